@@ -1,0 +1,16 @@
+"""Devices and links: shipped profiles, one YAML file each, every number with its source."""
+
+from explorer.devices.host import HOST, measure_host_device
+from explorer.devices.loading import device_names, link_names, load_device, load_link
+from explorer.devices.profiles import DeviceProfile, LinkProfile
+
+__all__ = [
+    "HOST",
+    "DeviceProfile",
+    "LinkProfile",
+    "device_names",
+    "link_names",
+    "load_device",
+    "load_link",
+    "measure_host_device",
+]

@@ -1,0 +1,129 @@
+"""Find and read profiles: shipped ones by name, a user's own by path, this machine as ``host``."""
+
+import reprlib
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from explorer.devices.host import HOST, measure_host_device
+from explorer.devices.profiles import DeviceProfile, LinkProfile, Profile
+from explorer.errors import UserError
+
+P = TypeVar("P", bound=Profile)
+M = TypeVar("M", bound=BaseModel)
+
+_SUFFIX = ".yaml"
+_RULES = {
+    "extra_forbidden": "unknown key",
+    "missing": "key is required",
+    "model_type": "must be a mapping",
+    "invalid_key": "keys must be text",
+}
+
+
+class _Entry(BaseModel):
+    """One quantity as it stands in a file; the profile checks the value."""
+
+    model_config = ConfigDict(extra="forbid")
+    value: Any
+    source: Annotated[str, Field(min_length=1, strict=True)]
+
+
+def device_names() -> list[str]:
+    """Names of the shipped device profiles, sorted; ``host`` is legal too and not among them."""
+    return [name for name, kind in _shipped_kinds().items() if kind == "device"]
+
+
+def link_names() -> list[str]:
+    """Names of the shipped link profiles, sorted."""
+    return [name for name, kind in _shipped_kinds().items() if kind == "link"]
+
+
+def load_device(name_or_path: str | Path) -> DeviceProfile:
+    """Load a device profile.
+
+    Args:
+        name_or_path: Name of a shipped profile, path of a profile that ends in ``.yaml``, or ``host``, which
+            measures this machine with the number of threads that torch uses now.
+
+    Raises:
+        UserError: Unknown name, unreadable file, wrong kind, unknown key or illegal value.
+    """
+    if name_or_path == HOST:
+        return measure_host_device(torch.get_num_threads())
+    return _load(name_or_path, DeviceProfile, [*device_names(), HOST])
+
+
+def load_link(name_or_path: str | Path) -> LinkProfile:
+    """Load a link profile, as :func:`load_device` does for devices."""
+    return _load(name_or_path, LinkProfile, link_names())
+
+
+def _shipped() -> dict[str, Traversable]:
+    files = resources.files("explorer.devices").iterdir()
+    return {file.name.removesuffix(_SUFFIX): file for file in files if file.name.endswith(_SUFFIX)}
+
+
+@cache
+def _shipped_kinds() -> dict[str, str]:
+    return {name: str(_read_mapping(file, file.name)["kind"]) for name, file in sorted(_shipped().items())}
+
+
+def _load(name_or_path: str | Path, model: type[P], known: list[str]) -> P:
+    """Only a text that ends in ``.yaml`` is a path; every other must be a shipped name as it stands."""
+    name = str(name_or_path)
+    if name.endswith(_SUFFIX):
+        return _parse(_read_mapping(Path(name), name), model, name, Path(name).name.removesuffix(_SUFFIX))
+    shipped = _shipped()
+    if name not in shipped:
+        choice = f"{', '.join(known)}, or a path that ends in {_SUFFIX}"
+        raise UserError(f"unknown profile {name!r}; known: {choice}")
+    file = shipped[name]
+    return _parse(_read_mapping(file, file.name), model, file.name, name)
+
+
+def _read_mapping(file: Traversable, where: str) -> dict[Any, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{where}: cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError is bad UTF-8 or an impossible date
+        raise UserError(f"{where}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: must be a mapping, got {reprlib.repr(content)}")
+    return content
+
+
+def _parse(content: dict[Any, Any], model: type[P], where: str, stem: str) -> P:
+    """Turn ``quantity: {value, source}`` into plain attributes and a table of sources."""
+    if "sources" in content:
+        raise UserError(f"{where}: sources: unknown key; every quantity carries its own source")
+    quantities = model.quantities()
+    flat = {key: value for key, value in content.items() if key not in quantities}
+    sources = dict.fromkeys(quantities, "not given in the profile")
+    for key in content.keys() & set(quantities):
+        entry = _validate(_Entry, content[key], where, key)
+        flat[key], sources[key] = entry.value, entry.source
+    profile = _validate(model, flat | {"sources": sources}, where)
+    if profile.name != stem:
+        raise UserError(f"{where}: name: must equal the file's name {stem!r}, got {profile.name!r}")
+    return profile
+
+
+def _validate(model: type[M], content: object, where: str, *prefix: str) -> M:
+    """Validate; the first error names the file, the key, the rule and what was found there."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, [*prefix, *first["loc"]])) or "profile"
+        rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
+        whole = isinstance(content, dict) and first["input"] == content  # not worth printing
+        got = "" if whole else f", got {reprlib.repr(first['input'])}"
+        raise UserError(f"{where}: {key}: {rule}{got}") from error

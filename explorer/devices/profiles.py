@@ -1,0 +1,111 @@
+"""What is known about a device or a link: numbers in SI units, each with its source, absent ones as None."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _not_boolean(value: object) -> object:
+    """YAML's ``yes`` and ``on`` are booleans, and a boolean is not a number here."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Positive = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, lt=1)]
+
+
+class Profile(BaseModel):
+    """What devices and links have in common.
+
+    Attributes:
+        name: Name of the profile; a file's name without ``.yaml``.
+        description: One line for a person.
+        notes: What a person should know before trusting the numbers.
+        sources: Where each quantity comes from, or why it is absent; one entry per quantity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    _about: ClassVar[tuple[str, ...]] = ("name", "kind", "description", "notes", "sources")
+
+    name: str
+    kind: str
+    description: str
+    notes: tuple[str, ...] = ()
+    sources: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def quantities(cls) -> list[str]:
+        """Names of the numbers such a profile can hold, in the order of declaration."""
+        return [name for name in cls.model_fields if name not in cls._about]
+
+    def missing(self) -> list[str]:
+        """Names of the quantities without a value: what no model may assume."""
+        return [name for name in self.quantities() if getattr(self, name) is None]
+
+
+class DeviceProfile(Profile):
+    """A machine that runs a part of a network.
+
+    Attributes:
+        macs_per_s: float32 multiply-accumulates per second at batch 1; the source says whether the rate was
+            achieved by a network or is the peak of the hardware.
+        memory_bandwidth_bytes_per_s: Bytes read plus bytes written per second.
+        call_overhead_s: Fixed cost of one operator call beyond what an achieved rate contains.
+        idle_w: Power while awake and waiting.
+        active_w: Power while computing.
+        ram_bytes: Memory for activations (and for parameters where there is no flash).
+        flash_bytes: Memory for parameters.
+    """
+
+    kind: Literal["device"]
+    macs_per_s: Positive | None = None
+    memory_bandwidth_bytes_per_s: Positive | None = None
+    call_overhead_s: NonNegative | None = None
+    idle_w: NonNegative | None = None
+    active_w: Positive | None = None
+    ram_bytes: Positive | None = None
+    flash_bytes: Positive | None = None
+
+
+class LinkProfile(Profile):
+    """A way from the edge device to the server.
+
+    Transmit energy is known either per bit or as a power that grows with the rate,
+    ``tx_alpha_w_per_bit_per_s * uplink_bits_per_s + tx_beta_w``; never both.
+
+    Attributes:
+        uplink_bits_per_s: Rate of the bits that ``payload + headers`` counts.
+        rtt_s: Time from the last bit sent to the first bit of an answer, without the payload's own time.
+        tx_joules_per_bit: Energy of the edge device's radio per such bit.
+        tx_alpha_w_per_bit_per_s: Growth of transmit power with the rate.
+        tx_beta_w: Transmit power at rate zero.
+        message_energy_j: Energy of one isolated message beyond its bits.
+        header_bytes_per_message: Bytes on top of every message that the rate does not contain yet.
+        header_bytes_per_packet: Bytes on top of every packet that the rate does not contain yet.
+        packet_payload_bytes: Largest payload of a packet; None sends a message as one packet.
+        loss: Share of packets lost.
+    """
+
+    kind: Literal["link"]
+    uplink_bits_per_s: Positive | None = None
+    rtt_s: NonNegative | None = None
+    tx_joules_per_bit: Positive | None = None
+    tx_alpha_w_per_bit_per_s: NonNegative | None = None
+    tx_beta_w: NonNegative | None = None
+    message_energy_j: NonNegative | None = None
+    header_bytes_per_message: NonNegative | None = None
+    header_bytes_per_packet: NonNegative | None = None
+    packet_payload_bytes: Positive | None = None
+    loss: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_energy_model(self) -> Self:
+        line = [self.tx_alpha_w_per_bit_per_s, self.tx_beta_w]
+        if line.count(None) == 1:
+            raise ValueError("tx_alpha_w_per_bit_per_s and tx_beta_w must be given together")
+        if self.tx_joules_per_bit is not None and None not in line:
+            raise ValueError("give tx_joules_per_bit or tx_alpha_w_per_bit_per_s with tx_beta_w, not both")
+        return self

@@ -1,0 +1,233 @@
+"""Profiles: what ships is sourced, what a user writes is checked, what is measured is plausible."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explorer import devices
+from explorer.devices import DeviceProfile, LinkProfile, load_device, load_link, measure_host_device
+from explorer.devices.profiles import Profile
+from explorer.errors import UserError
+
+SHIPPED = [load_device(name) for name in devices.device_names()] + [
+    load_link(name) for name in devices.link_names()
+]
+
+GOOD_DEVICE = """\
+name: board
+kind: device
+description: a board
+macs_per_s: {value: 5e7, source: measured with a stopwatch}
+idle_w: {value: null, source: not found}
+"""
+GOOD_LINK = """\
+name: wire
+kind: link
+description: a wire
+uplink_bits_per_s: {value: 1000, source: measured}
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.name)
+def test_shipped_profile_says_where_each_number_comes_from(profile: Profile) -> None:
+    assert list(profile.sources) == profile.quantities()
+    for quantity, source in profile.sources.items():
+        if getattr(profile, quantity) is None:
+            assert source.startswith("not found"), quantity
+        else:
+            assert not source.startswith("not "), quantity
+            assert len(source) >= len("measured: x (y)"), quantity
+
+
+def test_shipped_names_hold_the_promised_profiles() -> None:
+    assert {"stm32h7a3", "rpi4", "xeon_8124m", "nvidia_a100"} <= set(devices.device_names())
+    assert {"ble_2m_dle", "lorawan_sf7", "lte_2021", "nb_iot"} <= set(devices.link_names())
+    assert not set(devices.device_names()) & set(devices.link_names())
+    assert devices.HOST not in devices.device_names()
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity", "expected"),
+    [
+        # 280 MHz at the 4.68 cycles/MAC of 480e6 x 0.165983 s / 17 031 168 MAC
+        ("stm32h7a3", "macs_per_s", 280e6 / (480e6 * 0.165983 / 17_031_168)),
+        ("stm32h745", "macs_per_s", 17_031_168 / 0.165983),
+        # 120 MHz at the 8.78 cycles/MAC of 84e6 x 0.099405 s / 950 717 MAC
+        ("stm32l4r5", "macs_per_s", 120e6 / (84e6 * 0.099405 / 950_717)),
+        ("rpi4", "macs_per_s", 568_740_352 / 0.06117),
+        ("rpi_zero_2w", "macs_per_s", 568_740_352 / 0.16319),
+        ("jetson_nano", "macs_per_s", 568_740_352 / 0.04205),
+        ("xeon_8124m", "macs_per_s", 568_740_352 / 3.17e-3),
+        ("rpi5", "macs_per_s", 37.888e9 * 2 / 2),
+        ("jetson_nano_gpu", "macs_per_s", 128 * 921.6e6),
+        ("jetson_orin_nano", "macs_per_s", 1024 * 625e6),
+        ("nvidia_a100", "macs_per_s", 14.1e12 / 2),
+    ],
+)
+def test_derived_device_numbers_follow_from_their_measurements(
+    name: str, quantity: str, expected: float
+) -> None:
+    assert getattr(load_device(name), quantity) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity", "expected"),
+    [
+        ("ble_1m_dle", "uplink_bits_per_s", 251 * 8 / 2500e-6),
+        ("ble_2m_dle", "uplink_bits_per_s", 251 * 8 / 1400e-6),
+        ("ble_1m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 2120e-6 + 3.4e-3 * 380e-6) / 2008),
+        ("ble_2m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 1060e-6 + 3.4e-3 * 340e-6) / 2008),
+        ("lorawan_sf7", "uplink_bits_per_s", 51 * 8 / 118.0e-3),
+        ("lorawan_sf12", "uplink_bits_per_s", 51 * 8 / 2793.5e-3),
+        ("lorawan_sf7", "tx_joules_per_bit", 3.3 * 41.54e-3 * 118.0e-3 / (51 * 8)),
+        ("lorawan_sf12", "tx_joules_per_bit", 3.3 * 41.54e-3 * 2793.5e-3 / (51 * 8)),
+        ("wifi_esp32_11n", "tx_joules_per_bit", 3.3 * 0.18 / 20e6),
+        ("lte_2021", "tx_beta_w", 2.7986 - 2.3573),
+        ("nr5g_low_nsa_2021", "tx_beta_w", 3.2039 - 2.3573),
+        ("nr5g_mmwave_nsa_2021", "tx_beta_w", 5.6243 - 2.3573),
+        ("nb_iot", "tx_joules_per_bit", 0.543 / 10e3),
+    ],
+)
+def test_derived_link_numbers_follow_from_their_measurements(
+    name: str, quantity: str, expected: float
+) -> None:
+    assert getattr(load_link(name), quantity) == pytest.approx(expected, rel=0.01)
+
+
+def test_own_file_by_path(tmp_path: Path) -> None:
+    device = load_device(write(tmp_path, "board.yaml", GOOD_DEVICE))
+    assert device.macs_per_s == 5e7  # YAML 1.1 reads 5e7 as text; a person means a number
+    assert device.sources["macs_per_s"] == "measured with a stopwatch"
+    assert device.sources["active_w"] == "not given in the profile"
+    assert device.missing() == [name for name in DeviceProfile.quantities() if name != "macs_per_s"]
+    assert load_link(str(write(tmp_path, "wire.yaml", GOOD_LINK))).uplink_bits_per_s == 1000
+
+
+def test_profiles_do_not_change_after_loading() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_device("rpi4").idle_w = 0.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("macs_per_s:", "macs_per_sec:", "board.yaml: macs_per_sec: unknown key"),
+        ("value: 5e7", "value: -1", "board.yaml: macs_per_s: Input should be greater than 0, got -1"),
+        ("value: 5e7", "value: .inf", "board.yaml: macs_per_s: Input should be a finite number, got inf"),
+        ("value: 5e7", "value: fast", "board.yaml: macs_per_s: .* got 'fast'"),
+        ("value: 5e7", "value: yes", "board.yaml: macs_per_s: must be a number, got True"),
+        ("value: 5e7", "value: [1, 2]", r"board.yaml: macs_per_s: .* got \[1, 2\]"),
+        ("value: 5e7, ", "", "board.yaml: macs_per_s.value: key is required"),
+        ("{value: null, source: not found}", "3", "board.yaml: idle_w: must be a mapping, got 3"),
+        ("source: not found", "source: ''", "board.yaml: idle_w.source: .* at least 1 character, got ''"),
+        ("source: not found", "source: 7", "board.yaml: idle_w.source: .* valid string, got 7"),
+        ("source: not found", "sauce: x, source: y", "board.yaml: idle_w.sauce: unknown key, got 'x'"),
+        ("kind: device", "kind: link", "board.yaml: kind: Input should be 'device', got 'link'"),
+        ("kind: device\n", "", "board.yaml: kind: key is required"),
+        ("name: board", "name: other", "board.yaml: name: must equal the file's name 'board', got 'other'"),
+        ("kind:", "sources: {}\nkind:", "board.yaml: sources: unknown key"),
+        ("kind:", "1: 2\nkind:", "board.yaml: 1: keys must be text, got 1"),
+        ("kind:", "{kind:", "board.yaml: is not YAML: .* line "),
+        (GOOD_DEVICE, "- a list\n", r"board.yaml: must be a mapping, got \['a list'\]"),
+        (GOOD_DEVICE, "", "board.yaml: must be a mapping, got None"),
+        (GOOD_DEVICE, "!!python/object/apply:os.getcwd []", "board.yaml: is not YAML"),
+        (GOOD_DEVICE, "name: 2020-99-99", "board.yaml: is not YAML: month must be"),
+    ],
+)
+def test_bad_device_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD_DEVICE
+    path = write(tmp_path, "board.yaml", GOOD_DEVICE.replace(old, new))
+    with pytest.raises(UserError, match=message):
+        load_device(path)
+
+
+@pytest.mark.parametrize(
+    ("addition", "message"),
+    [
+        ("loss: {value: 1, source: x}", "wire.yaml: loss: Input should be less than 1, got 1"),
+        ("tx_beta_w: {value: 1, source: x}", "wire.yaml: profile: .* must be given together$"),
+        (
+            "tx_joules_per_bit: {value: 1, source: x}\ntx_beta_w: {value: 1, source: x}\n"
+            "tx_alpha_w_per_bit_per_s: {value: 1, source: x}",
+            "wire.yaml: profile: give tx_joules_per_bit or .*, not both$",
+        ),
+    ],
+)
+def test_bad_link_file_says_what_is_wrong(tmp_path: Path, addition: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_link(write(tmp_path, "wire.yaml", GOOD_LINK + addition))
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent.yaml: cannot be read: No such file"):
+        load_device(tmp_path / "absent.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(UserError, match=r"folder.yaml: cannot be read: "):
+        load_link(tmp_path / "folder.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(UserError, match=r"bytes.yaml: is not YAML: .*utf-8"):
+        load_device(tmp_path / "bytes.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["stm32", "", "STM32H7A3", "./rpi4", "../devices/rpi4", "rpi4.yml", "/etc/passwd"]
+)
+def test_name_is_never_a_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(devices.__file__).parent)
+    with pytest.raises(UserError, match=r"unknown profile .*rpi4, .*host, or a path that ends in \.yaml"):
+        load_device(name)
+
+
+def test_name_of_the_other_kind() -> None:
+    with pytest.raises(UserError, match=r"ble_2m_dle.yaml: kind: Input should be 'device', got 'link'"):
+        load_device("ble_2m_dle")
+    with pytest.raises(UserError, match=r"rpi4.yaml: kind: Input should be 'link', got 'device'"):
+        load_link("rpi4")
+    with pytest.raises(UserError, match="unknown profile 'host'"):
+        load_link("host")
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_rates_are_positive_and_finite(value: float) -> None:
+    if 0 < value < float("inf"):
+        assert LinkProfile(name="x", kind="link", description="", uplink_bits_per_s=value).missing()
+    else:
+        with pytest.raises(ValueError, match="uplink_bits_per_s"):
+            LinkProfile(name="x", kind="link", description="", uplink_bits_per_s=value)
+
+
+def test_host_is_measured_quickly_and_leaves_the_threads_alone() -> None:
+    threads = torch.get_num_threads()
+    start = time.perf_counter()
+    host = measure_host_device(1)
+    assert time.perf_counter() - start < 5  # about 0.7 s on an idle machine
+    assert torch.get_num_threads() == threads
+    assert host.macs_per_s is not None
+    assert host.memory_bandwidth_bytes_per_s is not None
+    assert 1e7 < host.macs_per_s < 1e14
+    assert 1e7 < host.memory_bandwidth_bytes_per_s < 1e13
+    assert host.idle_w is None
+    assert host.sources["idle_w"] == host.sources["active_w"] == "not measured"
+    assert "1 thread" in host.sources["macs_per_s"]
+
+
+def test_host_by_name_uses_the_threads_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("explorer.devices.loading.measure_host_device", asked.append)
+    load_device("host")
+    assert asked == [torch.get_num_threads()]
+
+
+def test_host_needs_a_thread() -> None:
+    with pytest.raises(UserError, match="threads: must be at least 1, got 0"):
+        measure_host_device(0)
