@@ -1,0 +1,1 @@
+"""What an operating point costs: compute, memory, payload, time and energy."""
