@@ -55,13 +55,13 @@ MEASURED_METRICS: dict[str, Metric] = {
 }
 ALL_METRICS = METRICS | MEASURED_METRICS
 
-_SCALES = {
-    "": 1.0, "%": 0.01,
-    "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30,
-    "s": 1.0, "ms": 1e-3, "us": 1e-6,
-    "j": 1.0, "mj": 1e-3, "uj": 1e-6,
-    "mac": 1.0, "kmac": 1e3, "mmac": 1e6, "gmac": 1e9,
-}  # fmt: skip
+_SCALES: dict[str, dict[str, float]] = {  # by a column's unit; "5 MJ" is not "5 mJ"
+    "": {"%": 0.01},
+    "B": {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30},
+    "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6},
+    "J": {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6},
+    "MAC": {"mac": 1.0, "kmac": 1e3, "mmac": 1e6, "gmac": 1e9},
+}
 _CONSTRAINT = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator><=|>=)\s*(?P<value>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<unit>[A-Za-z%]*)\s*$"
 )
@@ -102,21 +102,21 @@ def parse_constraint(text: str, where: str) -> Constraint:
         where: File and key or option, for the message.
 
     Raises:
-        UserError: Unknown column, operator, unit or form.
+        UserError: Unknown column, operator or form, or a unit that the column does not have.
     """
     match = _CONSTRAINT.match(text)
     if match is None:
         raise UserError(
             f"{where}: must read `column <= number [unit]` or `column >= number [unit]`, got {text!r}"
         )
-    column, unit = match["column"], match["unit"].lower()
+    column, unit = match["column"], match["unit"]
     if column not in ALL_METRICS:
         raise UserError(f"{where}: unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
-    if unit not in _SCALES:
-        raise UserError(
-            f"{where}: unknown unit {match['unit']!r}; known: {' '.join(k for k in _SCALES if k)}"
-        )
-    return Constraint(column, match["operator"], float(match["value"]) * _SCALES[unit])
+    scales = {"": 1.0} | _SCALES[ALL_METRICS[column].unit]
+    scale = scales.get(unit, scales.get(unit.lower()))
+    if scale is None:
+        raise UserError(f"{where}: unknown unit {unit!r} for {column}; known: {' '.join(scales).strip()}")
+    return Constraint(column, match["operator"], float(match["value"]) * scale)
 
 
 def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame:
