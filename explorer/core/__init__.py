@@ -1,0 +1,1 @@
+"""The core: predefined sparsity, split points, early exits, joint training and the exact sweep."""

@@ -1,0 +1,110 @@
+"""Find the junctions of any module and swap chosen ones for sparse layers."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import nn
+
+from explorer.core.layers import SparseLayer, sparse_layer
+from explorer.core.patterns import PatternName, legal_densities
+from explorer.errors import UserError
+
+
+@dataclass(frozen=True)
+class Junction:
+    """One Linear or convolution of a dense module.
+
+    Attributes:
+        path: Module path, such as ``features.3``.
+        kind: ``Linear``, ``Conv1d`` or ``Conv2d``.
+        inputs, outputs: Units (channels for convolutions).
+        num_weights: Weights when dense, biases apart.
+        legal: Legal densities, ascending.
+        stays_dense: Why no density below 1 is possible; empty if some is.
+    """
+
+    path: str
+    kind: str
+    inputs: int
+    outputs: int
+    num_weights: int
+    legal: tuple[Fraction, ...]
+    stays_dense: str = ""
+
+
+def find_junctions(module: nn.Module) -> tuple[Junction, ...]:
+    """Junctions of ``module`` in definition order; a module used twice is one junction."""
+    return tuple(
+        _junction(path, layer)
+        for path, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
+    )
+
+
+def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> Junction:
+    kind = type(layer).__name__
+    if isinstance(layer, nn.Linear):
+        inputs, outputs, why = layer.in_features, layer.out_features, ""
+    else:
+        inputs, outputs = layer.in_channels, layer.out_channels
+        why = f"grouped convolution (groups={layer.groups})" if layer.groups > 1 else ""
+        if layer.padding_mode != "zeros":
+            why = f"padding mode {layer.padding_mode!r}"
+    legal = legal_densities(inputs, outputs)
+    if not why and len(legal) == 1:
+        why = f"only legal density is 1 ({inputs} inputs, {outputs} outputs)"
+    return Junction(
+        path, kind, inputs, outputs, layer.weight.numel(), legal if not why else (Fraction(1),), why
+    )
+
+
+def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: PatternName, seed: int) -> None:
+    """Replace junctions of ``module`` in place; density 1 leaves the dense layer as it is.
+
+    Args:
+        module: A dense module.
+        densities: Legal density per junction path; junctions not named stay dense.
+        pattern: Places the kept connections.
+        seed: With the path it seeds each junction's placement, so junctions differ.
+
+    Raises:
+        UserError: A path is no junction of ``module``, or its density is not legal there.
+    """
+    junctions = {junction.path: junction for junction in find_junctions(module)}
+    for path, density in densities.items():
+        if path not in junctions:
+            raise UserError(
+                f"density given for {path!r}, which is no junction; junctions: {', '.join(junctions)}"
+            )
+        if density not in junctions[path].legal:
+            raise UserError(
+                f"density {density} is not legal for junction {path!r}: {junctions[path].stays_dense}"
+            )
+        if density < 1:
+            _replace(module, path, pattern, density, seed)
+
+
+def _replace(module: nn.Module, path: str, pattern: PatternName, density: Fraction, seed: int) -> None:
+    dense = module.get_submodule(path)
+    assert isinstance(dense, nn.Linear | nn.Conv1d | nn.Conv2d)
+    sparse = sparse_layer(dense, pattern, density, seed=zlib.crc32(f"{seed}/{path}".encode()))
+    for other_path, other in list(module.named_modules(remove_duplicate=False)):
+        if other is dense:  # a shared module is replaced wherever it is used
+            parent, _, name = other_path.rpartition(".")
+            setattr(module.get_submodule(parent), name, sparse)
+
+
+def placement_checksum(module: nn.Module) -> int:
+    """CRC-32 over the kept positions of every scattered junction.
+
+    Stored beside the weights: positions are derived from the seed again at loading, and a generator that
+    changed between library versions must not misplace weights silently.
+    """
+    checksum = 0
+    for layer in module.modules():
+        positions = getattr(layer, "positions", None) if isinstance(layer, SparseLayer) else None
+        if positions is not None:
+            checksum = zlib.crc32(positions.numpy().tobytes(), checksum)
+    return checksum
