@@ -1,0 +1,235 @@
+"""The search space: what may be chosen. A YAML file a person edits, validated by pydantic."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from explorer.core.patterns import PatternName
+from explorer.errors import UserError
+from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
+
+SHIPPED = Path(__file__).resolve().parent.parent / "search_spaces"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _fraction(value: object) -> float:
+    """Densities may be written 0.25 or "1/4"."""
+    if isinstance(value, str):
+        return float(Fraction(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number or a fraction such as '1/4'")
+    return float(value)
+
+
+Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+
+
+class DensityRange(_Strict):
+    """Legal densities between ``low`` and ``high``, thinned to ``limit`` of them evenly by ratio."""
+
+    low: Density = 0.05
+    high: Density = 1.0
+    limit: int = Field(default=8, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DensityRange":
+        if self.low > self.high:
+            raise ValueError(f"`low <= high` must hold, got low={self.low:g}, high={self.high:g}")
+        return self
+
+
+def _form(value: object) -> str:
+    """Which form a value with several forms was written in; problems are reported for that form alone."""
+    if isinstance(value, DensityRange) or (
+        isinstance(value, dict) and set(value) <= set(DensityRange.model_fields)
+    ):
+        return "<range>"
+    if isinstance(value, dict):
+        return "<mapping>"
+    return "<list>" if isinstance(value, list) else "<word>"
+
+
+_DensityList = Annotated[list[Density], Field(min_length=1), Tag("<list>")]
+_DensityRange = Annotated[DensityRange, Tag("<range>")]
+_Auto = Annotated[Literal["auto"], Tag("<word>")]
+DensityChoice = Annotated[_Auto | _DensityList | _DensityRange, Discriminator(_form)]
+_DensityMapping = Annotated[dict[str, DensityChoice], Tag("<mapping>")]
+_Names = Annotated[list[str], Field(min_length=1), Tag("<list>")]
+_All = Annotated[Literal["all"], Tag("<word>")]
+
+
+class DataSpec(_Strict):
+    """Which data, and how many samples each subset has (None: all that remain)."""
+
+    source: str
+    train_samples: int | None = Field(default=None, ge=1)
+    validation_samples: int = Field(ge=1)
+    test_samples: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class BackboneSpec(_Strict):
+    """A factory ``package.module:function``, choices for its arguments, densities and split points."""
+
+    factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    densities: Annotated[_Auto | _DensityList | _DensityRange | _DensityMapping, Discriminator(_form)] = (
+        "auto"
+    )
+    split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
+
+    def density_choice(self, junction: str) -> DensityRange | list[float]:
+        """The choice for one junction; with a mapping, junctions it does not name stay dense."""
+        choice = self.densities.get(junction, [1.0]) if isinstance(self.densities, dict) else self.densities
+        return DensityRange() if choice == "auto" else choice
+
+
+class ThresholdRange(_Strict):
+    """Confidence thresholds proposed, in steps; the sweep reads every distinct one in between.
+
+    1.0 stands for leaving the exit classifier out: every sample is offloaded.
+    """
+
+    low: float = Field(default=0.0, ge=0, le=1)
+    high: float = Field(default=1.0, ge=0, le=1)
+    step: float = Field(default=0.01, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ThresholdRange":
+        if self.low > self.high:
+            raise ValueError(f"`low <= high` must hold, got low={self.low:g}, high={self.high:g}")
+        return self
+
+
+class TrainingSpec(_Strict):
+    """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    exit_loss_weight: float = Field(default=0.3, ge=0)
+    output_loss_weight: float = Field(default=1.0, gt=0)
+    exit_features: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class SearchSpace(_Strict):
+    """All that may be chosen, what is optimised, and for which devices and link."""
+
+    data: DataSpec
+    backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]
+    patterns: Annotated[list[PatternName], Field(min_length=1)] = ["block"]
+    confidence_thresholds: ThresholdRange = ThresholdRange()
+    payload_bits: Annotated[list[Literal[32, 16, 8]], Field(min_length=1)] = [32, 16, 8]
+    training: TrainingSpec
+    objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
+    constraints: list[str] = []
+    edge_device: str
+    server_device: str
+    link: str
+
+    @field_validator("patterns", "payload_bits")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"every choice must be given once, got {values}")
+        return values
+
+    @field_validator("objectives")
+    @classmethod
+    def _known_objectives(cls, objectives: dict[str, float]) -> dict[str, float]:
+        for name, reference in objectives.items():
+            if name not in METRICS:
+                raise ValueError(f"unknown objective {name!r}; known: {', '.join(METRICS)}")
+            ideal = _ideal(METRICS[name])
+            if (reference >= ideal) if METRICS[name].direction == "maximize" else (reference <= ideal):
+                raise ValueError(
+                    f"{name}: the reference must be worse than the ideal {ideal:g}, got {reference:g}"
+                )
+        return objectives
+
+    @field_validator("constraints")
+    @classmethod
+    def _readable_constraints(cls, constraints: list[str]) -> list[str]:
+        for text in constraints:
+            if parse_constraint(text, "constraint").column not in METRICS:
+                raise ValueError(f"{text!r}: measured columns cannot be constraints of a search")
+        return constraints
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(METRICS[name] for name in self.objectives)
+
+    @property
+    def parsed_constraints(self) -> tuple[Constraint, ...]:
+        return tuple(parse_constraint(text, "constraints") for text in self.constraints)
+
+
+def _ideal(metric: Metric) -> float:
+    return 1.0 if metric.direction == "maximize" else 0.0
+
+
+def read_space(path: Path) -> tuple[SearchSpace, str]:
+    """Read a search space file.
+
+    Returns:
+        The validated space and the file's text.
+
+    Raises:
+        UserError: Missing or unreadable file, no YAML, or a key that is unknown, missing or illegal; names
+            the file, the key path, the rule and the value received.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.name for file in SHIPPED.glob("*.yaml")))
+        raise UserError(f"{path}: no such search space; shipped in search_spaces/: {shipped}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a UTF-8 text file: {error.reason}") from None
+    return parse_space(text, str(path)), text
+
+
+def parse_space(text: str, where: str) -> SearchSpace:
+    """Validate the text of a search space; ``where`` names it in messages."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: must be a mapping of keys, got {type(content).__name__}")
+    try:
+        return SearchSpace.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first problem as ``key.path: rule, got value``; unknown keys first: they explain missing ones."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    problem = problems[0]
+    # the form of a value with several forms appears in pydantic's path; the user's file has keys only
+    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("<"))
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if problem["type"] == "missing":
+        return f"{path}: required key is missing"
+    rule = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {rule}" if ", got " in rule else f"{path}: {rule}, got {problem['input']!r}"

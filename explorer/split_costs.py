@@ -1,0 +1,172 @@
+"""What each side of every split point costs: exact numbers known before any training."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from explorer.backbones import build_backbone
+from explorer.core.network import ExitClassifier, Network
+from explorer.core.split_points import SplitPoint
+from explorer.core.tracing import FLOAT_BYTES
+from explorer.profile.compute import count_dense
+from explorer.profile.memory import Buffer, peak_live_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCosts:
+    """Costs of cutting one network at one split point, for one sample, float32.
+
+    ``*_macs`` are effective (kept connections), ``*_macs_dense`` the dense twin's as fvcore counts them.
+
+    Attributes:
+        name: Split point; ``output`` has no server part and no exit classifier.
+        shape: Shape of the crossing tensor.
+        payload_elements: Its number of values.
+        peak_activation_bytes: Largest sum of live tensors while the edge part runs.
+        exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
+        operators: (MACs, moved bytes) of each operator since the previous split point, in order.
+        exit_operators: The same for the exit classifier.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    payload_elements: int
+    edge_macs: int
+    edge_macs_dense: int
+    server_macs: int
+    server_macs_dense: int
+    exit_macs: int
+    edge_param_bytes: int
+    server_param_bytes: int
+    exit_param_bytes: int
+    peak_activation_bytes: int
+    exit_peak_bytes: int
+    operators: tuple[tuple[int, int], ...]
+    exit_operators: tuple[tuple[int, int], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; inverse of :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SplitCosts":
+        """Rebuild from plain data (lists become tuples)."""
+        lists = {key: tuple(map(tuple, content[key])) for key in ("operators", "exit_operators")}
+        return cls(**{**content, **lists, "shape": tuple(content["shape"])})
+
+
+@dataclass(frozen=True)
+class DenseCounts:
+    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted."""
+
+    edge_macs: Mapping[str, int]
+    server_macs: Mapping[str, int]
+    uncounted: Mapping[str, int]
+
+
+@lru_cache(maxsize=256)
+def dense_counts(
+    factory: str, arguments: str, input_shape: tuple[int, ...], num_classes: int, exit_features: int
+) -> DenseCounts:
+    """Count the dense twin cut at each of its split points; cached, since training changes nothing.
+
+    Args:
+        factory: ``package.module:function``.
+        arguments: Chosen arguments as JSON text.
+        input_shape: Without batch.
+        num_classes: Logits.
+        exit_features: Of the exit classifiers (not counted here).
+    """
+    module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
+    network = Network(module, torch.zeros(1, *input_shape), num_classes, exit_features).eval()
+    edge, server, uncounted = dict[str, int](), dict[str, int](), Counter[str]()
+    for point in network.split_points:
+        parts = network.parts(point)
+        on_edge = count_dense(parts.edge, torch.zeros(1, *input_shape))
+        on_server = count_dense(parts.server, torch.zeros(1, *point.shape))
+        edge[point.name], server[point.name] = on_edge.macs, on_server.macs
+        uncounted = max(uncounted, on_edge.uncounted, key=lambda counter: counter.total())
+    return DenseCounts(edge, server, dict(uncounted))
+
+
+def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
+    """Costs at every split point of ``network``, from ``input`` to ``output``."""
+    names = list(network.costs)
+    ends = [names.index(point.node) + 1 for point in network.split_points]
+    starts = [0, *ends[:-1]]
+    total_macs = sum(cost.macs for cost in network.costs.values())
+    exits: list[ExitClassifier | None] = [*network.exits, None]
+    edge_macs, costs = 0, []
+    for point, exit_, start, end in zip(network.split_points, exits, starts, ends, strict=True):
+        stage = [network.costs[name] for name in names[start:end]]
+        edge_macs += sum(cost.macs for cost in stage)
+        parts = network.parts(point)
+        exit_cost = _exit_cost(exit_, point)
+        costs.append(
+            SplitCosts(
+                name=point.name,
+                shape=point.shape,
+                payload_elements=point.payload_elements,
+                edge_macs=edge_macs,
+                edge_macs_dense=dense.edge_macs[point.name],
+                server_macs=total_macs - edge_macs,
+                server_macs_dense=dense.server_macs[point.name],
+                exit_macs=sum(macs for macs, _ in exit_cost),
+                edge_param_bytes=stored_bytes(parts.edge),
+                server_param_bytes=stored_bytes(parts.server),
+                exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
+                peak_activation_bytes=_peak_bytes(network, point),
+                exit_peak_bytes=_exit_peak_bytes(exit_, point),
+                operators=tuple((cost.macs, cost.moved_bytes) for cost in stage if cost.moved_bytes),
+                exit_operators=exit_cost,
+            )
+        )
+    return tuple(costs)
+
+
+def _peak_bytes(network: Network, point: SplitPoint) -> int:
+    """Peak of the edge part: all tensor nodes listed up to a dominator are its ancestors."""
+    nodes = [node for node in network.backbone.graph.nodes if node.name in network.costs]
+    end = [node.name for node in nodes].index(point.node) + 1
+    buffers = [
+        Buffer(
+            node.name,
+            tuple(source.name for source in node.all_input_nodes if source.name in network.costs),
+            network.costs[node.name].bytes,
+            network.costs[node.name].view_of,
+        )
+        for node in nodes[:end]
+    ]
+    return peak_live_bytes(buffers, point.node)
+
+
+def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:
+    """Crossing tensor, pooled tensor where there is one, and logits, all alive together."""
+    if exit_ is None:
+        return 0
+    pooled = exit_.features if exit_.pools else 0
+    return FLOAT_BYTES * (point.payload_elements + pooled + exit_.num_classes)
+
+
+def _exit_cost(exit_: ExitClassifier | None, point: SplitPoint) -> tuple[tuple[int, int], ...]:
+    """(MACs, moved bytes) of pooling, where there is any, and of the Linear layer."""
+    if exit_ is None:
+        return ()
+    features, classes = exit_.features, exit_.num_classes
+    linear = (features * classes, FLOAT_BYTES * (features + classes + (features + 1) * classes))
+    pooling = (0, FLOAT_BYTES * (point.payload_elements + features))
+    return (pooling, linear) if exit_.pools else (linear,)
+
+
+def stored_bytes(module: nn.Module) -> int:
+    """Bytes of all float parameters and persistent buffers, each shared one once."""
+    tensors = {
+        tensor.data_ptr(): tensor for tensor in module.state_dict().values() if tensor.is_floating_point()
+    }
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

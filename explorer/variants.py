@@ -1,0 +1,185 @@
+"""What a search space contains once its backbones are built: variants, junctions, split points.
+
+A *variant* is a backbone with its arguments chosen; its junctions and split points are known before any
+training. Optuna's parameters are the same for all variants of a backbone (their value space must not
+change within a study): densities and split point are proposed on a continuous scale and snapped.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import torch
+
+from explorer.backbones import build_backbone
+from explorer.core.network import Network
+from explorer.core.patterns import exact_density, ladder, legal_densities
+from explorer.core.sparsify import Junction, find_junctions
+from explorer.core.split_points import SplitPoint
+from explorer.errors import UserError
+from explorer.space import BackboneSpec, DensityRange, SearchSpace
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A backbone with its arguments chosen.
+
+    Attributes:
+        backbone: Name in the search space.
+        arguments: Chosen arguments of the factory.
+        junctions: All junctions, in definition order.
+        densities: Density choices per junction path, ascending.
+        split_points: Those the space allows, from ``input`` to ``output``.
+        macs: Dense multiply-accumulates up to each split point.
+    """
+
+    backbone: str
+    arguments: Mapping[str, Any]
+    junctions: tuple[Junction, ...]
+    densities: Mapping[str, tuple[Fraction, ...]]
+    split_points: tuple[SplitPoint, ...]
+    macs: tuple[int, ...]
+
+    def num_weights(self, densities: Mapping[str, Fraction]) -> int:
+        """Weights of all junctions at the given densities; junctions not named are dense."""
+        return sum(int(j.num_weights * densities.get(j.path, Fraction(1))) for j in self.junctions)
+
+    @property
+    def num_networks(self) -> int:
+        """Distinct choices of densities, patterns apart."""
+        return prod(len(choices) for choices in self.densities.values())
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The search space with all variants built for one data set.
+
+    Attributes:
+        space: The validated space.
+        input_shape: Shape of a sample, without batch.
+        num_classes: Classes of the data set.
+        variants: Per backbone name, in the order of their arguments.
+    """
+
+    space: SearchSpace
+    input_shape: tuple[int, ...]
+    num_classes: int
+    variants: Mapping[str, tuple[Variant, ...]]
+
+    @cached_property
+    def num_networks(self) -> int:
+        """Distinct networks; dense ones count once whatever the number of patterns."""
+        total = 0
+        for variant in itertools.chain.from_iterable(self.variants.values()):
+            dense = int(all(choices[-1] == 1 for choices in variant.densities.values()))
+            total += dense + (variant.num_networks - dense) * len(self.space.patterns)
+        return total
+
+    def density_range(self, backbone: str, path: str) -> tuple[float, float]:
+        """Smallest and largest density any variant offers for a junction."""
+        choices = [v.densities[path] for v in self.variants[backbone] if path in v.densities]
+        return float(min(c[0] for c in choices)), float(max(c[-1] for c in choices))
+
+    def free_junctions(self, backbone: str) -> list[str]:
+        """Junctions for which some variant offers more than one density, in definition order."""
+        paths = dict.fromkeys(path for variant in self.variants[backbone] for path in variant.densities)
+        return [path for path in paths if len(set(self.density_range(backbone, path))) > 1]
+
+
+def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Inventory:
+    """Build every variant once (untrained) and read off junctions and split points.
+
+    Raises:
+        UserError: A factory, a density or a split point of the space does not fit; names the key.
+    """
+    variants = {
+        name: tuple(
+            _build_variant(space, name, spec, arguments, input_shape, num_classes)
+            for arguments in _argument_choices(spec)
+        )
+        for name, spec in space.backbones.items()
+    }
+    return Inventory(space, input_shape, num_classes, variants)
+
+
+def _argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
+    return [
+        dict(zip(spec.arguments, values, strict=True))
+        for values in itertools.product(*spec.arguments.values())
+    ]
+
+
+def _build_variant(
+    space: SearchSpace,
+    name: str,
+    spec: BackboneSpec,
+    arguments: dict[str, Any],
+    input_shape: tuple[int, ...],
+    num_classes: int,
+) -> Variant:
+    where = f"backbones.{name}"
+    module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
+    junctions = find_junctions(module)
+    sample = torch.zeros(1, *input_shape)
+    network = Network(module, sample, num_classes, space.training.exit_features)
+    network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
+    edge_macs = _cumulative_macs(network)
+    points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
+    return Variant(
+        name,
+        arguments,
+        junctions,
+        _density_choices(junctions, spec, f"{where}.densities"),
+        points,
+        tuple(edge_macs[point.node] for point in points),
+    )
+
+
+def _cumulative_macs(network: Network) -> dict[str, int]:
+    """Multiply-accumulates up to and including each split point's node."""
+    names = list(network.costs)
+    totals = list(itertools.accumulate(network.costs[name].macs for name in names))
+    return {point.node: totals[names.index(point.node)] for point in network.split_points}
+
+
+def _allowed_split_points(
+    found: tuple[SplitPoint, ...], spec: BackboneSpec, where: str
+) -> tuple[SplitPoint, ...]:
+    if spec.split_points == "all":
+        return found
+    names = [point.name for point in found]
+    for name in spec.split_points:
+        if name not in names:
+            raise UserError(f"{where}: no split point {name!r}; this backbone has: {', '.join(names)}")
+    return tuple(point for point in found if point.name in spec.split_points)
+
+
+def _density_choices(
+    junctions: tuple[Junction, ...], spec: BackboneSpec, where: str
+) -> dict[str, tuple[Fraction, ...]]:
+    if isinstance(spec.densities, dict):
+        paths = [junction.path for junction in junctions]
+        for path in spec.densities:
+            if path not in paths:
+                raise UserError(f"{where}: no junction {path!r}; this backbone has: {', '.join(paths)}")
+    return {junction.path: _choices(junction, spec, f"{where}.{junction.path}") for junction in junctions}
+
+
+def _choices(junction: Junction, spec: BackboneSpec, where: str) -> tuple[Fraction, ...]:
+    if junction.stays_dense:
+        return (Fraction(1),)
+    choice = spec.density_choice(junction.path)
+    if isinstance(choice, DensityRange):
+        inside = tuple(d for d in junction.legal if choice.low - 1e-9 <= d <= choice.high + 1e-9)
+        if not inside:
+            raise UserError(
+                f"{where}: no legal density between {choice.low:g} and {choice.high:g}; the densities are "
+                f"k / {len(legal_densities(junction.inputs, junction.outputs))}"
+            )
+        return ladder(inside, choice.limit)
+    exact = {exact_density(density, junction.inputs, junction.outputs, where) for density in choice}
+    return tuple(sorted(exact))
