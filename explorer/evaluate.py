@@ -1,0 +1,106 @@
+"""Train one network and gather all that can be known about it: the one expensive step of the search."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from explorer.backbones import build_backbone
+from explorer.candidate import NetworkSpec
+from explorer.core.network import Network
+from explorer.core.operating_points import Evidence, collect_evidence
+from explorer.core.sparsify import placement_checksum, sparsify
+from explorer.core.training import TrainingFailedError, TrainingRecord, train
+from explorer.data import DataSet
+from explorer.split_costs import SplitCosts, dense_counts, split_costs
+
+
+@dataclass(frozen=True)
+class EvaluatedNetwork:
+    """A trained network as plain data.
+
+    Attributes:
+        spec: What was trained.
+        splits: Costs at every split point.
+        evidence: Validation outcomes.
+        training: What training took.
+        weights: Parameters and buffers by name.
+        placement_checksum: Of the kept positions derived from the seed.
+        uncounted: Operators fvcore did not count in the dense twin.
+    """
+
+    spec: NetworkSpec
+    splits: tuple[SplitCosts, ...]
+    evidence: Evidence
+    training: TrainingRecord
+    weights: dict[str, Tensor]
+    placement_checksum: int
+    uncounted: dict[str, int]
+
+
+def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> Network:
+    """The untrained network of ``spec``, initialised by its seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.recipe.seed)
+        backbone = build_backbone(
+            spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
+        )
+        sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
+        return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
+
+
+def evaluate_network(spec: NetworkSpec, data: DataSet, payload_bits: tuple[int, ...]) -> EvaluatedNetwork:
+    """Build, probe, train and measure the network of ``spec`` on the validation subset.
+
+    Args:
+        spec: What to train.
+        data: Training and validation subsets; the test subset is not touched.
+        payload_bits: Bits for which the server's answers are recomputed.
+
+    Raises:
+        TrainingFailedError: Training diverged or memory ran out.
+    """
+    try:
+        network = build_network(spec, data.input_shape, data.num_classes)
+        network.check_split_points(data.validation.inputs[:2])
+        training = train(network, data.train, spec.recipe)
+        evidence = collect_evidence(network, data.validation, payload_bits)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, TrainingFailedError) or not _is_out_of_memory(error):
+            raise
+        raise TrainingFailedError(f"out of memory: {error}") from error
+    dense = dense_counts(spec.factory, spec.arguments, data.input_shape, data.num_classes, spec.exit_features)
+    return EvaluatedNetwork(
+        spec,
+        split_costs(network, dense),
+        evidence,
+        training,
+        network.weights(),
+        placement_checksum(network),
+        dict(dense.uncounted),
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def restore_network(
+    spec: NetworkSpec,
+    weights: dict[str, Tensor],
+    checksum: int,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+) -> Network:
+    """Rebuild a trained network from its stored weights, in eval mode.
+
+    Raises:
+        ValueError: The weights do not belong to ``spec``, or kept positions come out differently.
+    """
+    network = build_network(spec, input_shape, num_classes)
+    if placement_checksum(network) != checksum:
+        raise ValueError(
+            f"{spec.key}: kept connections differ from the stored ones; numpy's generator changed"
+        )
+    network.load_weights(weights)
+    return network.eval()

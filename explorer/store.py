@@ -1,0 +1,206 @@
+"""The run folder: the database a person can look into. One writer; a network appears whole or not at all.
+
+A network's folder is cache, checkpoint and artifact at once. Nothing here reads or writes pickle.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+from torch import Tensor
+
+from explorer.candidate import NetworkSpec
+from explorer.core.operating_points import Evidence
+from explorer.core.training import TrainingRecord
+from explorer.errors import UserError
+from explorer.evaluate import EvaluatedNetwork
+from explorer.split_costs import SplitCosts
+
+SCHEMA_VERSION = 1
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """What ``network.json`` and ``points.parquet`` say about a trained network.
+
+    Attributes:
+        spec: What was trained.
+        splits: Costs at every split point.
+        training: What training took.
+        num_samples: Validation samples behind the points.
+        points: The swept frontier, see :func:`explorer.core.operating_points.sweep`.
+        placement_checksum: Of the kept positions derived from the seed.
+        uncounted: Operators fvcore did not count.
+    """
+
+    spec: NetworkSpec
+    splits: tuple[SplitCosts, ...]
+    training: TrainingRecord
+    num_samples: int
+    points: pd.DataFrame
+    placement_checksum: int
+    uncounted: dict[str, int]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole: to a temporary name beside it, then renamed."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole; NaN and infinity are refused, since JSON has none."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: Missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; is this a run folder?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from None
+
+
+class Store:
+    """Networks under ``<run>/networks/<key>/``.
+
+    Args:
+        run: The run folder; created when missing.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.networks = run / "networks"
+        self.networks.mkdir(parents=True, exist_ok=True)
+        for leftover in self.networks.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(leftover)
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys of all networks stored, sorted."""
+        folders = (path for path in self.networks.iterdir() if path.is_dir())
+        return iter(sorted(path.name for path in folders if not path.name.startswith(".")))
+
+    def __contains__(self, key: str) -> bool:
+        return (self.networks / key).is_dir()
+
+    def write(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
+        """Store a trained network; a folder with its key must not exist yet."""
+        key = network.spec.key
+        folder = self.networks / f"{_UNFINISHED}{key}"
+        folder.mkdir()
+        _write_evidence(folder / "evidence.safetensors", network.evidence)
+        save_tensors(network.weights, folder / "weights.safetensors")
+        points.to_parquet(folder / "points.parquet", index=False)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "key": key,
+            "spec": network.spec.to_json(),
+            "num_samples": network.evidence.num_samples,
+            "training": asdict(network.training),
+            "placement_checksum": network.placement_checksum,
+            "uncounted_operators": network.uncounted,
+            "splits": [split.to_json() for split in network.splits],
+        }
+        write_json(folder / "network.json", record)
+        os.rename(folder, self.networks / key)
+
+    def read(self, key: str) -> StoredNetwork:
+        """Read everything but evidence and weights.
+
+        Raises:
+            UserError: A file is missing, unreadable or of another schema version.
+        """
+        path = self.networks / key / "network.json"
+        record = read_json(path)
+        if record.get("schema_version") != SCHEMA_VERSION:
+            got = record.get("schema_version")
+            raise UserError(f"{path}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
+        return StoredNetwork(
+            NetworkSpec.from_json(record["spec"]),
+            tuple(SplitCosts.from_json(split) for split in record["splits"]),
+            TrainingRecord(**record["training"]),
+            record["num_samples"],
+            _read_points(self.networks / key / "points.parquet"),
+            record["placement_checksum"],
+            record["uncounted_operators"],
+        )
+
+    def read_evidence(self, key: str) -> Evidence:
+        """Per-sample validation outcomes of a network."""
+        path = self.networks / key / "evidence.safetensors"
+        arrays = _load(load_arrays, path)
+        names = read_json(self.networks / key / "network.json")["splits"]
+        return Evidence(
+            tuple(split["name"] for split in names[:-1]),
+            tuple(arrays["payload_bits"].tolist()),
+            arrays["exit_confidence"],
+            arrays["exit_correct"].astype(np.bool_),
+            arrays["server_correct"].astype(np.bool_),
+            arrays["output_correct"].astype(np.bool_),
+        )
+
+    def read_weights(self, key: str) -> dict[str, Tensor]:
+        """Weights by name.
+
+        Raises:
+            UserError: They were dropped when the network left the front, or cannot be read.
+        """
+        path = self.networks / key / "weights.safetensors"
+        if not path.exists():
+            raise UserError(
+                f"{path}: weights were dropped when the network left the front (see --keep-weights)"
+            )
+        tensors: dict[str, Tensor] = _load(load_tensors, path)
+        return tensors
+
+    def has_weights(self, key: str) -> bool:
+        """Whether the weights were kept."""
+        return (self.networks / key / "weights.safetensors").exists()
+
+    def drop_weights(self, key: str) -> None:
+        """Forget the weights of a network; its points and evidence stay."""
+        (self.networks / key / "weights.safetensors").unlink(missing_ok=True)
+
+
+def _write_evidence(path: Path, evidence: Evidence) -> None:
+    arrays = {
+        "payload_bits": np.array(evidence.payload_bits, dtype=np.int64),
+        "exit_confidence": evidence.exit_confidence_SN,
+        "exit_correct": evidence.exit_correct_SN.astype(np.uint8),
+        "server_correct": evidence.server_correct_SBN.astype(np.uint8),
+        "output_correct": evidence.output_correct_N.astype(np.uint8),
+    }
+    save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def _load(load: Any, path: Path) -> Any:
+    try:
+        return load(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _read_points(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (FileNotFoundError, ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
