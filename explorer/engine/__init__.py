@@ -1,0 +1,1 @@
+"""The search: proposals, the archive of operating points, and the ask/tell loop."""

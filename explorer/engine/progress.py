@@ -1,0 +1,80 @@
+"""Progress of a search: one live line on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from explorer.engine.loop import Progress
+
+_PLAIN_EVERY_S = 5.0
+
+
+class Reporter(Protocol):
+    """Shows :class:`explorer.engine.loop.Progress` while a ``with`` block runs."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def __call__(self, progress: Progress) -> None:
+        """Show where the search stands."""
+
+
+def make_reporter(stream: TextIO) -> Reporter:
+    """A bar when ``stream`` is a terminal, else a line every few seconds."""
+    return _BarReporter() if stream.isatty() else _LineReporter(stream)
+
+
+def describe(progress: Progress) -> str:
+    """One line: trials, what became of them, front, hypervolume, time left."""
+    counts = progress.counts
+    left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s left"
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("trained", "cached", "failed"))
+    return (
+        f"{progress.trials}/{progress.trials_asked} trials: {outcomes}; front {progress.front_size}, "
+        f"hypervolume {progress.hypervolume:.4f}; {progress.elapsed_s:.0f} s{left}"
+    )
+
+
+class _LineReporter:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._last = stream, -_PLAIN_EVERY_S
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PLAIN_EVERY_S or progress.trials == progress.trials_asked:
+            self._last = now
+            print(describe(progress), file=self._stream, flush=True)
+
+
+class _BarReporter:
+    def __init__(self) -> None:
+        columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self._bar = Bar(*columns, console=Console(file=sys.stdout))
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        text = describe(progress).partition(" trials: ")[2]
+        self._bar.update(self._task, completed=progress.trials, total=progress.trials_asked, description=text)

@@ -1,0 +1,94 @@
+"""The Optuna study behind a search: samplers, opening, resuming."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from explorer.errors import UserError
+from explorer.objectives import Metric
+
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
+RESULT = "result"  # user attribute: what became of a trial
+REFERENCE = "reference"  # user attribute: name of an enqueued reference
+_FINISHED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+
+
+def make_sampler(name: str, seed: int, trial_number: int) -> BaseSampler:
+    """A sampler whose draws depend on the seed and the trial's number alone.
+
+    A fresh one for each trial lets a resumed search propose what an uninterrupted one would have.
+    """
+    trial_seed = (seed * 1_000_003 + trial_number) % 2**32
+    if name == "tpe":
+        return TPESampler(multivariate=True, group=True, constant_liar=False, seed=trial_seed)
+    if name == "gp":
+        return GPSampler(seed=trial_seed, deterministic_objective=True, warn_independent_sampling=False)
+    simple: dict[str, type[NSGAIISampler] | type[NSGAIIISampler] | type[RandomSampler]] = {
+        "nsga2": NSGAIISampler,
+        "nsga3": NSGAIIISampler,
+        "random": RandomSampler,
+    }
+    return simple[name](seed=trial_seed)
+
+
+def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Study:
+    """Create or load the study ``name``.
+
+    Raises:
+        UserError: The storage URL cannot be used, or the study there has other objectives.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # samplers, metric names and constraints are "experimental"; one warning per trial helps nobody
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    directions = [metric.direction for metric in metrics]
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=directions,
+            sampler=RandomSampler(),
+            load_if_exists=True,
+        )
+    except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise their own
+        raise UserError(f"--storage {storage!r} cannot be used: {type(error).__name__}: {error}") from None
+    if [direction.name.lower() for direction in study.directions] != directions:
+        raise UserError(f"--storage {storage!r}: study {name!r} has other objectives than this space")
+    study.set_metric_names([metric.name for metric in metrics])
+    return study
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that were told, in order."""
+    return study.get_trials(deepcopy=False, states=_FINISHED)
+
+
+def enqueue_missing(study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]) -> None:
+    """Enqueue (name, params) references that the study does not hold yet, in any state."""
+    held = {
+        (trial.user_attrs.get(REFERENCE), trial.system_attrs.get("fixed_params", {}).get("backbone"))
+        for trial in study.get_trials(deepcopy=False)
+    }
+    for name, params in references:
+        if (name, params["backbone"]) not in held:
+            study.enqueue_trial(params, user_attrs={REFERENCE: name})
+
+
+def next_trial(study: optuna.Study, sampler: str, seed: int) -> optuna.Trial:
+    """Take up a trial that was asked but never told (its process was killed), else ask for a new one."""
+    trials = study.get_trials(deepcopy=False)
+    orphans = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    number = orphans[0].number if orphans else _next_number(trials)
+    study.sampler = make_sampler(sampler, seed, number)
+    if orphans:
+        return optuna.Trial(study, orphans[0]._trial_id)
+    return study.ask()
+
+
+def _next_number(trials: Sequence[FrozenTrial]) -> int:
+    waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+    return min(waiting, default=len(trials))
