@@ -1,0 +1,110 @@
+"""How the hypervolume of the front grew over the trials and over time."""
+
+from typing import Literal, NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.objectives import Metric
+from explorer.report.columns import MISSING_TEXT, metric_text
+from explorer.report.style import PALETTE, base_figure
+from explorer.results import RunResults
+
+DEFINITION = (
+    "The hypervolume is the share of a box of objective space that the front dominates. The box reaches from "
+    "the ideal (1 for accuracy and exit rate, 0 for every cost) to the reference point, so 1 is out of reach."
+)
+_TIME_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+class HypervolumeInfo(NamedTuple):
+    """Plain data of the hypervolume plots.
+
+    Attributes:
+        trials: Trial numbers in order.
+        elapsed: When each ended, counted from the start of the search, in ``time_unit``.
+        time_unit: s, min, h or d.
+        hypervolume: After each trial, in [0, 1]; None where not recorded.
+        front_size: After each trial.
+        failed: Numbers of the trials that failed.
+        reference_point: Label and value per objective.
+    """
+
+    trials: list[int]
+    elapsed: list[float | None]
+    time_unit: str
+    hypervolume: list[float | None]
+    front_size: list[int | None]
+    failed: list[int]
+    reference_point: list[tuple[str, str]]
+
+
+def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
+    """Data of the hypervolume plots; None where no trial was recorded."""
+    trials = results.trials.sort_values("number", kind="stable")
+    if trials.empty or not trials["hypervolume"].notna().any():
+        return None
+    longest = float(trials["elapsed_s"].max())
+    scale, unit = next((entry for entry in _TIME_UNITS if longest >= 2 * entry[0]), _TIME_UNITS[-1])
+    return HypervolumeInfo(
+        trials=[int(number) for number in trials["number"]],
+        elapsed=_plain(trials["elapsed_s"] / scale),
+        time_unit=unit,
+        hypervolume=_plain(trials["hypervolume"]),
+        front_size=[None if pd.isna(size) else int(size) for size in trials["front_size"]],
+        failed=[int(number) for number in trials.loc[trials["state"] != "COMPLETE", "number"]],
+        reference_point=reference_point_texts(results.objectives, results.reference_point),
+    )
+
+
+def reference_point_texts(
+    objectives: tuple[Metric, ...], reference_point: dict[str, float]
+) -> list[tuple[str, str]]:
+    """Label and value of the reference point per objective, in reading units."""
+    return [(m.label, metric_text(m.name, reference_point.get(m.name, float("nan")))) for m in objectives]
+
+
+def hypervolume_figure(info: HypervolumeInfo, over: Literal["trials", "time"]) -> go.Figure:
+    """Draw the hypervolume over trials or over time, with the failed trials marked."""
+    positions: list[float | None] = [*info.trials] if over == "trials" else info.elapsed
+    title = "Trial" if over == "trials" else f"Time since the start [{info.time_unit}]"
+    figure = base_figure(
+        xaxis={"title": {"text": title}},
+        yaxis={"title": {"text": "Hypervolume"}},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        height=320,
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=positions,
+            y=info.hypervolume,
+            mode="lines+markers" if len(positions) <= 60 else "lines",
+            line={"shape": "hv", "color": PALETTE[0], "width": 2},
+            marker={"size": 5},
+            connectgaps=True,
+            name="hypervolume",
+            hovertext=[
+                f"trial {number}: {MISSING_TEXT if value is None else format(value, '.4f')}, front {size}"
+                for number, value, size in zip(info.trials, info.hypervolume, info.front_size, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    )
+    failed = [place for place, number in enumerate(info.trials) if number in set(info.failed)]
+    if failed:
+        figure.add_trace(
+            go.Scatter(
+                x=[positions[place] for place in failed],
+                y=[min(value for value in info.hypervolume if value is not None)] * len(failed),
+                mode="markers",
+                marker={"symbol": "x", "size": 8, "color": PALETTE[1]},
+                name="failed trial",
+                hovertext=[f"trial {info.trials[place]} failed" for place in failed],
+                hoverinfo="text",
+            )
+        )
+    return figure
+
+
+def _plain(values: "pd.Series[float]") -> list[float | None]:
+    return [None if pd.isna(value) else float(value) for value in values]

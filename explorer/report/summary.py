@@ -1,0 +1,200 @@
+"""What a report says in words: the result, the machine, the energy of the search, failures, gaps."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
+from explorer.report.embedded import Embedded
+from explorer.results import RunResults
+
+NOT_RECORDED = "not recorded"
+_FAILED = "FAIL"
+
+
+class Failure(NamedTuple):
+    """Trials that failed for the same reason."""
+
+    reason: str
+    trials: list[int]
+
+
+class Summary(NamedTuple):
+    """Words and numbers of one report.
+
+    Attributes:
+        name: Of the run.
+        created: When it began.
+        tiles: Caption, headline, small print.
+        facts: Label and text.
+        failures: Most frequent first.
+        uncounted: Backbone, and the operators nobody counted MACs for.
+        gaps: Things a reader might look for that are not there, and why.
+        notes: The run's own.
+        space_file: Full text of the search space, "" where not recorded.
+    """
+
+    name: str
+    created: str
+    tiles: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    failures: list[Failure]
+    uncounted: list[tuple[str, str]]
+    gaps: list[str]
+    notes: list[str]
+    space_file: str
+
+
+def summary_info(results: RunResults, embedded: Embedded) -> Summary:
+    """Collect what the report says about the run."""
+    run = results.run
+    return Summary(
+        name=str(run.get("name") or results.path.name),
+        created=_moment(run.get("created")),
+        tiles=_tiles(results),
+        facts=_facts(results),
+        failures=_failures(results),
+        uncounted=[
+            (str(backbone), ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
+            for backbone, operators in _mapping(run, "uncounted_operators").items()
+            if operators
+        ],
+        gaps=_gaps(results, embedded),
+        notes=[str(note) for note in run.get("notes") or []],
+        space_file=str(run.get("space_file") or ""),
+    )
+
+
+def space_name(run: Mapping[str, Any]) -> str:
+    """What the search space is called."""
+    return _text(run, "space_name")
+
+
+def best_accuracy(results: RunResults) -> tuple[str, str]:
+    """The best feasible accuracy and its 95 % interval, as text."""
+    feasible = results.points[results.points["feasible"].astype(bool)]
+    if feasible["accuracy"].notna().sum() == 0:
+        return "none", "no feasible point"
+    best = feasible.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+    low, high = (metric_text("accuracy", float(best[f"accuracy_ci95_{end}"])) for end in ("low", "high"))
+    return metric_text("accuracy", float(best["accuracy"])), f"95 % interval {low} to {high}, validation"
+
+
+def final_hypervolume(results: RunResults) -> float | None:
+    """Hypervolume after the last trial that recorded one."""
+    values = results.trials.sort_values("number", kind="stable")["hypervolume"].dropna()
+    return float(values.iloc[-1]) if len(values) else None
+
+
+def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
+    counts = _mapping(results.run, "counts")
+    front = int(results.points["on_front"].astype(bool).sum())
+    hypervolume = final_hypervolume(results)
+    outcomes = ", ".join(
+        f"{_count(counts, key)} {word}"
+        for key, word in (("trainings", "trained"), ("cached", "from cache"), ("failed", "failed"))
+    )
+    search = _mapping(results.run, "search")
+    cpu = _mapping(results.run, "machine").get("cpu") or "a machine not recorded"
+    return [
+        ("Front", f"{front:,}", f"of {len(results.points):,} operating points"),
+        ("Best accuracy", *best_accuracy(results)),
+        ("Hypervolume", NOT_RECORDED if hypervolume is None else f"{hypervolume:.3f}", "of at most 1"),
+        ("Trials", _count(counts, "trials"), outcomes),
+        ("Search time", _duration(search.get("seconds")), f"on {cpu}"),
+        ("Search energy", *_search_energy(search)),
+    ]
+
+
+def _search_energy(search: Mapping[str, Any]) -> tuple[str, str]:
+    """The energy and how it was obtained, or why there is none."""
+    energy = search.get("energy_j")
+    if energy is None:
+        return "not measured", _text(search, "energy_reason")
+    return quantity_text(float(energy), "J"), _text(search, "energy_method")
+
+
+def _facts(results: RunResults) -> list[tuple[str, str]]:
+    run = results.run
+    devices = _mapping(run, "devices")
+    asked = run.get("trials_asked")
+    better = {"maximize": "higher is better", "minimize": "lower is better"}
+    return [
+        ("Search space", space_name(run)),
+        ("Objectives", "; ".join(f"{m.label} ({better[m.direction]})" for m in results.objectives)),
+        ("Constraints", "; ".join(map(str, run.get("constraints") or [])) or "none"),
+        ("Edge device", _text(devices, "edge")),
+        ("Server", _text(devices, "server")),
+        ("Link", _text(devices, "link")),
+        ("Sampler", _text(run, "sampler")),
+        ("Seed", _text(run, "seed")),
+        ("Trials asked for", NOT_RECORDED if asked is None else f"{asked:,}"),
+        ("Machine", _machine(_mapping(run, "machine"))),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in _mapping(run, "versions").items()) or NOT_RECORDED),
+    ]
+
+
+def _failures(results: RunResults) -> list[Failure]:
+    failed = results.trials[results.trials["state"] == _FAILED]
+    by_reason: dict[str, list[int]] = {}
+    for number, reason in zip(failed["number"], failed["reason"], strict=True):
+        by_reason.setdefault(str(reason or "no reason recorded"), []).append(int(number))
+    return sorted((Failure(*entry) for entry in by_reason.items()), key=lambda failure: -len(failure.trials))
+
+
+def _gaps(results: RunResults, embedded: Embedded) -> list[str]:
+    """What has no value, and what the device profiles lack."""
+    gaps = []
+    if len(embedded.points):
+        gaps += [f"{label}: no point has a value." for label in missing_columns(embedded.points)]
+    for device, missing in _mapping(_mapping(results.run, "devices"), "missing").items():
+        what = ", ".join(map(str, missing)) if isinstance(missing, list | tuple | dict) else str(missing)
+        if what:
+            gaps.append(f"Profile of {device} lacks {what}.")
+    return gaps
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    if not machine:
+        return NOT_RECORDED
+    memory = machine.get("memory_bytes")
+    parts = [
+        _text(machine, "cpu"),
+        f"{machine['cores']} cores" if "cores" in machine else "",
+        f"{quantity_text(float(memory), 'B')} memory" if memory else "",
+        str(machine.get("os") or ""),
+        f"Python {machine['python']}" if "python" in machine else "",
+        f"{machine['threads']} threads" if "threads" in machine else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _moment(text: Any) -> str:
+    """``23 November 2026, 19:47 UTC``; the text itself where it is no time."""
+    try:
+        return f"{datetime.fromisoformat(str(text)):%d %B %Y, %H:%M %Z}".rstrip()
+    except ValueError:
+        return str(text or NOT_RECORDED)
+
+
+def _duration(seconds: Any) -> str:
+    if seconds is None:
+        return NOT_RECORDED
+    if seconds < 120:
+        return f"{number_text(float(seconds))} s"
+    hours, minutes = divmod(round(float(seconds) / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _count(counts: Mapping[str, Any], key: str) -> str:
+    return f"{counts[key]:,}" if counts.get(key) is not None else NOT_RECORDED
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    return NOT_RECORDED if value is None or value == "" else str(value)
+
+
+def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,232 @@
+"""One run as plain tables: every operating point with its costs, every proposal, and the front."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.operating_points import outcome_at
+from explorer.cost import Setting, operating_points
+from explorer.devices import DeviceProfile, LinkProfile
+from explorer.errors import UserError
+from explorer.objectives import MEASURED_METRICS, METRICS, Constraint, Metric, loss_values, parse_constraint
+from explorer.pareto import knee, non_dominated
+from explorer.store import SCHEMA_VERSION, Store, StoredNetwork, read_json, write_json, write_text
+
+RUN_FILE, TRIALS_FILE, MEASUREMENTS_FILE = "run.json", "trials.json", "measurements.json"
+FRONT_COLUMNS = [
+    *("point_id", "network_key", "backbone", "pattern", "densities", "split_point", "confidence_threshold"),
+    *(
+        "payload_bits",
+        "accuracy",
+        "accuracy_ci95_low",
+        "accuracy_ci95_high",
+        "exit_rate",
+        "edge_macs",
+        "server_macs",
+    ),
+    *(
+        "edge_param_bytes",
+        "edge_memory_bytes",
+        "payload_bytes",
+        "latency_model_s",
+        "energy_model_j",
+        "reference",
+    ),
+    *("edge_macs_dense", *MEASURED_METRICS),
+]
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Everything a run folder says.
+
+    Attributes:
+        path: The run folder.
+        run: Contents of ``run.json``.
+        objectives: One to four columns of ``points`` that the search optimised.
+        reference_point: Per objective name, in the metric's own direction and unit.
+        points: Every operating point of the run, one row each.
+        trials: One row per proposal, failed ones included.
+    """
+
+    path: Path
+    run: dict[str, Any]
+    objectives: tuple[Metric, ...]
+    reference_point: dict[str, float]
+    points: pd.DataFrame
+    trials: pd.DataFrame
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """Feasible non-dominated points, best accuracy first."""
+        front = self.points[self.points["on_front"]]
+        return front.sort_values(["accuracy", "point_id"], ascending=[False, True])
+
+
+def load_run(path: Path) -> RunResults:
+    """Read a run folder.
+
+    Raises:
+        UserError: A file is missing, unreadable or of another schema version.
+    """
+    run = read_json(path / RUN_FILE)
+    if run.get("schema_version") != SCHEMA_VERSION:
+        got = run.get("schema_version")
+        raise UserError(f"{path / RUN_FILE}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
+    if not (path / TRIALS_FILE).exists():
+        raise UserError(
+            f"{path}: the search was cut off; go on with "
+            f"`python -m explorer.search --run {path.name} --resume`"
+        )
+    objectives = tuple(METRICS[name] for name in run["space"]["objectives"])
+    constraints = [parse_constraint(text, "constraints") for text in run["constraints"]]
+    trials = pd.DataFrame(read_json(path / TRIALS_FILE), columns=TRIAL_COLUMNS)
+    points = _all_points(Store(path), trials, read_setting(run))
+    points = _add_measurements(points, path / MEASUREMENTS_FILE)
+    points = mark_front(points, objectives, constraints)
+    return RunResults(path, run, objectives, run["space"]["objectives"], points, trials)
+
+
+TRIAL_COLUMNS = [
+    *(
+        "number",
+        "state",
+        "outcome",
+        "reason",
+        "network_key",
+        "reference",
+        "split_point",
+        "confidence_threshold",
+    ),
+    *("payload_bits", "elapsed_s", "hypervolume", "front_size", "params", "values"),
+]
+
+
+def read_setting(run: Mapping[str, Any]) -> Setting:
+    """Devices and link with the very numbers the run was modelled with."""
+    profiles = run["profiles"]
+    return Setting(
+        DeviceProfile.model_validate(profiles["edge"]),
+        DeviceProfile.model_validate(profiles["server"]),
+        LinkProfile.model_validate(profiles["link"]),
+    )
+
+
+def _all_points(store: Store, trials: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    proposals = trials[(trials["reference"] != "") & (trials["state"] == "COMPLETE")]
+    frames = []
+    for key in store:
+        stored = store.read(key)
+        references = proposals[proposals["network_key"] == key]
+        rows = _with_references(stored, references, store)
+        costed = operating_points(rows, stored.splits, stored.num_samples, setting)
+        frames.append(_identified(costed, stored))
+    return (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited"])
+    )
+
+
+def _with_references(stored: StoredNetwork, references: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Swept points with the ``reference`` column; a reference that is not on the frontier is added."""
+    points = stored.points.assign(reference="")
+    if references.empty:
+        return points
+    evidence = store.read_evidence(stored.spec.key)
+    for proposal in references.to_dict("records"):
+        split_point = proposal["split_point"]
+        threshold = None if pd.isna(proposal["confidence_threshold"]) else proposal["confidence_threshold"]
+        bits = None if pd.isna(proposal["payload_bits"]) else int(proposal["payload_bits"])
+        own = outcome_at(evidence, split_point, bits, threshold)
+        same = (
+            (points["split_point"] == split_point)
+            & (points["payload_bits"].fillna(0) == (bits or 0))
+            & (points["exited"] == own.exited)
+            & (points["confidence_threshold"].isna() == (threshold is None))
+        )
+        if not same.any():
+            row = pd.DataFrame(
+                [(split_point, bits, threshold, own.correct, own.exited, "")], columns=points.columns
+            )
+            points = pd.concat([points, row.astype(points.dtypes)], ignore_index=True)
+            same = points.index == len(points) - 1
+        names = points.loc[same, "reference"]
+        points.loc[same, "reference"] = names.where(names == "", names + ",") + proposal["reference"]
+    return points
+
+
+def _identified(points: pd.DataFrame, stored: StoredNetwork) -> pd.DataFrame:
+    """Add what the network says of itself, and an id built from key, split point, bits and exits."""
+    key = stored.spec.key
+    index = {split.name: number for number, split in enumerate(stored.splits)}
+    exits = points["exited"].astype(str).where(points["confidence_threshold"].notna(), "n")
+    bits = points["payload_bits"].fillna(0).astype(str)
+    places = points["split_point"].map(index).astype(str)
+    densities = {path: round(float(density), 9) for path, density in stored.spec.densities}
+    return points.assign(
+        point_id=key + "." + places + "." + bits + "." + exits,
+        network_key=key,
+        backbone=stored.spec.backbone,
+        pattern=stored.spec.pattern if stored.spec.is_sparse else "dense",
+        densities=json.dumps(densities),
+    )
+
+
+def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Columns measured on this host for the parts on the front; NaN where nothing was measured."""
+    content = read_json(path)["parts"] if path.exists() else []
+    columns = ["network_key", "split_point", *MEASURED_METRICS]
+    measured = pd.DataFrame(content, columns=columns).astype({name: float for name in MEASURED_METRICS})
+    return points.drop(columns=list(MEASURED_METRICS), errors="ignore").merge(
+        measured, on=["network_key", "split_point"], how="left"
+    )
+
+
+def mark_front(
+    points: pd.DataFrame, objectives: tuple[Metric, ...], constraints: list[Constraint]
+) -> pd.DataFrame:
+    """Add ``violated``, ``feasible``, ``on_front`` and ``knee``."""
+    violated = pd.Series("", index=points.index)
+    for constraint in constraints:
+        names = violated.where(violated == "", violated + "; ") + str(constraint)
+        violated = violated.where(constraint.satisfied(points), names)
+    feasible = violated == ""
+    losses = loss_values(points, objectives).to_numpy()
+    rows = np.flatnonzero(feasible & ~np.isnan(losses).any(axis=1))
+    front = rows[non_dominated(losses[rows])]
+    best = knee(losses[front])
+    on_front, is_knee = np.zeros(len(points), dtype=bool), np.zeros(len(points), dtype=bool)
+    on_front[front] = True
+    if best is not None:
+        is_knee[front[best]] = True
+    return points.assign(violated=violated, feasible=feasible, on_front=on_front, knee=is_knee)
+
+
+def write_front(results: RunResults) -> None:
+    """Write ``front.csv`` and ``front.json``; the latter also lists references, dominated or not."""
+    front = results.front[FRONT_COLUMNS]
+    references = results.points.loc[
+        results.points["reference"] != "", [*FRONT_COLUMNS, "on_front", "feasible"]
+    ]
+    write_text(results.path / "front.csv", front.to_csv(index=False))
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "run": results.path.name,
+        "objectives": {metric.name: metric.direction for metric in results.objectives},
+        "reference_point": results.reference_point,
+        "points": records(front),
+        "references": records(references),
+    }
+    write_json(results.path / "front.json", content)
+
+
+def records(points: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain data: missing values None, densities as a mapping."""
+    rows = json.loads(points.to_json(orient="records", double_precision=15))
+    return [row | {"densities": json.loads(row["densities"])} for row in rows]
