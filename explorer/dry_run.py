@@ -1,0 +1,51 @@
+"""What a search space contains, printed before anything is trained."""
+
+from rich.console import Console
+from rich.table import Table
+
+from explorer.core.split_points import OUTPUT
+from explorer.profile.payload import encoded_bytes
+from explorer.variants import Inventory, Variant
+
+
+def print_inventory(inventory: Inventory, console: Console) -> None:
+    """Print junctions with their densities, split points with payload and MACs, and how many networks."""
+    for variants in inventory.variants.values():
+        for variant in variants:
+            _print_variant(variant, inventory, console)
+    space = inventory.space
+    console.print(f"patterns: {', '.join(space.patterns)}")
+    console.print(
+        f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
+    )
+    console.print(f"distinct networks: {inventory.num_networks:,}", highlight=False)
+
+
+def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
+    arguments = ", ".join(f"{name}={value}" for name, value in variant.arguments.items())
+    console.print(f"\n{variant.backbone}({arguments})", markup=False, style="bold")
+    junctions = Table(
+        "junction", "kind", "inputs x outputs", "weights", "densities", box=None, title_justify="left"
+    )
+    for junction in variant.junctions:
+        choices = " ".join(str(density) for density in variant.densities[junction.path])
+        junctions.add_row(
+            junction.path,
+            junction.kind,
+            f"{junction.inputs} x {junction.outputs}",
+            f"{junction.num_weights:,}",
+            f"{choices}  (of {len(junction.legal)} legal)"
+            if not junction.stays_dense
+            else junction.stays_dense,
+        )
+    console.print(junctions)
+    bits = inventory.space.payload_bits
+    points = Table(
+        "split point", "tensor", *(f"payload {b} bits" for b in bits), "edge MACs, dense", box=None
+    )
+    for point, macs in zip(variant.split_points, variant.macs, strict=True):
+        sizes = [
+            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b):,} B" for b in bits
+        ]
+        points.add_row(point.name, " x ".join(map(str, point.shape)), *sizes, f"{macs:,}")
+    console.print(points)

@@ -1,0 +1,53 @@
+"""Where numbers come from: the machine and the versions of what ran."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+_PACKAGES = (
+    "torch",
+    "optuna",
+    "numpy",
+    "pandas",
+    "plotly",
+    "fvcore",
+    "codecarbon",
+    "moocore",
+    "scikit-learn",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this package and of the libraries whose numbers are shown."""
+    own = {
+        "python": platform.python_version(),
+        "explorer": importlib.metadata.version("split-sparsity-explorer"),
+    }
+    return own | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def machine() -> dict[str, Any]:
+    """What ran the search."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _cpu_name() -> str:
+    """The processor's own name where the system tells it, else the architecture."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

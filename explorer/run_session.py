@@ -1,0 +1,129 @@
+"""The two halves of a session after it is prepared: run the search, then measure and write the results."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import optuna
+
+from explorer.engine.loop import Progress, SearchLoop
+from explorer.engine.proposals import Proposer
+from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
+from explorer.evaluate import evaluate_network
+from explorer.measure import measure_parts, parts_to_measure
+from explorer.profile.energy import EnergyMeter
+from explorer.provenance import machine, versions
+from explorer.report import write_index, write_report
+from explorer.results import MEASUREMENTS_FILE, RUN_FILE, TRIALS_FILE, RunResults, load_run, write_front
+from explorer.session import Options, Session
+from explorer.store import Store, write_json
+
+ENERGY_SECONDS = 0.25
+
+
+def search(
+    session: Session, options: Options, loop_report: Callable[[Progress], None]
+) -> tuple[optuna.Study, bool]:
+    """Run the search; returns the study and whether it was interrupted."""
+    session.folder.mkdir(parents=True, exist_ok=True)
+    write_json(session.folder / RUN_FILE, session.record)
+    study = open_study(session.storage, session.folder.name, session.space.metrics)
+    proposer = Proposer(
+        session.inventory, {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
+    )
+    bits = tuple(session.space.payload_bits)
+    loop = SearchLoop(
+        study=study,
+        proposer=proposer,
+        store=Store(session.folder),
+        setting=session.setting,
+        evaluate=partial(evaluate_network, data=session.data, payload_bits=bits),
+        sampler=session.record["sampler"],
+        seed=session.record["seed"],
+    )
+    interrupted = False
+    meter = EnergyMeter()
+    with meter:
+        try:
+            loop.run(session.trials, options.timeout_s, loop_report)
+        except KeyboardInterrupt:
+            interrupted = True
+    session.record["sessions"].append(asdict(meter.reading))
+    return study, interrupted
+
+
+def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:
+    """Measure the parts on the front and write trials, measurements, run record, front and report."""
+    folder, record, store = session.folder, session.record, Store(session.folder)
+    write_json(folder / TRIALS_FILE, _trial_rows(study))
+    record |= _summary(session, study, store)
+    write_json(folder / RUN_FILE, record)
+    points = load_run(folder).points
+    parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
+    energy_seconds = ENERGY_SECONDS if options.energy else 0.0
+    write_json(
+        folder / MEASUREMENTS_FILE,
+        measure_parts(parts, store, session.data, energy_seconds=energy_seconds),
+    )
+    if not options.keep_weights:
+        for key in set(store) - {key for key, _ in parts}:
+            store.drop_weights(key)
+    record["counts"] |= {"operating_points": len(points), "front": int(points["on_front"].sum())}
+    write_json(folder / RUN_FILE, record)
+    results = load_run(folder)
+    write_front(results)
+    write_report(results, study)
+    write_index(options.reports)
+    return results
+
+
+def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, Any]:
+    outcomes = [trial.user_attrs[RESULT]["outcome"] for trial in finished_trials(study)]
+    counts = {"trials": len(outcomes), "trainings": len(list(store))}
+    counts |= {"cached": outcomes.count("cached"), "failed": outcomes.count("failed")}
+    sessions = session.record["sessions"]
+    energies = [reading["energy_j"] for reading in sessions]
+    uncounted: dict[str, dict[str, int]] = {}
+    for key in store:
+        stored = store.read(key)
+        uncounted.setdefault(stored.spec.backbone, stored.uncounted)
+    devices = {role: profile.name for role, profile in vars(session.setting).items()}
+    return {
+        "name": session.folder.name,
+        "versions": versions(),
+        "machine": machine(),
+        "devices": devices | {"missing": session.setting.missing()},
+        "counts": counts,
+        "search": {
+            "seconds": sum(reading["seconds"] for reading in sessions),
+            "energy_j": None if None in energies or not energies else sum(energies),
+            "energy_method": sessions[-1]["method"] if sessions else "",
+            "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),
+        },
+        "uncounted_operators": uncounted,
+        "notes": _notes(session),
+    }
+
+
+def _notes(session: Session) -> list[str]:
+    """What a reader should know about dense junctions and references."""
+    notes = []
+    for backbone, variants in session.inventory.variants.items():
+        reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
+        notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
+    return notes
+
+
+def _trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state.name,
+            "reference": trial.user_attrs.get(REFERENCE, ""),
+            "params": trial.params,
+            "values": list(trial.values) if trial.values else None,
+            **trial.user_attrs[RESULT],
+        }
+        for trial in finished_trials(study)
+    ]

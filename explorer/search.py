@@ -1,0 +1,133 @@
+"""``python -m explorer.search``: search a space and write its Pareto-front report."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from explorer.dry_run import print_inventory
+from explorer.engine.progress import make_reporter
+from explorer.engine.study import SAMPLERS
+from explorer.errors import EXIT_INTERRUPTED, run_command
+from explorer.results import RunResults
+from explorer.run_session import finish, search
+from explorer.session import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_TRIALS, Options, Session, prepare
+from explorer.threads import set_threads
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, search, and say where the report is."""
+    parsed = _parser().parse_args(arguments)
+    set_threads(parsed.threads)
+    options = Options(
+        space=parsed.space,
+        trials=parsed.trials,
+        run=parsed.run,
+        seed=parsed.seed,
+        sampler=parsed.sampler,
+        timeout_s=parsed.timeout,
+        resume=parsed.resume,
+        storage=parsed.storage,
+        data_dir=parsed.data_dir,
+        reports=parsed.reports,
+        keep_weights=parsed.keep_weights,
+        energy=not parsed.no_energy,
+    )
+    session = prepare(options)
+    if parsed.dry_run:
+        print_inventory(session.inventory, Console())
+        return 0
+    _announce(session)
+    with make_reporter(sys.stdout) as reporter:
+        study, interrupted = search(session, options, reporter)
+    print("measuring the parts on the front, one at a time ...", flush=True)
+    results = finish(session, options, study)
+    _conclude(session, results, interrupted)
+    return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _announce(session: Session) -> None:
+    space = session.space
+    print(
+        f"run {session.folder}: {session.trials} trials of {session.inventory.num_networks:,} networks in "
+        f"{session.record['space_name']} on {space.data.source}, sampler {session.record['sampler']}, "
+        f"seed {session.record['seed']}",
+        flush=True,
+    )
+
+
+def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
+    counts, front = results.run["counts"], results.front
+    if interrupted:
+        print(f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`")
+    print(
+        f"{counts['trials']} trials, {counts['trainings']} trainings, {counts['cached']} cached, "
+        f"{counts['failed']} failed; {counts['operating_points']:,} operating points, "
+        f"{counts['front']} on the front"
+    )
+    if not front.empty:
+        macs = front["edge_macs"]
+        print(
+            f"front: accuracy {front['accuracy'].min():.4f} .. {front['accuracy'].max():.4f}, "
+            f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; "
+            f"{results.run['search']['seconds']:.0f} s of search"
+        )
+    print(f"report: {results.path / 'report.html'}")
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m explorer.search", description=__doc__)
+    add = parser.add_argument
+    add("--space", metavar="FILE", help="search space file, or the name of a shipped one (default: digits)")
+    add("--trials", type=_positive, metavar="N", help=f"proposals in all (default: {DEFAULT_TRIALS})")
+    add("--run", metavar="NAME", help="name of the folder under reports/ (default: space and time)")
+    add("--seed", type=_seed, help=f"seed of the sampler (default: {DEFAULT_SEED})")
+    add("--sampler", choices=SAMPLERS, help=f"default: {DEFAULT_SAMPLER}")
+    add("--timeout", type=_seconds, metavar="S", help="stop proposing after S seconds")
+    add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")
+    add("--storage", metavar="URL", help="Optuna storage (default: SQLite in the run folder)")
+    add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
+    add(
+        "--reports",
+        type=Path,
+        default=Path("reports"),
+        metavar="DIR",
+        help="where runs go (default: reports)",
+    )
+    add("--threads", type=_positive, metavar="N", help="threads of each training (default: 1)")
+    add("--keep-weights", action="store_true", help="keep weights of networks that left the front")
+    add("--no-energy", action="store_true", help="do not measure energy of the front's parts at the end")
+    add("--dry-run", action="store_true", help="print what the space contains and stop")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,183 @@
+"""One session of a search, from files to files: prepare, search, measure the front, write the results."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from explorer.cost import Setting
+from explorer.data import DataSet, load_data
+from explorer.devices import load_device, load_link
+from explorer.errors import UserError
+from explorer.results import (
+    RUN_FILE,
+    read_setting,
+)
+from explorer.runs import list_runs, new_run_folder
+from explorer.space import SearchSpace, parse_space, read_space
+from explorer.store import SCHEMA_VERSION, read_json
+from explorer.variants import Inventory, build_inventory
+
+DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_SEED = 200, "tpe", 0
+ENERGY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line said; None where it said nothing."""
+
+    space: str | None = None
+    trials: int | None = None
+    run: str | None = None
+    seed: int | None = None
+    sampler: str | None = None
+    timeout_s: float | None = None
+    resume: bool = False
+    storage: str | None = None
+    data_dir: Path | None = None
+    reports: Path = Path("reports")
+    keep_weights: bool = False
+    energy: bool = True
+
+
+@dataclass(frozen=True)
+class Session:
+    """A search ready to run: everything read and checked, nothing written yet.
+
+    Attributes:
+        folder: The run folder.
+        record: Contents of ``run.json`` so far.
+        space: The validated space.
+        data: Its data.
+        inventory: Its variants.
+        setting: Devices and link.
+        trials: How many finished trials end the search.
+        storage: Optuna storage URL.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    space: SearchSpace
+    data: DataSet
+    inventory: Inventory
+    setting: Setting
+    trials: int
+    storage: str
+
+
+def load_space(name: str | None) -> tuple[SearchSpace, str, str]:
+    """Read a space file, or a shipped space by its bare name.
+
+    Returns:
+        The space, its text and its name.
+    """
+    name = name or "digits"
+    path = Path(name)
+    shipped = files("search_spaces") / f"{name}.yaml"
+    if not path.suffix and not path.exists() and path.name == name and shipped.is_file():
+        path = Path(str(shipped))
+    space, text = read_space(path)
+    return space, text, path.stem
+
+
+def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
+    """The data set a space names."""
+    spec = space.data
+    return load_data(
+        spec.source,
+        train_samples=spec.train_samples,
+        validation_samples=spec.validation_samples,
+        test_samples=spec.test_samples,
+        seed=spec.seed,
+        data_dir=data_dir,
+    )
+
+
+def prepare(options: Options) -> Session:
+    """Read and check everything a search needs, for a new run or to go on with one.
+
+    Raises:
+        UserError: Something does not fit; nothing has been written.
+    """
+    folder, record = _resumed(options) if options.resume else _new(options)
+    space = parse_space(record["space_file"], record["space_name"])
+    data = load_space_data(space, options.data_dir)
+    if record.setdefault("data_fingerprint", data.fingerprint) != data.fingerprint:
+        raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
+    inventory = build_inventory(space, data.input_shape, data.num_classes)
+    setting = read_setting(record) if "profiles" in record else _load_setting(space)
+    _check_objectives(space, setting)
+    record["data"] = _data_record(data)
+    record["profiles"] = {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()}
+    trials = options.trials or record.get("trials_asked") or DEFAULT_TRIALS
+    record["trials_asked"] = trials
+    storage = options.storage or f"sqlite:///{folder / 'study.db'}"
+    return Session(folder, record, space, data, inventory, setting, trials, storage)
+
+
+def _new(options: Options) -> tuple[Path, dict[str, Any]]:
+    space, text, name = load_space(options.space)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": DEFAULT_SEED if options.seed is None else options.seed,
+        "sampler": options.sampler or DEFAULT_SAMPLER,
+        "space_name": name,
+        "space_file": text,
+        "space": space.model_dump(mode="json"),
+        "constraints": list(space.constraints),
+        "sessions": [],
+    }
+    return new_run_folder(options.reports, options.run, name), record
+
+
+def _resumed(options: Options) -> tuple[Path, dict[str, Any]]:
+    """The run named, or the newest one; what it was begun with must not be changed."""
+    folders = [options.reports / options.run] if options.run else list_runs(options.reports)
+    if not folders:
+        raise UserError(f"--resume: no run under {options.reports}/ yet")
+    record: dict[str, Any] = read_json(folders[0] / RUN_FILE)
+    given = {"seed": options.seed, "sampler": options.sampler}
+    if options.space is not None:
+        given["space_file"] = load_space(options.space)[1]
+    for key, value in given.items():
+        if value is not None and value != record[key]:
+            shown = "another text" if key == "space_file" else f"{value!r}, run has {record[key]!r}"
+            raise UserError(f"--resume: {key} must be what {folders[0]} was begun with, got {shown}")
+    return folders[0], record
+
+
+def _data_record(data: DataSet) -> dict[str, Any]:
+    """What a deployment must know of the inputs, and the sizes of the subsets."""
+    return {
+        "input_shape": list(data.input_shape),
+        "num_classes": data.num_classes,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "samples": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+    }
+
+
+def _load_setting(space: SearchSpace) -> Setting:
+    return Setting(load_device(space.edge_device), load_device(space.server_device), load_link(space.link))
+
+
+def _check_objectives(space: SearchSpace, setting: Setting) -> None:
+    """Refuse to search on a modelled column that the profiles cannot fill."""
+    needs = {
+        "latency_model_s": {
+            "edge": ["macs_per_s"],
+            "server": ["macs_per_s"],
+            "link": ["uplink_bits_per_s", "rtt_s"],
+        },
+    }
+    needs["energy_model_j"] = {**needs["latency_model_s"], "edge": ["macs_per_s", "active_w", "idle_w"]}
+    wanted = [metric.name for metric in space.metrics] + [c.column for c in space.parsed_constraints]
+    for column in wanted:
+        for role, quantities in needs.get(column, {}).items():
+            profile = getattr(setting, role)
+            if lacking := [name for name in quantities if name in profile.missing()]:
+                raise UserError(
+                    f"{column} needs {', '.join(lacking)}, which profile {profile.name!r} does not have"
+                )
