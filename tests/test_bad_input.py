@@ -1,0 +1,274 @@
+"""Whatever a user gets wrong: one clear message, exit code 2, no traceback, nothing lost."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from explorer import pick, search, store
+from explorer.errors import EXIT_USER_ERROR, run_command
+from explorer.report.__main__ import main as report_main
+
+TINY: dict[str, Any] = {
+    "data": {"source": "digits", "train_samples": 200, "validation_samples": 100},
+    "backbones": {
+        "mlp": {
+            "factory": "explorer.backbones:mlp",
+            "arguments": {"hidden": [[8, 4]]},
+            "densities": [0.5, 1.0],
+        }
+    },
+    "training": {"epochs": 1},
+    "objectives": {"accuracy": 0.1, "edge_macs": 10_000, "payload_bytes": 300},
+    "edge_device": "stm32h7a3",
+    "server_device": "xeon_8124m",
+    "link": "ble_2m_dle",
+}
+
+# key path, bad value (or the marker to delete the key), words the message must hold
+DELETE = "<delete>"
+BAD_SPACES = [
+    ("data", DELETE, ["data", "required key is missing"]),
+    ("data.source", "imagenet", ["imagenet", "digits"]),
+    ("data.validation_samples", 0, ["data.validation_samples", "greater than or equal to 1", "0"]),
+    ("data.train_samples", 10_000_000, ["10000000"]),
+    ("data.seed", -1, ["data.seed", "-1"]),
+    ("data.colour", "red", ["data.colour", "unknown key"]),
+    ("backbones", {}, ["backbones", "at least 1"]),
+    ("backbones.mlp.factory", "explorer.backbones", ["backbones.mlp.factory", "explorer.backbones"]),
+    ("backbones.mlp.factory", "no_such_package:net", ["no_such_package"]),
+    ("backbones.mlp.factory", "explorer.backbones:no_such", ["no_such"]),
+    ("backbones.mlp.arguments", {"width": [3]}, ["explorer.backbones:mlp", "width"]),
+    ("backbones.mlp.arguments", {"hidden": []}, ["backbones.mlp.arguments.hidden", "at least 1"]),
+    ("backbones.mlp.arguments", {"hidden": [["eight"]]}, ["explorer.backbones:mlp", "eight"]),
+    ("backbones.mlp.densities", [0.3], ["backbones.mlp.densities", "k / 8", "0.3"]),
+    ("backbones.mlp.densities", [1.5], ["backbones.mlp.densities", "less than or equal to 1", "1.5"]),
+    ("backbones.mlp.densities", {"fc9": [1.0]}, ["backbones.mlp.densities", "fc9", "fc1"]),
+    ("backbones.mlp.densities", {"low": 0.9, "high": 0.1}, ["backbones.mlp.densities", "low <= high"]),
+    ("backbones.mlp.split_points", ["relu7"], ["backbones.mlp.split_points", "relu7", "relu1"]),
+    ("patterns", ["stripes"], ["patterns", "stripes", "block"]),
+    ("patterns", ["block", "block"], ["patterns", "once"]),
+    ("confidence_thresholds", {"low": 0.9, "high": 0.2}, ["confidence_thresholds", "low <= high"]),
+    ("payload_bits", [12], ["payload_bits", "12"]),
+    ("training.epochs", "many", ["training.epochs", "many"]),
+    ("training.learning_rate", -0.1, ["training.learning_rate", "-0.1"]),
+    ("training.momentum", 0.9, ["training.momentum", "unknown key"]),
+    ("objectives", {}, ["objectives", "at least 1"]),
+    ("objectives", {"speed": 1.0}, ["objectives", "speed", "accuracy"]),
+    ("objectives", {"accuracy": 1.0}, ["accuracy", "worse than the ideal", "1"]),
+    ("constraints", ["edge_memory_bytes < 3"], ["constraints", "edge_memory_bytes < 3"]),
+    ("constraints", ["weight <= 3"], ["constraints", "weight"]),
+    ("constraints", ["payload_bytes <= 3 parsec"], ["constraints", "parsec"]),
+    ("edge_device", "toaster", ["toaster", "stm32h7a3"]),
+    ("server_device", "../../etc/passwd", ["etc/passwd"]),
+    ("link", "stm32h7a3", ["stm32h7a3"]),
+]  # fmt: skip
+
+
+def fails(capsys: pytest.CaptureFixture[str], main: Callable[[list[str]], int], *arguments: str) -> str:
+    """The message of a command that must end with exit code 2."""
+    try:
+        code = run_command(lambda: main(list(arguments)))
+    except SystemExit as stopped:  # argparse
+        code = int(stopped.code or 0)
+    message = capsys.readouterr().err
+    assert code == EXIT_USER_ERROR, message
+    assert "Traceback" not in message
+    assert message.strip().splitlines()[-1].partition(":")[0].endswith("error") or "error:" in message
+    return message
+
+
+def write_space(folder: Path, key: str = "", value: Any = None) -> Path:
+    content: Any = yaml.safe_load(yaml.safe_dump(TINY))
+    if key:
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        if value == DELETE:
+            del place[last]
+        else:
+            place[last] = value
+    path = folder / "space.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def finished_run(tmp_path: Path) -> Path:
+    arguments = ["--space", str(write_space(tmp_path)), "--trials", "6", "--run", "done", "--no-energy"]
+    assert search.main(arguments) == 0
+    return tmp_path / "reports" / "done"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"), BAD_SPACES, ids=[f"{k}={v}"[:50] for k, v, _ in BAD_SPACES]
+)
+def test_bad_space(
+    key: str, value: Any, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space(tmp_path, key, value)
+    message = fails(capsys, search.main, "--space", str(space))
+    for word in words:
+        assert word in message
+    assert len(message.strip().splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--space", "missing.yaml"], ["missing.yaml", "digits.yaml"]),
+        (["--trials", "0"], ["--trials", "'0'"]),
+        (["--trials", "ten"], ["--trials", "'ten'"]),
+        (["--timeout", "-3"], ["--timeout", "'-3'"]),
+        (["--seed", "-1"], ["--seed"]),
+        (["--sampler", "magic"], ["--sampler", "magic", "tpe"]),
+        (["--run", "../escape"], ["--run", "../escape"]),
+        (["--resume"], ["--resume", "no run"]),
+        (["--resume", "--run", "nothing"], ["nothing"]),
+        (["--wrong-flag"], ["--wrong-flag"]),
+        (["--storage", "carrier-pigeon://loft"], ["--storage", "carrier-pigeon"]),
+        (["--storage", "sqlite:////no/such/folder/study.db"], ["--storage", "/no/such/folder"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_bad_search_options(
+    arguments: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "--space" not in arguments:
+        arguments = (
+            [*arguments, "--space", str(write_space(tmp_path))] if "--resume" not in arguments else arguments
+        )
+    message = fails(capsys, search.main, *arguments)
+    for word in words:
+        assert word in message
+
+
+def test_space_that_is_no_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.yaml").write_text("data: [1, 2\nnext: }", encoding="utf-8")
+    assert "not valid YAML" in fails(capsys, search.main, "--space", "broken.yaml")
+
+
+def test_space_that_is_binary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x9f")
+    assert "UTF-8" in fails(capsys, search.main, "--space", "binary.yaml")
+
+
+def test_space_that_is_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    assert "folder.yaml" in fails(capsys, search.main, "--space", "folder.yaml")
+
+
+def test_unreadable_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "arrays.npz").write_bytes(b"not an archive")
+    space = write_space(tmp_path, "data.source", f"npz:{tmp_path / 'arrays.npz'}")
+    assert "arrays.npz" in fails(capsys, search.main, "--space", str(space))
+
+
+def test_data_with_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.random.default_rng(0).random((400, 5)), np.arange(400) % 2
+    x[3, 2] = np.nan
+    np.savez(tmp_path / "arrays.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    space = write_space(tmp_path, "data.source", f"npz:{tmp_path / 'arrays.npz'}")
+    assert "finite" in fails(capsys, search.main, "--space", str(space))
+
+
+def test_objective_that_the_profiles_cannot_fill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = write_space(tmp_path, "objectives", {"accuracy": 0.1, "energy_model_j": 1.0})
+    content = yaml.safe_load(space.read_text(encoding="utf-8")) | {"edge_device": "stm32h745"}
+    space.write_text(yaml.safe_dump(content), encoding="utf-8")
+    message = fails(capsys, search.main, "--space", str(space))
+    assert "energy_model_j" in message
+    assert "active_w" in message
+
+
+def test_full_disk_keeps_what_was_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third network meets a full disk: a message now; with room again the run goes on to its end."""
+    written = []
+    save = store.save_tensors
+
+    def fill_up(tensors: Any, path: Path) -> None:
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        save(tensors, path)
+
+    monkeypatch.setattr(store, "save_tensors", fill_up)
+    arguments = ["--space", str(write_space(tmp_path)), "--trials", "8", "--run", "full", "--no-energy"]
+    assert "No space left on device" in fails(capsys, search.main, *arguments)
+    networks = tmp_path / "reports" / "full" / "networks"
+    kept = {folder.name for folder in networks.iterdir() if not folder.name.startswith(".")}
+    assert len(kept) == 2
+    monkeypatch.setattr(store, "save_tensors", save)
+    assert search.main(["--resume", "--run", "full", "--no-energy"]) == 0
+    assert "8 trials" in capsys.readouterr().out
+
+
+def test_run_name_taken(finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = fails(capsys, search.main, "--space", str(tmp_path / "space.yaml"), "--run", "done")
+    assert "--resume" in message
+
+
+def test_resume_with_other_settings(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "seed" in fails(capsys, search.main, "--resume", "--run", "done", "--seed", "7")
+    other = write_space(tmp_path, "training.epochs", 2)
+    assert "space" in fails(capsys, search.main, "--resume", "--run", "done", "--space", str(other))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], ["nowhere"]),
+        (["done", "--where", "accuracy"], ["--where", "accuracy"]),
+        (["done", "--where", "charm >= 1"], ["charm"]),
+        (["done", "--where", "accuracy >= 1.5"], ["no point on the front", "accuracy on the front is"]),
+        (["done", "--minimize", "charm"], ["charm"]),
+        (["done", "--id", "nobody"], ["nobody"]),
+        (["done", "--knee", "--id", "x"], ["not allowed with"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_bad_pick(
+    finished_run: Path, arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(capsys, pick.main, *arguments)
+    for word in words:
+        assert word in message
+
+
+def test_damaged_run(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (finished_run / "run.json").write_text("{", encoding="utf-8")
+    assert "run.json" in fails(capsys, pick.main, "done")
+    assert "run.json" in fails(capsys, report_main, "done")
+
+
+def test_run_of_another_schema(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished_run / "run.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"schema_version": 1', '"schema_version": 99'))
+    assert "schema_version" in fails(capsys, pick.main, "done")
+
+
+def test_damaged_points(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = next(finished_run.glob("networks/*/points.parquet"))
+    damaged.write_bytes(b"nonsense")
+    assert "points.parquet" in fails(capsys, pick.main, "done")
+
+
+def test_report_of_a_search_that_was_cut_off(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (finished_run / "trials.json").unlink()
+    assert "--resume" in fails(capsys, report_main, "done")

@@ -1,0 +1,236 @@
+"""The commands, end to end on real data: search, resume, dry run, pick, report."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks.kill_and_resume import kill_and_resume
+from benchmarks.reproduce_front import replay_front
+from explorer import pick, search
+from explorer.report.__main__ import main as report_main
+from explorer.results import FRONT_COLUMNS, load_run
+from explorer.session import load_space_data
+from explorer.space import SHIPPED, parse_space
+
+SPACE = {
+    "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
+    "backbones": {
+        "mlp": {"factory": "explorer.backbones:mlp", "arguments": {"hidden": [[8], [16, 8]]}},
+        "cnn": {
+            "factory": "explorer.backbones:cnn",
+            "arguments": {"channels": [[4, 8]], "hidden": [8]},
+            "densities": {"conv2": [0.25, 0.5, 1.0]},
+        },
+    },
+    "patterns": ["block", "structured"],
+    "training": {"epochs": 2, "learning_rate": 0.02},
+    "objectives": {"accuracy": 0.1, "edge_macs": 20_000, "edge_memory_bytes": 30_000, "payload_bytes": 300},
+    "constraints": ["edge_memory_bytes <= 24 KiB"],
+    "edge_device": "stm32h7a3",
+    "server_device": "xeon_8124m",
+    "link": "ble_2m_dle",
+}
+REQUIRED = [
+    *("point_id", "network_key", "backbone", "pattern", "densities", "split_point", "confidence_threshold"),
+    *("payload_bits", "accuracy", "accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs"),
+    *("server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes", "latency_model_s"),
+    *("energy_model_j", "reference"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with one finished run of 30 trials, ``reports/run``."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "space.yaml").write_text(yaml.safe_dump(SPACE), encoding="utf-8")
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "run"]) == 0
+    finally:
+        os.chdir(here)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def test_run_folder_holds_everything(folder: Path) -> None:
+    run = folder / "reports" / "run"
+    for name in (
+        "run.json",
+        "study.db",
+        "trials.json",
+        "measurements.json",
+        "front.csv",
+        "front.json",
+        "report.html",
+    ):
+        assert (run / name).is_file(), name
+    assert (folder / "reports" / "index.html").is_file()
+    results = load_run(run)
+    assert len(results.trials) == results.run["counts"]["trials"] == 30
+    assert results.run["counts"]["trainings"] == len(list((run / "networks").iterdir()))
+    assert not list(run.rglob("*.pkl")) + list(run.rglob("*.tmp"))
+
+
+def test_front_files(folder: Path) -> None:
+    table = pd.read_csv(folder / "reports" / "run" / "front.csv", keep_default_na=False)
+    assert list(table.columns) == FRONT_COLUMNS
+    assert list(table.columns)[: len(REQUIRED)] == REQUIRED
+    content = json.loads((folder / "reports" / "run" / "front.json").read_text(encoding="utf-8"))
+    assert [row["point_id"] for row in content["points"]] == list(table["point_id"])
+    names = {name for row in content["references"] for name in row["reference"].split(",")}
+    assert names == {"dense", "all_edge", "all_server", "large_sparse", "small_dense"}
+
+
+def test_front_satisfies_constraints_and_is_not_dominated(folder: Path) -> None:
+    results = load_run(folder / "reports" / "run")
+    front = results.front
+    assert (front["edge_memory_bytes"] <= 24 * 1024).all()
+    signed = front.assign(accuracy=-front["accuracy"])[list(SPACE["objectives"])].to_numpy(dtype=float)  # type: ignore[call-overload]
+    for row in signed:
+        assert not ((signed <= row).all(axis=1) & (signed < row).any(axis=1)).any()
+
+
+def test_only_networks_on_the_front_or_referred_to_keep_weights(folder: Path) -> None:
+    results = load_run(folder / "reports" / "run")
+    points = results.points
+    kept = set(points.loc[points["on_front"] | (points["reference"] != ""), "network_key"])
+    with_weights = {path.parent.name for path in results.path.glob("networks/*/weights.safetensors")}
+    assert with_weights == kept
+
+
+def test_front_points_replay_exactly(folder: Path) -> None:
+    results = load_run(folder / "reports" / "run")
+    space = parse_space(results.run["space_file"], "run.json")
+    replays = replay_front(results, load_space_data(space, None), points=10, seed=0)
+    assert len(replays) == min(10, len(results.front))
+    for replay in replays:
+        assert replay.agrees, replay
+
+
+def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
+    front = load_run(folder / "reports" / "run").front
+    assert (front["edge_latency_host_s"] > 0).all()
+    energy = front["edge_energy_host_j"]
+    assert energy.isna().all() or (energy.dropna() > 0).all()
+
+
+def test_same_seed_same_front(folder: Path) -> None:
+    """Twice the same search: identical but for what is measured."""
+    assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "again", "--no-energy"]) == 0
+    first, second = (pd.read_csv(folder / "reports" / run / "front.csv") for run in ("run", "again"))
+    modelled = [column for column in FRONT_COLUMNS if "_host_" not in column]
+    pd.testing.assert_frame_equal(first[modelled], second[modelled])
+
+
+def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--trials", "12", "--run", "more", "--no-energy"]
+    assert search.main(["--space", "space.yaml", *options]) == 0
+    stored = {path: path.stat().st_mtime_ns for path in folder.glob("reports/more/networks/*/network.json")}
+    assert search.main(["--resume", "--run", "more", "--trials", "16", "--no-energy"]) == 0
+    results = load_run(folder / "reports" / "more")
+    assert list(results.trials["number"]) == list(range(16))
+    assert {path: path.stat().st_mtime_ns for path in stored} == stored
+    assert len(results.run["sessions"]) == 2
+
+
+def test_timeout_ends_the_search_early(folder: Path) -> None:
+    options = ["--trials", "500", "--timeout", "0.5", "--run", "short", "--no-energy"]
+    assert search.main(["--space", "space.yaml", *options]) == 0
+    assert 1 <= len(load_run(folder / "reports" / "short").trials) < 500
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(SHIPPED.glob("*.yaml"))])
+def test_shipped_spaces_are_valid(name: str) -> None:
+    parse_space((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"), name)
+
+
+def test_dry_run_says_what_the_space_contains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.main(["--space", "space.yaml", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    for word in (
+        "fc1",
+        "conv2",
+        "1/4",
+        "only legal density is 1",
+        "input",
+        "relu1",
+        "266 B",
+        "distinct networks",
+    ):
+        assert word in printed
+    assert not (folder / "reports" / "space").exists()
+
+
+def test_pick_writes_what_a_deployment_needs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pick.main(["run", "--where", "exit_rate >= 0.5", "--minimize", "payload_bytes"]) == 0
+    printed = capsys.readouterr().out
+    content = json.loads((folder / "reports" / "run" / "pick.json").read_text(encoding="utf-8"))
+    front = load_run(folder / "reports" / "run").front
+    allowed = front[front["exit_rate"] >= 0.5]
+    assert content["point"]["payload_bytes"] == allowed["payload_bytes"].min()
+    assert 0 <= content["test"]["accuracy_ci95_low"] <= content["test"]["accuracy"] <= 1
+    assert (folder / "reports" / "run" / content["weights"]).is_file()
+    assert content["point"]["point_id"] in printed
+    assert "smallest payload_bytes" in printed
+    assert len(content["neighbours"]) == min(4, len(front) - 1)
+
+
+def test_pick_by_id_and_knee(folder: Path) -> None:
+    results = load_run(folder / "reports" / "run")
+    assert pick.main(["run", "--knee"]) == 0
+    content = json.loads((results.path / "pick.json").read_text(encoding="utf-8"))
+    assert content["point"]["point_id"] == results.points.loc[results.points["knee"], "point_id"].item()
+    wanted = results.front["point_id"].iloc[-1]
+    assert pick.main(["run", "--id", wanted]) == 0
+    content = json.loads((results.path / "pick.json").read_text(encoding="utf-8"))
+    assert content["point"]["point_id"] == wanted
+
+
+def test_report_is_rebuilt(folder: Path) -> None:
+    report = folder / "reports" / "run" / "report.html"
+    report.unlink()
+    assert report_main(["run"]) == 0
+    assert report.stat().st_size > 1_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_killed_searches_resume_to_the_same_result(folder: Path, tmp_path: Path) -> None:
+    problems = kill_and_resume(
+        str(folder / "space.yaml"),
+        trials=25,
+        kills=3,
+        longest_delay_s=1.0,
+        seed=1,
+        reports=tmp_path / "reports",
+    )
+    assert problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_interrupt_writes_the_report_and_says_how_to_go_on(folder: Path) -> None:
+    command = [sys.executable, "-m", "explorer.search", "--space", "space.yaml", "--trials", "5000"]
+    command += ["--run", "stopped", "--no-energy"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        printed = process.stdout.read()
+        assert process.wait() == 130
+    assert "--resume" in printed
+    assert (folder / "reports" / "stopped" / "report.html").is_file()
