@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from explorer.dry_run import print_inventory
@@ -14,13 +15,12 @@ from explorer.errors import EXIT_INTERRUPTED, run_command
 from explorer.results import RunResults
 from explorer.run_session import finish, search
 from explorer.session import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_TRIALS, Options, Session, prepare
-from explorer.threads import set_threads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, search, and say where the report is."""
     parsed = _parser().parse_args(arguments)
-    set_threads(parsed.threads)
+    torch.set_num_threads(parsed.threads)
     options = Options(
         space=parsed.space,
         trials=parsed.trials,
@@ -122,7 +122,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where runs go (default: reports)",
     )
-    add("--threads", type=_positive, metavar="N", help="threads of each training (default: 1)")
+    add(
+        "--threads",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="threads of a training (default: 1; small networks train no faster on more)",
+    )
     add("--keep-weights", action="store_true", help="keep weights of networks that left the front")
     add("--no-energy", action="store_true", help="do not measure energy of the front's parts at the end")
     add("--dry-run", action="store_true", help="print what the space contains and stop")

@@ -72,13 +72,15 @@ class BlockLinear(SparseLayer):
     """``block`` Linear: g dense blocks of (k * inputs / g, outputs / g), one batched product.
 
     Input (..., inputs), output (..., outputs). k > 1 pays for gathering k input groups per block.
+    ``interleaved`` input groups take every g-th unit, see :func:`explorer.core.patterns.kept_connections`.
     """
 
     compact = True
     sources: Tensor | None
 
-    def __init__(self, dense: nn.Linear, density: Fraction) -> None:
+    def __init__(self, dense: nn.Linear, density: Fraction, interleaved: bool = False) -> None:
         super().__init__(dense, "block", density)
+        self.interleaved = interleaved
         self.groups, reads = block_shape(density)
         fan_in = reads * self.inputs // self.groups
         self.weight_GIO = nn.Parameter(torch.empty(self.groups, fan_in, self.outputs // self.groups))
@@ -86,7 +88,10 @@ class BlockLinear(SparseLayer):
         self._reset(self.weight_GIO)
 
     def forward(self, x: Tensor) -> Tensor:
-        x_BGI = x.reshape(-1, self.groups, self.inputs // self.groups)
+        if self.interleaved:
+            x_BGI = x.reshape(-1, self.inputs // self.groups, self.groups).transpose(1, 2)
+        else:
+            x_BGI = x.reshape(-1, self.groups, self.inputs // self.groups)
         if self.sources is not None:
             x_BGI = x_BGI.index_select(1, self.sources).reshape(x_BGI.shape[0], self.groups, -1)
         y_GBO = torch.bmm(x_BGI.transpose(0, 1), self.weight_GIO)
@@ -95,19 +100,26 @@ class BlockLinear(SparseLayer):
 
 
 class BlockConv(SparseLayer):
-    """``block`` convolution (1-D or 2-D): a grouped convolution with g groups; k > 1 gathers channels."""
+    """``block`` convolution (1-D or 2-D): a grouped convolution with g groups.
+
+    k > 1 and ``interleaved`` gather channels first.
+    """
 
     compact = True
     sources: Tensor | None
 
-    def __init__(self, dense: DenseConv, density: Fraction) -> None:
+    def __init__(self, dense: DenseConv, density: Fraction, interleaved: bool = False) -> None:
         super().__init__(dense, "block", density)
+        self.interleaved = interleaved
         self.groups, reads = block_shape(density)
         self.geometry = _ConvGeometry(dense)
         fan_in = reads * self.inputs // self.groups
         self.weight = nn.Parameter(torch.empty(self.outputs, fan_in, *dense.kernel_size))
-        channels = _source_index(density, self.inputs // self.groups) if reads > 1 else None
-        self.register_buffer("sources", channels, persistent=False)
+        order = (
+            torch.arange(self.inputs).view(-1, self.groups).T if interleaved else torch.arange(self.inputs)
+        )
+        channels = order.reshape(self.groups, -1)[_source_index(density)].reshape(-1)
+        self.register_buffer("sources", channels if reads > 1 or interleaved else None, persistent=False)
         self._reset(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -166,28 +178,29 @@ class _ConvGeometry:
         return self.function(x, weight, bias, self.stride, self.padding, self.dilation, groups)
 
 
-def _source_index(density: Fraction, units_per_group: int = 1) -> Tensor:
-    """Input groups (or, with ``units_per_group``, the units in them) in the order the blocks read them."""
-    groups = torch.from_numpy(block_source_groups(density)).reshape(-1, 1)
-    return (groups * units_per_group + torch.arange(units_per_group)).reshape(-1)
+def _source_index(density: Fraction) -> Tensor:
+    """Input groups in the order the blocks read them, shape (g * k,)."""
+    return torch.from_numpy(block_source_groups(density)).reshape(-1)
 
 
 def _kept_index(layer: SparseLayer, seed: int) -> Tensor:
     return torch.from_numpy(kept_connections(layer.pattern, layer.inputs, layer.outputs, layer.density, seed))
 
 
-def sparse_layer(dense: DenseLayer, pattern: PatternName, density: Fraction, seed: int) -> SparseLayer:
+def sparse_layer(
+    dense: DenseLayer, pattern: PatternName, density: Fraction, seed: int, interleaved: bool = False
+) -> SparseLayer:
     """The sparse twin of ``dense``, freshly initialised from torch's global generator.
 
     Args:
         dense: Linear, Conv1d or Conv2d with ``groups == 1`` and zero padding mode.
+        pattern: Places the kept connections.
         density: A legal density below 1 (see :func:`explorer.core.patterns.legal_densities`).
         seed: Places the connections of ``structured`` and ``random``.
+        interleaved: How ``block`` groups its inputs.
     """
-    if isinstance(dense, nn.Linear):
-        return (
-            BlockLinear(dense, density)
-            if pattern == "block"
-            else ScatteredLinear(dense, pattern, density, seed)
-        )
-    return BlockConv(dense, density) if pattern == "block" else ScatteredConv(dense, pattern, density, seed)
+    if pattern == "block":
+        block = BlockLinear if isinstance(dense, nn.Linear) else BlockConv
+        return block(dense, density, interleaved)  # type: ignore[arg-type]
+    scattered = ScatteredLinear if isinstance(dense, nn.Linear) else ScatteredConv
+    return scattered(dense, pattern, density, seed)  # type: ignore[arg-type]

@@ -80,15 +80,17 @@ def block_source_groups(density: Fraction) -> NDArray[np.int64]:
 
 
 def kept_connections(
-    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int
+    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int, interleaved: bool = False
 ) -> NDArray[np.int64]:
     """Kept connections as flat positions ``output * inputs + input``, ascending; shape (|W|,).
 
-    ``block`` is a rule without chance and ignores ``seed``. ``structured`` has exact fan-in and fan-out.
-    ``random`` has the same number of connections, placed freely.
+    ``block`` is a rule without chance and ignores ``seed``; ``interleaved`` input groups take every g-th unit
+    instead of a run of neighbours, so that the groups of the junction before mix (the channel shuffle of
+    ShuffleNet, CVPR 2018). ``structured`` has exact fan-in and fan-out. ``random`` has the same number of
+    connections, placed freely.
     """
     if pattern == "block":
-        return np.flatnonzero(_block_adjacency(inputs, outputs, density))
+        return np.flatnonzero(_block_adjacency(inputs, outputs, density, interleaved))
     rng = np.random.default_rng(seed)
     if pattern == "structured":
         return np.flatnonzero(_structured_adjacency(inputs, outputs, density, rng))
@@ -97,21 +99,21 @@ def kept_connections(
 
 
 def adjacency(
-    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int
+    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int, interleaved: bool = False
 ) -> NDArray[np.bool_]:
     """The kept connections as a matrix of shape (outputs, inputs), for inspection."""
     kept = np.zeros(inputs * outputs, dtype=np.bool_)
-    kept[kept_connections(pattern, inputs, outputs, density, seed)] = True
+    kept[kept_connections(pattern, inputs, outputs, density, seed, interleaved)] = True
     return kept.reshape(outputs, inputs)
 
 
-def _block_adjacency(inputs: int, outputs: int, density: Fraction) -> NDArray[np.bool_]:
+def _block_adjacency(inputs: int, outputs: int, density: Fraction, interleaved: bool) -> NDArray[np.bool_]:
     groups, _ = block_shape(density)
-    group_adjacency = np.zeros((groups, groups), dtype=np.bool_)
-    np.put_along_axis(group_adjacency, block_source_groups(density), True, axis=1)
-    return np.kron(group_adjacency, np.ones((outputs // groups, inputs // groups), dtype=np.bool_)).astype(
-        np.bool_
-    )
+    reads = np.zeros((groups, groups), dtype=np.bool_)
+    np.put_along_axis(reads, block_source_groups(density), True, axis=1)
+    units = np.arange(inputs)
+    group_of_input = units % groups if interleaved else units // (inputs // groups)
+    return np.repeat(reads, outputs // groups, axis=0)[:, group_of_input]
 
 
 def _structured_adjacency(

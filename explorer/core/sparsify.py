@@ -63,6 +63,11 @@ def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> Junction:
 def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: PatternName, seed: int) -> None:
     """Replace junctions of ``module`` in place; density 1 leaves the dense layer as it is.
 
+    The first sparse junction groups neighbouring inputs (pixels that belong together); later ones interleave
+    theirs, or consecutive ``block`` layers would fall apart into separate networks. MNIST 784-240-240-10 at
+    densities 1/8, 1/8, 1/10, two seeds: 96.2 % so, 75.8 % with neighbours everywhere, 95.3 % interleaved
+    everywhere.
+
     Args:
         module: A dense module.
         densities: Legal density per junction path; junctions not named stay dense.
@@ -82,17 +87,20 @@ def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: Patt
             raise UserError(
                 f"density {density} is not legal for junction {path!r}: {junctions[path].stays_dense}"
             )
-        if density < 1:
-            _replace(module, path, pattern, density, seed)
+    sparse_paths = [path for path in junctions if densities.get(path, 1) < 1]
+    for place, path in enumerate(sparse_paths):
+        dense = module.get_submodule(path)
+        assert isinstance(dense, nn.Linear | nn.Conv1d | nn.Conv2d)
+        placement_seed = zlib.crc32(f"{seed}/{path}".encode())
+        sparse = sparse_layer(dense, pattern, densities[path], placement_seed, interleaved=place > 0)
+        _replace(module, dense, sparse)
 
 
-def _replace(module: nn.Module, path: str, pattern: PatternName, density: Fraction, seed: int) -> None:
-    dense = module.get_submodule(path)
-    assert isinstance(dense, nn.Linear | nn.Conv1d | nn.Conv2d)
-    sparse = sparse_layer(dense, pattern, density, seed=zlib.crc32(f"{seed}/{path}".encode()))
-    for other_path, other in list(module.named_modules(remove_duplicate=False)):
-        if other is dense:  # a shared module is replaced wherever it is used
-            parent, _, name = other_path.rpartition(".")
+def _replace(module: nn.Module, dense: nn.Module, sparse: nn.Module) -> None:
+    """Swap ``dense`` wherever it is used; a shared module has several paths."""
+    for path, other in list(module.named_modules(remove_duplicate=False)):
+        if other is dense:
+            parent, _, name = path.rpartition(".")
             setattr(module.get_submodule(parent), name, sparse)
 
 

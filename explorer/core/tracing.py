@@ -148,9 +148,9 @@ def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, shape: t
     graph_module.train(was_training)
     if not difference <= TRACE_TOLERANCE:
         raise UserError(
-            f"{type(module).__name__}: the traced graph differs from the module by {difference:.2g}; a backbone "
-            "may not use randomness or state in eval mode, change tensors in place (`x.add_(y)`), or read "
-            "`self.training` (use nn.Dropout, not F.dropout)"
+            f"{type(module).__name__}: the traced graph differs from the module by {difference:.2g}; a "
+            "backbone may not use randomness or state in eval mode, change tensors in place (`x.add_(y)`), "
+            "or read `self.training` (use nn.Dropout, not F.dropout)"
         )
 
 
