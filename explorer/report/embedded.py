@@ -46,7 +46,7 @@ class Embedded:
         carried = sum(shown for shown, _ in self.counts.values())
         total = sum(of for _, of in self.counts.values())
         if carried == total:
-            return f"All {total:,} operating points of the run are shown."
+            return f"All operating points of the run are shown: {total:,}."
         left_out = [
             f"{shown:,} of {of:,} {role} points"
             for role, (shown, of) in self.counts.items()

@@ -70,7 +70,7 @@ def hypervolume_figure(info: HypervolumeInfo, over: Literal["trials", "time"]) -
     title = "Trial" if over == "trials" else f"Time since the start [{info.time_unit}]"
     figure = base_figure(
         xaxis={"title": {"text": title}},
-        yaxis={"title": {"text": "Hypervolume"}},
+        yaxis={"title": {"text": "Hypervolume"}, "rangemode": "nonnegative"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         height=320,
     )

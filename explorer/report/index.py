@@ -9,7 +9,7 @@ from markupsafe import Markup
 from explorer.errors import UserError
 from explorer.report.columns import metric_text
 from explorer.report.html import asset_text, render
-from explorer.report.summary import NOT_RECORDED, space_name
+from explorer.report.summary import moment_text, space_name
 from explorer.results import RUN_FILE, TRIALS_FILE
 from explorer.store import read_json, write_text
 
@@ -73,7 +73,8 @@ def index_info(reports_dir: Path) -> IndexInfo:
             unreadable.append((folder.name, " ".join(str(error).split())))
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # valid JSON of another form
             unreadable.append((folder.name, f"{RUN_FILE}: {type(error).__name__}: {error}"))
-    return IndexInfo(sorted(rows, key=lambda row: row.created, reverse=True), unreadable)
+    rows.sort(key=lambda row: row.created, reverse=True)
+    return IndexInfo([row._replace(created=moment_text(row.created)) for row in rows], unreadable)
 
 
 def _row(folder: Path) -> IndexRow:
@@ -84,7 +85,7 @@ def _row(folder: Path) -> IndexRow:
     hypervolumes = [trial["hypervolume"] for trial in trials if trial["hypervolume"] is not None]
     return IndexRow(
         name=str(run.get("name") or folder.name),
-        created=str(run.get("created") or NOT_RECORDED),
+        created=str(run.get("created") or ""),
         space=space_name(run),
         trials=f"{len(trials):,}" if finished else "not finished",
         front=f"{len(front):,}" if finished else "",

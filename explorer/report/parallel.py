@@ -21,7 +21,6 @@ _CONFIGURATION = (
     "payload_bits",
     "confidence_threshold",
 )
-_MAX_LEVELS = 8  # a number with no more values than this gets one tick per value
 _MISSING_SLOT = 0.12  # where "n/a" sits below the axis, as a share of its length
 _ARROWS = {"maximize": " ↑", "minimize": " ↓", "": ""}
 
@@ -115,7 +114,7 @@ def _axes(points: pd.DataFrame, objectives: list[str], columns: dict[str, Column
 def _axis(values: "pd.Series[Any]", column: Column, depth: "pd.Series[float]") -> ParallelAxis:
     label = f"{column.title}{_ARROWS[column.direction]}"
     known = values.dropna()
-    if not column.numeric or (not column.direction and known.nunique() <= _MAX_LEVELS):
+    if not column.numeric or column.name == "payload_bits":
         return _level_axis(values, column, label, depth)
     shown = known.astype(float) / column.scale
     numbers = known_numbers(shown)

@@ -50,7 +50,7 @@ def summary_info(results: RunResults, embedded: Embedded) -> Summary:
     run = results.run
     return Summary(
         name=str(run.get("name") or results.path.name),
-        created=_moment(run.get("created")),
+        created=moment_text(run.get("created")),
         tiles=_tiles(results),
         facts=_facts(results),
         failures=_failures(results),
@@ -164,12 +164,12 @@ def _machine(machine: Mapping[str, Any]) -> str:
         f"{quantity_text(float(memory), 'B')} memory" if memory else "",
         str(machine.get("os") or ""),
         f"Python {machine['python']}" if "python" in machine else "",
-        f"{machine['threads']} threads" if "threads" in machine else "",
+        f"threads: {machine['threads']}" if "threads" in machine else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _moment(text: Any) -> str:
+def moment_text(text: Any) -> str:
     """``23 November 2026, 19:47 UTC``; the text itself where it is no time."""
     try:
         return f"{datetime.fromisoformat(str(text)):%d %B %Y, %H:%M %Z}".rstrip()

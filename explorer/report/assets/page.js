@@ -90,7 +90,7 @@
 
   function frontTraces() {
     const traces = front.groups.flatMap(({ role, rows, labels, places, coloured }) =>
-      coloured ? colouredTraces(role, rows) : [{ ...pointsTrace(role, rows), text: labels.map(plain), textposition: places }],
+      coloured ? colouredTraces(role, rows) : [{ ...pointsTrace(role, rows), text: narrow && labels.length > 4 ? [] : labels.map(plain), textposition: places }],
     );
     if (selectedRow !== null) {
       const ring = { symbol: "circle-open", size: 22, color: "#d55e00", line: { width: 3 } };
@@ -185,7 +185,7 @@
     const line = element("tr", null, { "data-row": row, class: row === selectedRow ? "selected" : "" });
     const head = element("th", null, { scope: "row" });
     head.append(element("button", valueOf("point_id", row), { type: "button" }));
-    head.firstChild.addEventListener("click", () => select(row));
+    head.firstChild.addEventListener("click", () => { select(row); byId("card").scrollIntoView({ block: "center" }); });
     tagsOf(row).slice(1).forEach((tag) => head.append(element("span", tag, { class: "tag" })));
     line.append(head);
     for (const header of headers.slice(1)) {
