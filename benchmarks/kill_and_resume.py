@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--space", default="digits", help="space file or name (default: digits)")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--delay", type=float, default=2.0, metavar="S", help="latest moment of a kill")
+    parser.add_argument("--delay", type=float, default=6.0, metavar="S", help="latest moment of a kill")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parsed = parser.parse_args(arguments)
     if min(parsed.trials, parsed.kills) < 1:

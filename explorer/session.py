@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from explorer.cost import Setting
 from explorer.data import DataSet, load_data
 from explorer.devices import load_device, load_link
 from explorer.errors import UserError
+from explorer.profile.latency import transfer_energy_j
 from explorer.results import (
     RUN_FILE,
     read_setting,
@@ -181,3 +183,6 @@ def _check_objectives(space: SearchSpace, setting: Setting) -> None:
                 raise UserError(
                     f"{column} needs {', '.join(lacking)}, which profile {profile.name!r} does not have"
                 )
+    if "energy_model_j" in wanted and isnan(transfer_energy_j(1.0, setting.link)):
+        either = "tx_joules_per_bit, or tx_alpha_w_per_bit_per_s with tx_beta_w"
+        raise UserError(f"energy_model_j needs {either}, which profile {setting.link.name!r} does not have")

@@ -91,6 +91,9 @@ class Store:
         self.run = run
         self.networks = run / "networks"
         self.networks.mkdir(parents=True, exist_ok=True)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a killed writer left behind; for the one writer only, before it writes."""
         for leftover in self.networks.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
 

@@ -99,6 +99,7 @@ class SearchLoop:
 
     def _recall(self) -> None:
         """Take up what earlier sessions of this run stored and told."""
+        self.store.remove_unfinished()
         for key in self.store:
             stored = self.store.read(key)
             self.archive.add(operating_points(stored.points, stored.splits, stored.num_samples, self.setting))

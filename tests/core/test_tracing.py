@@ -1,0 +1,137 @@
+"""What each tensor of a graph costs, by formula, and what cannot be traced."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.core.patterns import PATTERN_NAMES, PatternName
+from explorer.core.sparsify import sparsify
+from explorer.core.tracing import NodeCost, trace
+from explorer.errors import UserError
+
+
+class Forward(nn.Module):
+    """A module with one Linear(4, 3) and a forward given as a function of it and the input."""
+
+    def __init__(self, function: Callable[[Any, Tensor], Any]) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+        self.calls = nn.Parameter(torch.ones(()), requires_grad=False)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+def test_costs_of_a_convolution_and_a_linear_layer() -> None:
+    module = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(16, 3))
+    costs = list(trace(module, torch.zeros(1, 2, 4, 4)).costs.values())
+    x, activations = 2 * 4 * 4, 4 * 2 * 2  # a 3x3 kernel leaves 2x2 positions
+    assert costs == [
+        NodeCost((2, 4, 4), 0, 0, ""),
+        NodeCost((4, 2, 2), (2 * 4 * 9) * 4, 4 * (x + activations + (2 * 9 + 1) * 4), ""),
+        NodeCost((4, 2, 2), 0, 4 * 2 * activations, ""),
+        NodeCost((16,), 0, 0, "_1"),  # flatten is a view of the activation
+        NodeCost((16,), 0, 0, "_2"),  # dropout does nothing in eval mode
+        NodeCost((3,), 16 * 3, 4 * (16 + 3 + (16 + 1) * 3), ""),
+    ]
+    assert costs[1].bytes == 4 * activations
+
+
+@pytest.mark.parametrize("pattern", PATTERN_NAMES)
+def test_sparse_layers_count_kept_connections(pattern: PatternName) -> None:
+    module = nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 4))
+    sparsify(module, {"0": Fraction(1, 4)}, pattern, seed=0)
+    first, second = list(trace(module, torch.zeros(1, 8)).costs.values())[1:]
+    assert first.macs == 16 * 2  # fan-in 2
+    assert first.moved_bytes == 4 * (8 + 16 + 16 * 2 + 16)  # input, output, kept weights, biases
+    assert second.macs == 16 * 4
+
+
+def test_operator_of_two_tensors_moves_both() -> None:
+    costs = trace(Forward(lambda module, x: module.fc(x + x.relu())), torch.zeros(1, 4)).costs
+    assert costs["add"].moved_bytes == 4 * (4 + 4 + 4)
+
+
+def test_matrix_product_of_activations_counts() -> None:
+    def attend(module: Any, x: Tensor) -> Any:
+        tokens = x.view(x.size(0), 2, 2)  # (B, T, E)
+        return module.fc((tokens @ tokens.transpose(1, 2)).flatten(1))
+
+    costs = trace(Forward(attend), torch.zeros(1, 4)).costs
+    assert costs["matmul"].macs == 2 * 2 * 2  # T * T * E
+    assert "size" not in costs  # an integer is no tensor
+
+
+def test_inplace_modules_are_made_out_of_place_and_modes_are_kept() -> None:
+    module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True), nn.BatchNorm1d(3))
+    traced = trace(module, torch.zeros(1, 4))
+    _, relu, norm = module
+    assert not relu.inplace
+    assert traced.costs["_1"].view_of == ""
+    assert module.training
+    assert traced.graph_module.training
+    assert norm.num_batches_tracked == 0
+
+
+def branch(module: Any, x: Tensor) -> Any:
+    return x if x.sum() > 0 else -x
+
+
+def frozen_noise(module: Any, x: Tensor) -> Any:
+    return module.fc(x + torch.randn(4))
+
+
+def functional_dropout(module: Any, x: Tensor) -> Any:
+    return module.fc(F.dropout(x, training=module.training))
+
+
+def dropped_addition(module: Any, x: Tensor) -> Any:
+    y = module.fc(x)
+    y.add_(x[:, :3])  # the result is not used: torch.fx takes the line for dead code
+    return y
+
+
+def counter(module: Any, x: Tensor) -> Any:
+    return module.fc(x) * module.calls.add_(1)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (branch, "Forward: torch.fx cannot trace the module: .*control flow"),
+        (lambda module, x: module.fc(x[:, :2]), r"Forward: an input of shape \(1, 4\) does not run through"),
+        (lambda module, x: x.unflatten(1, (3, 3)), r"Forward: an input of shape \(1, 4\) does not run"),
+        (lambda module, x: (x, x), "the output must be one tensor .* got several values"),
+        (lambda module, x: x.view(-1, 2, 2), r"the output must be .* got shape \(2, 2\) per sample"),
+        (lambda module, x: x.sum(), r"the output must be .* got shape \(\) per sample"),
+        (frozen_noise, "Forward: the traced graph differs from the module by"),
+        (functional_dropout, "use nn.Dropout, not F.dropout"),
+        (dropped_addition, "Forward: the traced graph differs from the module by"),
+        (counter, "may not use randomness or state in eval mode"),
+    ],
+)
+def test_what_cannot_be_traced(function: Callable[[Any, Tensor], Any], message: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(UserError, match=message):
+        trace(Forward(function), torch.zeros(1, 4))
+
+
+def test_two_inputs_are_refused() -> None:
+    with pytest.raises(UserError, match="TwoInputs: the backbone must take exactly one input tensor"):
+        trace(TwoInputs(), torch.zeros(1, 4))
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_a_wrong_input_size_is_the_users_to_mend() -> None:
+    with pytest.raises(UserError, match=r"Sequential: an input of shape \(1, 5\) does not run through"):
+        trace(nn.Sequential(nn.Linear(4, 3)), torch.zeros(1, 5))

@@ -1,0 +1,155 @@
+"""Joint training: the loss by formula, steps by count, and the same network from the same seed."""
+
+from dataclasses import replace
+from math import log
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from explorer.core.network import Network
+from explorer.core.training import Recipe, TrainingFailedError, joint_loss, train
+from explorer.data import Subset
+
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=8,
+    learning_rate=0.01,
+    weight_decay=0.0,
+    exit_loss_weight=0.5,
+    output_loss_weight=1.0,
+    seed=0,
+)
+
+
+def network(seed: int = 0) -> Network:
+    torch.manual_seed(seed)
+    backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2))
+    return Network(backbone, torch.zeros(1, 4), 2, exit_features=8)
+
+
+def data(samples: int) -> Subset:
+    inputs = torch.randn(samples, 4, generator=torch.Generator().manual_seed(0))
+    return Subset(inputs, (inputs[:, 0] > 0).long())
+
+
+def test_joint_loss() -> None:
+    even, sure = torch.zeros(1, 2), torch.tensor([[log(3.0), 0.0]])  # probabilities 1/2 and 3/4 for class 0
+    labels = torch.tensor([0])
+    recipe = replace(RECIPE, exit_loss_weight=0.5, output_loss_weight=2.0)
+    # 2 x output + 0.5 x each exit
+    expected = 2.0 * -log(3 / 4) + 0.5 * (-log(1 / 2) - log(3 / 4))
+    assert joint_loss([even, sure, sure], labels, recipe).item() == pytest.approx(expected)
+    without_exits = replace(recipe, exit_loss_weight=0.0)
+    assert joint_loss([even, sure], labels, without_exits).item() == pytest.approx(2.0 * -log(3 / 4))
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "steps"),
+    [
+        (16, 8, 2),
+        (19, 8, 3),  # the last batch has 3
+        (17, 8, 2),  # one sample left over joins the batch before: batch normalisation needs two
+        (5, 8, 1),
+        (9, 3, 3),
+    ],
+)
+def test_number_of_steps(samples: int, batch_size: int, steps: int) -> None:
+    seen: list[int] = []
+    trained = network()
+    trained._tapped.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    record = train(trained, data(samples), replace(RECIPE, batch_size=batch_size))
+    assert record.steps == 2 * steps
+    assert record.epochs == 2
+    assert len(seen) == 2 * steps
+    assert sum(seen[:steps]) == sum(seen[steps:]) == samples
+    assert record.seconds > 0
+
+
+def test_training_learns_and_ends_in_eval_mode() -> None:
+    trained, subset = network(), data(128)
+    record = train(trained, subset, replace(RECIPE, epochs=20))
+    assert not trained.training
+    with torch.no_grad():
+        accuracies = [
+            (logits.argmax(1) == subset.labels).float().mean().item() for logits in trained(subset.inputs)
+        ]
+    assert min(accuracies) > 0.9
+    assert record.final_loss < log(2) * (1 + 2 * 0.5)  # of guessing: output and two exits
+
+
+def weights_after(global_seed: int, recipe: Recipe) -> dict[str, Tensor]:
+    trained = network()
+    torch.manual_seed(global_seed)
+    train(trained, data(20), recipe)
+    return trained.weights()
+
+
+def test_training_follows_from_the_recipe_alone() -> None:
+    first, second = (
+        weights_after(1, RECIPE),
+        weights_after(2, RECIPE),
+    )  # dropout and order come from the recipe
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = weights_after(1, replace(RECIPE, seed=1))
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_training_leaves_the_global_generator_alone() -> None:
+    trained = network()
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(trained, data(20), RECIPE)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_final_loss_is_the_mean_over_samples() -> None:
+    trained = Network(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4), 2, exit_features=8)
+    subset, standing_still = data(19), replace(RECIPE, learning_rate=0.0)
+    record = train(trained, subset, standing_still)  # batches of 8, 8 and 3
+    with torch.no_grad():
+        expected = joint_loss(trained(subset.inputs), subset.labels, standing_still).item()
+    assert record.final_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_first_step_by_hand() -> None:
+    """AdamW moves every weight by the learning rate, whatever the size of its gradient."""
+    trained = Network(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4), 2, exit_features=8)
+    before = trained.backbone.get_parameter("0.weight").clone()
+    train(trained, data(8), replace(RECIPE, epochs=1, exit_loss_weight=0.0))
+    moved = (trained.backbone.get_parameter("0.weight") - before).abs()
+    # the only step, at the peak rate: 0.01 g / (|g| + eps)
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.01), rtol=1e-3, atol=0)
+
+
+def test_rate_falls_along_half_a_cosine() -> None:
+    rates: list[float] = []
+    trained = network()
+
+    class Spy(torch.optim.AdamW):
+        def step(self, closure: Any = None) -> Any:
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "AdamW", Spy)
+        train(trained, data(16), RECIPE)
+    # 2 epochs of 2 steps: 0.01 (1 + cos(pi n / 4)) / 2
+    assert rates == pytest.approx([0.01, 0.01 * 0.853553, 0.005, 0.01 * 0.146447], rel=1e-5)
+
+
+def test_exits_without_weight_stay_as_they_were() -> None:
+    trained = network()
+    before = {name: tensor for name, tensor in trained.weights().items() if name.startswith("exits")}
+    train(trained, data(16), replace(RECIPE, exit_loss_weight=0.0, weight_decay=0.1))
+    after = trained.weights()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_divergence_says_in_which_epoch() -> None:
+    subset = data(16)
+    subset.inputs[3] = float("inf")
+    with pytest.raises(TrainingFailedError, match=r"^diverged: loss (nan|inf) in epoch 1 of 2$"):
+        train(network(), subset, RECIPE)

@@ -1,0 +1,384 @@
+"""The ask/tell loop with made-up networks: counts, reuse, failures, crashes, resuming, samplers."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from stand_ins import SETTING, SPACE, fabricate, make_proposer
+
+from explorer.candidate import Candidate, NetworkSpec
+from explorer.core.operating_points import outcome_at, sweep
+from explorer.core.training import TrainingFailedError
+from explorer.cost import operating_points
+from explorer.engine.archive import Archive
+from explorer.engine.loop import Progress, SearchLoop, TrialResult, candidate_point, reference_name
+from explorer.engine.study import RESULT, SAMPLERS, open_study
+from explorer.evaluate import EvaluatedNetwork
+from explorer.store import Store
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+Evaluate = Callable[[NetworkSpec], EvaluatedNetwork]
+REFERENCES = ["dense", "all_edge", "all_server", "large_sparse", "small_dense"]
+
+
+class Killed(BaseException):
+    """The process dies here: nothing in the loop may catch it."""
+
+
+class Spy:
+    """Counts what is evaluated; breaks or fails when told to."""
+
+    def __init__(self, evaluate: Evaluate = fabricate) -> None:
+        self.evaluate = evaluate
+        self.calls: Counter[str] = Counter()
+
+    def __call__(self, spec: NetworkSpec) -> EvaluatedNetwork:
+        self.calls[spec.key] += 1
+        return self.evaluate(spec)
+
+
+def make_loop(
+    folder: Path,
+    evaluate: Evaluate,
+    sampler: str = "random",
+    seed: int = 0,
+    study: optuna.Study | None = None,
+    **space: Any,
+) -> SearchLoop:
+    """A loop as a new process would make it: everything is read from the folder, or the study given."""
+    proposer = make_proposer(**space)
+    metrics = proposer.space.metrics
+    return SearchLoop(
+        study=study or open_study(f"sqlite:///{folder / 'study.db'}", "run", metrics),
+        proposer=proposer,
+        store=Store(folder),
+        setting=SETTING,
+        evaluate=evaluate,
+        sampler=sampler,
+        seed=seed,
+    )
+
+
+def in_memory(objectives: int = 2) -> optuna.Study:
+    """A study that is fast and gone with the process."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(directions=["maximize", "minimize"][:objectives])
+
+
+def silent(progress: Progress) -> None:
+    """Nothing is shown."""
+
+
+def results(loop: SearchLoop) -> list[TrialResult]:
+    return [TrialResult(**trial.user_attrs[RESULT]) for trial in loop.study.trials]
+
+
+def proposals(loop: SearchLoop) -> list[dict[str, Any]]:
+    return [trial.params for trial in loop.study.trials]
+
+
+Finished = tuple[SearchLoop, Spy, list[Progress]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One search of 30 trials that nothing disturbs."""
+    spy, shown = Spy(), list[Progress]()
+    loop = make_loop(tmp_path_factory.mktemp("finished"), spy, study=in_memory())
+    loop.run(30, None, shown.append)
+    return loop, spy, shown
+
+
+def test_exactly_the_trials_asked_for(finished: Finished) -> None:
+    loop, _, shown = finished
+    assert [trial.number for trial in loop.study.trials] == list(range(30))
+    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    assert [progress.trials for progress in shown] == list(range(1, 31))
+    assert {progress.trials_asked for progress in shown} == {30}
+    assert shown[-1].remaining_s == 0
+
+
+def test_references_come_first(finished: Finished) -> None:
+    loop, _, _ = finished
+    assert [reference_name(trial) for trial in loop.study.trials] == REFERENCES + [""] * 25
+    own = results(loop)
+    assert [result.split_point for result in own[:5]] == ["relu2", "output", "input", "output", "output"]
+    assert own[2].confidence_threshold is None
+    # dense, all on the edge and all on the server are one network
+    assert [result.outcome for result in own[:5]] == ["trained", "cached", "cached", "trained", "trained"]
+    assert len({result.network_key for result in own[:3]}) == 1
+
+
+def test_a_network_is_trained_once(finished: Finished) -> None:
+    loop, spy, shown = finished
+    assert set(spy.calls.values()) == {1}
+    assert set(spy.calls) == set(loop.store) == {result.network_key for result in results(loop)}
+    assert shown[-1].counts == {"trained": len(spy.calls), "cached": 30 - len(spy.calls), "failed": 0}
+    assert shown[-1].counts["cached"] > 2
+    trained: set[str] = set()
+    for result in results(loop):
+        assert result.outcome == ("cached" if result.network_key in trained else "trained")
+        trained.add(result.network_key)
+
+
+def test_what_is_told_is_the_candidates_own_point(finished: Finished) -> None:
+    loop, _, _ = finished
+    for trial, result in zip(loop.study.trials, results(loop), strict=True):
+        network = fabricate(loop.store.read(result.network_key).spec)
+        bits, threshold = result.payload_bits, result.confidence_threshold
+        outcome = outcome_at(network.evidence, result.split_point, bits, threshold)
+        split = next(split for split in network.splits if split.name == result.split_point)
+        exit_macs = split.exit_macs if threshold is not None else 0
+        assert trial.values == [outcome.correct / 40, split.edge_macs + exit_macs]
+
+
+def test_archive_holds_the_sweeps_of_all_networks(finished: Finished) -> None:
+    loop, _, shown = finished
+    space = loop.space
+    again = Archive(space.metrics, space.objectives, [])
+    for key in loop.store:
+        network = fabricate(loop.store.read(key).spec)
+        again.add(operating_points(sweep(network.evidence, 0.0, 1.0), network.splits, 40, SETTING))
+    assert sorted(map(tuple, loop.archive.front)) == sorted(map(tuple, again.front))
+    volumes = [progress.hypervolume for progress in shown]
+    assert volumes == sorted(volumes)
+    assert 0 < volumes[0] < volumes[-1] == pytest.approx(again.hypervolume)
+    assert [result.hypervolume for result in results(loop)] == volumes
+    assert [result.front_size for result in results(loop)] == [progress.front_size for progress in shown]
+
+
+def test_more_trials_go_on_where_the_search_ended(finished: Finished, tmp_path: Path) -> None:
+    spy = Spy()
+    for trials in (3, 3, 10):  # references that did not fit are proposed later
+        make_loop(tmp_path, spy).run(trials, None, silent)
+        assert len(make_loop(tmp_path, spy).study.trials) == trials
+    assert proposals(make_loop(tmp_path, spy)) == proposals(finished[0])[:10]
+    assert set(spy.calls.values()) == {1}
+
+
+def test_elapsed_time_and_counts_cover_all_sessions(tmp_path: Path) -> None:
+    shown: list[Progress] = []
+    make_loop(tmp_path, fabricate).run(4, None, shown.append)
+    make_loop(tmp_path, fabricate).run(6, None, shown.append)
+    assert [sum(progress.counts.values()) for progress in shown] == [1, 2, 3, 4, 5, 6]
+    elapsed = [progress.elapsed_s for progress in shown]
+    assert elapsed == sorted(elapsed)
+
+
+def test_timeout_ends_between_trials(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, fabricate)
+    loop.run(30, 0.0, silent)
+    assert {trial.state for trial in loop.study.trials} == {TrialState.WAITING}  # the references
+    make_loop(tmp_path, fabricate).run(2, None, silent)
+    assert (
+        len([t for t in make_loop(tmp_path, fabricate).study.trials if t.state == TrialState.COMPLETE]) == 2
+    )
+
+
+# failures
+
+
+def dense_fails(spec: NetworkSpec) -> EvaluatedNetwork:
+    if not spec.is_sparse:
+        raise TrainingFailedError("diverged: loss nan in epoch 1 of 1")
+    return fabricate(spec)
+
+
+def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> None:
+    spy = Spy(dense_fails)
+    make_loop(tmp_path, spy).run(1, None, silent)
+    loop = make_loop(tmp_path, spy)  # another session remembers: two references are the same network
+    loop.run(12, None, silent)
+    assert set(spy.calls.values()) == {1}
+    own = results(loop)
+    failed = [trial.state == TrialState.FAIL for trial in loop.study.trials]
+    assert failed == [result.outcome == "failed" for result in own]
+    assert failed[:5] == [True, True, True, False, True]
+    assert {result.reason for result in own if result.outcome == "failed"} == {
+        "diverged: loss nan in epoch 1 of 1"
+    }
+    assert {result.reason for result in own if result.outcome != "failed"} == {""}
+    assert len(loop.study.trials) == 12  # failures count
+    assert not [key for key in loop.store if not loop.store.read(key).spec.is_sparse]
+
+
+def test_a_defect_is_no_failed_training(tmp_path: Path) -> None:
+    def defect(spec: NetworkSpec) -> EvaluatedNetwork:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        make_loop(tmp_path, defect).run(3, None, silent)
+    assert not list(Store(tmp_path))
+
+
+# crashes: in training, while storing, and between storing and telling
+
+
+def die_in_training(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
+    def dying(spec: NetworkSpec) -> EvaluatedNetwork:
+        if len(spy.calls) == at:
+            spy.calls[spec.key] -= 1  # was begun, not done
+            raise Killed
+        return fabricate(spec)
+
+    patch.setattr(spy, "evaluate", dying)
+
+
+def die_while_storing(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
+    def dying(self: pd.DataFrame, *arguments: Any, **options: Any) -> None:
+        if len(spy.calls) == at:
+            (key,) = (key for key in spy.calls if key not in loop.store)
+            spy.calls[key] -= 1  # nothing of it was kept
+            raise Killed
+        original(self, *arguments, **options)
+
+    original = pd.DataFrame.to_parquet
+    patch.setattr(pd.DataFrame, "to_parquet", dying)
+
+
+def die_before_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
+    def dying(network: EvaluatedNetwork, points: pd.DataFrame) -> None:
+        original(network, points)
+        if len(spy.calls) == at:
+            raise Killed
+
+    original = loop.store.write
+    patch.setattr(loop.store, "write", dying)
+
+
+def die_while_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
+    def dying(trial: optuna.Trial, *arguments: Any, **options: Any) -> FrozenTrial:
+        if len(spy.calls) == at:
+            raise Killed
+        return original(trial, *arguments, **options)
+
+    original = loop.study.tell
+    patch.setattr(loop.study, "tell", dying)
+
+
+@pytest.mark.parametrize("at", [1, 6])  # a reference; a proposal of the sampler
+@pytest.mark.parametrize("die", [die_in_training, die_while_storing, die_before_telling, die_while_telling])
+def test_resuming_after_a_crash(
+    finished: Finished,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    die: Callable[[Spy, SearchLoop, pytest.MonkeyPatch, int], None],
+    at: int,
+) -> None:
+    spy = Spy()
+    crashing = make_loop(tmp_path, spy)
+    with monkeypatch.context() as patch:
+        die(spy, crashing, patch, at)
+        with pytest.raises(Killed):
+            crashing.run(11, None, silent)
+    told = [trial for trial in crashing.study.trials if trial.state == TrialState.COMPLETE]
+    assert len(told) < 11
+
+    resumed = make_loop(tmp_path, spy)
+    resumed.run(11, None, silent)
+    assert [trial.state for trial in resumed.study.trials] == [TrialState.COMPLETE] * 11
+    assert set(spy.calls.values()) == {1}
+    assert set(spy.calls) == set(resumed.store)
+    # the very proposals and values of a search that was never interrupted
+    undisturbed = finished[0].study.trials[:11]
+    assert proposals(resumed) == [trial.params for trial in undisturbed]
+    assert [trial.values for trial in resumed.study.trials] == [trial.values for trial in undisturbed]
+    assert resumed.archive.hypervolume == pytest.approx(results(finished[0])[10].hypervolume)
+
+
+# constraints and samplers
+
+
+def own_point(loop: SearchLoop, result: TrialResult) -> "pd.Series[Any]":
+    stored = loop.store.read(result.network_key)
+    candidate = Candidate(stored.spec, result.split_point, result.confidence_threshold, result.payload_bits)
+    evidence = loop.store.read_evidence(result.network_key)
+    return candidate_point(candidate, evidence, stored.splits, SETTING).iloc[0]
+
+
+def test_constraints_reach_the_study(tmp_path: Path) -> None:
+    limits = ["edge_macs <= 150", "payload_bytes <= 40"]
+    loop = make_loop(tmp_path, fabricate, study=in_memory(), constraints=limits)
+    loop.run(15, None, silent)
+    points = [own_point(loop, result) for result in results(loop)]
+    feasible = [bool(point["edge_macs"] <= 150 and point["payload_bytes"] <= 40) for point in points]
+    assert 0 < sum(feasible) < 15
+    for trial, point, is_feasible in zip(loop.study.trials, points, feasible, strict=True):
+        violations = trial.constraints
+        assert set(violations) == set(limits)
+        assert violations["edge_macs <= 150"] == pytest.approx((point["edge_macs"] - 150) / 150)
+        assert violations["payload_bytes <= 40"] == pytest.approx((point["payload_bytes"] - 40) / 40)
+        assert all(value <= 0 for value in violations.values()) == is_feasible
+    best = {trial.number for trial in loop.study.best_trials}
+    assert best <= {number for number, is_feasible in enumerate(feasible) if is_feasible}
+    assert (loop.archive.front[:, 1] <= 150).all()
+
+
+def test_constraint_on_an_unknown_cost_is_never_met(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, fabricate, study=in_memory(), constraints=["energy_model_j <= 1"])
+    loop.setting = type(SETTING)(
+        SETTING.edge.model_copy(update={"active_w": None}), SETTING.server, SETTING.link
+    )
+    loop.run(2, None, silent)
+    assert all(trial.constraints["energy_model_j <= 1"] > 0 for trial in loop.study.trials)
+    assert len(loop.archive.front) == 0
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler(tmp_path: Path, sampler: str) -> None:
+    # Gaussian processes take seconds per trial in large spaces
+    backbone = SPACE["backbones"]["mlp"] | {"arguments": {"hidden": [[4]]}}
+    space = {"backbones": {"mlp": backbone}, "payload_bits": [8]}
+    loop = make_loop(
+        tmp_path, fabricate, sampler, 3, in_memory(objectives=1), objectives={"accuracy": 0.1}, **space
+    )
+    loop.run(15, None, silent)
+    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    assert len(loop.study.trials) == 15
+    drawn = [trial.params["mlp.split_point"] for trial in loop.study.trials[3:]]
+    assert len(set(drawn)) > 8
+
+
+@pytest.mark.parametrize(("sampler", "sessions"), [("tpe", (7, 12, 15)), ("nsga2", (20, 53, 57))])
+def test_resumed_search_proposes_the_same_with_a_sampler_that_learns(
+    tmp_path: Path, sampler: str, sessions: tuple[int, ...]
+) -> None:
+    """TPE learns from the 10th trial on, NSGA-II from the 50th."""
+    whole = make_loop(tmp_path / "whole", fabricate, sampler, study=in_memory())
+    whole.run(sessions[-1], None, silent)
+    study = in_memory()
+    for trials in sessions:
+        make_loop(tmp_path / "parts", fabricate, sampler, study=study).run(trials, None, silent)
+    assert [trial.params for trial in study.trials] == proposals(whole)
+
+
+def test_other_seed_other_proposals(finished: Finished, tmp_path: Path) -> None:
+    other = make_loop(tmp_path, fabricate, seed=1, study=in_memory())
+    other.run(8, None, silent)
+    assert proposals(other)[:5] == proposals(finished[0])[:5]  # references
+    assert proposals(other)[5:] != proposals(finished[0])[5:8]
+
+
+def test_only_allowed_split_points_are_stored(tmp_path: Path) -> None:
+    backbone = SPACE["backbones"]["mlp"] | {"split_points": ["relu1", "output"]}
+    loop = make_loop(tmp_path, fabricate, study=in_memory(), backbones={"mlp": backbone})
+    loop.run(4, None, silent)
+    stored = pd.concat([loop.store.read(key).points for key in loop.store])
+    assert set(stored["split_point"]) == {"relu1", "output"}
+    assert set(result.split_point for result in results(loop)) <= {"relu1", "output"}
+
+
+def test_candidate_point_at_the_output() -> None:
+    own = make_proposer()
+    network = fabricate(own.network(own.inventory.variants["mlp"][0], "block", {}))
+    candidate = Candidate.canonical(network.spec, "output", 0.5, 8)
+    (row,) = candidate_point(candidate, network.evidence, network.splits, SETTING).to_dict("records")
+    assert row["accuracy"] == network.evidence.output_correct_N.mean()
+    assert (row["exit_rate"], row["payload_bytes"], row["server_macs"]) == (1.0, 0.0, 0.0)
+    assert row["edge_macs"] == network.splits[-1].edge_macs

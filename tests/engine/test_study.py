@@ -1,0 +1,149 @@
+"""Opening and resuming studies, and samplers whose draws depend on seed and trial number alone."""
+
+import warnings
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from explorer.engine.study import (
+    REFERENCE,
+    SAMPLERS,
+    enqueue_missing,
+    finished_trials,
+    make_sampler,
+    next_trial,
+    open_study,
+)
+from explorer.errors import UserError
+from explorer.objectives import METRICS, Metric
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+BOTH = (METRICS["accuracy"], METRICS["edge_macs"])
+
+
+def storage(folder: Path) -> str:
+    return f"sqlite:///{folder / 'study.db'}"
+
+
+def test_open_creates_then_loads(tmp_path: Path) -> None:
+    study = open_study(storage(tmp_path), "run", BOTH)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["accuracy", "edge_macs"]
+    study.tell(study.ask(), [0.5, 3])
+    assert len(open_study(storage(tmp_path), "run", BOTH).trials) == 1
+
+
+@pytest.mark.parametrize("metrics", [BOTH[:1], BOTH[::-1], (METRICS["accuracy"], METRICS["exit_rate"])])
+def test_study_with_other_objectives(tmp_path: Path, metrics: tuple[Metric, ...]) -> None:
+    open_study(storage(tmp_path), "run", BOTH)
+    with pytest.raises(UserError, match=r"--storage 'sqlite:.*study 'run' has other objectives"):
+        open_study(storage(tmp_path), "run", metrics)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/x.db", "nonsense", "mysql://nobody@nowhere/x"])
+def test_storage_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(UserError, match=f"--storage '{url}' cannot be used: "):
+        open_study(url, "run", BOTH)
+
+
+def test_unknown_sampler() -> None:
+    with pytest.raises(KeyError):
+        make_sampler("grid", 0, 0)
+
+
+def draws(sampler: str, seed: int, numbers: list[int]) -> list[float]:
+    """First draws of fresh samplers for trials of these numbers, in a study that looks the same to each."""
+    found = []
+    for number in numbers:
+        study = optuna.create_study(sampler=make_sampler(sampler, seed, number))
+        found.append(study.ask().suggest_float("x", 0, 1))
+    return found
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_draws_follow_from_seed_and_number(sampler: str) -> None:
+    assert draws(sampler, 0, [0, 1, 2]) == draws(sampler, 0, [0, 1, 2])
+    assert len(set(draws(sampler, 0, [0, 1, 2]) + draws(sampler, 1, [0, 1, 2]))) == 6
+
+
+def test_enqueue_only_what_is_missing() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(directions=["maximize"])
+    references: list[tuple[str, dict[str, object]]] = [
+        ("dense", {"backbone": "mlp"}),
+        ("all_edge", {"backbone": "mlp"}),
+        ("dense", {"backbone": "cnn"}),
+    ]
+    enqueue_missing(study, references[:2])
+    study.tell(study.ask(), 0.5)  # told
+    study.ask()  # running
+    enqueue_missing(study, references)
+    enqueue_missing(study, references)
+    held = [
+        (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
+        for trial in study.trials
+    ]
+    assert held == [("dense", "mlp"), ("all_edge", "mlp"), ("dense", "cnn")]
+
+
+def test_next_trial_takes_up_what_was_never_told(tmp_path: Path) -> None:
+    study = open_study(storage(tmp_path), "run", BOTH)
+    first = next_trial(study, "random", seed=0)
+    value = first.suggest_float("x", 0, 1)
+    # the process is killed; another one goes on
+    again = open_study(storage(tmp_path), "run", BOTH)
+    orphan = next_trial(again, "random", seed=0)
+    assert orphan.number == 0
+    assert orphan.suggest_float("x", 0, 1) == value
+    again.tell(orphan, [0.5, 1])
+    assert next_trial(again, "random", seed=0).number == 1
+
+
+def test_next_trial_takes_enqueued_trials_in_order() -> None:
+    study = optuna.create_study(directions=["maximize"])
+    for value in (0.25, 0.75):
+        study.enqueue_trial({"x": value})
+    taken = []
+    for _ in range(2):
+        trial = next_trial(study, "tpe", seed=0)
+        taken.append(trial.suggest_float("x", 0, 1))
+        study.tell(trial, 0.0)
+    assert taken == [0.25, 0.75]
+    fresh = next_trial(study, "tpe", seed=0)
+    assert fresh.number == 2
+    assert fresh.suggest_float("x", 0, 1) not in taken
+
+
+@pytest.mark.parametrize("left", ["running", "waiting"])
+def test_what_was_left_undrawn_is_drawn_as_if_nothing_had_happened(left: str) -> None:
+    study = optuna.create_study(directions=["maximize"])
+    study.tell(study.ask(), 1.0)
+    if left == "running":
+        next_trial(study, "random", seed=0)  # killed before anything was drawn
+    else:
+        study.enqueue_trial({"y": 0.5})
+        study.enqueue_trial({"y": 0.5})
+    own = next_trial(study, "random", seed=0)
+    assert own.number == 1
+    assert own.suggest_float("x", 0, 1) == draws("random", 0, [1])[0]
+
+
+def test_finished_trials_are_those_that_were_told() -> None:
+    study = optuna.create_study(directions=["maximize"])
+    study.tell(study.ask(), 1.0)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.ask()
+    study.enqueue_trial({})
+    assert [trial.number for trial in finished_trials(study)] == [0, 1]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_do_not_flood_the_terminal(tmp_path: Path, sampler: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        open_study(storage(tmp_path), "run", BOTH)
+        make_sampler(sampler, 0, 0)
+    assert not caught

@@ -1,0 +1,150 @@
+"""One network, from spec to plain data: the same from the same spec, never looking at the test subset."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from explorer.candidate import NetworkSpec
+from explorer.core.operating_points import collect_evidence
+from explorer.core.sparsify import placement_checksum
+from explorer.core.training import Recipe, TrainingFailedError
+from explorer.data import DataSet, Subset
+from explorer.evaluate import EvaluatedNetwork, build_network, evaluate_network, restore_network
+
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=16,
+    learning_rate=0.01,
+    weight_decay=1e-4,
+    exit_loss_weight=0.3,
+    output_loss_weight=1.0,
+    seed=0,
+)
+SPEC = NetworkSpec(
+    backbone="mlp",
+    factory="explorer.backbones:mlp",
+    arguments=json.dumps({"hidden": [16, 8]}),
+    pattern="structured",
+    densities=(("fc1", Fraction(1, 4)), ("fc2", Fraction(1, 2)), ("classifier", Fraction(1))),
+    exit_features=8,
+    recipe=RECIPE,
+    data="{}",
+)
+
+
+class Forbidden:
+    """Stands for the test subset; any look at it is an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the test subset was asked for {name}")
+
+
+def subset(samples: int, seed: int) -> Subset:
+    inputs = torch.randn(samples, 8, generator=torch.Generator().manual_seed(seed))
+    return Subset(inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long())
+
+
+DATA = DataSet("blobs", subset(96, 0), subset(50, 1), Forbidden(), 4, (8,))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> EvaluatedNetwork:
+    return evaluate_network(SPEC, DATA, (32, 8))
+
+
+def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
+    assert evaluated.spec is SPEC
+    assert [split.name for split in evaluated.splits] == ["input", "relu1", "relu2", "output"]
+    assert evaluated.evidence.split_points == ("input", "relu1", "relu2")
+    assert evaluated.evidence.payload_bits == (32, 8)
+    assert evaluated.evidence.num_samples == 50
+    assert evaluated.training.steps == 2 * 96 // 16
+    # kept connections, and the dense twin's as fvcore counts them
+    assert [split.edge_macs for split in evaluated.splits] == [0, 32, 32 + 64, 32 + 64 + 32]
+    assert [split.edge_macs_dense for split in evaluated.splits] == [0, 128, 128 + 128, 128 + 128 + 32]
+    # weights and biases of the whole network, float32
+    assert evaluated.splits[-1].edge_param_bytes == 4 * (32 + 64 + 32 + 16 + 8 + 4)
+
+
+def test_same_spec_same_network(evaluated: EvaluatedNetwork) -> None:
+    torch.manual_seed(99)  # whatever was drawn before
+    again = evaluate_network(SPEC, DATA, (32, 8))
+    assert all(torch.equal(again.weights[name], tensor) for name, tensor in evaluated.weights.items())
+    assert (again.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
+    assert (again.splits, again.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
+
+
+def test_other_seed_other_network(evaluated: EvaluatedNetwork) -> None:
+    other = evaluate_network(replace(SPEC, recipe=replace(RECIPE, seed=1)), DATA, (32,))
+    assert other.placement_checksum != evaluated.placement_checksum
+    assert any(not torch.equal(other.weights[name], tensor) for name, tensor in evaluated.weights.items())
+
+
+def test_seeds_do_not_leak() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    build_network(SPEC, (8,), 4)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
+    network = restore_network(SPEC, evaluated.weights, evaluated.placement_checksum, (8,), 4)
+    assert not network.training
+    evidence = collect_evidence(network, DATA.validation, (32, 8))
+    assert (evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
+    assert (evidence.server_correct_SBN == evaluated.evidence.server_correct_SBN).all()
+    assert (evidence.output_correct_N == evaluated.evidence.output_correct_N).all()
+
+
+def test_moved_connections_are_noticed(evaluated: EvaluatedNetwork) -> None:
+    with pytest.raises(ValueError, match="kept connections differ from the stored ones"):
+        restore_network(SPEC, evaluated.weights, evaluated.placement_checksum + 1, (8,), 4)
+
+
+def test_weights_of_another_spec_are_refused(evaluated: EvaluatedNetwork) -> None:
+    dense = replace(SPEC, densities=())
+    checksum = placement_checksum(build_network(dense, (8,), 4))
+    with pytest.raises(ValueError, match="not those of this network"):
+        restore_network(dense, evaluated.weights, checksum, (8,), 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError("host"), "out of memory: host"),
+        (torch.OutOfMemoryError("device"), "out of memory: device"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            "out of memory: ",
+        ),
+        (TrainingFailedError("diverged: loss nan"), "^diverged: loss nan$"),
+    ],
+)
+def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("explorer.evaluate.train", failing)
+    with pytest.raises(TrainingFailedError, match=reason):
+        evaluate_network(SPEC, DATA, (32,))
+
+
+def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> Tensor:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("explorer.evaluate.train", failing)
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"):
+        evaluate_network(SPEC, DATA, (32,))
+
+
+def test_divergence_is_a_failed_training() -> None:
+    wild = replace(SPEC, recipe=replace(RECIPE, learning_rate=1e38))
+    with pytest.raises(TrainingFailedError, match=r"^diverged: loss "):
+        evaluate_network(wild, DATA, (32,))

@@ -1,0 +1,207 @@
+"""The store: what is written comes back, a network is there whole or not at all."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from stand_ins import fabricate, make_proposer
+
+from explorer.core.operating_points import sweep
+from explorer.errors import UserError
+from explorer.evaluate import EvaluatedNetwork
+from explorer.store import SCHEMA_VERSION, Store, read_json, write_json, write_text
+
+
+def network(variant: int = 0) -> EvaluatedNetwork:
+    proposer = make_proposer()
+    chosen = proposer.inventory.variants["mlp"][variant]
+    densities = {path: choices[0] for path, choices in chosen.densities.items()}
+    return fabricate(proposer.network(chosen, "block", densities))
+
+
+def points(of: EvaluatedNetwork) -> pd.DataFrame:
+    return sweep(of.evidence, 0.0, 1.0)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Store, EvaluatedNetwork]:
+    store, own = Store(tmp_path), network()
+    store.write(own, points(own))
+    return store, own
+
+
+Stored = tuple[Store, EvaluatedNetwork]
+
+
+def test_round_trip(stored: Stored) -> None:
+    _, own = stored
+    store = Store(stored[0].run)  # as another process would
+    key = own.spec.key
+    assert list(store) == [key]
+    assert key in store
+    back = store.read(key)
+    assert back.spec == own.spec
+    assert back.splits == own.splits
+    assert back.training == own.training
+    assert back.num_samples == 40
+    assert back.placement_checksum == 123
+    assert back.uncounted == {"aten::add": 2}
+    pd.testing.assert_frame_equal(back.points, points(own))
+    weights = store.read_weights(key)
+    assert weights.keys() == own.weights.keys()
+    assert all(torch.equal(weights[name], own.weights[name]) for name in weights)
+
+
+def test_evidence_round_trip(stored: Stored) -> None:
+    store, own = stored
+    evidence = store.read_evidence(own.spec.key)
+    for field in dataclasses.fields(evidence):
+        expected, got = getattr(own.evidence, field.name), getattr(evidence, field.name)
+        assert type(got) is type(expected)
+        if isinstance(expected, np.ndarray):
+            assert got.dtype == expected.dtype
+            assert np.array_equal(got, expected)
+        else:
+            assert got == expected
+    pd.testing.assert_frame_equal(sweep(evidence, 0.2, 0.9), sweep(own.evidence, 0.2, 0.9))
+
+
+def test_nothing_is_pickled(stored: Stored) -> None:
+    store, own = stored
+    files = {path.name for path in (store.networks / own.spec.key).iterdir()}
+    assert files == {"network.json", "points.parquet", "evidence.safetensors", "weights.safetensors"}
+
+
+def test_keys_are_sorted_and_other_things_are_no_networks(stored: Stored) -> None:
+    store, own = stored
+    other = network(variant=1)
+    store.write(other, points(other))
+    (store.networks / ".hidden").mkdir()
+    (store.networks / "notes.txt").write_text("a person's notes")
+    assert list(store) == sorted([own.spec.key, other.spec.key])
+    assert "notes.txt" not in store
+    assert "mlp-000000000000" not in store
+
+
+def test_a_key_is_written_once(stored: Stored) -> None:
+    store, own = stored
+    with pytest.raises(OSError, match=r"not empty|exists"):
+        store.write(own, points(own))
+
+
+@pytest.mark.parametrize("step", ["save_tensors", "_write_evidence", "write_json", "os.rename"])
+def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def dying(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    store, own = Store(tmp_path), network()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"explorer.store.{step}", dying)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(own, points(own))
+    assert list(store) == []
+    assert own.spec.key not in store
+    assert [path.name for path in store.networks.iterdir()] == [f".unfinished-{own.spec.key}"]
+    again = Store(tmp_path)  # the next writer clears the leftover away and writes the network
+    again.remove_unfinished()
+    assert list(again.networks.iterdir()) == []
+    again.write(own, points(own))
+    assert again.read(own.spec.key).spec == own.spec
+
+
+def test_only_the_writer_removes_what_is_unfinished(stored: Stored) -> None:
+    store, own = stored
+    unfinished = store.networks / ".unfinished-mlp-1"
+    unfinished.mkdir()
+    (unfinished / "network.json").write_text("{")
+    assert list(Store(store.run)) == [own.spec.key]
+    assert unfinished.exists()  # a reader beside a running search leaves it alone
+    store.remove_unfinished()
+    assert not unfinished.exists()
+    assert list(store) == [own.spec.key]
+
+
+def test_dropped_weights(stored: Stored) -> None:
+    store, own = stored
+    key = own.spec.key
+    assert store.has_weights(key)
+    store.drop_weights(key)
+    store.drop_weights(key)  # already gone
+    assert not store.has_weights(key)
+    assert store.read(key).spec == own.spec
+    assert store.read_evidence(key).num_samples == 40
+    with pytest.raises(UserError, match=r"weights\.safetensors: weights were dropped when .*--keep-weights"):
+        store.read_weights(key)
+
+
+def corrupt(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def older(folder: Path) -> None:
+    record = json.loads((folder / "network.json").read_text())
+    (folder / "network.json").write_text(json.dumps(record | {"schema_version": 0}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (older, rf"network\.json: schema_version must be {SCHEMA_VERSION}, got 0"),
+        (corrupt("network.json", b"{}"), rf"schema_version must be {SCHEMA_VERSION}, got None"),
+        (corrupt("network.json", b'{"key": '), r"network\.json: not valid JSON: "),
+        (corrupt("network.json", b"\xff\xfe"), r"network\.json: not valid JSON: "),
+        (remove("network.json"), r"network\.json: no such file; is this a run folder\?"),
+        (corrupt("points.parquet", b"no parquet"), r"points\.parquet: cannot be read: "),
+        (remove("points.parquet"), r"points\.parquet: cannot be read: "),
+    ],
+)
+def test_damaged_network_names_the_file(
+    stored: Stored, damage: Callable[[Path], object], message: str
+) -> None:
+    store, own = stored
+    damage(store.networks / own.spec.key)
+    with pytest.raises(UserError, match=message):
+        store.read(own.spec.key)
+
+
+def test_damaged_arrays_name_the_file(stored: Stored) -> None:
+    store, own = stored
+    key = own.spec.key
+    corrupt("evidence.safetensors", b"x" * 20)(store.networks / key)
+    with pytest.raises(UserError, match=r"evidence\.safetensors: cannot be read: "):
+        store.read_evidence(key)
+    remove("evidence.safetensors")(store.networks / key)
+    with pytest.raises(UserError, match=r"evidence\.safetensors: cannot be read: "):
+        store.read_evidence(key)
+    corrupt("weights.safetensors", b"x" * 20)(store.networks / key)
+    with pytest.raises(UserError, match=r"weights\.safetensors: cannot be read: "):
+        store.read_weights(key)
+
+
+def test_files_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, {"a": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr("explorer.store.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            write_text(path, "half")
+    assert read_json(path) == {"a": 1}
+    write_json(path, {"a": 2})
+    assert read_json(path) == {"a": 2}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_has_no_nan(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "run.json"
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": value})
+    assert not path.exists()

@@ -1,0 +1,127 @@
+"""What a search space contains once built: choices of densities, split points, number of networks."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from explorer.errors import UserError
+from explorer.space import SearchSpace
+from explorer.variants import Inventory, build_inventory
+
+ONE = Fraction(1)
+
+
+def inventory(backbone: dict[str, Any], **space: Any) -> Inventory:
+    """One MLP backbone on 8 features and 4 classes."""
+    content = {
+        "data": {"source": "digits", "validation_samples": 10},
+        "backbones": {"mlp": {"factory": "explorer.backbones:mlp"} | backbone},
+        "training": {"epochs": 1},
+        "objectives": {"accuracy": 0.5},
+        "edge_device": "rpi4",
+        "server_device": "rpi4",
+        "link": "ble_2m_dle",
+    }
+    return build_inventory(SearchSpace.model_validate(content | space), (8,), 4)
+
+
+HIDDEN = {"arguments": {"hidden": [[16, 6]]}}
+
+
+def test_junctions_split_points_and_macs() -> None:
+    (variant,) = inventory(HIDDEN).variants["mlp"]
+    assert variant.arguments == {"hidden": [16, 6]}
+    assert [junction.path for junction in variant.junctions] == ["fc1", "fc2", "classifier"]
+    assert [point.name for point in variant.split_points] == ["input", "relu1", "relu2", "output"]
+    assert variant.macs == (0, 8 * 16, 8 * 16 + 16 * 6, 8 * 16 + 16 * 6 + 6 * 4)
+
+
+def test_density_range_keeps_legal_densities_inside() -> None:
+    (variant,) = inventory(HIDDEN | {"densities": {"low": 0.2, "high": 1.0, "limit": 8}}).variants["mlp"]
+    eighths = tuple(Fraction(k, 8) for k in range(2, 9))  # gcd(8, 16) = 8, from 0.2 on
+    assert variant.densities == {
+        "fc1": eighths,
+        "fc2": (Fraction(1, 2), ONE),  # gcd(16, 6) = 2
+        "classifier": (Fraction(1, 2), ONE),  # gcd(6, 4) = 2
+    }
+    assert variant.num_networks == 7 * 2 * 2
+
+
+def test_density_bounds_belong_to_the_range() -> None:
+    (variant,) = inventory(HIDDEN | {"densities": {"low": 0.125, "high": 0.5}}).variants["mlp"]
+    assert variant.densities["fc1"] == tuple(Fraction(k, 8) for k in range(1, 5))
+
+
+def test_exact_densities_and_junctions_not_named() -> None:
+    (variant,) = inventory(HIDDEN | {"densities": {"fc1": [1.0, 0.25, "1/8"]}}).variants["mlp"]
+    assert variant.densities == {
+        "fc1": (Fraction(1, 8), Fraction(1, 4), ONE),
+        "fc2": (ONE,),
+        "classifier": (ONE,),
+    }
+
+
+def test_weights_at_given_densities() -> None:
+    (variant,) = inventory(HIDDEN).variants["mlp"]
+    assert variant.num_weights({}) == 8 * 16 + 16 * 6 + 6 * 4
+    assert variant.num_weights({"fc1": Fraction(1, 4), "fc2": Fraction(1, 2)}) == 32 + 48 + 24
+
+
+def test_arguments_are_multiplied_out_in_order() -> None:
+    built = inventory({"arguments": {"hidden": [[4], [8], [6]]}, "densities": {"low": 0.5}})
+    assert [variant.arguments["hidden"] for variant in built.variants["mlp"]] == [[4], [8], [6]]
+    # 8 x 4 and 4 x 4: quarters from 1/2 on, 3 x 3; 8 x 8 and 8 x 4: 5 x 3; 8 x 6 and 6 x 4: halves, 2 x 2
+    assert [variant.num_networks for variant in built.variants["mlp"]] == [9, 15, 4]
+    assert built.num_networks == 9 + 15 + 4
+    assert built.density_range("mlp", "fc1") == (0.5, 1.0)
+    assert built.free_junctions("mlp") == ["fc1", "classifier"]
+
+
+def test_dense_networks_count_once_for_all_patterns() -> None:
+    built = inventory(
+        {"arguments": {"hidden": [[4]]}, "densities": {"low": 0.5}}, patterns=["block", "random"]
+    )
+    assert built.num_networks == 1 + (9 - 1) * 2
+
+
+def test_split_points_can_be_chosen() -> None:
+    (variant,) = inventory(HIDDEN | {"split_points": ["output", "relu1"]}).variants["mlp"]
+    assert [point.name for point in variant.split_points] == ["relu1", "output"]
+    assert variant.macs == (8 * 16, 8 * 16 + 16 * 6 + 6 * 4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (
+            {"split_points": ["relu7"]},
+            r"backbones\.mlp\.split_points: no split point 'relu7'; this backbone has: input, relu1, ",
+        ),
+        (
+            {"densities": {"fc9": "auto"}},
+            r"backbones\.mlp\.densities: no junction 'fc9'; this backbone has: fc1, fc2, classifier",
+        ),
+        ({"densities": {"fc2": [0.3]}}, r"backbones\.mlp\.densities\.fc2: density must be k / 2 "),
+        (
+            {"densities": {"low": 0.51, "high": 0.9}},
+            r"backbones\.mlp\.densities\.fc2: no legal density between 0\.51 and 0\.9; .* k / 2$",
+        ),
+        (
+            {"arguments": {"hidden": [[-3]]}},
+            r"explorer\.backbones:mlp\(hidden=\[-3\]\) with input ",
+        ),
+        ({"arguments": {"depth": [3]}}, r"explorer\.backbones:mlp\(depth=3\): arguments do not fit"),
+    ],
+)
+def test_what_does_not_fit_names_the_key(backbone: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        inventory(HIDDEN | backbone)
+
+
+def test_junction_that_cannot_be_sparse_ignores_the_range() -> None:
+    built = inventory({"arguments": {"hidden": [[7]]}, "densities": {"low": 0.1, "high": 0.9}})
+    (variant,) = built.variants["mlp"]
+    assert variant.densities == {"fc1": (ONE,), "classifier": (ONE,)}  # gcd(8, 7) = gcd(7, 4) = 1
+    assert built.free_junctions("mlp") == []
+    assert built.num_networks == 1
