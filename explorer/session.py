@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from explorer.results import (
     read_setting,
 )
 from explorer.runs import list_runs, new_run_folder
-from explorer.space import SearchSpace, parse_space, read_space
+from explorer.space import SHIPPED, SearchSpace, parse_space, read_space
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
 
@@ -76,9 +75,9 @@ def load_space(name: str | None) -> tuple[SearchSpace, str, str]:
     """
     name = name or "digits"
     path = Path(name)
-    shipped = files("search_spaces") / f"{name}.yaml"
+    shipped = SHIPPED / f"{name}.yaml"
     if not path.suffix and not path.exists() and path.name == name and shipped.is_file():
-        path = Path(str(shipped))
+        path = shipped
     space, text = read_space(path)
     return space, text, path.stem
 

@@ -1,6 +1,7 @@
 """The search space: what may be chosen. A YAML file a person edits, validated by pydantic."""
 
 from fractions import Fraction
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ from explorer.core.patterns import PatternName
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 
-SHIPPED = Path(__file__).resolve().parent.parent / "search_spaces"
+SHIPPED = Path(str(files("search_spaces")))
 
 
 class _Strict(BaseModel):
@@ -115,6 +116,9 @@ class ThresholdRange(_Strict):
     def _ordered(self) -> "ThresholdRange":
         if self.low > self.high:
             raise ValueError(f"`low <= high` must hold, got low={self.low:g}, high={self.high:g}")
+        steps = (self.high - self.low) / self.step
+        if abs(steps - round(steps)) > 1e-9:
+            raise ValueError(f"high - low must be a whole number of steps, got {steps:g} steps")
         return self
 
 

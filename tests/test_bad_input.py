@@ -54,6 +54,7 @@ BAD_SPACES = [
     ("patterns", ["stripes"], ["patterns", "stripes", "block"]),
     ("patterns", ["block", "block"], ["patterns", "once"]),
     ("confidence_thresholds", {"low": 0.9, "high": 0.2}, ["confidence_thresholds", "low <= high"]),
+    ("confidence_thresholds", {"step": 0.3}, ["confidence_thresholds", "whole number of steps", "3.33"]),
     ("payload_bits", [12], ["payload_bits", "12"]),
     ("training.epochs", "many", ["training.epochs", "many"]),
     ("training.learning_rate", -0.1, ["training.learning_rate", "-0.1"]),

@@ -108,7 +108,7 @@ class Proposer:
         yield Reference("dense", self._params(large, dense, middle, (low + high) / 2))
         if OUTPUT in names:
             yield Reference("all_edge", self._params(large, dense, OUTPUT, low))
-        if INPUT in names and self._proposable(high) >= 1.0:
+        if INPUT in names and high >= 1.0:
             yield Reference("all_server", self._params(large, dense, INPUT, 1.0))
         if OUTPUT in names and small is not large:
             target = small.num_weights(_densest(small))
