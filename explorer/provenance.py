@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """What ran the search."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "os": platform.platform(),
@@ -43,7 +44,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+@cache
+def cpu_name() -> str:
     """The processor's own name where the system tells it, else the architecture."""
     info = Path("/proc/cpuinfo")
     if info.exists():

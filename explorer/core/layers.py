@@ -2,7 +2,7 @@
 
 ``Block*`` layers compute in compact form: a batched or grouped dense product, without mask or index.
 ``Scattered*`` layers (``structured``, ``random``) store the kept values alone and place them in a dense
-weight for each product: small files and optimiser state, dense compute on this host.
+weight to train: small files and optimiser state, dense compute on this host.
 
 Shape suffixes: B batch, G groups, I/O input/output units (channels), K kept connections.
 """
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explorer.core.execution import LinearForms
 from explorer.core.patterns import PatternName, block_shape, block_source_groups, kept_connections
 
 DenseConv = nn.Conv1d | nn.Conv2d
@@ -129,7 +130,11 @@ class BlockConv(SparseLayer):
 
 
 class ScatteredLinear(SparseLayer):
-    """Linear with freely placed connections; stores the kept values only. Input (..., inputs)."""
+    """Linear with freely placed connections; stores the kept values only. Input (..., inputs).
+
+    In inference mode it runs in the form that is fastest for its shape and batch on this machine, see
+    :mod:`explorer.core.execution`; training and export compute through a dense weight.
+    """
 
     compact = False
     positions: Tensor
@@ -139,12 +144,20 @@ class ScatteredLinear(SparseLayer):
         self.register_buffer("positions", _kept_index(self, seed), persistent=False)
         self.values_K = nn.Parameter(torch.empty(self.kept))
         self._reset(self.values_K)
+        self._prepared: tuple[int, LinearForms] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.values_K.new_zeros(self.outputs * self.inputs).index_copy(
-            0, self.positions, self.values_K
-        )
-        return F.linear(x, weight.view(self.outputs, self.inputs), self.bias)
+        if torch.is_inference_mode_enabled() and not torch.compiler.is_compiling():
+            return self.forms()(x)
+        return F.linear(x, scattered_weight(self.values_K, self.positions, self), self.bias)
+
+    def forms(self) -> LinearForms:
+        """The forms of the product for the present values; prepared again after these change."""
+        version = self.values_K._version
+        if self._prepared is None or self._prepared[0] != version:
+            weight = scattered_weight(self.values_K.detach(), self.positions, self)
+            self._prepared = (version, LinearForms(weight, self.bias, repr(self)))
+        return self._prepared[1]
 
 
 class ScatteredConv(SparseLayer):
@@ -181,6 +194,12 @@ class _ConvGeometry:
 def _source_index(density: Fraction) -> Tensor:
     """Input groups in the order the blocks read them, shape (g * k,)."""
     return torch.from_numpy(block_source_groups(density)).reshape(-1)
+
+
+def scattered_weight(values_K: Tensor, positions: Tensor, layer: SparseLayer) -> Tensor:
+    """Kept values placed in a dense Linear weight (outputs, inputs); differentiable."""
+    weight = values_K.new_zeros(layer.outputs * layer.inputs).index_copy(0, positions, values_K)
+    return weight.view(layer.outputs, layer.inputs)
 
 
 def _kept_index(layer: SparseLayer, seed: int) -> Tensor:
