@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from explorer.core.patterns import PatternName
+from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 
@@ -156,6 +156,17 @@ class SearchSpace(_Strict):
         if len(set(values)) != len(values):
             raise ValueError(f"every choice must be given once, got {values}")
         return values
+
+    @field_validator("patterns")
+    @classmethod
+    def _one_set_of_densities(cls, patterns: list[PatternName]) -> list[PatternName]:
+        apart = [pattern for pattern in patterns if pattern in KERNEL_PATTERN_NAMES]
+        if apart and len(patterns) > 1:
+            raise ValueError(
+                f"{apart[0]} must be the only pattern of a space: its densities are p / taps of a kernel, "
+                f"those of the others k / gcd(inputs, outputs), got {patterns}"
+            )
+        return patterns
 
     @field_validator("objectives")
     @classmethod

@@ -17,7 +17,7 @@ import torch
 
 from explorer.backbones import build_backbone
 from explorer.core.network import Network
-from explorer.core.patterns import exact_density, ladder, legal_densities
+from explorer.core.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import SplitPoint
 from explorer.errors import UserError
@@ -123,7 +123,8 @@ def _build_variant(
 ) -> Variant:
     where = f"backbones.{name}"
     module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
-    junctions = find_junctions(module)
+    pattern = space.patterns[0]  # all patterns of one space share their legal densities
+    junctions = find_junctions(module, pattern)
     sample = torch.zeros(1, *input_shape)
     network = Network(module, sample, num_classes, space.training.exit_features)
     network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
@@ -133,7 +134,7 @@ def _build_variant(
         name,
         arguments,
         junctions,
-        _density_choices(junctions, spec, f"{where}.densities"),
+        _density_choices(junctions, pattern, spec, f"{where}.densities"),
         points,
         tuple(edge_macs[point.node] for point in points),
     )
@@ -159,17 +160,21 @@ def _allowed_split_points(
 
 
 def _density_choices(
-    junctions: tuple[Junction, ...], spec: BackboneSpec, where: str
+    junctions: tuple[Junction, ...], pattern: PatternName, spec: BackboneSpec, where: str
 ) -> dict[str, tuple[Fraction, ...]]:
     if isinstance(spec.densities, dict):
         paths = [junction.path for junction in junctions]
         for path in spec.densities:
             if path not in paths:
                 raise UserError(f"{where}: no junction {path!r}; this backbone has: {', '.join(paths)}")
-    return {junction.path: _choices(junction, spec, f"{where}.{junction.path}") for junction in junctions}
+    return {
+        junction.path: _choices(junction, pattern, spec, f"{where}.{junction.path}") for junction in junctions
+    }
 
 
-def _choices(junction: Junction, spec: BackboneSpec, where: str) -> tuple[Fraction, ...]:
+def _choices(
+    junction: Junction, pattern: PatternName, spec: BackboneSpec, where: str
+) -> tuple[Fraction, ...]:
     if junction.stays_dense:
         return (Fraction(1),)
     choice = spec.density_choice(junction.path)
@@ -178,8 +183,11 @@ def _choices(junction: Junction, spec: BackboneSpec, where: str) -> tuple[Fracti
         if not inside:
             raise UserError(
                 f"{where}: no legal density between {choice.low:g} and {choice.high:g}; the densities are "
-                f"k / {len(legal_densities(junction.inputs, junction.outputs))}"
+                f"k / {len(junction.legal)}"
             )
         return ladder(inside, choice.limit)
-    exact = {exact_density(density, junction.inputs, junction.outputs, where) for density in choice}
+    exact = {
+        exact_density(density, junction.inputs, junction.outputs, where, pattern, junction.taps)
+        for density in choice
+    }
     return tuple(sorted(exact))

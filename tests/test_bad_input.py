@@ -53,6 +53,7 @@ BAD_SPACES = [
     ("backbones.mlp.split_points", ["relu7"], ["backbones.mlp.split_points", "relu7", "relu1"]),
     ("patterns", ["stripes"], ["patterns", "stripes", "block"]),
     ("patterns", ["block", "block"], ["patterns", "once"]),
+    ("patterns", ["block", "periodic"], ["patterns", "periodic must be the only pattern", "p / taps"]),
     ("confidence_thresholds", {"low": 0.9, "high": 0.2}, ["confidence_thresholds", "low <= high"]),
     ("confidence_thresholds", {"step": 0.3}, ["confidence_thresholds", "whole number of steps", "3.33"]),
     ("payload_bits", [12], ["payload_bits", "12"]),

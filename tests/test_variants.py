@@ -12,8 +12,8 @@ from explorer.variants import Inventory, build_inventory
 ONE = Fraction(1)
 
 
-def inventory(backbone: dict[str, Any], **space: Any) -> Inventory:
-    """One MLP backbone on 8 features and 4 classes."""
+def inventory(backbone: dict[str, Any], input_shape: tuple[int, ...] = (8,), **space: Any) -> Inventory:
+    """One backbone, an MLP on 8 features unless given otherwise, and 4 classes."""
     content = {
         "data": {"source": "digits", "validation_samples": 10},
         "backbones": {"mlp": {"factory": "explorer.backbones:mlp"} | backbone},
@@ -23,7 +23,7 @@ def inventory(backbone: dict[str, Any], **space: Any) -> Inventory:
         "server_device": "rpi4",
         "link": "ble_2m_dle",
     }
-    return build_inventory(SearchSpace.model_validate(content | space), (8,), 4)
+    return build_inventory(SearchSpace.model_validate(content | space), input_shape, 4)
 
 
 HIDDEN = {"arguments": {"hidden": [[16, 6]]}}
@@ -83,6 +83,35 @@ def test_dense_networks_count_once_for_all_patterns() -> None:
         {"arguments": {"hidden": [[4]]}, "densities": {"low": 0.5}}, patterns=["block", "random"]
     )
     assert built.num_networks == 1 + (9 - 1) * 2
+
+
+CNN = {"factory": "explorer.backbones:cnn", "arguments": {"channels": [[6, 4]], "hidden": [8]}}
+
+
+def test_periodic_has_densities_of_its_own() -> None:
+    built = inventory(CNN | {"densities": {"low": 0.2, "high": 0.5}}, (3, 8, 8), patterns=["periodic"])
+    (variant,) = built.variants["mlp"]
+    ninths = tuple(Fraction(kept, 9) for kept in (2, 3, 4))
+    assert variant.densities == {
+        junction.path: ninths if junction.kind == "Conv2d" else (ONE,) for junction in variant.junctions
+    }
+    assert variant.num_weights({"conv1": Fraction(2, 9)}) == variant.num_weights({}) - 3 * 6 * 7
+    assert built.num_networks == 3 * 3
+
+
+@pytest.mark.parametrize(
+    ("densities", "message"),
+    [
+        (
+            {"conv1": [0.25]},
+            r"conv1: density must be k / 9 for kernels of 9 taps under periodic .* 2/9, 1/3$",
+        ),
+        ({"low": 0.4, "high": 0.43}, r"conv1: no legal density between 0\.4 and 0\.43; .* k / 9$"),
+    ],
+)
+def test_periodic_density_that_is_not_legal(densities: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        inventory(CNN | {"densities": densities}, (3, 8, 8), patterns=["periodic"])
 
 
 def test_split_points_can_be_chosen() -> None:

@@ -1,8 +1,10 @@
 """Predefined sparsity: which connections of a junction are kept, fixed before training.
 
-A junction joins ``inputs`` to ``outputs`` units with fan-in d_in and fan-out d_out; both are integers
-only if the density is k / gcd(inputs, outputs), k = 1 .. gcd (Dey et al., JETCAS 2019, sec. II,
-arXiv 1812.01164). For convolutions the units are channels and a kept connection is a whole kernel.
+*Connection patterns* keep whole connections. A junction joins ``inputs`` to ``outputs`` units with fan-in
+d_in and fan-out d_out; both are integers only if the density is k / gcd(inputs, outputs), k = 1 .. gcd (Dey
+et al., JETCAS 2019, sec. II, arXiv 1812.01164). For convolutions the units are channels and a kept connection
+is a whole kernel. *Kernel patterns* keep every connection of a convolution, but not all taps of its kernel;
+see :mod:`explorer.core.periodic`.
 """
 
 from fractions import Fraction
@@ -12,10 +14,14 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.core.clash_free import clash_free_connections
 from explorer.errors import UserError
 
-PatternName = Literal["block", "structured", "random"]
-PATTERN_NAMES: tuple[PatternName, ...] = get_args(PatternName)
+ConnectionPattern = Literal["block", "structured", "random", "clash_free"]
+KernelPattern = Literal["periodic"]
+PatternName = Literal[ConnectionPattern, KernelPattern]
+PATTERN_NAMES: tuple[ConnectionPattern, ...] = get_args(ConnectionPattern)
+KERNEL_PATTERN_NAMES: tuple[KernelPattern, ...] = get_args(KernelPattern)
 
 
 def legal_densities(inputs: int, outputs: int) -> tuple[Fraction, ...]:
@@ -24,21 +30,39 @@ def legal_densities(inputs: int, outputs: int) -> tuple[Fraction, ...]:
     return tuple(Fraction(k, steps) for k in range(1, steps + 1))
 
 
-def exact_density(density: float, inputs: int, outputs: int, where: str) -> Fraction:
+def legal_densities_of(pattern: PatternName, inputs: int, outputs: int, taps: int) -> tuple[Fraction, ...]:
+    """Legal densities of a junction under ``pattern``, ascending; the last is 1.
+
+    A connection pattern needs whole fan-in and fan-out, a kernel pattern whole taps: p / taps.
+    """
+    if pattern in KERNEL_PATTERN_NAMES:
+        return tuple(Fraction(kept, taps) for kept in range(1, taps + 1))
+    return legal_densities(inputs, outputs)
+
+
+def exact_density(
+    density: float, inputs: int, outputs: int, where: str, pattern: PatternName = "block", taps: int = 1
+) -> Fraction:
     """The legal density equal to ``density``.
 
     Raises:
         UserError: ``density`` is not legal for this junction; the message names the nearest legal ones.
     """
-    legal = legal_densities(inputs, outputs)
+    legal = legal_densities_of(pattern, inputs, outputs, taps)
     nearest = min(legal, key=lambda candidate: abs(candidate - density))
     if abs(float(nearest) - density) > 1e-9:
         around = sorted(sorted(legal, key=lambda candidate: abs(candidate - density))[:3])
         raise UserError(
-            f"{where}: density must be k / {gcd(inputs, outputs)} for {inputs} inputs and {outputs} outputs "
-            f"(fan-in and fan-out whole numbers), got {density:g}; nearest: {', '.join(map(str, around))}"
+            f"{where}: density must be k / {len(legal)} for {_rule(pattern, inputs, outputs, taps)}, "
+            f"got {density:g}; nearest: {', '.join(map(str, around))}"
         )
     return nearest
+
+
+def _rule(pattern: PatternName, inputs: int, outputs: int, taps: int) -> str:
+    if pattern in KERNEL_PATTERN_NAMES:
+        return f"kernels of {taps} taps under {pattern} (whole taps kept)"
+    return f"{inputs} inputs and {outputs} outputs (fan-in and fan-out whole numbers)"
 
 
 def snap_density(density: float, choices: tuple[Fraction, ...]) -> Fraction:
@@ -80,17 +104,24 @@ def block_source_groups(density: Fraction) -> NDArray[np.int64]:
 
 
 def kept_connections(
-    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int, interleaved: bool = False
+    pattern: ConnectionPattern,
+    inputs: int,
+    outputs: int,
+    density: Fraction,
+    seed: int,
+    interleaved: bool = False,
 ) -> NDArray[np.int64]:
     """Kept connections as flat positions ``output * inputs + input``, ascending; shape (|W|,).
 
     ``block`` is a rule without chance and ignores ``seed``; ``interleaved`` input groups take every g-th unit
     instead of a run of neighbours, so that the groups of the junction before mix (the channel shuffle of
-    ShuffleNet, CVPR 2018). ``structured`` has exact fan-in and fan-out. ``random`` has the same number of
-    connections, placed freely.
+    ShuffleNet, CVPR 2018). ``structured`` has exact fan-in and fan-out, and so has ``clash_free``, see
+    :mod:`explorer.core.clash_free`. ``random`` has the same number of connections, placed freely.
     """
     if pattern == "block":
         return np.flatnonzero(_block_adjacency(inputs, outputs, density, interleaved))
+    if pattern == "clash_free":
+        return clash_free_connections(inputs, outputs, density, seed)
     rng = np.random.default_rng(seed)
     if pattern == "structured":
         return np.flatnonzero(_structured_adjacency(inputs, outputs, density, rng))
@@ -99,7 +130,12 @@ def kept_connections(
 
 
 def adjacency(
-    pattern: PatternName, inputs: int, outputs: int, density: Fraction, seed: int, interleaved: bool = False
+    pattern: ConnectionPattern,
+    inputs: int,
+    outputs: int,
+    density: Fraction,
+    seed: int,
+    interleaved: bool = False,
 ) -> NDArray[np.bool_]:
     """The kept connections as a matrix of shape (outputs, inputs), for inspection."""
     kept = np.zeros(inputs * outputs, dtype=np.bool_)

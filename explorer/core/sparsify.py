@@ -4,11 +4,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from torch import nn
 
 from explorer.core.layers import SparseLayer, sparse_layer
-from explorer.core.patterns import PatternName, legal_densities
+from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName, legal_densities_of
 from explorer.errors import UserError
 
 
@@ -20,8 +21,9 @@ class Junction:
         path: Module path, such as ``features.3``.
         kind: ``Linear``, ``Conv1d`` or ``Conv2d``.
         inputs, outputs: Units (channels for convolutions).
+        taps: Weights per connection: kernel size, 1 for ``Linear``.
         num_weights: Weights when dense, biases apart.
-        legal: Legal densities, ascending.
+        legal: Legal densities under the pattern asked for, ascending.
         stays_dense: Why no density below 1 is possible; empty if some is.
     """
 
@@ -29,35 +31,43 @@ class Junction:
     kind: str
     inputs: int
     outputs: int
+    taps: int
     num_weights: int
     legal: tuple[Fraction, ...]
     stays_dense: str = ""
 
 
-def find_junctions(module: nn.Module) -> tuple[Junction, ...]:
-    """Junctions of ``module`` in definition order; a module used twice is one junction."""
+def find_junctions(module: nn.Module, pattern: PatternName = "block") -> tuple[Junction, ...]:
+    """Junctions of ``module`` in definition order; a module used twice is one junction.
+
+    Args:
+        module: A dense module.
+        pattern: Decides which densities are legal; the same for all connection patterns.
+    """
     return tuple(
-        _junction(path, layer)
+        _junction(path, layer, pattern)
         for path, layer in module.named_modules()
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
     )
 
 
-def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> Junction:
+def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d, pattern: PatternName) -> Junction:
     kind = type(layer).__name__
     if isinstance(layer, nn.Linear):
-        inputs, outputs, why = layer.in_features, layer.out_features, ""
+        inputs, outputs, taps, why = layer.in_features, layer.out_features, 1, ""
     else:
-        inputs, outputs = layer.in_channels, layer.out_channels
+        inputs, outputs, taps = layer.in_channels, layer.out_channels, prod(layer.kernel_size)
         why = f"grouped convolution (groups={layer.groups})" if layer.groups > 1 else ""
         if layer.padding_mode != "zeros":
             why = f"padding mode {layer.padding_mode!r}"
-    legal = legal_densities(inputs, outputs)
+    legal = legal_densities_of(pattern, inputs, outputs, taps)
     if not why and len(legal) == 1:
-        why = f"only legal density is 1 ({inputs} inputs, {outputs} outputs)"
-    return Junction(
-        path, kind, inputs, outputs, layer.weight.numel(), legal if not why else (Fraction(1),), why
-    )
+        in_kernel = pattern in KERNEL_PATTERN_NAMES
+        cause = f"{pattern}: 1 tap" if in_kernel else f"{inputs} inputs, {outputs} outputs"
+        why = f"only legal density is 1 ({cause})"
+    if why:
+        legal = (Fraction(1),)
+    return Junction(path, kind, inputs, outputs, taps, layer.weight.numel(), legal, why)
 
 
 def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: PatternName, seed: int) -> None:
@@ -77,16 +87,15 @@ def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: Patt
     Raises:
         UserError: A path is no junction of ``module``, or its density is not legal there.
     """
-    junctions = {junction.path: junction for junction in find_junctions(module)}
+    junctions = {junction.path: junction for junction in find_junctions(module, pattern)}
     for path, density in densities.items():
         if path not in junctions:
             raise UserError(
                 f"density given for {path!r}, which is no junction; junctions: {', '.join(junctions)}"
             )
         if density not in junctions[path].legal:
-            raise UserError(
-                f"density {density} is not legal for junction {path!r}: {junctions[path].stays_dense}"
-            )
+            why = junctions[path].stays_dense or f"must be k / {len(junctions[path].legal)}"
+            raise UserError(f"density {density} is not legal for junction {path!r}: {why}")
     sparse_paths = [path for path in junctions if densities.get(path, 1) < 1]
     for place, path in enumerate(sparse_paths):
         dense = module.get_submodule(path)
@@ -105,7 +114,7 @@ def _replace(module: nn.Module, dense: nn.Module, sparse: nn.Module) -> None:
 
 
 def placement_checksum(module: nn.Module) -> int:
-    """CRC-32 over the kept positions of every scattered junction.
+    """CRC-32 over the kept positions of every junction that is placed by a seed.
 
     Stored beside the weights: positions are derived from the seed again at loading, and a generator that
     changed between library versions must not misplace weights silently.

@@ -129,6 +129,17 @@ def test_convolution_is_masked_dense(
     assert_is_masked_dense(dense, placement, density, torch.randn(3, 8, *extents), dtype)
 
 
+@pytest.mark.parametrize("density", [Fraction(k, 8) for k in range(1, 8)], ids=str)
+@pytest.mark.parametrize("pattern", ["structured", "clash_free"])
+def test_every_legal_density_of_exact_degrees(pattern: PatternName, density: Fraction) -> None:
+    """Above all those whose fan-in does not divide the inputs, so that outputs lie across two sweeps."""
+    torch.manual_seed(0)
+    double = torch.float64
+    assert_is_masked_dense(nn.Linear(8, 16), (pattern, False), density, torch.randn(3, 8), double)
+    assert_is_masked_dense(nn.Conv1d(16, 8, 3), (pattern, False), density, torch.randn(2, 16, 7), double)
+    assert_is_masked_dense(nn.Conv2d(8, 8, 3), (pattern, False), density, torch.randn(2, 8, 5, 6), double)
+
+
 @pytest.mark.parametrize("density", DENSITIES, ids=str)
 @pytest.mark.parametrize(
     ("dense", "shape"),

@@ -19,6 +19,7 @@ from explorer.core.patterns import (
     kept_connections,
     ladder,
     legal_densities,
+    legal_densities_of,
     snap_density,
 )
 from explorer.errors import UserError
@@ -47,7 +48,7 @@ def test_a_density_is_legal_when_both_degrees_are_whole(inputs: int, outputs: in
 
 
 @given(junctions(), SEEDS, st.booleans())
-@pytest.mark.parametrize("pattern", ["block", "structured"])
+@pytest.mark.parametrize("pattern", ["block", "structured", "clash_free"])
 def test_every_unit_has_exactly_the_same_degree(
     pattern: PatternName, junction: tuple[int, int, Fraction], seed: int, interleaved: bool
 ) -> None:
@@ -88,6 +89,7 @@ def test_seed_moves_connections_of_all_patterns_but_block() -> None:
         "block": 1,
         "structured": 5,
         "random": 5,
+        "clash_free": 5,
     }
 
 
@@ -159,6 +161,28 @@ def test_exact_density_takes_every_legal_float(inputs: int, outputs: int) -> Non
 def test_illegal_density_names_rule_value_and_neighbours(density: float, message: str) -> None:
     with pytest.raises(UserError, match=message):
         exact_density(density, 8, 12, "conv3")
+
+
+@pytest.mark.parametrize("pattern", PATTERN_NAMES)
+def test_connection_patterns_share_their_legal_densities(pattern: PatternName) -> None:
+    assert legal_densities_of(pattern, 12, 8, taps=9) == legal_densities(12, 8)
+
+
+@given(st.integers(1, 49))
+def test_periodic_density_is_a_whole_number_of_taps(taps: int) -> None:
+    legal = legal_densities_of("periodic", 5, 7, taps)
+    assert legal == tuple(Fraction(kept, taps) for kept in range(1, taps + 1))
+    for density in legal:
+        assert exact_density(float(density), 5, 7, "conv1", "periodic", taps) == density
+
+
+def test_illegal_periodic_density_names_taps_and_neighbours() -> None:
+    with pytest.raises(
+        UserError,
+        match=r"^conv3: density must be k / 9 for kernels of 9 taps under periodic \(whole taps kept\), "
+        r"got 0\.4; nearest: 1/3, 4/9, 5/9$",
+    ):
+        exact_density(0.4, 8, 12, "conv3", "periodic", 9)
 
 
 @given(st.floats(0.001, 1.0), st.integers(1, 30))

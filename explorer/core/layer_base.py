@@ -1,0 +1,73 @@
+"""What all sparse layers share: what they tell about themselves, initial values, convolution geometry."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import prod, sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.core.patterns import PatternName
+
+DenseConv = nn.Conv1d | nn.Conv2d
+DenseLayer = nn.Linear | DenseConv
+
+
+class SparseLayer(nn.Module):
+    """What every sparse layer tells: its pattern, exact density and multiply-accumulates.
+
+    Attributes:
+        inputs, outputs: Units (channels for convolutions).
+        taps: Weights of a whole connection (1 for Linear, kernel size for convolutions).
+        density: Kept / possible weights, exact.
+        num_weights: Kept weights, biases apart.
+        compact: Whether the layer computes only its kept connections on this host.
+    """
+
+    compact: bool
+
+    def __init__(self, dense: DenseLayer, pattern: PatternName, density: Fraction) -> None:
+        super().__init__()
+        self.pattern, self.density = pattern, density
+        if isinstance(dense, nn.Linear):
+            self.inputs, self.outputs, self.taps = dense.in_features, dense.out_features, 1
+        else:
+            self.inputs, self.outputs, self.taps = (
+                dense.in_channels,
+                dense.out_channels,
+                prod(dense.kernel_size),
+            )
+        self.num_weights = int(density * self.inputs * self.outputs * self.taps)
+        self.bias = nn.Parameter(torch.empty(self.outputs)) if dense.bias is not None else None
+
+    def macs(self, output_shape: Sequence[int]) -> int:
+        """Multiply-accumulates of kept weights for one sample.
+
+        Args:
+            output_shape: Output shape without batch; a convolution applies its kernels at every position
+                behind the channel axis, a Linear at every position before the feature axis.
+        """
+        positions = prod(output_shape) // self.outputs
+        return self.num_weights * positions
+
+    def reset(self, weight: nn.Parameter) -> None:
+        """Uniform in +-1/sqrt(fan-in) as torch does for dense layers, with the real fan-in."""
+        bound = 1 / sqrt(self.num_weights / self.outputs)
+        nn.init.uniform_(weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    def extra_repr(self) -> str:
+        return f"{self.inputs}, {self.outputs}, pattern={self.pattern}, density={self.density}"
+
+
+class ConvGeometry:
+    """Stride, padding and dilation of a dense convolution, applied to another weight."""
+
+    def __init__(self, dense: DenseConv) -> None:
+        self.function = F.conv1d if isinstance(dense, nn.Conv1d) else F.conv2d
+        self.stride, self.padding, self.dilation = dense.stride, dense.padding, dense.dilation
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        return self.function(x, weight, bias, self.stride, self.padding, self.dilation, groups)
