@@ -1,10 +1,9 @@
 """Seconds and joules of computing and transmitting: modelled from profiles, or measured on this machine."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from explorer.devices import DeviceProfile, LinkProfile
@@ -117,26 +116,3 @@ def measure_seconds(run: Callable[[], object], *, warmup: int, repeats: int) -> 
         run()
         seconds[index] = time.perf_counter() - start
     return float(np.median(seconds))
-
-
-def measure_part_s(
-    module: torch.nn.Module, inputs: Sequence[torch.Tensor], *, warmup: int, repeats: int
-) -> float:
-    """Median wall-clock seconds of running a whole part on its inputs, on the device these lie on.
-
-    Args:
-        module: The part, in evaluation mode: in training mode a batch norm would learn from being timed.
-        inputs: Positional arguments, at least one.
-        warmup: Runs before the first timed one.
-        repeats: Timed runs, at least 1.
-    """
-    assert not module.training
-    accelerated = inputs[0].device.type != "cpu"
-
-    def run() -> None:
-        module(*inputs)
-        if accelerated:  # its work is queued, not done, when the call returns
-            torch.accelerator.synchronize(inputs[0].device)
-
-    with torch.inference_mode():
-        return measure_seconds(run, warmup=warmup, repeats=repeats)

@@ -5,15 +5,12 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from explorer.devices import DeviceProfile, LinkProfile, link_names, load_device, load_link
 from explorer.profile.latency import (
     bytes_on_air,
-    measure_part_s,
     measure_seconds,
     operator_times_s,
     transfer_energy_j,
@@ -144,18 +141,3 @@ def test_measured_seconds_are_the_median_of_the_timed_calls() -> None:
     seconds = measure_seconds(lambda: time.sleep(next(naps)), warmup=2, repeats=3)
     assert 0.005 <= seconds < 0.05
     assert next(naps, None) is None
-
-
-def test_measured_part_runs_in_inference_mode_without_learning() -> None:
-    seen = []
-
-    class Part(nn.Module):
-        def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-            seen.append(torch.is_inference_mode_enabled())
-            return left @ right
-
-    inputs = (torch.rand(4, 4), torch.rand(4, 4))
-    assert measure_part_s(Part().eval(), inputs, warmup=1, repeats=2) > 0
-    assert seen == [True] * 3
-    with pytest.raises(AssertionError):
-        measure_part_s(Part(), inputs, warmup=0, repeats=1)
