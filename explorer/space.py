@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
+from explorer.core.training import Precision
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 
@@ -133,6 +134,7 @@ class TrainingSpec(_Strict):
     output_loss_weight: float = Field(default=1.0, gt=0)
     exit_features: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0)
+    precision: Precision = "float32"
 
 
 class SearchSpace(_Strict):

@@ -3,7 +3,8 @@
 Contestants: the dense layer, a masked dense layer, torch CSR (inference) and every pattern of the explorer.
 Cases: inference of one sample on one thread, in PyTorch and ONNX Runtime; batched inference and one training
 step (forward, backward to weights and input, fused AdamW; batch 256, convolutions 64) on ``--threads``. All
-contestants of a shape and density run in turn, several times; speed-ups are medians of the paired ratios.
+contestants of a shape and density run in turn, several times, each after an untimed call; speed-ups are
+medians of the paired ratios.
 One-threaded cases take the CPU time of the process, which other programs on the machine disturb little; more
 threads need wall time and an idle machine, since threads that wait for one another make every pause longer.
 """

@@ -62,6 +62,12 @@ class SparseLayer(nn.Module):
         return f"{self.inputs}, {self.outputs}, pattern={self.pattern}, density={self.density}"
 
 
+def scattered_weight(values_K: Tensor, positions: Tensor, layer: SparseLayer) -> Tensor:
+    """Kept values placed in a dense Linear weight (outputs, inputs); differentiable."""
+    weight = values_K.new_zeros(layer.outputs * layer.inputs).index_copy(0, positions, values_K)
+    return weight.view(layer.outputs, layer.inputs)
+
+
 class ConvGeometry:
     """Stride, padding and dilation of a dense convolution, applied to another weight."""
 

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from math import cos, pi
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from explorer.core.network import Network
 from explorer.data import Subset
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class TrainingFailedError(RuntimeError):
@@ -29,6 +32,7 @@ class Recipe:
         exit_loss_weight: Weight of each exit's cross-entropy (joint loss of BranchyNet, ICPR 2016).
         output_loss_weight: Weight of the backbone's own cross-entropy.
         seed: Initial weights, order of samples, dropout and placement of connections.
+        precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
     """
 
     epochs: int
@@ -38,6 +42,7 @@ class Recipe:
     exit_loss_weight: float
     output_loss_weight: float
     seed: int
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ def _train(network: Network, data: Subset, recipe: Recipe) -> TrainingRecord:
         epoch_loss = torch.zeros(())
         for batch in torch.randperm(len(data), generator=order).split(sizes):
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
-            loss = joint_loss(network(inputs[batch]), data.labels[batch], recipe)
+            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                loss = joint_loss(network(inputs[batch]), data.labels[batch], recipe)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -72,6 +72,7 @@ def assert_is_masked_dense(
     y_sparse, y_twin = sparse(x_sparse), twin(x_twin)
     tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
     torch.testing.assert_close(y_sparse, y_twin, **tolerance)
+    torch.testing.assert_close(sparse.eval()(x), y_twin, **tolerance)  # has forms of its own
 
     upstream = torch.randn(y_twin.shape, generator=torch.Generator().manual_seed(1), dtype=dtype)
     y_sparse.backward(upstream)
@@ -129,6 +130,29 @@ def test_convolution_is_masked_dense(
     assert_is_masked_dense(dense, placement, density, torch.randn(3, 8, *extents), dtype)
 
 
+@pytest.mark.parametrize("density", [Fraction(1, 4), Fraction(2, 5), Fraction(3, 20)], ids=str)
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_block_linear_above_and_below_the_assembled_size(density: Fraction, interleaved: bool) -> None:
+    """Small overlapping junctions train through a dense weight, larger ones do not."""
+    torch.manual_seed(0)
+    for outputs in (20, 4096 // 20 + 16):
+        dense, x = nn.Linear(20, outputs), torch.randn(3, 20)
+        assert_is_masked_dense(dense, ("block", interleaved), density, x, torch.float64)
+
+
+@pytest.mark.parametrize("groups", [2, 4, 8, 16])
+def test_narrow_groups_train_merged(groups: int) -> None:
+    torch.manual_seed(0)
+    for dense, x in (
+        (nn.Conv2d(16, 32, 3, padding=1), torch.randn(2, 16, 5, 6)),
+        (nn.Conv1d(16, 16, 3), torch.randn(2, 16, 7)),
+    ):
+        layer = sparse_layer(dense, "block", Fraction(1, groups), SEED)
+        assert isinstance(layer, BlockConv)
+        assert layer.merged * 16 // groups == 8  # input channels
+        assert_is_masked_dense(dense, ("block", False), Fraction(1, groups), x, torch.float64)
+
+
 @pytest.mark.parametrize("density", [Fraction(k, 8) for k in range(1, 8)], ids=str)
 @pytest.mark.parametrize("pattern", ["structured", "clash_free"])
 def test_every_legal_density_of_exact_degrees(pattern: PatternName, density: Fraction) -> None:
@@ -153,7 +177,7 @@ def test_every_legal_density_of_exact_degrees(pattern: PatternName, density: Fra
 def test_block_macs_are_what_is_executed(
     dense: DenseLayer, shape: tuple[int, ...], density: Fraction
 ) -> None:
-    layer = sparse_layer(dense, "block", density, SEED)
+    layer = sparse_layer(dense, "block", density, SEED).eval()
     with FlopCounterMode(display=False) as counter:
         output = layer(torch.zeros(1, *shape))
     assert 2 * layer.macs(output.shape[1:]) == counter.get_total_flops()

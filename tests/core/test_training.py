@@ -153,3 +153,12 @@ def test_divergence_says_in_which_epoch() -> None:
     subset.inputs[3] = float("inf")
     with pytest.raises(TrainingFailedError, match=r"^diverged: loss (nan|inf) in epoch 1 of 2$"):
         train(network(), subset, RECIPE)
+
+
+def test_bfloat16_forward_trains_float32_weights() -> None:
+    exact, rounded = network(), network()
+    loss = train(exact, data(64), RECIPE).final_loss
+    rounded_loss = train(rounded, data(64), replace(RECIPE, precision="bfloat16")).final_loss
+    assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
+    assert rounded_loss != loss
+    assert rounded_loss == pytest.approx(loss, rel=0.05)  # bfloat16 keeps 8 bits of mantissa

@@ -1,0 +1,70 @@
+"""Layers with freely placed connections (``structured``, ``random``, ``clash_free``).
+
+They store the kept values alone and place them in a dense weight to train: small files and optimiser state,
+dense compute on this host. Shape suffix: K kept connections.
+"""
+
+from fractions import Fraction
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explorer.core.execution import LinearForms
+from explorer.core.layer_base import ConvGeometry, DenseConv, SparseLayer, scattered_weight
+from explorer.core.patterns import ConnectionPattern, kept_connections
+
+
+class ScatteredLinear(SparseLayer):
+    """Linear with freely placed connections; stores the kept values only. Input (..., inputs).
+
+    In inference mode it runs in the form that is fastest for its shape and batch on this machine, see
+    :mod:`explorer.core.execution`; training and export compute through a dense weight.
+    """
+
+    compact = False
+    positions: Tensor
+
+    def __init__(self, dense: nn.Linear, pattern: ConnectionPattern, density: Fraction, seed: int) -> None:
+        super().__init__(dense, pattern, density)
+        self.register_buffer("positions", _kept_index(self, pattern, seed), persistent=False)
+        self.values_K = nn.Parameter(torch.empty(len(self.positions)))
+        self.reset(self.values_K)
+        self._prepared: tuple[int, LinearForms] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_inference_mode_enabled() and not torch.compiler.is_compiling():
+            return self.forms()(x)
+        return F.linear(x, scattered_weight(self.values_K, self.positions, self), self.bias)
+
+    def forms(self) -> LinearForms:
+        """The forms of the product for the present values; prepared again after these change."""
+        version = self.values_K._version
+        if self._prepared is None or self._prepared[0] != version:
+            weight = scattered_weight(self.values_K.detach(), self.positions, self)
+            self._prepared = (version, LinearForms(weight, self.bias, repr(self)))
+        return self._prepared[1]
+
+
+class ScatteredConv(SparseLayer):
+    """Convolution with freely placed kernels; stores the kept kernels only."""
+
+    compact = False
+    positions: Tensor
+
+    def __init__(self, dense: DenseConv, pattern: ConnectionPattern, density: Fraction, seed: int) -> None:
+        super().__init__(dense, pattern, density)
+        self.geometry = ConvGeometry(dense)
+        self.register_buffer("positions", _kept_index(self, pattern, seed), persistent=False)
+        self.values_K = nn.Parameter(torch.empty(len(self.positions), *dense.kernel_size))
+        self.reset(self.values_K)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.values_K.shape[1:]
+        weight = self.values_K.new_zeros(self.outputs * self.inputs, *kernel)
+        weight = weight.index_copy(0, self.positions, self.values_K)
+        return self.geometry.convolve(x, weight.view(self.outputs, self.inputs, *kernel), self.bias, groups=1)
+
+
+def _kept_index(layer: SparseLayer, pattern: ConnectionPattern, seed: int) -> Tensor:
+    return torch.from_numpy(kept_connections(pattern, layer.inputs, layer.outputs, layer.density, seed))
