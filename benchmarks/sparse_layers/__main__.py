@@ -103,7 +103,7 @@ def speedup_figure(rows: Sequence[Row]) -> go.Figure:
             x=xs, y=[1 / x for x in xs], name="limit 1/density", line=limit, showlegend=index == 0, **place
         )
     figure.update_xaxes(type="log", title="density", tickvals=[float(density) for density in DENSITIES])
-    figure.update_yaxes(type="log", title="speed-up over dense")
+    figure.update_yaxes(type="log", title="speed-up over dense", tickvals=[0.5, 1, 2, 4, 8, 16])
     figure.update_layout(
         title="Sparse layers: speed-up over the dense layer", height=420 * len(shapes) // 2 + 200
     )
