@@ -8,13 +8,13 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.engine.write_once import FINISHED, WriteOnceStorage
 from explorer.errors import UserError
 from explorer.objectives import Metric
 
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 RESULT = "result"  # user attribute: what became of a trial
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
-_FINISHED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
 
 def make_sampler(name: str, seed: int, trial_number: int) -> BaseSampler:
@@ -36,7 +36,7 @@ def make_sampler(name: str, seed: int, trial_number: int) -> BaseSampler:
 
 
 def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Study:
-    """Create or load the study ``name``.
+    """Create or load the study ``name``; with SQLite, trials are written once they are finished.
 
     Raises:
         UserError: The storage URL cannot be used, or the study there has other objectives.
@@ -59,12 +59,16 @@ def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Stu
     if [direction.name.lower() for direction in study.directions] != directions:
         raise UserError(f"--storage {storage!r}: study {name!r} has other objectives than this space")
     study.set_metric_names([metric.name for metric in metrics])
-    return study
+    if not storage.startswith("sqlite"):
+        return study
+    live = optuna.load_study(study_name=name, storage=WriteOnceStorage(study), sampler=RandomSampler())
+    live.set_metric_names([metric.name for metric in metrics])
+    return live
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that were told, in order."""
-    return study.get_trials(deepcopy=False, states=_FINISHED)
+    return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def enqueue_missing(study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]) -> None:
