@@ -101,8 +101,8 @@ def measure(case: Case, density: Fraction, repeats: int, samples: int) -> dict[s
     )
     ratios, dense_s = [], []
     for repeat in range(repeats + 1):
-        dense = train(_network(case, Fraction(1)), data, RECIPE).seconds
-        sparse = train(_network(case, density), data, RECIPE).seconds
+        dense = train(_network(case, Fraction(1)), data, RECIPE).record.seconds
+        sparse = train(_network(case, density), data, RECIPE).record.seconds
         if repeat > 0:  # the first pair warms up
             ratios.append(sparse / dense)
             dense_s.append(dense)

@@ -27,6 +27,7 @@ class EvaluatedNetwork:
         weights: Parameters and buffers by name.
         placement_checksum: Of the kept positions derived from the seed.
         uncounted: Operators fvcore did not count in the dense twin.
+        training_state: What training needs to go on; None when it is complete.
     """
 
     spec: NetworkSpec
@@ -36,6 +37,12 @@ class EvaluatedNetwork:
     weights: dict[str, Tensor]
     placement_checksum: int
     uncounted: dict[str, int]
+    training_state: dict[str, Tensor] | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained so far."""
+        return self.training.epochs
 
 
 def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> Network:
@@ -49,13 +56,21 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
         return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
 
 
-def evaluate_network(spec: NetworkSpec, data: DataSet, payload_bits: tuple[int, ...]) -> EvaluatedNetwork:
+def evaluate_network(
+    spec: NetworkSpec,
+    data: DataSet,
+    payload_bits: tuple[int, ...],
+    until_epoch: int | None = None,
+    state: dict[str, Tensor] | None = None,
+) -> EvaluatedNetwork:
     """Build, probe, train and measure the network of ``spec`` on the validation subset.
 
     Args:
         spec: What to train.
         data: Training and validation subsets; the test subset is not touched.
         payload_bits: Bits for which the server's answers are recomputed.
+        until_epoch: Epochs after which training stops; None for all of the recipe.
+        state: ``training_state`` of the same network at fewer epochs; None trains from the start.
 
     Raises:
         TrainingFailedError: Training diverged or memory ran out.
@@ -63,7 +78,7 @@ def evaluate_network(spec: NetworkSpec, data: DataSet, payload_bits: tuple[int, 
     try:
         network = build_network(spec, data.input_shape, data.num_classes)
         network.check_split_points(data.validation.inputs[:2])
-        training = train(network, data.train, spec.recipe)
+        training = train(network, data.train, spec.recipe, until_epoch, state)
         evidence = collect_evidence(network, data.validation, payload_bits)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingFailedError) or not _is_out_of_memory(error):
@@ -74,10 +89,11 @@ def evaluate_network(spec: NetworkSpec, data: DataSet, payload_bits: tuple[int, 
         spec,
         split_costs(network, dense),
         evidence,
-        training,
+        training.record,
         network.weights(),
         placement_checksum(network),
         dict(dense.uncounted),
+        training.state,
     )
 
 

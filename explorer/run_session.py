@@ -7,9 +7,12 @@ from typing import Any
 
 import optuna
 
-from explorer.engine.loop import Progress, SearchLoop
+from explorer.engine.loop import SearchLoop
+from explorer.engine.outcomes import Progress
 from explorer.engine.proposals import Proposer
+from explorer.engine.siblings import SIBLINGS
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
+from explorer.engine.workers import SerialPool
 from explorer.evaluate import evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
@@ -38,9 +41,10 @@ def search(
         proposer=proposer,
         store=Store(session.folder),
         setting=session.setting,
-        evaluate=partial(evaluate_network, data=session.data, payload_bits=bits),
+        pool=SerialPool(partial(evaluate_network, data=session.data, payload_bits=bits)),
         sampler=session.record["sampler"],
         seed=session.record["seed"],
+        siblings=SIBLINGS,
     )
     interrupted = False
     meter = EnergyMeter()
@@ -49,6 +53,7 @@ def search(
             loop.run(session.trials, options.timeout_s, loop_report)
         except KeyboardInterrupt:
             interrupted = True
+    session.record["exhausted"] = loop.exhausted
     session.record["sessions"].append(asdict(meter.reading))
     return study, interrupted
 
@@ -118,12 +123,12 @@ def _notes(session: Session) -> list[str]:
 def _trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     return [
         {
-            "number": trial.number,
+            "number": number,  # of the proposal; the study also counts siblings
             "state": trial.state.name,
             "reference": trial.user_attrs.get(REFERENCE, ""),
             "params": trial.params,
             "values": list(trial.values) if trial.values else None,
             **trial.user_attrs[RESULT],
         }
-        for trial in finished_trials(study)
+        for number, trial in enumerate(finished_trials(study))
     ]

@@ -62,6 +62,8 @@ def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
     counts, front = results.run["counts"], results.front
     if interrupted:
         print(f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`")
+    if results.run["exhausted"]:
+        print(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
     print(
         f"{counts['trials']} trials, {counts['trainings']} trainings, {counts['cached']} cached, "
         f"{counts['failed']} failed; {counts['operating_points']:,} operating points, "

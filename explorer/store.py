@@ -28,7 +28,8 @@ from explorer.evaluate import EvaluatedNetwork
 from explorer.split_costs import SplitCosts
 
 SCHEMA_VERSION = 1
-_UNFINISHED = ".unfinished-"
+_UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
+_TRAINING_STATE = "training_state.safetensors"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,16 @@ class Store:
         self.networks.mkdir(parents=True, exist_ok=True)
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed writer left behind; for the one writer only, before it writes."""
+        """Remove what a killed writer left behind; for the one writer only, before it writes.
+
+        A network taken away whose successor was not yet in its place is put back.
+        """
+        for old in self.networks.glob(f"{_REPLACED}*"):
+            key = old.name.removeprefix(_REPLACED)
+            if key in self:
+                shutil.rmtree(old)
+            else:
+                os.rename(old, self.networks / key)
         for leftover in self.networks.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(leftover)
 
@@ -107,11 +117,27 @@ class Store:
 
     def write(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
         """Store a trained network; a folder with its key must not exist yet."""
+        os.rename(self._write_unfinished(network, points), self.networks / network.spec.key)
+
+    def replace(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
+        """Store a network in place of the same one trained for fewer epochs.
+
+        A writer killed here leaves the old or the new one whole, once :meth:`remove_unfinished` has run.
+        """
+        key = network.spec.key
+        unfinished, replaced = self._write_unfinished(network, points), self.networks / f"{_REPLACED}{key}"
+        os.rename(self.networks / key, replaced)
+        os.rename(unfinished, self.networks / key)
+        shutil.rmtree(replaced)
+
+    def _write_unfinished(self, network: EvaluatedNetwork, points: pd.DataFrame) -> Path:
         key = network.spec.key
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
         _write_evidence(folder / "evidence.safetensors", network.evidence)
         save_tensors(network.weights, folder / "weights.safetensors")
+        if network.training_state is not None:
+            save_tensors(network.training_state, folder / _TRAINING_STATE)
         points.to_parquet(folder / "points.parquet", index=False)
         record = {
             "schema_version": SCHEMA_VERSION,
@@ -124,7 +150,7 @@ class Store:
             "splits": [split.to_json() for split in network.splits],
         }
         write_json(folder / "network.json", record)
-        os.rename(folder, self.networks / key)
+        return folder
 
     def read(self, key: str) -> StoredNetwork:
         """Read everything but evidence and weights.
@@ -175,13 +201,22 @@ class Store:
         tensors: dict[str, Tensor] = _load(load_tensors, path)
         return tensors
 
+    def read_training_state(self, key: str) -> dict[str, Tensor] | None:
+        """What training needs to go on; None when it is complete, or was dropped with the weights."""
+        path = self.networks / key / _TRAINING_STATE
+        if not path.exists():
+            return None
+        state: dict[str, Tensor] = _load(load_tensors, path)
+        return state
+
     def has_weights(self, key: str) -> bool:
         """Whether the weights were kept."""
         return (self.networks / key / "weights.safetensors").exists()
 
     def drop_weights(self, key: str) -> None:
-        """Forget the weights of a network; its points and evidence stay."""
-        (self.networks / key / "weights.safetensors").unlink(missing_ok=True)
+        """Forget weights and training state of a network; its points and evidence stay."""
+        for name in ("weights.safetensors", _TRAINING_STATE):
+            (self.networks / key / name).unlink(missing_ok=True)
 
 
 def _write_evidence(path: Path, evidence: Evidence) -> None:

@@ -93,6 +93,20 @@ def test_seeds_do_not_leak() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
+    half = evaluate_network(SPEC, DATA, (32, 8), until_epoch=1)
+    assert half.epochs == 1
+    assert half.training_state is not None
+    assert any(not torch.equal(half.weights[name], tensor) for name, tensor in evaluated.weights.items())
+    # costs and connections do not depend on training
+    assert (half.splits, half.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
+    whole = evaluate_network(SPEC, DATA, (32, 8), state=half.training_state)
+    assert whole.epochs == evaluated.epochs == 2
+    assert whole.training_state is evaluated.training_state is None
+    assert all(torch.equal(whole.weights[name], tensor) for name, tensor in evaluated.weights.items())
+    assert (whole.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
+
+
 def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
     network = restore_network(SPEC, evaluated.weights, evaluated.placement_checksum, (8,), 4)
     assert not network.training

@@ -14,6 +14,7 @@ from explorer.core.operating_points import sweep
 from explorer.cost import operating_points
 from explorer.engine.loop import SearchLoop
 from explorer.engine.study import REFERENCE, RESULT
+from explorer.engine.workers import SerialPool
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, parse_constraint
 from explorer.pareto import knee, non_dominated
@@ -33,7 +34,7 @@ def write_run(folder: Path, trials: int, **changes: Any) -> None:
         proposer=proposer,
         store=Store(folder),
         setting=SETTING,
-        evaluate=fabricate,
+        pool=SerialPool(fabricate),
         sampler="random",
         seed=0,
     )
@@ -146,7 +147,7 @@ def test_front_is_feasible_and_brute_force_non_dominated(results: RunResults) ->
 
 def test_trials_table(results: RunResults) -> None:
     assert results.trials["number"].tolist() == list(range(14))
-    assert results.trials["reference"].tolist()[:2] == ["dense", "all_edge"]
+    assert results.trials["reference"].tolist()[:2] == ["large_sparse", "small_dense"]
     assert set(results.trials["outcome"]) == {"trained", "cached"}
 
 

@@ -1,9 +1,12 @@
 """The store: what is written comes back, a network is there whole or not at all."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,6 +140,139 @@ def test_dropped_weights(stored: Stored) -> None:
     assert store.read_evidence(key).num_samples == 40
     with pytest.raises(UserError, match=r"weights\.safetensors: weights were dropped when .*--keep-weights"):
         store.read_weights(key)
+
+
+def kill(action: Callable[[], None], patch: pytest.MonkeyPatch, step: str, calls: int = 0) -> None:
+    """Run ``action``, in which ``explorer.store`` calls ``step`` so many times; the next call kills."""
+    original, made = resolve_name(f"explorer.store.{step}"), itertools.count()
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        if next(made) == calls:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    with patch.context() as patched:
+        patched.setattr(f"explorer.store.{step}", dying)
+        with pytest.raises(KeyboardInterrupt):
+            action()
+
+
+def trained_further(of: EvaluatedNetwork) -> EvaluatedNetwork:
+    weights = {name: tensor + 1 for name, tensor in of.weights.items()}
+    training = dataclasses.replace(of.training, epochs=of.epochs + 1)
+    return dataclasses.replace(of, training=training, weights=weights, training_state=None)
+
+
+@pytest.fixture
+def partly(tmp_path: Path) -> tuple[Store, EvaluatedNetwork]:
+    """A network that training can go on with."""
+    state = {
+        "epochs": torch.tensor(1),
+        "seconds": torch.tensor(0.25, dtype=torch.float64),
+        "generator.order": torch.arange(5, dtype=torch.uint8),
+        "network.backbone.fc1.weight": torch.rand(2, 3),
+    }
+    store, own = Store(tmp_path), dataclasses.replace(network(), training_state=state)
+    store.write(own, points(own))
+    return store, own
+
+
+def test_training_state_round_trip(partly: Stored) -> None:
+    store, own = partly
+    back = store.read_training_state(own.spec.key)
+    assert back is not None
+    assert own.training_state is not None
+    assert back.keys() == own.training_state.keys()
+    assert all(torch.equal(back[name], tensor) for name, tensor in own.training_state.items())
+    assert all(back[name].dtype == tensor.dtype for name, tensor in own.training_state.items())
+    corrupt("training_state.safetensors", b"x" * 20)(store.networks / own.spec.key)
+    with pytest.raises(UserError, match=r"training_state\.safetensors: cannot be read: "):
+        store.read_training_state(own.spec.key)
+
+
+def test_complete_network_has_no_training_state(stored: Stored) -> None:
+    store, own = stored
+    assert store.read_training_state(own.spec.key) is None
+
+
+def test_training_state_goes_with_the_weights(partly: Stored) -> None:
+    store, own = partly
+    store.drop_weights(own.spec.key)
+    assert store.read_training_state(own.spec.key) is None
+    assert not store.has_weights(own.spec.key)
+
+
+def assert_holds(store: Store, expected: EvaluatedNetwork) -> None:
+    """``expected`` is there whole and nothing else is."""
+    key = expected.spec.key
+    assert [path.name for path in store.networks.iterdir()] == [key]
+    assert store.read(key).training == expected.training
+    assert all(torch.equal(t, expected.weights[name]) for name, t in store.read_weights(key).items())
+    assert (store.read_training_state(key) is None) == (expected.training_state is None)
+    assert store.read_evidence(key).num_samples == 40
+    pd.testing.assert_frame_equal(store.read(key).points, points(expected))
+
+
+def test_replaced_by_itself_trained_further(partly: Stored) -> None:
+    store, own = partly
+    further = trained_further(own)
+    store.replace(further, points(further))
+    assert store.read(own.spec.key).training.epochs == 2
+    assert_holds(store, further)
+
+
+def test_only_what_is_stored_can_be_replaced(tmp_path: Path) -> None:
+    store, own = Store(tmp_path), network()
+    with pytest.raises(FileNotFoundError):
+        store.replace(own, points(own))
+    assert own.spec.key not in store
+
+
+@pytest.mark.parametrize(
+    ("step", "calls", "new_is_there"),
+    [
+        ("save_tensors", 0, False),
+        ("_write_evidence", 0, False),
+        ("write_json", 0, False),
+        ("os.rename", 0, False),  # the new one is written
+        ("os.rename", 1, False),  # the old one is away
+        ("shutil.rmtree", 0, True),  # the new one is in its place
+    ],
+)
+def test_killed_while_replacing(
+    partly: Stored, monkeypatch: pytest.MonkeyPatch, step: str, calls: int, new_is_there: bool
+) -> None:
+    store, own = partly
+    further = trained_further(own)
+    kill(lambda: store.replace(further, points(further)), monkeypatch, step, calls)
+    again = Store(store.run)
+    assert set(again) <= {own.spec.key}  # a leftover is never taken for a network
+    again.remove_unfinished()
+    assert_holds(again, further if new_is_there else own)
+    again.remove_unfinished()
+    assert_holds(again, further if new_is_there else own)
+    again.drop_weights(own.spec.key)
+    again.replace(further, points(further))
+    assert_holds(again, further)
+
+
+@pytest.mark.parametrize("step", ["os.rename", "shutil.rmtree"])
+def test_killed_while_putting_back(partly: Stored, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    store, own = partly
+    further = trained_further(own)
+    kill(lambda: store.replace(further, points(further)), monkeypatch, "os.rename", calls=1)
+    kill(store.remove_unfinished, monkeypatch, step)
+    store.remove_unfinished()
+    assert_holds(store, own)
+
+
+def test_half_removed_old_network_is_removed(partly: Stored) -> None:
+    store, own = partly
+    old = store.networks / f".replaced-{own.spec.key}"
+    old.mkdir()
+    (old / "points.parquet").write_text("left over")
+    store.remove_unfinished()
+    assert_holds(store, own)
 
 
 def corrupt(name: str, content: bytes) -> Callable[[Path], object]:

@@ -82,7 +82,8 @@ def fitted(data: Subset, width: int) -> Subset:
 
 def train_plain(backbone: nn.Module, data: Subset, recipe: Recipe) -> TrainingRecord:
     """Train ``backbone`` alone, without exits."""
-    return train(WithoutExits(backbone), data, replace(recipe, exit_loss_weight=0.0))  # type: ignore[arg-type]
+    plain = WithoutExits(backbone)
+    return train(plain, data, replace(recipe, exit_loss_weight=0.0)).record  # type: ignore[arg-type]
 
 
 @torch.inference_mode()

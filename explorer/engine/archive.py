@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from explorer.objectives import Constraint, Metric, loss_values
 from explorer.pareto import hypervolume, non_dominated, reference_and_ideal
@@ -30,6 +31,12 @@ class Archive:
         feasible = points[feasible_rows(points, self.constraints)]
         losses = np.vstack([self.front, loss_values(feasible, self.metrics).to_numpy()])
         self.front = losses[non_dominated(losses)]
+
+    def holds(self, points: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which operating points lie on the front now."""
+        front = set(map(tuple, self.front))
+        losses = loss_values(points, self.metrics).to_numpy()
+        return np.array([tuple(row) in front for row in losses], dtype=np.bool_)
 
     @property
     def hypervolume(self) -> float:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from explorer.engine.loop import Progress
+from explorer.engine.outcomes import Progress
 
 _PLAIN_EVERY_S = 5.0
 

@@ -94,7 +94,7 @@ class Proposer:
         return next(v for v in self.inventory.variants[backbone] if v.arguments == chosen)
 
     def references(self) -> list[Reference]:
-        """Reference candidates of every backbone that the space contains."""
+        """Reference candidates of every backbone that the space contains, those that train fastest first."""
         return [ref for backbone in self.space.backbones for ref in self._backbone_references(backbone)]
 
     def _backbone_references(self, backbone: str) -> Iterator[Reference]:
@@ -105,16 +105,16 @@ class Proposer:
         low, high = self.space.confidence_thresholds.low, self.space.confidence_thresholds.high
         dense = _densest(large)
         middle = names[len(names) // 2]
-        yield Reference("dense", self._params(large, dense, middle, (low + high) / 2))
-        if OUTPUT in names:
-            yield Reference("all_edge", self._params(large, dense, OUTPUT, low))
-        if INPUT in names and high >= 1.0:
-            yield Reference("all_server", self._params(large, dense, INPUT, 1.0))
         if OUTPUT in names and small is not large:
             target = small.num_weights(_densest(small))
             sparse = min(_uniform_densities(large), key=lambda d: abs(log(large.num_weights(d) / target)))
             yield Reference("large_sparse", self._params(large, sparse, OUTPUT, low))
             yield Reference("small_dense", self._params(small, _densest(small), OUTPUT, low))
+        yield Reference("dense", self._params(large, dense, middle, (low + high) / 2))
+        if OUTPUT in names:
+            yield Reference("all_edge", self._params(large, dense, OUTPUT, low))
+        if INPUT in names and high >= 1.0:
+            yield Reference("all_server", self._params(large, dense, INPUT, 1.0))
 
     def _params(
         self, variant: Variant, densities: Mapping[str, Fraction], split_point: str, threshold: float
@@ -130,10 +130,31 @@ class Proposer:
         for path in self.inventory.free_junctions(backbone):
             if len(variant.densities.get(path, ())) > 1:
                 params[f"{backbone}.density.{path}"] = float(densities[path])
+        return params | self._how_to_run(variant, split_point, threshold)
+
+    def point_params(
+        self, network: NetworkSpec, split_point: str, threshold: float | None, bits: int | None
+    ) -> dict[str, Any]:
+        """Optuna parameters of how a network is run, the threshold on the grid of steps.
+
+        Args:
+            network: Of this inventory.
+            split_point: One that the space allows.
+            threshold: None leaves the exit classifier out.
+            bits: Payload bits; None at ``output``, where any will do.
+        """
+        variants = self.inventory.variants[network.backbone]
+        variant = next(v for v in variants if v.arguments == network.argument_values)
+        payload_bits = min(self.space.payload_bits) if bits is None else bits
+        params = self._how_to_run(variant, split_point, 1.0 if threshold is None else threshold)
+        return params | {"payload_bits": payload_bits}
+
+    def _how_to_run(self, variant: Variant, split_point: str, threshold: float) -> dict[str, Any]:
         names = [point.name for point in variant.split_points]
-        params[f"{backbone}.split_point"] = (names.index(split_point) + 0.5) / len(names)
-        params["confidence_threshold"] = self._proposable(threshold)
-        return params
+        return {
+            f"{variant.backbone}.split_point": (names.index(split_point) + 0.5) / len(names),
+            "confidence_threshold": self._proposable(threshold),
+        }
 
     def _proposable(self, threshold: float) -> float:
         """The largest confidence threshold up to ``threshold`` that lies on the grid of steps."""

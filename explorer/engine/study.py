@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
@@ -14,6 +14,7 @@ from explorer.objectives import Metric
 
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 RESULT = "result"  # user attribute: what became of a trial
+SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network an added trial belongs to
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
 
 
@@ -67,25 +68,38 @@ def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Stu
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that were told, in order."""
-    return study.get_trials(deepcopy=False, states=FINISHED)
+    """Proposals that were told, in order; siblings are no proposals."""
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    return [trial for trial in trials if SIBLING_OF not in trial.user_attrs]
 
 
-def enqueue_missing(study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]) -> None:
-    """Enqueue (name, params) references that the study does not hold yet, in any state."""
+def enqueue_next(study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]) -> None:
+    """Enqueue the first of (name, params) references that the study does not hold yet, in any state.
+
+    One at a time, so that trials are numbered in the order in which they are proposed.
+    """
     held = {
-        (trial.user_attrs.get(REFERENCE), trial.system_attrs.get("fixed_params", {}).get("backbone"))
+        (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
         for trial in study.get_trials(deepcopy=False)
+        if REFERENCE in trial.user_attrs
     }
     for name, params in references:
         if (name, params["backbone"]) not in held:
             study.enqueue_trial(params, user_attrs={REFERENCE: name})
+            return
 
 
-def next_trial(study: optuna.Study, sampler: str, seed: int) -> optuna.Trial:
-    """Take up a trial that was asked but never told (its process was killed), else ask for a new one."""
+def next_trial(study: optuna.Study, sampler: str, seed: int, under_way: Collection[int] = ()) -> optuna.Trial:
+    """Take up a trial that was asked but never told (its process was killed), else ask for a new one.
+
+    Args:
+        study: To ask.
+        sampler: One of :data:`SAMPLERS`.
+        seed: Of the search.
+        under_way: Numbers of trials that this process will still tell.
+    """
     trials = study.get_trials(deepcopy=False)
-    orphans = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    orphans = [t for t in trials if t.state == TrialState.RUNNING and t.number not in under_way]
     number = orphans[0].number if orphans else _next_number(trials)
     study.sampler = make_sampler(sampler, seed, number)
     if orphans:

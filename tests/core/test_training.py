@@ -1,15 +1,20 @@
 """Joint training: the loss by formula, steps by count, and the same network from the same seed."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate
 from math import log
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from explorer.core.network import Network
-from explorer.core.training import Recipe, TrainingFailedError, joint_loss, train
+from explorer.core.sparsify import sparsify
+from explorer.core.training import Recipe, Training, TrainingFailedError, joint_loss, train
 from explorer.data import Subset
 
 RECIPE = Recipe(
@@ -59,7 +64,7 @@ def test_number_of_steps(samples: int, batch_size: int, steps: int) -> None:
     seen: list[int] = []
     trained = network()
     trained._tapped.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    record = train(trained, data(samples), replace(RECIPE, batch_size=batch_size))
+    record = train(trained, data(samples), replace(RECIPE, batch_size=batch_size)).record
     assert record.steps == 2 * steps
     assert record.epochs == 2
     assert len(seen) == 2 * steps
@@ -69,7 +74,7 @@ def test_number_of_steps(samples: int, batch_size: int, steps: int) -> None:
 
 def test_training_learns_and_ends_in_eval_mode() -> None:
     trained, subset = network(), data(128)
-    record = train(trained, subset, replace(RECIPE, epochs=20))
+    record = train(trained, subset, replace(RECIPE, epochs=20)).record
     assert not trained.training
     with torch.no_grad():
         accuracies = [
@@ -108,7 +113,7 @@ def test_training_leaves_the_global_generator_alone() -> None:
 def test_final_loss_is_the_mean_over_samples() -> None:
     trained = Network(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4), 2, exit_features=8)
     subset, standing_still = data(19), replace(RECIPE, learning_rate=0.0)
-    record = train(trained, subset, standing_still)  # batches of 8, 8 and 3
+    record = train(trained, subset, standing_still).record  # batches of 8, 8 and 3
     with torch.no_grad():
         expected = joint_loss(trained(subset.inputs), subset.labels, standing_still).item()
     assert record.final_loss == pytest.approx(expected, rel=1e-5)
@@ -157,8 +162,117 @@ def test_divergence_says_in_which_epoch() -> None:
 
 def test_bfloat16_forward_trains_float32_weights() -> None:
     exact, rounded = network(), network()
-    loss = train(exact, data(64), RECIPE).final_loss
-    rounded_loss = train(rounded, data(64), replace(RECIPE, precision="bfloat16")).final_loss
+    loss = train(exact, data(64), RECIPE).record.final_loss
+    rounded_loss = train(rounded, data(64), replace(RECIPE, precision="bfloat16")).record.final_loss
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
     assert rounded_loss != loss
     assert rounded_loss == pytest.approx(loss, rel=0.05)  # bfloat16 keeps 8 bits of mantissa
+
+
+def conv_network() -> Network:
+    """Trained channels last; its second convolution is sparse and trains merged."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Conv2d(8, 8, 3),
+        nn.Flatten(),
+        nn.Linear(32, 2),
+    )
+    sparsify(backbone, {"4": Fraction(1, 4)}, "block", seed=0)
+    return Network(backbone, torch.zeros(1, 3, 6, 6), 2, exit_features=8)
+
+
+def block_network() -> Network:
+    """Blocks side by side and overlapping."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Linear(108, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 8), nn.Linear(8, 2))
+    sparsify(backbone, {"0": Fraction(1, 4), "3": Fraction(3, 4)}, "block", seed=0)
+    return Network(backbone, torch.zeros(1, 108), 2, exit_features=8)
+
+
+def images(shape: tuple[int, ...]) -> Subset:
+    inputs = torch.randn(50, *shape, generator=torch.Generator().manual_seed(0))
+    return Subset(inputs, (inputs.flatten(1)[:, 0] > 0).long())
+
+
+def train_in_pieces(
+    build: Callable[[], Network], subset: Subset, recipe: Recipe, pieces: Sequence[int]
+) -> tuple[Network, Training]:
+    """Each piece in a network built anew, its state through bytes, other random numbers drawn in between."""
+    state: dict[str, Tensor] | None = None
+    for until in accumulate(pieces):
+        trained = build()
+        torch.manual_seed(until)
+        training = train(trained, subset, recipe, until, state)
+        state = None if training.state is None else load(save(training.state))
+    return trained, training
+
+
+@pytest.mark.parametrize("pieces", [(1, 3), (2, 2), (1, 1, 2)])
+@pytest.mark.parametrize(("build", "shape"), [(conv_network, (3, 6, 6)), (block_network, (108,))])
+def test_pieces_give_the_same_bits(
+    build: Callable[[], Network], shape: tuple[int, ...], pieces: tuple[int, ...]
+) -> None:
+    recipe, subset = replace(RECIPE, epochs=4, weight_decay=0.1), images(shape)
+    whole = build()
+    expected = train(whole, subset, recipe)
+    continued, got = train_in_pieces(build, subset, recipe, pieces)
+    assert got.state is expected.state is None
+    assert replace(got.record, seconds=0.0) == replace(expected.record, seconds=0.0)
+    after = continued.weights()
+    assert all(torch.equal(after[name], tensor) for name, tensor in whole.weights().items())
+    assert all(tensor.is_contiguous() for tensor in continued.state_dict().values())
+
+
+def test_stopping_early_is_part_of_the_whole() -> None:
+    """Not a shorter schedule: what an epoch does is the same whether or not training stops behind it."""
+    recipe, subset = replace(RECIPE, epochs=4), data(20)
+    first = train(network(), subset, recipe, 1)
+    assert first.state is not None
+    assert (first.record.epochs, first.record.steps) == (1, 3)
+    assert first.state["seconds"] == first.record.seconds
+    second = train(network(), subset, recipe, 2, first.state | {"seconds": torch.tensor(1000.0)})
+    assert (second.record.epochs, second.record.steps) == (2, 6)
+    assert second.record.seconds > 1000
+    assert second.record.final_loss == train(network(), subset, recipe, 2).record.final_loss
+    shorter = train(network(), subset, replace(recipe, epochs=2))
+    assert shorter.record.final_loss != second.record.final_loss
+
+
+def test_state_is_flat_and_stays_as_it_was() -> None:
+    stopped = network()
+    state = train(stopped, data(16), replace(RECIPE, exit_loss_weight=0.0), 1).state
+    assert state is not None
+    groups = {"epochs", "seconds", "generator", "network", "optimiser"}
+    assert {name.split(".")[0] for name in state} == groups
+    assert {f"network.{name}" for name in stopped.weights()} <= state.keys()
+    # 2 Linear layers and a normalisation have weight and bias, three slots each; exits were not trained
+    assert sum(name.startswith("optimiser.") for name in state) == 3 * 6
+    assert state["optimiser.0.exp_avg"].shape == state["network.backbone.0.weight"].shape
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    train(stopped, data(16), replace(RECIPE, exit_loss_weight=0.0), 2, state)
+    assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("until", [0, 1, 3])
+def test_some_epoch_must_be_left(until: int) -> None:
+    state = train(network(), data(16), RECIPE, 1).state
+    with pytest.raises(ValueError, match=rf"`1 < until_epoch <= 2` must hold, got until_epoch={until}"):
+        train(network(), data(16), RECIPE, until, state)
+
+
+def test_state_of_another_network_is_refused() -> None:
+    state = train(block_network(), images((108,)), RECIPE, 1).state
+    with pytest.raises(ValueError, match="not of this network: names or shapes differ"):
+        train(network(), data(16), RECIPE, 2, state)
+
+
+def test_divergence_names_the_epoch_of_the_whole() -> None:
+    subset = data(16)
+    state = train(network(), subset, RECIPE, 1).state
+    subset.inputs[3] = float("inf")
+    with pytest.raises(TrainingFailedError, match=r"^diverged: loss (nan|inf) in epoch 2 of 2$"):
+        train(network(), subset, RECIPE, 2, state)

@@ -1,7 +1,9 @@
 """The ask/tell loop with made-up networks: counts, reuse, failures, crashes, resuming, samplers."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ from explorer.core.operating_points import outcome_at, sweep
 from explorer.core.training import TrainingFailedError
 from explorer.cost import operating_points
 from explorer.engine.archive import Archive
-from explorer.engine.loop import Progress, SearchLoop, TrialResult, candidate_point, reference_name
-from explorer.engine.study import RESULT, SAMPLERS, open_study
+from explorer.engine.loop import SearchLoop
+from explorer.engine.outcomes import Progress, TrialResult, candidate_point, reference_name
+from explorer.engine.study import RESULT, SAMPLERS, SIBLING_OF, finished_trials, open_study
+from explorer.engine.workers import SerialPool
 from explorer.evaluate import EvaluatedNetwork
 from explorer.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 Evaluate = Callable[[NetworkSpec], EvaluatedNetwork]
-REFERENCES = ["dense", "all_edge", "all_server", "large_sparse", "small_dense"]
+REFERENCES = ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
 
 
 class Killed(BaseException):
@@ -49,6 +53,7 @@ def make_loop(
     sampler: str = "random",
     seed: int = 0,
     study: optuna.Study | None = None,
+    siblings: int = 0,
     **space: Any,
 ) -> SearchLoop:
     """A loop as a new process would make it: everything is read from the folder, or the study given."""
@@ -59,9 +64,10 @@ def make_loop(
         proposer=proposer,
         store=Store(folder),
         setting=SETTING,
-        evaluate=evaluate,
+        pool=SerialPool(evaluate),
         sampler=sampler,
         seed=seed,
+        siblings=siblings,
     )
 
 
@@ -108,11 +114,11 @@ def test_references_come_first(finished: Finished) -> None:
     loop, _, _ = finished
     assert [reference_name(trial) for trial in loop.study.trials] == REFERENCES + [""] * 25
     own = results(loop)
-    assert [result.split_point for result in own[:5]] == ["relu2", "output", "input", "output", "output"]
-    assert own[2].confidence_threshold is None
+    assert [result.split_point for result in own[:5]] == ["output", "output", "relu2", "output", "input"]
+    assert own[4].confidence_threshold is None
     # dense, all on the edge and all on the server are one network
-    assert [result.outcome for result in own[:5]] == ["trained", "cached", "cached", "trained", "trained"]
-    assert len({result.network_key for result in own[:3]}) == 1
+    assert [result.outcome for result in own[:5]] == ["trained", "trained", "trained", "cached", "cached"]
+    assert len({result.network_key for result in own[2:5]}) == 1
 
 
 def test_a_network_is_trained_once(finished: Finished) -> None:
@@ -174,7 +180,7 @@ def test_elapsed_time_and_counts_cover_all_sessions(tmp_path: Path) -> None:
 def test_timeout_ends_between_trials(tmp_path: Path) -> None:
     loop = make_loop(tmp_path, fabricate)
     loop.run(30, 0.0, silent)
-    assert {trial.state for trial in loop.study.trials} == {TrialState.WAITING}  # the references
+    assert loop.study.trials == []
     make_loop(tmp_path, fabricate).run(2, None, silent)
     assert (
         len([t for t in make_loop(tmp_path, fabricate).study.trials if t.state == TrialState.COMPLETE]) == 2
@@ -199,7 +205,7 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
     own = results(loop)
     failed = [trial.state == TrialState.FAIL for trial in loop.study.trials]
     assert failed == [result.outcome == "failed" for result in own]
-    assert failed[:5] == [True, True, True, False, True]
+    assert failed[:5] == [False, True, True, True, True]
     assert {result.reason for result in own if result.outcome == "failed"} == {
         "diverged: loss nan in epoch 1 of 1"
     }
@@ -382,3 +388,88 @@ def test_candidate_point_at_the_output() -> None:
     assert row["accuracy"] == network.evidence.output_correct_N.mean()
     assert (row["exit_rate"], row["payload_bytes"], row["server_macs"]) == (1.0, 0.0, 0.0)
     assert row["edge_macs"] == network.splits[-1].edge_macs
+
+
+# siblings, small spaces, several trainings at a time
+
+
+def test_siblings_are_told_but_are_no_proposals(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    loop = make_loop(
+        tmp_path, fabricate, study=open_study(url, "run", make_proposer().space.metrics), siblings=3
+    )
+    shown: list[Progress] = []
+    loop.run(8, None, shown.append)
+    added = [trial for trial in loop.study.trials if SIBLING_OF in trial.user_attrs]
+    assert len(finished_trials(loop.study)) == shown[-1].trials == 8
+    assert len(added) > 3
+    assert len(optuna.load_study(study_name="run", storage=url).trials) == 8 + len(added)
+    for sibling in added:
+        proposed = loop.study.trials[sibling.user_attrs[SIBLING_OF]]
+        network = {name for name in proposed.params if ".density." in name or name.endswith("hidden")}
+        assert {name: sibling.params[name] for name in network} == {
+            name: proposed.params[name] for name in network
+        }
+        stored = loop.store.read(proposed.user_attrs[RESULT]["network_key"])
+        points = operating_points(stored.points, stored.splits, stored.num_samples, SETTING)
+        told = points[["accuracy", "edge_macs"]].to_numpy().tolist()
+        assert sibling.values in told
+
+
+def test_resumed_search_with_siblings_proposes_the_same(tmp_path: Path) -> None:
+    whole = make_loop(tmp_path / "whole", fabricate, "tpe", study=in_memory(), siblings=2)
+    whole.run(14, None, silent)
+    (tmp_path / "parts").mkdir()
+    for trials in (2, 4, 9, 14):
+        make_loop(tmp_path / "parts", fabricate, "tpe", siblings=2).run(trials, None, silent)
+    again = make_loop(tmp_path / "parts", fabricate, "tpe").study
+    assert [trial.params for trial in again.trials] == proposals(whole)
+
+
+def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
+    backbone = SPACE["backbones"]["mlp"] | {"arguments": {"hidden": [[4]]}, "densities": [0.5, 1.0]}
+    spy = Spy()
+    loop = make_loop(tmp_path, spy, study=in_memory(), backbones={"mlp": backbone})
+    loop.run(10_000, None, silent)
+    assert loop.proposer.inventory.num_networks == 4  # two junctions, two densities
+    assert len(spy.calls) == 4
+    assert loop.exhausted
+    done = len(loop.study.trials)
+    assert done < 10_000
+    loop.run(10_000, None, silent)
+    assert len(loop.study.trials) == done
+
+
+class LatePool:
+    """Two slots; a training ends when both are taken, the later one first."""
+
+    slots = 2
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[NetworkSpec, Future[EvaluatedNetwork]]] = []
+        self.most = 0
+
+    def submit(self, task: NetworkSpec) -> "Future[EvaluatedNetwork]":
+        future: Future[EvaluatedNetwork] = Future()
+        self.begun.append((task, future))
+        self.most = max(self.most, len(self.begun))
+        threading.Timer(0.01, self._finish).start()
+        return future
+
+    def _finish(self) -> None:
+        task, future = self.begun.pop()
+        future.set_result(fabricate(task))
+
+
+def test_two_trainings_at_a_time(tmp_path: Path) -> None:
+    loop, pool = make_loop(tmp_path, fabricate, study=in_memory()), LatePool()
+    loop.pool = pool  # type: ignore[assignment]
+    shown: list[Progress] = []
+    loop.run(25, None, shown.append)
+    assert pool.most == 2
+    done = [progress.trials for progress in shown]
+    assert done == sorted(set(done))
+    assert done[-1] == len(loop.study.trials) == 25
+    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    keys = [result.network_key for result in results(loop) if result.outcome == "trained"]
+    assert len(keys) == len(set(keys)) == len(list(loop.store))

@@ -110,7 +110,7 @@ def references(**changes: Any) -> dict[str, Candidate]:
 
 def test_references() -> None:
     own = references()
-    assert list(own) == ["dense", "all_edge", "all_server", "large_sparse", "small_dense"]
+    assert list(own) == ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
     large = [own[name].network for name in ("dense", "all_edge", "all_server", "large_sparse")]
     assert all(network.argument_values == {"hidden": [16, 8]} for network in large)
     assert not any(network.is_sparse for network in large[:3])
@@ -138,7 +138,7 @@ def test_large_sparse_has_about_as_many_weights_as_small_dense() -> None:
     [
         (
             {"confidence_thresholds": {"low": 0.0, "high": 0.9}},
-            ["dense", "all_edge", "large_sparse", "small_dense"],
+            ["large_sparse", "small_dense", "dense", "all_edge"],
         ),
         (
             {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"split_points": ["input", "relu1"]}}},

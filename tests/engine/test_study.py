@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from explorer.engine.study import (
     REFERENCE,
     SAMPLERS,
-    enqueue_missing,
+    enqueue_next,
     finished_trials,
     make_sampler,
     next_trial,
@@ -69,7 +69,7 @@ def test_draws_follow_from_seed_and_number(sampler: str) -> None:
     assert len(set(draws(sampler, 0, [0, 1, 2]) + draws(sampler, 1, [0, 1, 2]))) == 6
 
 
-def test_enqueue_only_what_is_missing() -> None:
+def test_references_are_enqueued_one_at_a_time() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize"])
     references: list[tuple[str, dict[str, object]]] = [
@@ -77,11 +77,13 @@ def test_enqueue_only_what_is_missing() -> None:
         ("all_edge", {"backbone": "mlp"}),
         ("dense", {"backbone": "cnn"}),
     ]
-    enqueue_missing(study, references[:2])
+    enqueue_next(study, references)
     study.tell(study.ask(), 0.5)  # told
+    enqueue_next(study, references)
     study.ask()  # running
-    enqueue_missing(study, references)
-    enqueue_missing(study, references)
+    enqueue_next(study, references)
+    for _ in range(2):
+        enqueue_next(study, references)
     held = [
         (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
         for trial in study.trials

@@ -1,0 +1,95 @@
+"""The explorer's search, whole and with one thing taken away at a time."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search_efficiency.curves import Sample
+from explorer.cost import Setting
+from explorer.data import DataSet
+from explorer.devices import load_device, load_link
+from explorer.engine.loop import SearchLoop
+from explorer.engine.outcomes import Progress
+from explorer.engine.proposals import Proposer
+from explorer.engine.siblings import SIBLINGS
+from explorer.engine.study import open_study
+from explorer.engine.workers import SerialPool
+from explorer.evaluate import evaluate_network
+from explorer.session import DEFAULT_SAMPLER
+from explorer.space import SearchSpace
+from explorer.store import Store
+from explorer.variants import build_inventory
+
+_ENDLESS = 1_000_000  # trials; the budget ends the search
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to run the explorer's search.
+
+    Attributes:
+        label: For tables and figures.
+        sampler: Who proposes.
+        loop: Further keyword arguments of :class:`explorer.engine.loop.SearchLoop`.
+    """
+
+    label: str
+    sampler: str = DEFAULT_SAMPLER
+    loop: dict[str, Any] = field(default_factory=dict)
+
+
+WHOLE, NO_RUNGS, NO_SIBLINGS, RANDOM = "whole", "no_rungs", "no_siblings", "random"
+VARIANTS = {
+    WHOLE: Variant("whole engine", loop={"siblings": SIBLINGS}),
+    NO_RUNGS: Variant("without rungs", loop={"siblings": SIBLINGS}),
+    NO_SIBLINGS: Variant("without siblings"),
+    RANDOM: Variant("random sampler, our sweep", sampler="random"),
+}
+
+
+def run_ours(
+    space: SearchSpace, data: DataSet, seed: int, budget_s: float, *, variant: str, trials: int = _ENDLESS
+) -> list[Sample]:
+    """Search in a folder of its own until the budget is spent; returns where it stood after each trial.
+
+    Args:
+        space: What to search.
+        data: Its data.
+        seed: Of the sampler.
+        budget_s: No trial starts after it.
+        variant: One of :data:`VARIANTS`.
+        trials: At most so many.
+    """
+    start = time.perf_counter()
+    samples: list[Sample] = []
+    with tempfile.TemporaryDirectory(prefix="search-efficiency-") as folder:
+        loop = _loop(space, data, seed, Path(folder), VARIANTS[variant])
+
+        def record(progress: Progress) -> None:
+            front = loop.archive.front  # replaced, never changed, when points enter
+            samples.append(Sample(time.perf_counter() - start, progress.counts["trained"], front))
+
+        report: Callable[[Progress], None] = record
+        loop.run(trials, budget_s - (time.perf_counter() - start), report)
+    return samples
+
+
+def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: Variant) -> SearchLoop:
+    """The search as :func:`explorer.run_session.search` sets it up; all that is known here of the engine."""
+    inventory = build_inventory(space, data.input_shape, data.num_classes)
+    identity = {"source": space.data.source, "fingerprint": data.fingerprint}
+    setting = Setting(load_device(space.edge_device), load_device(space.server_device), load_link(space.link))
+    return SearchLoop(
+        study=open_study(f"sqlite:///{folder / 'study.db'}", "search", space.metrics),
+        proposer=Proposer(inventory, identity),
+        store=Store(folder),
+        setting=setting,
+        pool=SerialPool(partial(evaluate_network, data=data, payload_bits=tuple(space.payload_bits))),
+        sampler=variant.sampler,
+        seed=seed,
+        **variant.loop,
+    )

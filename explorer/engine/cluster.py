@@ -1,0 +1,111 @@
+"""Dask clusters: starting one on this machine, connecting, and what its workers offer."""
+
+import logging
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import ModuleType
+
+from distributed import Client, LocalCluster
+
+from explorer.errors import UserError
+
+CONNECT_SECONDS = 15.0
+POLL_SECONDS = 0.2
+SILENT = logging.CRITICAL + 1
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[LocalCluster]:
+    """Worker processes of one thread each, reachable from this machine only; ended with the context."""
+    with tempfile.TemporaryDirectory(prefix="explorer-workers-", ignore_cleanup_errors=True) as folder:
+        with _no_main_module():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                # Dask opens an HTTP port all the same; by default a fixed one, which others may want
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                silence_logs=SILENT,
+                local_directory=folder,
+                memory_limit=0,  # tasks take their memory in child processes, which have a limit of their own
+            )
+        try:
+            yield cluster
+        finally:
+            with suppress(Exception):
+                cluster.close(timeout=10)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Hide the command from processes started meanwhile: they would import it, and torch with it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def connecting(address: str, seconds: float) -> Iterator[Client]:
+    """A client that is closed again if the context fails.
+
+    Raises:
+        UserError: There is no scheduler at the address, or it left meanwhile.
+    """
+    try:
+        client = Client(address, timeout=max(1.0, min(CONNECT_SECONDS, seconds)), set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot reach the Dask scheduler {address}: {error}") from error
+    try:
+        yield client
+    except OSError as error:
+        close_client(client)
+        raise UserError(f"lost the Dask scheduler {address}: {error}") from error
+    except BaseException:
+        close_client(client)
+        raise
+
+
+def close_client(client: Client) -> None:
+    """Close a client whose scheduler may be gone."""
+    with suppress(Exception):
+        client.close(timeout=5)
+
+
+def offers(client: Client) -> list[dict[str, float]]:
+    """Resources of every worker now present."""
+    return [dict(worker["resources"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+
+
+def suits(offer: Mapping[str, float], resources: Mapping[str, float]) -> bool:
+    """Whether a worker can ever run a task that needs the resources."""
+    return all(offer.get(name, 0) >= amount for name, amount in resources.items())
+
+
+def count_workers(
+    client: Client, resources: Mapping[str, float], seconds: float, stop: threading.Event
+) -> int:
+    """Number of workers that offer the resources; waits for a first worker of any kind.
+
+    Raises:
+        UserError: No worker came, or none offers the resources. Dask itself would wait for ever.
+    """
+    address, deadline = client.scheduler_info(n_workers=0)["address"], time.monotonic() + seconds
+    while not (offered := offers(client)):
+        if stop.wait(POLL_SECONDS) or time.monotonic() > deadline:
+            raise UserError(f"the Dask scheduler {address} has no workers")
+    if count := sum(suits(offer, resources) for offer in offered):
+        return count
+    found = "; ".join(sorted({_text(offer) for offer in offered}))
+    raise UserError(f"no worker of {address} offers the resources {_text(resources)} (offered: {found})")
+
+
+def _text(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={amount:g}" for name, amount in resources.items()) or "none"

@@ -1,0 +1,75 @@
+"""What became of proposals, and where a search stands."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+import pandas as pd
+
+from explorer.candidate import Candidate
+from explorer.core.operating_points import Evidence, outcome_at
+from explorer.cost import Setting, operating_points
+from explorer.engine.study import REFERENCE
+from explorer.split_costs import SplitCosts
+
+Outcome = Literal["trained", "cached", "failed"]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What became of a proposal; kept with the trial in the study.
+
+    Attributes:
+        outcome: Trained now, answered from the store, or failed.
+        network_key: Of the candidate's network.
+        reason: Why it failed.
+        split_point, confidence_threshold, payload_bits: How the candidate ran the network.
+        elapsed_s: Seconds of search up to its end, over all sessions.
+        hypervolume: Of the archive after it.
+        front_size: Points of the archive after it.
+    """
+
+    outcome: Outcome
+    network_key: str
+    reason: str
+    split_point: str
+    confidence_threshold: float | None
+    payload_bits: int | None
+    elapsed_s: float
+    hypervolume: float
+    front_size: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands, for display."""
+
+    trials: int
+    trials_asked: int
+    counts: dict[str, int]
+    front_size: int
+    hypervolume: float
+    elapsed_s: float
+    remaining_s: float | None
+
+
+def candidate_point(
+    candidate: Candidate, evidence: Evidence, splits: tuple[SplitCosts, ...], setting: Setting
+) -> pd.DataFrame:
+    """The candidate's own operating point, one row; its threshold need not lie on the swept frontier."""
+    own = outcome_at(evidence, candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
+    row = pd.DataFrame(
+        {
+            "split_point": [candidate.split_point],
+            "payload_bits": pd.array([candidate.payload_bits], dtype="Int64"),
+            "confidence_threshold": pd.array([candidate.confidence_threshold], dtype="float64"),
+            "correct": [own.correct],
+            "exited": [own.exited],
+        }
+    )
+    return operating_points(row, splits, evidence.num_samples, setting)
+
+
+def reference_name(trial: optuna.trial.FrozenTrial) -> str:
+    """Name of the reference that was enqueued as this trial, else empty."""
+    return str(trial.user_attrs.get(REFERENCE, ""))
