@@ -1,19 +1,22 @@
 """The two halves of a session after it is prepared: run the search, then measure and write the results."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 import optuna
 
+from explorer.candidate import NetworkSpec
+from explorer.data import Subset
+from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
+from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import SIBLINGS
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
-from explorer.engine.workers import SerialPool
-from explorer.evaluate import evaluate_network
+from explorer.evaluate import EvaluatedNetwork, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
@@ -23,6 +26,21 @@ from explorer.session import Options, Session
 from explorer.store import Store, write_json
 
 ENERGY_SECONDS = 0.25
+
+
+def open_pool(session: Session, options: Options) -> Pool[NetworkSpec, EvaluatedNetwork]:
+    """Where this session's networks are trained; workers get the data once, without the test subset."""
+    test = session.data.test
+    data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
+    work = partial(evaluate_network, data=data, payload_bits=tuple(session.space.payload_bits))
+    limits = Limits(options.time_limit_s, options.memory_limit_bytes)
+    if options.workers == 1 and options.scheduler is None and limits == Limits():
+        return SerialPool(work)
+    from explorer.engine.workers import DaskPool
+
+    return DaskPool(
+        work, workers=options.workers, threads=options.threads, limits=limits, scheduler=options.scheduler
+    )
 
 
 def search(
@@ -35,20 +53,19 @@ def search(
     proposer = Proposer(
         session.inventory, {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
     )
-    bits = tuple(session.space.payload_bits)
-    loop = SearchLoop(
-        study=study,
-        proposer=proposer,
-        store=Store(session.folder),
-        setting=session.setting,
-        pool=SerialPool(partial(evaluate_network, data=session.data, payload_bits=bits)),
-        sampler=session.record["sampler"],
-        seed=session.record["seed"],
-        siblings=SIBLINGS,
-    )
-    interrupted = False
     meter = EnergyMeter()
-    with meter:
+    with open_pool(session, options) as pool, meter:
+        loop = SearchLoop(
+            study=study,
+            proposer=proposer,
+            store=Store(session.folder),
+            setting=session.setting,
+            pool=pool,
+            sampler=session.record["sampler"],
+            seed=session.record["seed"],
+            siblings=SIBLINGS,
+        )
+        interrupted = False
         try:
             loop.run(session.trials, options.timeout_s, loop_report)
         except KeyboardInterrupt:

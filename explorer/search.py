@@ -1,6 +1,7 @@
 """``python -m explorer.search``: search a space and write its Pareto-front report."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reports=parsed.reports,
         keep_weights=parsed.keep_weights,
         energy=not parsed.no_energy,
+        workers=parsed.workers,
+        threads=parsed.threads,
+        scheduler=parsed.scheduler,
+        time_limit_s=parsed.time_limit,
+        memory_limit_bytes=None if parsed.memory_limit is None else parsed.memory_limit * 2**20,
     )
     session = prepare(options)
     if parsed.dry_run:
@@ -105,6 +111,12 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"(tcp|tls)://[^\s:/]+:\d{1,5}", text):
+        raise argparse.ArgumentTypeError(f"must be tcp://HOST:PORT, got {text!r}")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer.search", description=__doc__)
     add = parser.add_argument
@@ -131,6 +143,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="threads of a training (default: 1; small networks train no faster on more)",
     )
+    add(
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="trainings at a time, each in a process of its own (default: 1, in this process; only that "
+        "gives the same proposals twice)",
+    )
+    add(
+        "--scheduler",
+        type=_address,
+        metavar="URL",
+        help="train on the workers of a Dask cluster: tcp://HOST:PORT",
+    )
+    add("--time-limit", type=_seconds, metavar="S", help="a training that takes longer fails")
+    add("--memory-limit", type=_positive, metavar="MIB", help="a training whose process needs more fails")
     add("--keep-weights", action="store_true", help="keep weights of networks that left the front")
     add("--no-energy", action="store_true", help="do not measure energy of the front's parts at the end")
     add("--dry-run", action="store_true", help="print what the space contains and stop")

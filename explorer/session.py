@@ -40,6 +40,11 @@ class Options:
     reports: Path = Path("reports")
     keep_weights: bool = False
     energy: bool = True
+    workers: int = 1
+    threads: int = 1
+    scheduler: str | None = None
+    time_limit_s: float | None = None
+    memory_limit_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from stand_ins import SETTING, fabricate, make_proposer
 from explorer.core.operating_points import sweep
 from explorer.cost import operating_points
 from explorer.engine.loop import SearchLoop
+from explorer.engine.pool import SerialPool
 from explorer.engine.study import REFERENCE, RESULT
-from explorer.engine.workers import SerialPool
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, parse_constraint
 from explorer.pareto import knee, non_dominated

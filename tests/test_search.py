@@ -234,3 +234,22 @@ def test_interrupt_writes_the_report_and_says_how_to_go_on(folder: Path) -> None
         assert process.wait() == 130
     assert "--resume" in printed
     assert (folder / "reports" / "stopped" / "report.html").is_file()
+
+
+def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
+    arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
+    assert search.main([*arguments, "--trials", "12", "--run", "workers", "--workers", "2"]) == 0
+    results = load_run(folder / "reports" / "workers")
+    assert results.run["counts"]["trials"] == 12
+    assert results.run["counts"]["failed"] == 0
+    outcomes = results.trials["outcome"].tolist()
+    assert outcomes.count("trained") == results.run["counts"]["trainings"]
+    assert not results.front.empty
+
+
+def test_a_training_that_takes_too_long_fails_with_its_reason(folder: Path) -> None:
+    arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
+    assert search.main([*arguments, "--trials", "2", "--run", "slow", "--time-limit", "0.01"]) == 0
+    trials = load_run(folder / "reports" / "slow").trials
+    assert trials["outcome"].tolist() == ["failed", "failed"]
+    assert trials["reason"].str.startswith("exceeded 0.01 s").all()

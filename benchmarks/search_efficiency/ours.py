@@ -14,10 +14,10 @@ from explorer.data import DataSet
 from explorer.devices import load_device, load_link
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
+from explorer.engine.pool import SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import SIBLINGS
 from explorer.engine.study import open_study
-from explorer.engine.workers import SerialPool
 from explorer.evaluate import evaluate_network
 from explorer.session import DEFAULT_SAMPLER
 from explorer.space import SearchSpace

@@ -19,10 +19,10 @@ from explorer.core.training import TrainingFailedError
 from explorer.cost import Setting, operating_points
 from explorer.engine.archive import Archive
 from explorer.engine.outcomes import Outcome, Progress, TrialResult, candidate_point
+from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
 from explorer.engine.study import RESULT, enqueue_next, finished_trials, next_trial
-from explorer.engine.workers import Pool
 from explorer.evaluate import EvaluatedNetwork
 from explorer.space import SearchSpace
 from explorer.split_costs import SplitCosts

@@ -18,14 +18,15 @@ SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network a
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
 
 
-def make_sampler(name: str, seed: int, trial_number: int) -> BaseSampler:
+def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
     """A sampler whose draws depend on the seed and the trial's number alone.
 
-    A fresh one for each trial lets a resumed search propose what an uninterrupted one would have.
+    A fresh one for each trial lets a resumed search propose what an uninterrupted one would have. In
+    ``parallel`` it keeps away from what is being tried (constant liar).
     """
     trial_seed = (seed * 1_000_003 + trial_number) % 2**32
     if name == "tpe":
-        return TPESampler(multivariate=True, group=True, constant_liar=False, seed=trial_seed)
+        return TPESampler(multivariate=True, group=True, constant_liar=parallel, seed=trial_seed)
     if name == "gp":
         return GPSampler(seed=trial_seed, deterministic_objective=True, warn_independent_sampling=False)
     simple: dict[str, type[NSGAIISampler] | type[NSGAIIISampler] | type[RandomSampler]] = {
@@ -101,7 +102,7 @@ def next_trial(study: optuna.Study, sampler: str, seed: int, under_way: Collecti
     trials = study.get_trials(deepcopy=False)
     orphans = [t for t in trials if t.state == TrialState.RUNNING and t.number not in under_way]
     number = orphans[0].number if orphans else _next_number(trials)
-    study.sampler = make_sampler(sampler, seed, number)
+    study.sampler = make_sampler(sampler, seed, number, parallel=bool(under_way))
     if orphans:
         return optuna.Trial(study, orphans[0]._trial_id)
     return study.ask()

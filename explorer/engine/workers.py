@@ -1,4 +1,4 @@
-"""Where trainings run: on the calling thread, on worker processes of this machine, or on a Dask cluster.
+"""Trainings on worker processes of this machine, or on a Dask cluster.
 
 A pool knows nothing of what it runs: ``work`` is a picklable callable that holds its data, a task is its
 argument. Futures are those of ``concurrent.futures``.
@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, suppress
 from functools import partial
-from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from distributed import Client, KilledWorker
 from distributed.comm.core import CommClosedError
@@ -31,13 +30,13 @@ from explorer.engine.cluster import (
     suits,
 )
 from explorer.engine.dask_plugin import ChildPlugin, run_task
+from explorer.engine.pool import running_future
 from explorer.errors import UserError
 
-__all__ = ["DaskPool", "Limits", "Pool", "SerialPool", "WorkerFailedError"]
+__all__ = ["DaskPool", "Limits", "WorkerFailedError"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 KEEPER_SECONDS = 20.0
 WORKERS_SECONDS = 60.0
@@ -46,51 +45,6 @@ CHECK_SECONDS = 1.0
 
 class WorkerFailedError(TrainingFailedError):
     """A task could not be run to its end; the message is the reason shown to the user."""
-
-
-class Pool(Protocol[T_contra, R]):
-    """Runs tasks; leaving its context closes it."""
-
-    @property
-    def slots(self) -> int:
-        """How many tasks may usefully be in flight."""
-
-    def submit(self, task: T_contra) -> Future[R]:
-        """Run ``work(task)`` soon; the future holds its result or exception and is never cancelled."""
-
-    def close(self) -> None:
-        """End all processes that the pool started; unfinished tasks fail."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-
-class SerialPool(Generic[T, R]):
-    """Runs every task at once on the calling thread."""
-
-    slots = 1
-
-    def __init__(self, work: Callable[[T], R]) -> None:
-        self._work = work
-
-    def submit(self, task: T) -> Future[R]:
-        """Return a finished future."""
-        future = _running_future()
-        try:
-            future.set_result(self._work(task))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def close(self) -> None:
-        """Nothing to end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 class DaskPool(Generic[T, R]):
@@ -158,7 +112,7 @@ class DaskPool(Generic[T, R]):
             UserError: The cluster was lost and did not come back.
         """
         payload = pickle.dumps(task)
-        future: Future[R] = _running_future()
+        future: Future[R] = running_future()
         with self._lock:
             if self._closing.is_set():
                 raise RuntimeError("the pool is closed")
@@ -181,9 +135,7 @@ class DaskPool(Generic[T, R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     @property
@@ -286,12 +238,6 @@ class DaskPool(Generic[T, R]):
                 executor.shutdown(wait=False)
                 client.unregister_worker_plugin(self._name)
         close_client(client)
-
-
-def _running_future() -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()  # from now on nobody can cancel it
-    return future
 
 
 def _settle(future: Future[Any], outcome: Outcome) -> None:

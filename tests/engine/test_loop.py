@@ -20,8 +20,8 @@ from explorer.cost import operating_points
 from explorer.engine.archive import Archive
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult, candidate_point, reference_name
+from explorer.engine.pool import SerialPool
 from explorer.engine.study import RESULT, SAMPLERS, SIBLING_OF, finished_trials, open_study
-from explorer.engine.workers import SerialPool
 from explorer.evaluate import EvaluatedNetwork
 from explorer.store import Store
 

@@ -18,7 +18,8 @@ import pytest
 from worker_tasks import Task, Work
 
 from explorer.core.training import TrainingFailedError
-from explorer.engine.workers import DaskPool, Limits, Pool, SerialPool, WorkerFailedError
+from explorer.engine.pool import Pool, SerialPool
+from explorer.engine.workers import DaskPool, Limits, WorkerFailedError
 from explorer.errors import UserError
 
 MEGABYTE = 10**6
