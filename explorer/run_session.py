@@ -14,7 +14,6 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.siblings import SIBLINGS
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
 from explorer.evaluate import EvaluatedNetwork, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
@@ -63,7 +62,6 @@ def search(
             pool=pool,
             sampler=session.record["sampler"],
             seed=session.record["seed"],
-            siblings=SIBLINGS,
         )
         interrupted = False
         try:
@@ -71,7 +69,12 @@ def search(
         except KeyboardInterrupt:
             interrupted = True
     session.record["exhausted"] = loop.exhausted
-    session.record["sessions"].append(asdict(meter.reading))
+    reading = meter.reading
+    if not isinstance(pool, SerialPool):
+        reading = replace(
+            reading, energy_j=None, reason="trained in worker processes, which codecarbon misses"
+        )
+    session.record["sessions"].append(asdict(reading))
     return study, interrupted
 
 

@@ -244,6 +244,8 @@ def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
     assert results.run["counts"]["failed"] == 0
     outcomes = results.trials["outcome"].tolist()
     assert outcomes.count("trained") == results.run["counts"]["trainings"]
+    assert results.run["search"]["energy_j"] is None  # what workers spend is not passed off as measured
+    assert "worker processes" in results.run["search"]["energy_reason"]
     assert not results.front.empty
 
 

@@ -115,6 +115,7 @@ def _print_tables(rows: Sequence[Row]) -> None:
             f"{figures['trainings']:g} trainings, target {shown(figures['target_s'])} s, "
             f"speed-up {shown(figures['speedup'])}"
         )
+    print("the search has no rungs yet: 'without rungs' is the whole engine once more")
     share = medians(rows)[WHOLE]["no_rungs_share"]
     print(
         f"median share of the seconds without rungs: {shown(share)}; promised: speed-up of the whole engine "

@@ -16,7 +16,6 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
 from explorer.engine.pool import SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.siblings import SIBLINGS
 from explorer.engine.study import open_study
 from explorer.evaluate import evaluate_network
 from explorer.session import DEFAULT_SAMPLER
@@ -42,11 +41,13 @@ class Variant:
     loop: dict[str, Any] = field(default_factory=dict)
 
 
-WHOLE, NO_RUNGS, NO_SIBLINGS, RANDOM = "whole", "no_rungs", "no_siblings", "random"
+WHOLE, NO_RUNGS, SIBLINGS, RANDOM = "whole", "no_rungs", "siblings", "random"
 VARIANTS = {
-    WHOLE: Variant("whole engine", loop={"siblings": SIBLINGS}),
-    NO_RUNGS: Variant("without rungs", loop={"siblings": SIBLINGS}),
-    NO_SIBLINGS: Variant("without siblings"),
+    WHOLE: Variant("whole engine"),
+    NO_RUNGS: Variant(
+        "without rungs"
+    ),  # the search has none yet: equal to the whole engine, said in the output
+    SIBLINGS: Variant("three siblings told", loop={"siblings": 3}),
     RANDOM: Variant("random sampler, our sweep", sampler="random"),
 }
 

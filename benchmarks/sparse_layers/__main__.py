@@ -130,6 +130,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--quick", action="store_true", help="three shapes, densities 1/4 and 1/8, fewer rounds"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the products of training steps; the dense layer, the yardstick, keeps float32",
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: all cores")
     parser.add_argument("--check", action="store_true", help="exit 1 if a figure falls short, and name it")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON")
@@ -148,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     for shape, density in pairs:
         with_onnx = density in DENSITIES[2:4] and parsed.device == "cpu"
-        rows += measure(shape, density, parsed.device, budget_s, least_rounds, with_onnx)
+        rows += measure(
+            shape, density, parsed.device, budget_s, least_rounds, with_onnx, parsed.precision == "bfloat16"
+        )
     print_table(rows)
     print("bytes, state (parameters, gradients, AdamW) and onnx: size relative to dense")
     for line in without_gain(rows):

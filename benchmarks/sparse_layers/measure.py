@@ -62,14 +62,18 @@ def paired_speedups(
     }
 
 
-def _training_step(layer: nn.Module, x: Tensor, target: Tensor) -> tuple[Run, torch.optim.Optimizer]:
+def _training_step(
+    layer: nn.Module, x: Tensor, target: Tensor, bfloat16: bool
+) -> tuple[Run, torch.optim.Optimizer]:
     """Forward, backward to weights and input, fused AdamW; the layer stands in the middle of a network."""
     optimizer = torch.optim.AdamW(layer.parameters(), fused=True)
 
     def run() -> None:
         x.grad = None
         optimizer.zero_grad(set_to_none=True)
-        layer(x).backward(target)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            y = layer(x)
+        y.backward(target.to(y.dtype))
         optimizer.step()
 
     return run, optimizer
@@ -94,7 +98,13 @@ def _onnx_inference(file: bytes, x: Tensor) -> Run:
 
 
 def measure(
-    shape: Shape, density: Fraction, device: str, budget_s: float, least_rounds: int, with_onnx: bool
+    shape: Shape,
+    density: Fraction,
+    device: str,
+    budget_s: float,
+    least_rounds: int,
+    with_onnx: bool,
+    bfloat16: bool,
 ) -> Iterator[Row]:
     """One row per case and contestant.
 
@@ -103,6 +113,7 @@ def measure(
         device: ``cpu`` or ``cuda``.
         budget_s, least_rounds: For each of the four cases.
         with_onnx: Whether to export and to run in ONNX Runtime (always on the CPU).
+        bfloat16: Train all but the dense layer, which stays the yardstick, with bfloat16 products.
     """
     threads = torch.get_num_threads()
     layers = {name: build().to(device) for name, build in contestants(shape, density)}
@@ -135,7 +146,7 @@ def measure(
     target = torch.randn(shape.batch_size, shape.outputs, *x.shape[2:], device=device)
     for name, layer in layers.items():
         if name not in INFERENCE_ONLY:
-            run, optimizer = _training_step(layer.train(), x, target)
+            run, optimizer = _training_step(layer.train(), x, target, bfloat16 and name != "dense")
             runs[name], memory[name] = run, training_bytes(layer, run, optimizer)
     for row in rows("training step", runs):
         yield row | {"training_bytes_ratio": memory[row["contestant"]] / memory["dense"]}

@@ -22,8 +22,8 @@ class BlockLinear(SparseLayer):
     Input (..., inputs), output (..., outputs). k > 1 pays for gathering k input groups per block.
     ``interleaved`` input groups take every g-th unit, see :func:`explorer.core.patterns.kept_connections`.
 
-    In training samples come last in memory: a chain of such layers then copies nothing between products (800-
-    240-240-10 at 1/16 trains in 0.35 of the dense seconds, 0.6 with samples first). Overlapping blocks of a
+    In training samples come last in memory: a chain of such layers then copies nothing between products
+    (``benchmarks.paper``: 800-240-240-10 at 1/16 takes 0.37 of the dense seconds). Overlapping blocks of a
     junction of at most ``ASSEMBLED`` weights train faster as one dense product, since gathering dominates.
     """
 
@@ -95,8 +95,8 @@ class BlockConv(SparseLayer):
     """``block`` convolution (1-D or 2-D): a grouped convolution with g groups.
 
     k > 1 and ``interleaved`` gather channels first. Groups of fewer input channels than a vector register
-    holds train as wider groups, their weights on the diagonal: 32 -> 64 channels at 28x28 and 1/16 then take
-    0.65 of the dense seconds, 1.07 without.
+    holds train as wider groups, their weights on the diagonal: at 1/16, 32 -> 64 channels at 28x28 would be
+    slower than dense without (``benchmarks.sparse_layers``).
     """
 
     compact = True

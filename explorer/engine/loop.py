@@ -22,7 +22,7 @@ from explorer.engine.outcomes import Outcome, Progress, TrialResult, candidate_p
 from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
-from explorer.engine.study import RESULT, enqueue_next, finished_trials, next_trial
+from explorer.engine.study import REFERENCE, RESULT, finished_trials, missing_references, next_trial
 from explorer.evaluate import EvaluatedNetwork
 from explorer.space import SearchSpace
 from explorer.split_costs import SplitCosts
@@ -60,7 +60,8 @@ class SearchLoop:
         self.pool, self.sampler, self.seed, self.siblings = pool, sampler, seed, siblings
         self.space: SearchSpace = proposer.space
         self.archive = Archive(self.space.metrics, self.space.objectives, self.space.parsed_constraints)
-        self._references = [(reference.name, reference.params) for reference in proposer.references()]
+        references = [(reference.name, reference.params) for reference in proposer.references()]
+        self._references = missing_references(study, references)
         self._failures: dict[str, str] = {}
         self._counts: Counter[str] = Counter(trained=0, cached=0, failed=0)
         self._under_way: dict[Future[EvaluatedNetwork], list[tuple[optuna.Trial, Candidate]]] = {}
@@ -133,7 +134,9 @@ class SearchLoop:
 
     def _propose(self) -> None:
         """Ask for a candidate; answer it from what is known, or have its network trained."""
-        enqueue_next(self.study, self._references)
+        if self._references:  # one at a time: trials are numbered in the order in which they are proposed
+            name, params = self._references.pop(0)
+            self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
         under_way = {trial.number for waiting in self._under_way.values() for trial, _ in waiting}
         trial = next_trial(self.study, self.sampler, self.seed, under_way)
         candidate = self.proposer.suggest(trial)

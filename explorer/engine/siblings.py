@@ -1,7 +1,8 @@
 """Operating points of a trained network that the sampler is told of beyond the proposed one.
 
 One training yields a whole sub-front of operating points; a plain loop would tell the sampler one of them.
-Siblings are added to the study as finished trials, marked as such; they are no proposals.
+Siblings are added to the study as finished trials, marked as such; they are no proposals. A search tells none
+unless asked to: with three, TPE took them for trials of its own and kept to the first networks.
 """
 
 from typing import Any
@@ -14,8 +15,6 @@ from optuna.trial import create_trial
 from explorer.candidate import Candidate
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import SIBLING_OF
-
-SIBLINGS = 0  # with 3, TPE kept to the first networks: 2 of 8 were trained in 20 proposals of a tiny space
 
 
 def add_siblings(

@@ -74,20 +74,16 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if SIBLING_OF not in trial.user_attrs]
 
 
-def enqueue_next(study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]) -> None:
-    """Enqueue the first of (name, params) references that the study does not hold yet, in any state.
-
-    One at a time, so that trials are numbered in the order in which they are proposed.
-    """
+def missing_references(
+    study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]
+) -> list[tuple[str, dict[str, object]]]:
+    """Those of (name, params) references that the study does not hold yet, in any state."""
     held = {
         (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
         for trial in study.get_trials(deepcopy=False)
         if REFERENCE in trial.user_attrs
     }
-    for name, params in references:
-        if (name, params["backbone"]) not in held:
-            study.enqueue_trial(params, user_attrs={REFERENCE: name})
-            return
+    return [(name, params) for name, params in references if (name, params["backbone"]) not in held]
 
 
 def next_trial(study: optuna.Study, sampler: str, seed: int, under_way: Collection[int] = ()) -> optuna.Trial:

@@ -1,104 +1,35 @@
-"""The ask/tell loop with made-up networks: counts, reuse, failures, crashes, resuming, samplers."""
+"""The ask/tell loop with made-up networks: counts, reuse, resuming, samplers, several trainings at a time."""
 
 import threading
-from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pandas as pd
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from loops import (
+    REFERENCES,
+    Finished,
+    Spy,
+    in_memory,
+    make_loop,
+    proposals,
+    results,
+    silent,
+)
+from optuna.trial import TrialState
 from stand_ins import SETTING, SPACE, fabricate, make_proposer
 
 from explorer.candidate import Candidate, NetworkSpec
 from explorer.core.operating_points import outcome_at, sweep
-from explorer.core.training import TrainingFailedError
 from explorer.cost import operating_points
 from explorer.engine.archive import Archive
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult, candidate_point, reference_name
-from explorer.engine.pool import SerialPool
-from explorer.engine.study import RESULT, SAMPLERS, SIBLING_OF, finished_trials, open_study
+from explorer.engine.study import SAMPLERS
 from explorer.evaluate import EvaluatedNetwork
-from explorer.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-Evaluate = Callable[[NetworkSpec], EvaluatedNetwork]
-REFERENCES = ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
-
-
-class Killed(BaseException):
-    """The process dies here: nothing in the loop may catch it."""
-
-
-class Spy:
-    """Counts what is evaluated; breaks or fails when told to."""
-
-    def __init__(self, evaluate: Evaluate = fabricate) -> None:
-        self.evaluate = evaluate
-        self.calls: Counter[str] = Counter()
-
-    def __call__(self, spec: NetworkSpec) -> EvaluatedNetwork:
-        self.calls[spec.key] += 1
-        return self.evaluate(spec)
-
-
-def make_loop(
-    folder: Path,
-    evaluate: Evaluate,
-    sampler: str = "random",
-    seed: int = 0,
-    study: optuna.Study | None = None,
-    siblings: int = 0,
-    **space: Any,
-) -> SearchLoop:
-    """A loop as a new process would make it: everything is read from the folder, or the study given."""
-    proposer = make_proposer(**space)
-    metrics = proposer.space.metrics
-    return SearchLoop(
-        study=study or open_study(f"sqlite:///{folder / 'study.db'}", "run", metrics),
-        proposer=proposer,
-        store=Store(folder),
-        setting=SETTING,
-        pool=SerialPool(evaluate),
-        sampler=sampler,
-        seed=seed,
-        siblings=siblings,
-    )
-
-
-def in_memory(objectives: int = 2) -> optuna.Study:
-    """A study that is fast and gone with the process."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(directions=["maximize", "minimize"][:objectives])
-
-
-def silent(progress: Progress) -> None:
-    """Nothing is shown."""
-
-
-def results(loop: SearchLoop) -> list[TrialResult]:
-    return [TrialResult(**trial.user_attrs[RESULT]) for trial in loop.study.trials]
-
-
-def proposals(loop: SearchLoop) -> list[dict[str, Any]]:
-    return [trial.params for trial in loop.study.trials]
-
-
-Finished = tuple[SearchLoop, Spy, list[Progress]]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """One search of 30 trials that nothing disturbs."""
-    spy, shown = Spy(), list[Progress]()
-    loop = make_loop(tmp_path_factory.mktemp("finished"), spy, study=in_memory())
-    loop.run(30, None, shown.append)
-    return loop, spy, shown
 
 
 def test_exactly_the_trials_asked_for(finished: Finished) -> None:
@@ -185,117 +116,6 @@ def test_timeout_ends_between_trials(tmp_path: Path) -> None:
     assert (
         len([t for t in make_loop(tmp_path, fabricate).study.trials if t.state == TrialState.COMPLETE]) == 2
     )
-
-
-# failures
-
-
-def dense_fails(spec: NetworkSpec) -> EvaluatedNetwork:
-    if not spec.is_sparse:
-        raise TrainingFailedError("diverged: loss nan in epoch 1 of 1")
-    return fabricate(spec)
-
-
-def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> None:
-    spy = Spy(dense_fails)
-    make_loop(tmp_path, spy).run(1, None, silent)
-    loop = make_loop(tmp_path, spy)  # another session remembers: two references are the same network
-    loop.run(12, None, silent)
-    assert set(spy.calls.values()) == {1}
-    own = results(loop)
-    failed = [trial.state == TrialState.FAIL for trial in loop.study.trials]
-    assert failed == [result.outcome == "failed" for result in own]
-    assert failed[:5] == [False, True, True, True, True]
-    assert {result.reason for result in own if result.outcome == "failed"} == {
-        "diverged: loss nan in epoch 1 of 1"
-    }
-    assert {result.reason for result in own if result.outcome != "failed"} == {""}
-    assert len(loop.study.trials) == 12  # failures count
-    assert not [key for key in loop.store if not loop.store.read(key).spec.is_sparse]
-
-
-def test_a_defect_is_no_failed_training(tmp_path: Path) -> None:
-    def defect(spec: NetworkSpec) -> EvaluatedNetwork:
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        make_loop(tmp_path, defect).run(3, None, silent)
-    assert not list(Store(tmp_path))
-
-
-# crashes: in training, while storing, and between storing and telling
-
-
-def die_in_training(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(spec: NetworkSpec) -> EvaluatedNetwork:
-        if len(spy.calls) == at:
-            spy.calls[spec.key] -= 1  # was begun, not done
-            raise Killed
-        return fabricate(spec)
-
-    patch.setattr(spy, "evaluate", dying)
-
-
-def die_while_storing(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(self: pd.DataFrame, *arguments: Any, **options: Any) -> None:
-        if len(spy.calls) == at:
-            (key,) = (key for key in spy.calls if key not in loop.store)
-            spy.calls[key] -= 1  # nothing of it was kept
-            raise Killed
-        original(self, *arguments, **options)
-
-    original = pd.DataFrame.to_parquet
-    patch.setattr(pd.DataFrame, "to_parquet", dying)
-
-
-def die_before_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(network: EvaluatedNetwork, points: pd.DataFrame) -> None:
-        original(network, points)
-        if len(spy.calls) == at:
-            raise Killed
-
-    original = loop.store.write
-    patch.setattr(loop.store, "write", dying)
-
-
-def die_while_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(trial: optuna.Trial, *arguments: Any, **options: Any) -> FrozenTrial:
-        if len(spy.calls) == at:
-            raise Killed
-        return original(trial, *arguments, **options)
-
-    original = loop.study.tell
-    patch.setattr(loop.study, "tell", dying)
-
-
-@pytest.mark.parametrize("at", [1, 6])  # a reference; a proposal of the sampler
-@pytest.mark.parametrize("die", [die_in_training, die_while_storing, die_before_telling, die_while_telling])
-def test_resuming_after_a_crash(
-    finished: Finished,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    die: Callable[[Spy, SearchLoop, pytest.MonkeyPatch, int], None],
-    at: int,
-) -> None:
-    spy = Spy()
-    crashing = make_loop(tmp_path, spy)
-    with monkeypatch.context() as patch:
-        die(spy, crashing, patch, at)
-        with pytest.raises(Killed):
-            crashing.run(11, None, silent)
-    told = [trial for trial in crashing.study.trials if trial.state == TrialState.COMPLETE]
-    assert len(told) < 11
-
-    resumed = make_loop(tmp_path, spy)
-    resumed.run(11, None, silent)
-    assert [trial.state for trial in resumed.study.trials] == [TrialState.COMPLETE] * 11
-    assert set(spy.calls.values()) == {1}
-    assert set(spy.calls) == set(resumed.store)
-    # the very proposals and values of a search that was never interrupted
-    undisturbed = finished[0].study.trials[:11]
-    assert proposals(resumed) == [trial.params for trial in undisturbed]
-    assert [trial.values for trial in resumed.study.trials] == [trial.values for trial in undisturbed]
-    assert resumed.archive.hypervolume == pytest.approx(results(finished[0])[10].hypervolume)
 
 
 # constraints and samplers
@@ -390,40 +210,7 @@ def test_candidate_point_at_the_output() -> None:
     assert row["edge_macs"] == network.splits[-1].edge_macs
 
 
-# siblings, small spaces, several trainings at a time
-
-
-def test_siblings_are_told_but_are_no_proposals(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    loop = make_loop(
-        tmp_path, fabricate, study=open_study(url, "run", make_proposer().space.metrics), siblings=3
-    )
-    shown: list[Progress] = []
-    loop.run(8, None, shown.append)
-    added = [trial for trial in loop.study.trials if SIBLING_OF in trial.user_attrs]
-    assert len(finished_trials(loop.study)) == shown[-1].trials == 8
-    assert len(added) > 3
-    assert len(optuna.load_study(study_name="run", storage=url).trials) == 8 + len(added)
-    for sibling in added:
-        proposed = loop.study.trials[sibling.user_attrs[SIBLING_OF]]
-        network = {name for name in proposed.params if ".density." in name or name.endswith("hidden")}
-        assert {name: sibling.params[name] for name in network} == {
-            name: proposed.params[name] for name in network
-        }
-        stored = loop.store.read(proposed.user_attrs[RESULT]["network_key"])
-        points = operating_points(stored.points, stored.splits, stored.num_samples, SETTING)
-        told = points[["accuracy", "edge_macs"]].to_numpy().tolist()
-        assert sibling.values in told
-
-
-def test_resumed_search_with_siblings_proposes_the_same(tmp_path: Path) -> None:
-    whole = make_loop(tmp_path / "whole", fabricate, "tpe", study=in_memory(), siblings=2)
-    whole.run(14, None, silent)
-    (tmp_path / "parts").mkdir()
-    for trials in (2, 4, 9, 14):
-        make_loop(tmp_path / "parts", fabricate, "tpe", siblings=2).run(trials, None, silent)
-    again = make_loop(tmp_path / "parts", fabricate, "tpe").study
-    assert [trial.params for trial in again.trials] == proposals(whole)
+# small spaces, several trainings at a time
 
 
 def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from optuna.trial import TrialState
 from explorer.engine.study import (
     REFERENCE,
     SAMPLERS,
-    enqueue_next,
     finished_trials,
     make_sampler,
+    missing_references,
     next_trial,
     open_study,
 )
@@ -69,26 +69,22 @@ def test_draws_follow_from_seed_and_number(sampler: str) -> None:
     assert len(set(draws(sampler, 0, [0, 1, 2]) + draws(sampler, 1, [0, 1, 2]))) == 6
 
 
-def test_references_are_enqueued_one_at_a_time() -> None:
+def test_missing_references_are_those_in_no_state() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize"])
     references: list[tuple[str, dict[str, object]]] = [
         ("dense", {"backbone": "mlp"}),
         ("all_edge", {"backbone": "mlp"}),
+        ("all_server", {"backbone": "mlp"}),
         ("dense", {"backbone": "cnn"}),
     ]
-    enqueue_next(study, references)
+    assert missing_references(study, references) == references
+    for name, params in references[:3]:
+        study.enqueue_trial(params, user_attrs={REFERENCE: name})
     study.tell(study.ask(), 0.5)  # told
-    enqueue_next(study, references)
-    study.ask()  # running
-    enqueue_next(study, references)
-    for _ in range(2):
-        enqueue_next(study, references)
-    held = [
-        (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
-        for trial in study.trials
-    ]
-    assert held == [("dense", "mlp"), ("all_edge", "mlp"), ("dense", "cnn")]
+    study.ask()  # running; the third waits
+    study.tell(study.ask({}), 0.5)
+    assert missing_references(study, references) == references[3:]
 
 
 def test_next_trial_takes_up_what_was_never_told(tmp_path: Path) -> None:

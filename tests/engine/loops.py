@@ -1,0 +1,81 @@
+"""Search loops over made-up networks, and what tests ask of them."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from stand_ins import SETTING, fabricate, make_proposer
+
+from explorer.candidate import NetworkSpec
+from explorer.engine.loop import SearchLoop
+from explorer.engine.outcomes import Progress, TrialResult
+from explorer.engine.pool import SerialPool
+from explorer.engine.study import RESULT, open_study
+from explorer.evaluate import EvaluatedNetwork
+from explorer.store import Store
+
+Evaluate = Callable[[NetworkSpec], EvaluatedNetwork]
+REFERENCES = ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
+
+
+class Killed(BaseException):
+    """The process dies here: nothing in the loop may catch it."""
+
+
+class Spy:
+    """Counts what is evaluated; breaks or fails when told to."""
+
+    def __init__(self, evaluate: Evaluate = fabricate) -> None:
+        self.evaluate = evaluate
+        self.calls: Counter[str] = Counter()
+
+    def __call__(self, spec: NetworkSpec) -> EvaluatedNetwork:
+        self.calls[spec.key] += 1
+        return self.evaluate(spec)
+
+
+def make_loop(
+    folder: Path,
+    evaluate: Evaluate,
+    sampler: str = "random",
+    seed: int = 0,
+    study: optuna.Study | None = None,
+    siblings: int = 0,
+    **space: Any,
+) -> SearchLoop:
+    """A loop as a new process would make it: everything is read from the folder, or the study given."""
+    proposer = make_proposer(**space)
+    metrics = proposer.space.metrics
+    return SearchLoop(
+        study=study or open_study(f"sqlite:///{folder / 'study.db'}", "run", metrics),
+        proposer=proposer,
+        store=Store(folder),
+        setting=SETTING,
+        pool=SerialPool(evaluate),
+        sampler=sampler,
+        seed=seed,
+        siblings=siblings,
+    )
+
+
+def in_memory(objectives: int = 2) -> optuna.Study:
+    """A study that is fast and gone with the process."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(directions=["maximize", "minimize"][:objectives])
+
+
+def silent(progress: Progress) -> None:
+    """Nothing is shown."""
+
+
+def results(loop: SearchLoop) -> list[TrialResult]:
+    return [TrialResult(**trial.user_attrs[RESULT]) for trial in loop.study.trials]
+
+
+def proposals(loop: SearchLoop) -> list[dict[str, Any]]:
+    return [trial.params for trial in loop.study.trials]
+
+
+Finished = tuple[SearchLoop, Spy, list[Progress]]
