@@ -12,7 +12,22 @@ from explorer.core.operating_points import Evidence, collect_evidence
 from explorer.core.sparsify import placement_checksum, sparsify
 from explorer.core.training import TrainingFailedError, TrainingRecord, train
 from explorer.data import DataSet
-from explorer.split_costs import SplitCosts, dense_counts, split_costs
+from explorer.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A network and how far to train it.
+
+    Attributes:
+        spec: What to train.
+        until_epoch: Epochs after which training stops, counted from the first.
+        state: ``training_state`` of the same network at fewer epochs; None trains from the start.
+    """
+
+    spec: NetworkSpec
+    until_epoch: int
+    state: dict[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,35 +71,28 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
         return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
 
 
-def evaluate_network(
-    spec: NetworkSpec,
-    data: DataSet,
-    payload_bits: tuple[int, ...],
-    until_epoch: int | None = None,
-    state: dict[str, Tensor] | None = None,
-) -> EvaluatedNetwork:
-    """Build, probe, train and measure the network of ``spec`` on the validation subset.
+def evaluate_network(task: TrainingTask, data: DataSet, payload_bits: tuple[int, ...]) -> EvaluatedNetwork:
+    """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
     Args:
-        spec: What to train.
+        task: What to train.
         data: Training and validation subsets; the test subset is not touched.
         payload_bits: Bits for which the server's answers are recomputed.
-        until_epoch: Epochs after which training stops; None for all of the recipe.
-        state: ``training_state`` of the same network at fewer epochs; None trains from the start.
 
     Raises:
         TrainingFailedError: Training diverged or memory ran out.
     """
+    spec = task.spec
     try:
         network = build_network(spec, data.input_shape, data.num_classes)
         network.check_split_points(data.validation.inputs[:2])
-        training = train(network, data.train, spec.recipe, until_epoch, state)
+        training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
         evidence = collect_evidence(network, data.validation, payload_bits)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingFailedError) or not _is_out_of_memory(error):
             raise
         raise TrainingFailedError(f"out of memory: {error}") from error
-    dense = dense_counts(spec.factory, spec.arguments, data.input_shape, data.num_classes, spec.exit_features)
+    dense = _dense_twin(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
         split_costs(network, dense),
@@ -95,6 +103,18 @@ def evaluate_network(
         dict(dense.uncounted),
         training.state,
     )
+
+
+def costs_before_training(
+    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int
+) -> tuple[SplitCosts, ...]:
+    """Costs at every split point of a network: training changes none of them."""
+    network = build_network(spec, input_shape, num_classes).eval()
+    return split_costs(network, _dense_twin(spec, input_shape, num_classes))
+
+
+def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
+    return dense_counts(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

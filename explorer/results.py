@@ -19,8 +19,10 @@ from explorer.store import SCHEMA_VERSION, Store, StoredNetwork, read_json, writ
 
 RUN_FILE, TRIALS_FILE, MEASUREMENTS_FILE = "run.json", "trials.json", "measurements.json"
 FRONT_COLUMNS = [
-    *("point_id", "network_key", "backbone", "pattern", "densities", "split_point", "confidence_threshold"),
+    *("point_id", "network_key", "backbone", "pattern", "densities"),
     *(
+        "split_point",
+        "confidence_threshold",
         "payload_bits",
         "accuracy",
         "accuracy_ci95_low",
@@ -37,7 +39,7 @@ FRONT_COLUMNS = [
         "energy_model_j",
         "reference",
     ),
-    *("edge_macs_dense", *MEASURED_METRICS),
+    *("edge_macs_dense", "epochs", *MEASURED_METRICS),
 ]
 
 
@@ -173,6 +175,7 @@ def _identified(points: pd.DataFrame, stored: StoredNetwork) -> pd.DataFrame:
         point_id=key + "." + places + "." + bits + "." + exits,
         network_key=key,
         backbone=stored.spec.backbone,
+        epochs=stored.training.epochs,
         pattern=stored.spec.pattern if stored.spec.is_sparse else "dense",
         densities=json.dumps(densities),
     )

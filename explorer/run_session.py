@@ -7,7 +7,6 @@ from typing import Any
 
 import optuna
 
-from explorer.candidate import NetworkSpec
 from explorer.data import Subset
 from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
@@ -15,7 +14,7 @@ from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
-from explorer.evaluate import EvaluatedNetwork, evaluate_network
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
@@ -27,7 +26,7 @@ from explorer.store import Store, write_json
 ENERGY_SECONDS = 0.25
 
 
-def open_pool(session: Session, options: Options) -> Pool[NetworkSpec, EvaluatedNetwork]:
+def open_pool(session: Session, options: Options) -> Pool[TrainingTask, EvaluatedNetwork]:
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
@@ -60,6 +59,7 @@ def search(
             store=Store(session.folder),
             setting=session.setting,
             pool=pool,
+            rung_epochs=session.rung_epochs,
             sampler=session.record["sampler"],
             seed=session.record["seed"],
         )
@@ -69,6 +69,8 @@ def search(
         except KeyboardInterrupt:
             interrupted = True
     session.record["exhausted"] = loop.exhausted
+    session.record["rung_results"] = loop.networks.rungs.summary()
+    session.record.setdefault("promotions", []).extend(map(asdict, loop.promotions))
     reading = meter.reading
     if not isinstance(pool, SerialPool):
         reading = replace(
@@ -106,7 +108,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
 def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, Any]:
     outcomes = [trial.user_attrs[RESULT]["outcome"] for trial in finished_trials(study)]
     counts = {"trials": len(outcomes), "trainings": len(list(store))}
-    counts |= {"cached": outcomes.count("cached"), "failed": outcomes.count("failed")}
+    counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
     sessions = session.record["sessions"]
     energies = [reading["energy_j"] for reading in sessions]
     uncounted: dict[str, dict[str, int]] = {}

@@ -3,8 +3,10 @@
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -15,7 +17,15 @@ from explorer.engine.study import SAMPLERS
 from explorer.errors import EXIT_INTERRUPTED, run_command
 from explorer.results import RunResults
 from explorer.run_session import finish, search
-from explorer.session import DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_TRIALS, Options, Session, prepare
+from explorer.session import (
+    DEFAULT_RUNGS,
+    DEFAULT_SAMPLER,
+    DEFAULT_SEED,
+    DEFAULT_TRIALS,
+    Options,
+    Session,
+    prepare,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run=parsed.run,
         seed=parsed.seed,
         sampler=parsed.sampler,
+        rungs=parsed.rungs,
         timeout_s=parsed.timeout,
         resume=parsed.resume,
         storage=parsed.storage,
@@ -72,9 +83,11 @@ def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
         print(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
     print(
         f"{counts['trials']} trials, {counts['trainings']} trainings, {counts['cached']} cached, "
-        f"{counts['failed']} failed; {counts['operating_points']:,} operating points, "
-        f"{counts['front']} on the front"
+        f"{counts['infeasible']} infeasible, {counts['failed']} failed; "
+        f"{counts['operating_points']:,} operating points, {counts['front']} on the front"
     )
+    if (rungs := results.run["rung_results"])["epochs"][1:]:
+        print(_describe_rungs(rungs))
     if not front.empty:
         macs = front["edge_macs"]
         print(
@@ -83,6 +96,18 @@ def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
             f"{results.run['search']['seconds']:.0f} s of search"
         )
     print(f"report: {results.path / 'report.html'}")
+
+
+def _describe_rungs(rungs: Mapping[str, Any]) -> str:
+    """How many networks reached each rung, and how well each rung foretold the next."""
+    reached = ", ".join(
+        f"{number} at {epochs}" for epochs, number in zip(rungs["epochs"], rungs["networks"], strict=True)
+    )
+    foretold = ", ".join(
+        f"{low} to {high}: {'too few networks' if rho is None else f'{rho:.2f}'}"
+        for (low, high), rho in zip(pairwise(rungs["epochs"]), rungs["rank_correlation"], strict=True)
+    )
+    return f"networks by epochs: {reached}; rank correlation between rungs: {foretold}"
 
 
 def _positive(text: str) -> int:
@@ -125,7 +150,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", metavar="NAME", help="name of the folder under reports/ (default: space and time)")
     add("--seed", type=_seed, help=f"seed of the sampler (default: {DEFAULT_SEED})")
     add("--sampler", choices=SAMPLERS, help=f"default: {DEFAULT_SAMPLER}")
-    add("--timeout", type=_seconds, metavar="S", help="stop proposing after S seconds")
+    add(
+        "--rungs",
+        choices=("on", "off"),
+        help=f"on: train new networks for a few epochs, promising ones further (default: {DEFAULT_RUNGS})",
+    )
+    add("--timeout", type=_seconds, metavar="S", help="begin no training after S seconds")
     add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")
     add("--storage", metavar="URL", help="Optuna storage (default: SQLite in the run folder)")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")

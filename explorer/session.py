@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isnan
+from math import ceil, isnan
 from pathlib import Path
 from typing import Any
 
 from explorer.cost import Setting
 from explorer.data import DataSet, load_data
 from explorer.devices import load_device, load_link
+from explorer.engine.rungs import worthwhile_rungs
 from explorer.errors import UserError
 from explorer.profile.latency import transfer_energy_j
 from explorer.results import (
@@ -16,11 +17,11 @@ from explorer.results import (
     read_setting,
 )
 from explorer.runs import list_runs, new_run_folder
-from explorer.space import SHIPPED, SearchSpace, parse_space, read_space
+from explorer.space import SHIPPED, SearchSpace, TrainingSpec, parse_space, read_space
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
 
-DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_SEED = 200, "tpe", 0
+DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_RUNGS = 200, "tpe", 0, "on"
 ENERGY_SECONDS = 0.25
 
 
@@ -33,6 +34,7 @@ class Options:
     run: str | None = None
     seed: int | None = None
     sampler: str | None = None
+    rungs: str | None = None
     timeout_s: float | None = None
     resume: bool = False
     storage: str | None = None
@@ -59,6 +61,7 @@ class Session:
         inventory: Its variants.
         setting: Devices and link.
         trials: How many finished trials end the search.
+        rung_epochs: Epochs at which training pauses; the last is a complete training.
         storage: Optuna storage URL.
     """
 
@@ -69,6 +72,7 @@ class Session:
     inventory: Inventory
     setting: Setting
     trials: int
+    rung_epochs: tuple[int, ...]
     storage: str
 
 
@@ -119,7 +123,15 @@ def prepare(options: Options) -> Session:
     trials = options.trials or record.get("trials_asked") or DEFAULT_TRIALS
     record["trials_asked"] = trials
     storage = options.storage or f"sqlite:///{folder / 'study.db'}"
-    return Session(folder, record, space, data, inventory, setting, trials, storage)
+    rungs = rungs_of(space.training, len(data.train)) if record["rungs"] == "on" else ()
+    return Session(
+        folder, record, space, data, inventory, setting, trials, rungs or (space.training.epochs,), storage
+    )
+
+
+def rungs_of(training: TrainingSpec, train_samples: int) -> tuple[int, ...]:
+    """Epochs at which trainings of a space pause when rungs are on."""
+    return worthwhile_rungs(training.epochs, ceil(train_samples / training.batch_size))
 
 
 def _new(options: Options) -> tuple[Path, dict[str, Any]]:
@@ -129,6 +141,7 @@ def _new(options: Options) -> tuple[Path, dict[str, Any]]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": DEFAULT_SEED if options.seed is None else options.seed,
         "sampler": options.sampler or DEFAULT_SAMPLER,
+        "rungs": options.rungs or DEFAULT_RUNGS,
         "space_name": name,
         "space_file": text,
         "space": space.model_dump(mode="json"),
@@ -144,7 +157,8 @@ def _resumed(options: Options) -> tuple[Path, dict[str, Any]]:
     if not folders:
         raise UserError(f"--resume: no run under {options.reports}/ yet")
     record: dict[str, Any] = read_json(folders[0] / RUN_FILE)
-    given = {"seed": options.seed, "sampler": options.sampler}
+    record.setdefault("rungs", "off")  # runs begun before there were any
+    given = {"seed": options.seed, "sampler": options.sampler, "rungs": options.rungs}
     if options.space is not None:
         given["space_file"] = load_space(options.space)[1]
     for key, value in given.items():

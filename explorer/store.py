@@ -29,7 +29,8 @@ from explorer.split_costs import SplitCosts
 
 SCHEMA_VERSION = 1
 _UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
-_TRAINING_STATE = "training_state.safetensors"
+_POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
+_EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
 
 
 @dataclass(frozen=True)
@@ -120,25 +121,36 @@ class Store:
         os.rename(self._write_unfinished(network, points), self.networks / network.spec.key)
 
     def replace(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
-        """Store a network in place of the same one trained for fewer epochs.
+        """Store a network in place of the same one trained for fewer epochs, whose points and evidence stay.
 
         A writer killed here leaves the old or the new one whole, once :meth:`remove_unfinished` has run.
         """
         key = network.spec.key
         unfinished, replaced = self._write_unfinished(network, points), self.networks / f"{_REPLACED}{key}"
+        self._carry_over(key, unfinished)
         os.rename(self.networks / key, replaced)
         os.rename(unfinished, self.networks / key)
         shutil.rmtree(replaced)
+
+    def _carry_over(self, key: str, successor: Path) -> None:
+        """Copy what is kept of a network, at the epochs it has now and at earlier ones, to its successor."""
+        folder, earlier = self.networks / key, successor / _EARLIER
+        if (folder / _EARLIER).exists():
+            shutil.copytree(folder / _EARLIER, earlier)
+        now = earlier / str(self.read(key).training.epochs)
+        now.mkdir(parents=True)
+        for name in (_POINTS, _EVIDENCE):
+            shutil.copyfile(folder / name, now / name)
 
     def _write_unfinished(self, network: EvaluatedNetwork, points: pd.DataFrame) -> Path:
         key = network.spec.key
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
-        _write_evidence(folder / "evidence.safetensors", network.evidence)
+        _write_evidence(folder / _EVIDENCE, network.evidence)
         save_tensors(network.weights, folder / "weights.safetensors")
         if network.training_state is not None:
             save_tensors(network.training_state, folder / _TRAINING_STATE)
-        points.to_parquet(folder / "points.parquet", index=False)
+        points.to_parquet(folder / _POINTS, index=False)
         record = {
             "schema_version": SCHEMA_VERSION,
             "key": key,
@@ -168,14 +180,24 @@ class Store:
             tuple(SplitCosts.from_json(split) for split in record["splits"]),
             TrainingRecord(**record["training"]),
             record["num_samples"],
-            _read_points(self.networks / key / "points.parquet"),
+            _read_points(self.networks / key / _POINTS),
             record["placement_checksum"],
             record["uncounted_operators"],
         )
 
-    def read_evidence(self, key: str) -> Evidence:
-        """Per-sample validation outcomes of a network."""
-        path = self.networks / key / "evidence.safetensors"
+    def earlier_epochs(self, key: str) -> list[int]:
+        """Epochs at which a network was paused before it was trained as far as it is now, ascending."""
+        folder = self.networks / key / _EARLIER
+        return sorted(int(path.name) for path in folder.iterdir()) if folder.exists() else []
+
+    def read_earlier_points(self, key: str, epochs: int) -> pd.DataFrame:
+        """Swept points of a network when it was paused, see :meth:`earlier_epochs`."""
+        return _read_points(self.networks / key / _EARLIER / str(epochs) / _POINTS)
+
+    def read_evidence(self, key: str, epochs: int | None = None) -> Evidence:
+        """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
+        folder = self.networks / key
+        path = (folder if epochs is None else folder / _EARLIER / str(epochs)) / _EVIDENCE
         arrays = _load(load_arrays, path)
         names = read_json(self.networks / key / "network.json")["splits"]
         return Evidence(

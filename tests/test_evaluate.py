@@ -14,7 +14,14 @@ from explorer.core.operating_points import collect_evidence
 from explorer.core.sparsify import placement_checksum
 from explorer.core.training import Recipe, TrainingFailedError
 from explorer.data import DataSet, Subset
-from explorer.evaluate import EvaluatedNetwork, build_network, evaluate_network, restore_network
+from explorer.evaluate import (
+    EvaluatedNetwork,
+    TrainingTask,
+    build_network,
+    costs_before_training,
+    evaluate_network,
+    restore_network,
+)
 
 RECIPE = Recipe(
     epochs=2,
@@ -52,9 +59,13 @@ def subset(samples: int, seed: int) -> Subset:
 DATA = DataSet("blobs", subset(96, 0), subset(50, 1), Forbidden(), 4, (8,))  # type: ignore[arg-type]
 
 
+def complete(spec: NetworkSpec) -> TrainingTask:
+    return TrainingTask(spec, spec.recipe.epochs)
+
+
 @pytest.fixture(scope="module")
 def evaluated() -> EvaluatedNetwork:
-    return evaluate_network(SPEC, DATA, (32, 8))
+    return evaluate_network(complete(SPEC), DATA, (32, 8))
 
 
 def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
@@ -73,16 +84,20 @@ def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
 
 def test_same_spec_same_network(evaluated: EvaluatedNetwork) -> None:
     torch.manual_seed(99)  # whatever was drawn before
-    again = evaluate_network(SPEC, DATA, (32, 8))
+    again = evaluate_network(complete(SPEC), DATA, (32, 8))
     assert all(torch.equal(again.weights[name], tensor) for name, tensor in evaluated.weights.items())
     assert (again.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
     assert (again.splits, again.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
 
 
 def test_other_seed_other_network(evaluated: EvaluatedNetwork) -> None:
-    other = evaluate_network(replace(SPEC, recipe=replace(RECIPE, seed=1)), DATA, (32,))
+    other = evaluate_network(complete(replace(SPEC, recipe=replace(RECIPE, seed=1))), DATA, (32,))
     assert other.placement_checksum != evaluated.placement_checksum
     assert any(not torch.equal(other.weights[name], tensor) for name, tensor in evaluated.weights.items())
+
+
+def test_costs_are_known_before_training(evaluated: EvaluatedNetwork) -> None:
+    assert costs_before_training(SPEC, (8,), 4) == evaluated.splits
 
 
 def test_seeds_do_not_leak() -> None:
@@ -94,13 +109,13 @@ def test_seeds_do_not_leak() -> None:
 
 
 def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
-    half = evaluate_network(SPEC, DATA, (32, 8), until_epoch=1)
+    half = evaluate_network(TrainingTask(SPEC, 1), DATA, (32, 8))
     assert half.epochs == 1
     assert half.training_state is not None
     assert any(not torch.equal(half.weights[name], tensor) for name, tensor in evaluated.weights.items())
     # costs and connections do not depend on training
     assert (half.splits, half.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
-    whole = evaluate_network(SPEC, DATA, (32, 8), state=half.training_state)
+    whole = evaluate_network(TrainingTask(SPEC, RECIPE.epochs, half.training_state), DATA, (32, 8))
     assert whole.epochs == evaluated.epochs == 2
     assert whole.training_state is evaluated.training_state is None
     assert all(torch.equal(whole.weights[name], tensor) for name, tensor in evaluated.weights.items())
@@ -146,7 +161,7 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(TrainingFailedError, match=reason):
-        evaluate_network(SPEC, DATA, (32,))
+        evaluate_network(complete(SPEC), DATA, (32,))
 
 
 def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,10 +170,10 @@ def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(RuntimeError, match=r"^shapes differ$"):
-        evaluate_network(SPEC, DATA, (32,))
+        evaluate_network(complete(SPEC), DATA, (32,))
 
 
 def test_divergence_is_a_failed_training() -> None:
     wild = replace(SPEC, recipe=replace(RECIPE, learning_rate=1e38))
     with pytest.raises(TrainingFailedError, match=r"^diverged: loss "):
-        evaluate_network(wild, DATA, (32,))
+        evaluate_network(complete(wild), DATA, (32,))

@@ -34,7 +34,8 @@ def write_run(folder: Path, trials: int, **changes: Any) -> None:
         proposer=proposer,
         store=Store(folder),
         setting=SETTING,
-        pool=SerialPool(fabricate),
+        pool=SerialPool(lambda task: fabricate(task.spec)),
+        rung_epochs=(1,),
         sampler="random",
         seed=0,
     )

@@ -221,9 +221,24 @@ def test_replaced_by_itself_trained_further(partly: Stored) -> None:
     assert_holds(store, further)
 
 
+def test_what_a_network_was_at_earlier_epochs_stays(partly: Stored) -> None:
+    store, own = partly
+    key = own.spec.key
+    assert store.earlier_epochs(key) == []
+    further = trained_further(own)
+    store.replace(further, points(own).iloc[:1])
+    store.replace(trained_further(further), points(further))
+    assert store.earlier_epochs(key) == [1, 2]
+    pd.testing.assert_frame_equal(store.read_earlier_points(key, 1), points(own))
+    pd.testing.assert_frame_equal(store.read_earlier_points(key, 2), points(own).iloc[:1])
+    assert (store.read_evidence(key, 1).exit_correct_SN == own.evidence.exit_correct_SN).all()
+    store.drop_weights(key)
+    assert store.earlier_epochs(key) == [1, 2]
+
+
 def test_only_what_is_stored_can_be_replaced(tmp_path: Path) -> None:
     store, own = Store(tmp_path), network()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError, match="no such file"):
         store.replace(own, points(own))
     assert own.spec.key not in store
 

@@ -18,7 +18,7 @@ from explorer.engine.pool import SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import open_study
 from explorer.evaluate import evaluate_network
-from explorer.session import DEFAULT_SAMPLER
+from explorer.session import DEFAULT_SAMPLER, rungs_of
 from explorer.space import SearchSpace
 from explorer.store import Store
 from explorer.variants import build_inventory
@@ -33,20 +33,20 @@ class Variant:
     Attributes:
         label: For tables and figures.
         sampler: Who proposes.
+        rungs: Whether training pauses at rungs.
         loop: Further keyword arguments of :class:`explorer.engine.loop.SearchLoop`.
     """
 
     label: str
     sampler: str = DEFAULT_SAMPLER
+    rungs: bool = True
     loop: dict[str, Any] = field(default_factory=dict)
 
 
 WHOLE, NO_RUNGS, SIBLINGS, RANDOM = "whole", "no_rungs", "siblings", "random"
 VARIANTS = {
     WHOLE: Variant("whole engine"),
-    NO_RUNGS: Variant(
-        "without rungs"
-    ),  # the search has none yet: equal to the whole engine, said in the output
+    NO_RUNGS: Variant("without rungs", rungs=False),
     SIBLINGS: Variant("three siblings told", loop={"siblings": 3}),
     RANDOM: Variant("random sampler, our sweep", sampler="random"),
 }
@@ -71,7 +71,7 @@ def run_ours(
         loop = _loop(space, data, seed, Path(folder), VARIANTS[variant])
 
         def record(progress: Progress) -> None:
-            front = loop.archive.front  # replaced, never changed, when points enter
+            front = loop.networks.archive.front  # replaced, never changed, when points enter
             samples.append(Sample(time.perf_counter() - start, progress.counts["trained"], front))
 
         report: Callable[[Progress], None] = record
@@ -90,6 +90,7 @@ def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: V
         store=Store(folder),
         setting=setting,
         pool=SerialPool(partial(evaluate_network, data=data, payload_bits=tuple(space.payload_bits))),
+        rung_epochs=rungs_of(space.training, len(data.train)) if variant.rungs else (space.training.epochs,),
         sampler=variant.sampler,
         seed=seed,
         **variant.loop,

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from explorer.objectives import Constraint, Metric, loss_values
-from explorer.pareto import hypervolume, non_dominated, reference_and_ideal
+from explorer.pareto import Losses, hypervolume, non_dominated, reference_and_ideal
 
 
 class Archive:
@@ -25,17 +25,39 @@ class Archive:
         self.metrics, self.constraints = tuple(metrics), tuple(constraints)
         self.reference, self.ideal = reference_and_ideal(metrics, reference)
         self.front = np.empty((0, len(self.metrics)))
+        self._fronts: dict[str, Losses] = {}  # of each network alone
 
-    def add(self, points: pd.DataFrame) -> None:
-        """Add operating points (rows with all objective columns)."""
+    def put(self, key: str, points: pd.DataFrame) -> None:
+        """Enter the operating points of a network (rows with all objective columns).
+
+        They take the place of those that the network had when it was trained for fewer epochs.
+        """
         feasible = points[feasible_rows(points, self.constraints)]
-        losses = np.vstack([self.front, loss_values(feasible, self.metrics).to_numpy()])
+        losses = loss_values(feasible, self.metrics).to_numpy()
+        own = losses[non_dominated(losses)]
+        others = self.front
+        if key in self._fronts:
+            del self._fronts[key]
+            others = np.vstack([own[:0], *self._fronts.values()])
+        self._fronts[key] = own
+        losses = np.vstack([others, own])
         self.front = losses[non_dominated(losses)]
+
+    def inside(self, key: str) -> Losses:
+        """A network's own front, as far as it is better than the reference point in every objective."""
+        own = self._fronts[key]
+        return own[(own < self.reference).all(axis=1)]
 
     def holds(self, points: pd.DataFrame) -> NDArray[np.bool_]:
         """Which operating points lie on the front now."""
+        return self._on_front(loss_values(points, self.metrics).to_numpy())
+
+    def networks(self) -> list[str]:
+        """Networks with a point on the front, in the order in which they entered."""
+        return [key for key, own in self._fronts.items() if self._on_front(own).any()]
+
+    def _on_front(self, losses: Losses) -> NDArray[np.bool_]:
         front = set(map(tuple, self.front))
-        losses = loss_values(points, self.metrics).to_numpy()
         return np.array([tuple(row) in front for row in losses], dtype=np.bool_)
 
     @property

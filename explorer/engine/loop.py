@@ -1,32 +1,42 @@
 """The ask/tell loop: ask, train or reuse, sweep, store, tell. The only writer of study and store.
 
-Trainings run in a pool, as many at a time as it has slots; a proposal whose network is under way waits.
+Trainings run in a pool, as many at a time as it has slots. A new network is trained up to the first rung,
+where its proposal is told; from there on trainings are no proposals. A free slot goes to a promotion, else
+to a new proposal, and in the end to what is on the front and not yet trained to the end.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict
 
 import optuna
-import pandas as pd
 from optuna.trial import TrialState
 
-from explorer.candidate import Candidate, NetworkSpec
-from explorer.core.operating_points import Evidence, sweep
+from explorer.candidate import Candidate
+from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingFailedError
-from explorer.cost import Setting, operating_points
-from explorer.engine.archive import Archive
-from explorer.engine.outcomes import Outcome, Progress, TrialResult, candidate_point
+from explorer.cost import Setting
+from explorer.engine.cost_check import CostCheck
+from explorer.engine.outcomes import Outcome, Progress, Promotion, TrialResult, candidate_point
 from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, missing_references, next_trial
-from explorer.evaluate import EvaluatedNetwork
+from explorer.engine.trained import TrainedNetworks
+from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.space import SearchSpace
 from explorer.split_costs import SplitCosts
 from explorer.store import Store
+
+_STATES: dict[Outcome, TrialState] = {
+    "trained": TrialState.COMPLETE,
+    "cached": TrialState.COMPLETE,
+    "infeasible": TrialState.PRUNED,  # has constraints but no values; TPE learns from it
+    "failed": TrialState.FAIL,
+}
+Waiting = list[tuple[optuna.Trial, Candidate]]
 
 
 class SearchLoop:
@@ -38,6 +48,7 @@ class SearchLoop:
         store: Holds trained networks.
         setting: Devices and link of the modelled costs.
         pool: Trains networks; a future raises TrainingFailedError. Tests pass a stand-in.
+        rung_epochs: Epochs at which training pauses, ascending; the last is that of the recipe.
         sampler: One of :data:`explorer.engine.study.SAMPLERS`.
         seed: Of the sampler.
         siblings: Further points of each trained network that the sampler is told of, see
@@ -51,38 +62,36 @@ class SearchLoop:
         proposer: Proposer,
         store: Store,
         setting: Setting,
-        pool: Pool[NetworkSpec, EvaluatedNetwork],
+        pool: Pool[TrainingTask, EvaluatedNetwork],
+        rung_epochs: Sequence[int],
         sampler: str,
         seed: int,
         siblings: int = 0,
     ) -> None:
-        self.study, self.proposer, self.store, self.setting = study, proposer, store, setting
+        self.study, self.proposer, self.setting = study, proposer, setting
         self.pool, self.sampler, self.seed, self.siblings = pool, sampler, seed, siblings
         self.space: SearchSpace = proposer.space
-        self.archive = Archive(self.space.metrics, self.space.objectives, self.space.parsed_constraints)
+        self._cost_check = CostCheck(proposer.inventory, self.space.parsed_constraints, setting)
+        self.networks = TrainedNetworks(store, self.space, setting, rung_epochs)
         references = [(reference.name, reference.params) for reference in proposer.references()]
         self._references = missing_references(study, references)
-        self._failures: dict[str, str] = {}
-        self._counts: Counter[str] = Counter(trained=0, cached=0, failed=0)
-        self._under_way: dict[Future[EvaluatedNetwork], list[tuple[optuna.Trial, Candidate]]] = {}
+        self.promotions: list[Promotion] = []
+        self._counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
+        self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elapsed_before = 0.0
         self._start = time.perf_counter()
-        self._stored = set[str]()
         self._recall()
 
     def _recall(self) -> None:
-        """Take up what earlier sessions of this run stored and told."""
-        self.store.remove_unfinished()
-        for key in self.store:
-            stored = self.store.read(key)
-            self.archive.add(operating_points(stored.points, stored.splits, stored.num_samples, self.setting))
-            self._stored.add(key)
+        """Take up what earlier sessions of this run told."""
         for trial in finished_trials(self.study):
             result = TrialResult(**trial.user_attrs[RESULT])
             self._counts[result.outcome] += 1
             self._elapsed_before = max(self._elapsed_before, result.elapsed_s)
             if result.outcome == "failed":
-                self._failures[result.network_key] = result.reason
+                self.networks.fail(result.network_key, result.reason)
+            if REFERENCE in trial.user_attrs:
+                self.networks.keep_in_any_case(result.network_key)
 
     @property
     def elapsed_s(self) -> float:
@@ -92,102 +101,125 @@ class SearchLoop:
     @property
     def exhausted(self) -> bool:
         """Whether every network of the space was trained or failed: no proposal could add a point."""
-        return len(self._stored) + len(self._failures) >= self.proposer.inventory.num_networks
+        known = len(self.networks) + len(self.networks.failures)
+        return known >= self.proposer.inventory.num_networks
 
     def run(self, trials: int, timeout_s: float | None, report: Callable[[Progress], None]) -> None:
-        """Propose until ``trials`` are finished, the space is exhausted, or ``timeout_s`` have passed.
+        """Propose until ``trials`` are finished or the space is exhausted; then complete the front.
 
-        Trials, reference networks and trials of earlier sessions included, are counted together; seconds are
-        those of this session. What is being trained by then is finished.
+        Trials, reference networks and trials of earlier sessions included, are counted together. After
+        ``timeout_s`` seconds of this session no further training begins; what is under way is finished.
         """
-        session_start, done_before = time.perf_counter(), self._counts.total()
+        session_start, done_before, shown = time.perf_counter(), self._counts.total(), self._ended
 
-        def show(done: int) -> None:
-            if (new := self._counts.total()) > done:
-                per_trial_s = (time.perf_counter() - session_start) / (new - done_before)
+        def in_time() -> bool:
+            return timeout_s is None or time.perf_counter() - session_start < timeout_s
+
+        def show() -> None:
+            nonlocal shown
+            if self._ended > shown:
+                shown, new = self._ended, self._counts.total() - done_before
+                per_trial_s = (time.perf_counter() - session_start) / new if new else None
                 report(self._progress(trials, per_trial_s))
 
-        def may_ask() -> bool:
-            asked = self._counts.total() + sum(map(len, self._under_way.values()))
-            in_time = timeout_s is None or time.perf_counter() - session_start < timeout_s
-            return asked < trials and in_time and not self.exhausted
-
         while True:
-            while len(self._under_way) < self.pool.slots and may_ask():
-                done = self._counts.total()
-                self._propose()
-                show(done)
+            while len(self._under_way) < self.pool.slots and in_time() and self._begin(trials):
+                show()
             if not self._under_way:
                 return
             for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
-                done = self._counts.total()
                 self._settle(future)
-                show(done)
+                show()
 
-    def _progress(self, trials: int, per_trial_s: float) -> Progress:
-        done = self._counts.total()
-        remaining_s = per_trial_s * (trials - done)
-        front_size, hypervolume = len(self.archive.front), self.archive.hypervolume
+    @property
+    def _ended(self) -> int:
+        """Proposals and promotions that ended."""
+        return self._counts.total() + len(self.promotions)
+
+    def _progress(self, trials: int, per_trial_s: float | None) -> Progress:
+        done, archive = self._counts.total(), self.networks.archive
         return Progress(
-            done, trials, dict(self._counts), front_size, hypervolume, self.elapsed_s, remaining_s
+            done,
+            trials,
+            dict(self._counts),
+            len(self.promotions),
+            len(archive.front),
+            archive.hypervolume,
+            self.elapsed_s,
+            None if per_trial_s is None else per_trial_s * (trials - done),
         )
+
+    def _begin(self, trials: int) -> bool:
+        """Use a free slot; False when there is nothing to do with it now."""
+        proposed = sum(len(waiting) for _, waiting in self._under_way.values())
+        if (task := self.networks.promotion()) is not None:
+            self._submit(task, [])
+        elif self._counts.total() + proposed < trials and not self.exhausted:
+            self._propose()
+        elif not proposed and (task := self.networks.completion()) is not None:
+            self._submit(task, [])
+        else:
+            return False
+        return True
+
+    def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
+        self._under_way[self.pool.submit(task)] = task, waiting
 
     def _propose(self) -> None:
         """Ask for a candidate; answer it from what is known, or have its network trained."""
         if self._references:  # one at a time: trials are numbered in the order in which they are proposed
             name, params = self._references.pop(0)
             self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
-        under_way = {trial.number for waiting in self._under_way.values() for trial, _ in waiting}
+        under_way = {trial.number for _, waiting in self._under_way.values() for trial, _ in waiting}
         trial = next_trial(self.study, self.sampler, self.seed, under_way)
         candidate = self.proposer.suggest(trial)
         key = candidate.network.key
-        if key in self._stored:
-            stored, evidence = self.store.read(key), self.store.read_evidence(key)
-            self._answer(trial, candidate, "cached", evidence, stored.splits)
-        elif key in self._failures:
-            self._tell(trial, candidate, "failed", self._failures[key])
+        if REFERENCE in trial.user_attrs:
+            self.networks.keep_in_any_case(key)
+        if key in self.networks:
+            self._answer(trial, candidate, "cached", *self.networks.answer(key))
+        elif key in self.networks.failures:
+            self._tell(trial, candidate, "failed", self.networks.failures[key])
         else:
-            for waiting in self._under_way.values():
-                if waiting[0][1].network.key == key:
-                    waiting.append((trial, candidate))
-                    return
-            self._under_way[self.pool.submit(candidate.network)] = [(trial, candidate)]
+            self._train(trial, candidate)
+
+    def _train(self, trial: optuna.Trial, candidate: Candidate) -> None:
+        """Have a new network trained, unless it is under way or the candidate is known to cost too much."""
+        for task, waiting in self._under_way.values():
+            if task.spec.key == candidate.network.key:
+                waiting.append((trial, candidate))
+                return
+        if REFERENCE not in trial.user_attrs and (violations := self._cost_check.violations(candidate)):
+            for constraint, violation in violations.items():
+                trial.set_constraint(constraint, violation)
+            self._tell(
+                trial, candidate, "infeasible", f"known before training: not {'; not '.join(violations)}"
+            )
+            return
+        self._submit(self.networks.task(candidate.network), [(trial, candidate)])
 
     def _settle(self, future: Future[EvaluatedNetwork]) -> None:
-        """Store a trained network and answer the proposals that waited for it."""
-        waiting = self._under_way.pop(future)
-        key = waiting[0][1].network.key
+        """Store what was trained and answer the proposals that waited for it."""
+        task, waiting = self._under_way.pop(future)
+        key, reason = task.spec.key, ""
         try:
             network = future.result()
         except TrainingFailedError as error:
-            self._failures[key] = str(error)
+            reason = str(error)
+            self.networks.fail(key, reason)
             for trial, candidate in waiting:
-                self._tell(trial, candidate, "failed", str(error))
-            return
-        points = self._keep(network)
-        for number, (trial, candidate) in enumerate(waiting):
-            outcome: Outcome = "cached" if number else "trained"
-            self._answer(trial, candidate, outcome, network.evidence, network.splits)
-        trial, candidate = waiting[0]
-        on_front = points[self.archive.holds(points)]
-        add_siblings(self.study, trial, candidate, self.proposer, on_front, self.siblings)
-
-    def _keep(self, network: EvaluatedNetwork) -> pd.DataFrame:
-        """Sweep, store and archive; returns the network's operating points."""
-        thresholds, spec = self.space.confidence_thresholds, network.spec
-        swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), spec)
-        self.store.write(network, swept)
-        self._stored.add(spec.key)
-        points = operating_points(swept, network.splits, network.evidence.num_samples, self.setting)
-        self.archive.add(points)
-        return points
-
-    def _allowed(self, points: pd.DataFrame, spec: NetworkSpec) -> pd.DataFrame:
-        """Rows at split points that the space allows."""
-        allowed = self.space.backbones[spec.backbone].split_points
-        return (
-            points if allowed == "all" else points[points["split_point"].isin(allowed)].reset_index(drop=True)
-        )
+                self._tell(trial, candidate, "failed", reason)
+        else:
+            points = self.networks.keep(network)
+            for number, (trial, candidate) in enumerate(waiting):
+                outcome: Outcome = "cached" if number else "trained"
+                self._answer(trial, candidate, outcome, network.evidence, network.splits)
+            if waiting:
+                on_front = points[self.networks.archive.holds(points)]
+                add_siblings(self.study, *waiting[0], self.proposer, on_front, self.siblings)
+        if not waiting:
+            hypervolume = self.networks.archive.hypervolume
+            self.promotions.append(Promotion(key, task.until_epoch, reason, self.elapsed_s, hypervolume))
 
     def _answer(
         self,
@@ -221,9 +253,9 @@ class SearchLoop:
             candidate.confidence_threshold,
             candidate.payload_bits,
             self.elapsed_s,
-            self.archive.hypervolume,
-            len(self.archive.front),
+            self.networks.archive.hypervolume,
+            len(self.networks.archive.front),
         )
         trial.set_user_attr(RESULT, asdict(result))
-        self.study.tell(trial, values, state=TrialState.FAIL if values is None else TrialState.COMPLETE)
+        self.study.tell(trial, values, state=_STATES[outcome])
         self._counts[outcome] += 1

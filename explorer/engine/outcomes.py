@@ -12,7 +12,7 @@ from explorer.cost import Setting, operating_points
 from explorer.engine.study import REFERENCE
 from explorer.split_costs import SplitCosts
 
-Outcome = Literal["trained", "cached", "failed"]
+Outcome = Literal["trained", "cached", "infeasible", "failed"]
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class TrialResult:
     """What became of a proposal; kept with the trial in the study.
 
     Attributes:
-        outcome: Trained now, answered from the store, or failed.
+        outcome: Trained now, answered from the store, untrained since it cannot meet a constraint, or failed.
         network_key: Of the candidate's network.
-        reason: Why it failed.
+        reason: Why it failed or is infeasible.
         split_point, confidence_threshold, payload_bits: How the candidate ran the network.
         elapsed_s: Seconds of search up to its end, over all sessions.
         hypervolume: Of the archive after it.
@@ -41,12 +41,32 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
+class Promotion:
+    """What became of training a network further.
+
+    Attributes:
+        network_key: Of the network.
+        until_epoch: How far it was to be trained.
+        reason: Why that failed, else empty.
+        elapsed_s: Seconds of search up to its end, over all sessions.
+        hypervolume: Of the archive after it.
+    """
+
+    network_key: str
+    until_epoch: int
+    reason: str
+    elapsed_s: float
+    hypervolume: float
+
+
+@dataclass(frozen=True)
 class Progress:
     """Where a search stands, for display."""
 
     trials: int
     trials_asked: int
     counts: dict[str, int]
+    promotions: int
     front_size: int
     hypervolume: float
     elapsed_s: float

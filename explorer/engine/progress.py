@@ -34,16 +34,17 @@ def describe(progress: Progress) -> str:
     """One line: trials, what became of them, front, hypervolume, time left."""
     counts = progress.counts
     left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s left"
-    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("trained", "cached", "failed"))
-    return (
-        f"{progress.trials}/{progress.trials_asked} trials: {outcomes}; front {progress.front_size}, "
-        f"hypervolume {progress.hypervolume:.4f}; {progress.elapsed_s:.0f} s{left}"
-    )
+    rare = [outcome for outcome in ("infeasible",) if counts[outcome]]
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("trained", "cached", *rare, "failed"))
+    promotions = f", {progress.promotions} trained further" if progress.promotions else ""
+    trials = f"{progress.trials}/{progress.trials_asked} trials: {outcomes}{promotions}"
+    front = f"front {progress.front_size}, hypervolume {progress.hypervolume:.4f}"
+    return f"{trials}; {front}; {progress.elapsed_s:.0f} s{left}"
 
 
 class _LineReporter:
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self._last = stream, -_PLAIN_EVERY_S
+        self._stream, self._last, self._trials = stream, -_PLAIN_EVERY_S, 0
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +56,9 @@ class _LineReporter:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now - self._last >= _PLAIN_EVERY_S or progress.trials == progress.trials_asked:
+        just_ended = self._trials < progress.trials == progress.trials_asked
+        self._trials = progress.trials
+        if now - self._last >= _PLAIN_EVERY_S or just_ended:
             self._last = now
             print(describe(progress), file=self._stream, flush=True)
 

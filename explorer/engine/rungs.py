@@ -5,27 +5,30 @@ The promotion rule is that of Schmucker et al., "Multi-objective Asynchronous Su
 
 1. the best non-domination rank of their points among all points of the rung (NSGA-II: Deb et al., IEEE
    TEC 2002);
-2. the volume that they alone dominate among networks of equal rank (as for points in SMS-EMOA:
-   Beume et al., EJOR 2007);
-3. the volume they dominate, then the earlier result.
+2. what they add, each in turn the one that adds most, to the volume that those before them dominate (greedy
+   choice: within 1 - 1/e of the best subset, Nemhauser et al., Math. Programming 1978);
+3. the earlier result.
 
 Shape suffixes: D directions, M objectives, N networks, P points.
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from math import gamma, pi
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import moocore
 import numpy as np
 
 from explorer.pareto import Losses, non_dominated
 
-_POINTS_PER_NETWORK = 32  # 100 networks are then ranked within 50 ms in four objectives
-_NUM_DIRECTIONS = 512
+_POINTS_PER_NETWORK = 16
+_NUM_DIRECTIONS = 256  # with 16 points each, 1,000 networks in four objectives are ranked within 0.1 s
+LEAST_STEPS = 100  # of the optimiser, before the first pause
+_NEWCOMERS = 0.1  # share of new results that a rung of more than 10 waits for before it is ranked again
 _REFERENCE = 1.1  # beyond the scaled losses, so that the best point of one objective dominates some volume
 _DECIMALS = 12  # of volumes: rounding must not decide
 
@@ -35,18 +38,18 @@ class Standing(NamedTuple):
 
     Attributes:
         rank: Best non-domination rank of its points; 0 is the first front.
-        exclusive: Scaled volume that no other network of its rank dominates.
-        volume: Scaled volume that it dominates.
+        gain: Scaled volume that it dominates beyond the networks chosen before it from those of its rank.
+        volume: Scaled volume that it dominates alone.
     """
 
     rank: int
-    exclusive: float
+    gain: float
     volume: float
 
     @property
-    def order(self) -> tuple[int, float, float]:
+    def order(self) -> tuple[int, float]:
         """Sorts the better network first."""
-        return self.rank, -self.exclusive, -self.volume
+        return self.rank, -self.gain
 
 
 def rung_epochs(epochs: int, eta: int = 3, smallest_share: float = 0.1) -> tuple[int, ...]:
@@ -66,6 +69,15 @@ def rung_epochs(epochs: int, eta: int = 3, smallest_share: float = 0.1) -> tuple
     return tuple(reversed(rungs))
 
 
+def worthwhile_rungs(epochs: int, steps_per_epoch: int) -> tuple[int, ...]:
+    """Those :func:`rung_epochs` before which there is enough to train; the last rung always.
+
+    Building, tracing, measuring and storing a network take as long as 50 to 150 steps of a small one.
+    """
+    share = LEAST_STEPS / (epochs * steps_per_epoch)
+    return rung_epochs(epochs, smallest_share=max(0.1, min(1.0, share)))
+
+
 class Rungs:
     """Results per rung, and who continues.
 
@@ -83,7 +95,7 @@ class Rungs:
         assert all(low < high for low, high in pairwise(epochs)), epochs
         self.epochs, self.log, self.eta = tuple(epochs), tuple(log), eta
         self._fronts: dict[int, dict[str, Losses]] = {epoch: {} for epoch in self.epochs}
-        self._rankings: dict[int, dict[str, Standing]] = {}
+        self._rankings: dict[int, dict[str, Standing]] = {epoch: {} for epoch in self.epochs}
         self._reached: dict[str, int] = {}  # highest epoch recorded or under way
         self._failed: set[str] = set()
 
@@ -100,7 +112,6 @@ class Rungs:
             assert np.array_equal(self._fronts[epoch][key], front_PM), (key, epoch)
             return
         self._fronts[epoch][key] = front_PM
-        self._rankings.pop(epoch, None)
         self._reached[key] = max(epoch, self._reached.get(key, 0))
 
     def fail(self, key: str) -> None:
@@ -110,21 +121,27 @@ class Rungs:
     def promotable(self) -> tuple[str, int] | None:
         """The network to train on and up to which epoch, from the highest rung that has one; marks nothing.
 
-        From each rung the best floor(n / eta) continue. While it holds fewer than 2 eta networks its whole
-        first front does, since too few results say little about who is worse.
+        From each rung the best floor(n / eta) continue, but at least one: the first network trains to the end
+        at once, so that a front is known early. (The first front of a small rung would not do: nearly every
+        network has some point that no other dominates.)
         """
         for epoch, following in reversed(list(pairwise(self.epochs))):
             for key in self._continuing(epoch):
-                if self._reached[key] == epoch and key not in self._failed:
+                if self._reached[key] == epoch and self.may_continue(key):
                     return key, following
         return None
 
     def promote(self, key: str, epoch: int) -> None:
-        """Mark a network as under way to ``epoch``, the rung after the one it is paused at."""
-        assert key not in self._failed, key
-        rung = self.epochs.index(self._reached[key])
-        assert self.epochs[rung + 1 : rung + 2] == (epoch,), (key, epoch)
+        """Mark a network as under way to ``epoch``, a rung after the one it is paused at."""
+        assert self.may_continue(key), key
+        assert epoch in self.epochs, epoch
+        assert epoch > self._reached[key], (key, epoch)
         self._reached[key] = epoch
+
+    def may_continue(self, key: str) -> bool:
+        """Whether a network is paused at a rung and has not failed."""
+        reached = self._reached[key]
+        return key not in self._failed and reached == self.epochs_of(key) and reached < self.epochs[-1]
 
     def epochs_of(self, key: str) -> int:
         """Highest rung at which a network has a result, in epochs; 0 if it has none."""
@@ -132,22 +149,33 @@ class Rungs:
 
     def ranking(self, epoch: int) -> Mapping[str, Standing]:
         """Networks of a rung, best first."""
-        if epoch not in self._rankings:
-            fronts = self._fronts[epoch]
+        fronts = self._fronts[epoch]
+        if len(self._rankings[epoch]) < len(fronts):
             found = dict(zip(fronts, standings(list(fronts.values()), self.log), strict=True))
             # sorting is stable: among equals the earlier result comes first
             self._rankings[epoch] = dict(sorted(found.items(), key=lambda entry: entry[1].order))
         return self._rankings[epoch]
 
+    def _recent_ranking(self, epoch: int) -> Mapping[str, Standing]:
+        """The last ranking, unless too many results came since: ranking anew at each would be quadratic."""
+        last = self._rankings[epoch]
+        enough = len(self._fronts[epoch]) <= len(last) * (1 + _NEWCOMERS)
+        return last if enough else self.ranking(epoch)
+
     def _continuing(self, epoch: int) -> list[str]:
-        ranking = self.ranking(epoch)
-        num = len(ranking) // self.eta
-        if len(ranking) < 2 * self.eta:
-            num = max(num, sum(standing.rank == 0 for standing in ranking.values()))
-        return list(ranking)[:num]
+        ranking = self._recent_ranking(epoch)
+        return list(ranking)[: max(1, len(ranking) // self.eta)]
+
+    def summary(self) -> dict[str, list[Any]]:
+        """Plain data: epochs of the rungs, networks that reached each, rank correlation with the next."""
+        return {
+            "epochs": list(self.epochs),
+            "networks": [len(self._fronts[epoch]) for epoch in self.epochs],
+            "rank_correlation": list(self.rank_correlations().values()),
+        }
 
     def rank_correlations(self) -> dict[tuple[int, int], float | None]:
-        """Spearman's correlation between the rankings of consecutive rungs, over the networks in both.
+        """Spearman's correlation of the networks' volumes at consecutive rungs, over those in both.
 
         None for fewer than three networks, or when a rung tells none of them apart. Mostly promoted networks
         are in both, which resemble each other: the figure is below that of a sample of all networks.
@@ -195,45 +223,64 @@ def unit_scaled(losses_PM: Losses, log: Sequence[bool]) -> Losses:
 def standings(fronts: Sequence[Losses], log: Sequence[bool]) -> list[Standing]:
     """How each of several fronts does among all; an empty front stands behind every point."""
     found = [Standing(max(1, sum(map(len, fronts))), 0.0, 0.0)] * len(fronts)
-    filled = [network for network, front in enumerate(fronts) if len(front)]
+    # ties fall to the first: by content, so that the order of arrival does not matter
+    filled = sorted((n for n, front in enumerate(fronts) if len(front)), key=lambda n: fronts[n].tolist())
     if not filled:
         return found
     pooled_PM = np.concatenate([fronts[network] for network in filled])
-    starts = np.cumsum([0] + [len(fronts[network]) for network in filled[:-1]])
+    starts = np.cumsum([0] + [len(fronts[network]) for network in filled[:-1]]).tolist()
     rank_N = np.minimum.reduceat(moocore.pareto_rank(pooled_PM), starts)
-    scaled = np.split(unit_scaled(pooled_PM, log), starts[1:])
-    volume_ND = np.stack([_ray_volumes(scaled_PM) for scaled_PM in scaled])
-    exclusive_ND = np.zeros_like(volume_ND)
-    for rank in np.unique(rank_N):
-        exclusive_ND[rank_N == rank] = _exclusive(volume_ND[rank_N == rank])
-    exclusive_N, volume_N = (rays_ND.mean(axis=1).round(_DECIMALS) for rays_ND in (exclusive_ND, volume_ND))
-    columns = (rank_N.tolist(), exclusive_N.tolist(), volume_N.tolist())
-    for network, *standing in zip(filled, *columns, strict=True):
-        found[network] = Standing(*standing)
+    volume_ND = _ray_volumes(unit_scaled(pooled_PM, log), starts)
+    for rank in np.unique(rank_N).tolist():
+        (members,) = np.nonzero(rank_N == rank)
+        for member, gain in zip(members.tolist(), greedy_gains(volume_ND[members]), strict=True):
+            volume = float(volume_ND[member].mean())
+            found[filled[member]] = Standing(rank, round(gain, _DECIMALS), round(volume, _DECIMALS))
     return found
 
 
-def _ray_volumes(scaled_PM: Losses) -> Losses:
-    """Volume that a network dominates, as seen along rays from the reference point, shape (D,).
+def greedy_gains(volume_ND: Losses) -> list[float]:
+    """What each network adds when always the one that adds most is chosen next.
+
+    Gains only shrink as others are chosen, so one that is still the largest after being recomputed is chosen
+    without looking at the others (lazy greedy: Minoux, Optimization Techniques 1978).
+
+    Args:
+        volume_ND: Volume along each direction; that of several networks is the largest of theirs.
+    """
+    chosen_D = np.zeros(volume_ND.shape[1])
+    gains = [0.0] * len(volume_ND)
+    bounds = [(-volume, network) for network, volume in enumerate(volume_ND.mean(axis=1).tolist())]
+    heapq.heapify(bounds)
+    while bounds:
+        _, network = heapq.heappop(bounds)
+        gain = float(np.maximum(volume_ND[network] - chosen_D, 0.0).mean())
+        if bounds and (-gain, network) > bounds[0]:
+            heapq.heappush(bounds, (-gain, network))
+            continue
+        gains[network] = gain
+        chosen_D = np.maximum(chosen_D, volume_ND[network])
+    return gains
+
+
+def _ray_volumes(scaled_PM: Losses, starts: Sequence[int]) -> Losses:
+    """Volume that each network dominates, as seen along rays from the reference point, shape (N, D).
 
     The mean over all directions is the hypervolume: Deng and Zhang, "Approximating Hypervolume and
-    Hypervolume Contributions Using Polar Coordinate" (IEEE TEVC 2019). Exact volumes without each network in
-    turn take half a second for 100 networks in four objectives.
+    Hypervolume Contributions Using Polar Coordinate" (IEEE TEVC 2019). Of several networks the largest volume
+    counts along each ray, which exact volumes of every union would take far longer to say.
+
+    Args:
+        scaled_PM: Points of all networks, one network after the other.
+        starts: Where each network begins.
     """
     axes = scaled_PM.shape[1]
-    directions_MD = _directions(_NUM_DIRECTIONS, axes)
-    reach_MPD = (_REFERENCE - scaled_PM).T[:, :, None] / directions_MD[:, None]
+    reach_PD = np.full((len(scaled_PM), _NUM_DIRECTIONS), np.inf)
+    for axis, direction_D in enumerate(_directions(_NUM_DIRECTIONS, axes)):
+        np.minimum(reach_PD, (_REFERENCE - scaled_PM[:, axis, None]) / direction_D, out=reach_PD)
     orthant = pi ** (axes / 2) / gamma(axes / 2 + 1) / 2**axes
-    volume_D: Losses = orthant * reach_MPD.min(axis=0).max(axis=0) ** axes
-    return volume_D
-
-
-def _exclusive(volume_ND: Losses) -> Losses:
-    """Per direction what the best network has beyond the second best; nothing for the others."""
-    if len(volume_ND) == 1:
-        return volume_ND
-    second_D, best_D = np.partition(volume_ND, -2, axis=0)[-2:]
-    return np.where(volume_ND == best_D, best_D - second_D, 0.0)
+    volume_ND: Losses = orthant * np.maximum.reduceat(reach_PD, starts) ** axes
+    return volume_ND
 
 
 @cache
@@ -259,12 +306,12 @@ def _spearman(one: Mapping[str, Standing], other: Mapping[str, Standing]) -> flo
     keys = [key for key in one if key in other]
     if len(keys) < 3:
         return None
-    low, high = (_places([ranking[key].order for key in keys]) for ranking in (one, other))
+    low, high = (_places([ranking[key].volume for key in keys]) for ranking in (one, other))
     return None if np.ptp(low) == 0 or np.ptp(high) == 0 else float(np.corrcoef(low, high)[0, 1])
 
 
-def _places(orders: Sequence[tuple[int, float, float]]) -> Losses:
-    """Place of each in the sorted order; equal ones share the mean of their places."""
-    _, inverse, counts = np.unique(np.array(orders), axis=0, return_inverse=True, return_counts=True)
+def _places(volumes: Sequence[float]) -> Losses:
+    """Place of each in ascending order; equal ones share the mean of their places."""
+    _, inverse, counts = np.unique(np.array(volumes), return_inverse=True, return_counts=True)
     means = np.cumsum(counts) - (counts - 1) / 2
     return np.asarray(means[inverse], dtype=np.float64)

@@ -22,6 +22,7 @@ MISSING_TEXT = "n/a"
 _CONFIGURATION = {
     "backbone": "Backbone",
     "pattern": "Pattern",
+    "epochs": "Epochs trained",
     "split_point": "Split point",
     "confidence_threshold": "Confidence threshold",
     "payload_bits": "Payload bits",
@@ -34,7 +35,7 @@ DETAILS = (
     "network_key",
     "accuracy_interval",
 )  # for a point's card; nobody plots or tabulates them
-_NUMERIC_CONFIGURATION = ("confidence_threshold", "payload_bits", "mean_density")
+_NUMERIC_CONFIGURATION = ("epochs", "confidence_threshold", "payload_bits", "mean_density")
 _PERCENT = ("accuracy", "exit_rate")
 _PREFIXES: dict[str, tuple[tuple[float, str], ...]] = {
     "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),

@@ -17,6 +17,7 @@ from explorer.evaluate import EvaluatedNetwork
 from explorer.store import Store
 
 Evaluate = Callable[[NetworkSpec], EvaluatedNetwork]
+COMPLETE = 1  # epochs of the made-up recipe
 REFERENCES = ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
 
 
@@ -53,7 +54,8 @@ def make_loop(
         proposer=proposer,
         store=Store(folder),
         setting=SETTING,
-        pool=SerialPool(evaluate),
+        pool=SerialPool(lambda task: evaluate(task.spec)),
+        rung_epochs=(COMPLETE,),
         sampler=sampler,
         seed=seed,
         siblings=siblings,

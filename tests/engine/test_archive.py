@@ -28,8 +28,8 @@ def points(rows: list[tuple[int, int, int]]) -> pd.DataFrame:
 def test_archive_is_the_front_of_all_feasible_points(batches: list[list[tuple[int, int, int]]]) -> None:
     constraints = [Constraint("payload_bytes", "<=", 2), Constraint("edge_macs", ">=", 1)]
     archive = Archive(METRICS_USED, REFERENCE, constraints)
-    for batch in batches:
-        archive.add(points(batch))
+    for number, batch in enumerate(batches):
+        archive.put(str(number), points(batch))
     rows = [row for batch in batches for row in batch if row[2] <= 2 and row[1] >= 1]
     losses = np.array([(-accuracy / 4, macs) for accuracy, macs, _ in rows]).reshape(-1, 2)
     front = losses[non_dominated(losses)]
@@ -42,11 +42,36 @@ def test_archive_is_the_front_of_all_feasible_points(batches: list[list[tuple[in
 def test_hypervolume_by_hand() -> None:
     archive = Archive(METRICS_USED, REFERENCE, [])
     assert archive.hypervolume == 0.0
-    archive.add(points([(2, 5, 0)]))  # accuracy 1/2 at 5 of 10 MACs: a quarter of the box
+    archive.put("a", points([(2, 5, 0)]))  # accuracy 1/2 at 5 of 10 MACs: a quarter of the box
     assert archive.hypervolume == pytest.approx(0.25)
-    archive.add(points([(4, 8, 0), (1, 6, 0)]))  # all right at 8 MACs adds 1/2 x 2/10; the other is dominated
+    archive.put(
+        "b", points([(4, 8, 0), (1, 6, 0)])
+    )  # all right at 8 MACs adds 1/2 x 2/10; the other is dominated
     assert archive.hypervolume == pytest.approx(0.25 + 0.1)
     assert len(archive.front) == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), ROWS), max_size=8))
+def test_a_network_that_returns_takes_the_place_of_what_it_was(
+    entries: list[tuple[int, list[tuple[int, int, int]]]],
+) -> None:
+    changed, fresh = (Archive(METRICS_USED, REFERENCE, []) for _ in range(2))
+    for number, batch in entries:
+        changed.put(str(number), points(batch))
+    for number, batch in dict(entries).items():
+        fresh.put(str(number), points(batch))
+    assert sorted(map(tuple, changed.front)) == sorted(map(tuple, fresh.front))
+    assert set(changed.networks()) == set(fresh.networks())
+
+
+def test_networks_on_the_front() -> None:
+    archive = Archive(METRICS_USED, REFERENCE, [])
+    archive.put("a", points([(2, 5, 0), (0, 9, 0)]))
+    archive.put("dominated", points([(1, 6, 0)]))
+    archive.put("b", points([(4, 8, 0)]))
+    assert archive.networks() == ["a", "b"]
+    assert archive.inside("a").tolist() == [[-0.5, 5.0]]  # accuracy 0 is no better than the reference
+    assert archive.holds(points([(2, 5, 0), (1, 6, 0)])).tolist() == [True, False]
 
 
 def test_feasible_rows() -> None:

@@ -20,14 +20,14 @@ from loops import (
 from optuna.trial import TrialState
 from stand_ins import SETTING, SPACE, fabricate, make_proposer
 
-from explorer.candidate import Candidate, NetworkSpec
+from explorer.candidate import Candidate
 from explorer.core.operating_points import outcome_at, sweep
 from explorer.cost import operating_points
 from explorer.engine.archive import Archive
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult, candidate_point, reference_name
 from explorer.engine.study import SAMPLERS
-from explorer.evaluate import EvaluatedNetwork
+from explorer.evaluate import EvaluatedNetwork, TrainingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -55,8 +55,13 @@ def test_references_come_first(finished: Finished) -> None:
 def test_a_network_is_trained_once(finished: Finished) -> None:
     loop, spy, shown = finished
     assert set(spy.calls.values()) == {1}
-    assert set(spy.calls) == set(loop.store) == {result.network_key for result in results(loop)}
-    assert shown[-1].counts == {"trained": len(spy.calls), "cached": 30 - len(spy.calls), "failed": 0}
+    assert set(spy.calls) == set(loop.networks.store) == {result.network_key for result in results(loop)}
+    assert shown[-1].counts == {
+        "trained": len(spy.calls),
+        "cached": 30 - len(spy.calls),
+        "infeasible": 0,
+        "failed": 0,
+    }
     assert shown[-1].counts["cached"] > 2
     trained: set[str] = set()
     for result in results(loop):
@@ -67,7 +72,7 @@ def test_a_network_is_trained_once(finished: Finished) -> None:
 def test_what_is_told_is_the_candidates_own_point(finished: Finished) -> None:
     loop, _, _ = finished
     for trial, result in zip(loop.study.trials, results(loop), strict=True):
-        network = fabricate(loop.store.read(result.network_key).spec)
+        network = fabricate(loop.networks.store.read(result.network_key).spec)
         bits, threshold = result.payload_bits, result.confidence_threshold
         outcome = outcome_at(network.evidence, result.split_point, bits, threshold)
         split = next(split for split in network.splits if split.name == result.split_point)
@@ -79,10 +84,10 @@ def test_archive_holds_the_sweeps_of_all_networks(finished: Finished) -> None:
     loop, _, shown = finished
     space = loop.space
     again = Archive(space.metrics, space.objectives, [])
-    for key in loop.store:
-        network = fabricate(loop.store.read(key).spec)
-        again.add(operating_points(sweep(network.evidence, 0.0, 1.0), network.splits, 40, SETTING))
-    assert sorted(map(tuple, loop.archive.front)) == sorted(map(tuple, again.front))
+    for key in loop.networks.store:
+        network = fabricate(loop.networks.store.read(key).spec)
+        again.put(key, operating_points(sweep(network.evidence, 0.0, 1.0), network.splits, 40, SETTING))
+    assert sorted(map(tuple, loop.networks.archive.front)) == sorted(map(tuple, again.front))
     volumes = [progress.hypervolume for progress in shown]
     assert volumes == sorted(volumes)
     assert 0 < volumes[0] < volumes[-1] == pytest.approx(again.hypervolume)
@@ -122,9 +127,9 @@ def test_timeout_ends_between_trials(tmp_path: Path) -> None:
 
 
 def own_point(loop: SearchLoop, result: TrialResult) -> "pd.Series[Any]":
-    stored = loop.store.read(result.network_key)
+    stored = loop.networks.store.read(result.network_key)
     candidate = Candidate(stored.spec, result.split_point, result.confidence_threshold, result.payload_bits)
-    evidence = loop.store.read_evidence(result.network_key)
+    evidence = loop.networks.store.read_evidence(result.network_key)
     return candidate_point(candidate, evidence, stored.splits, SETTING).iloc[0]
 
 
@@ -132,28 +137,30 @@ def test_constraints_reach_the_study(tmp_path: Path) -> None:
     limits = ["edge_macs <= 150", "payload_bytes <= 40"]
     loop = make_loop(tmp_path, fabricate, study=in_memory(), constraints=limits)
     loop.run(15, None, silent)
-    points = [own_point(loop, result) for result in results(loop)]
+    trained = [result for result in results(loop) if result.outcome != "infeasible"]
+    points = [own_point(loop, result) for result in trained]
     feasible = [bool(point["edge_macs"] <= 150 and point["payload_bytes"] <= 40) for point in points]
-    assert 0 < sum(feasible) < 15
-    for trial, point, is_feasible in zip(loop.study.trials, points, feasible, strict=True):
+    assert 0 < sum(feasible) < len(trained) < 15
+    complete = [trial for trial in loop.study.trials if trial.state == TrialState.COMPLETE]
+    for trial, point, is_feasible in zip(complete, points, feasible, strict=True):
         violations = trial.constraints
         assert set(violations) == set(limits)
         assert violations["edge_macs <= 150"] == pytest.approx((point["edge_macs"] - 150) / 150)
         assert violations["payload_bytes <= 40"] == pytest.approx((point["payload_bytes"] - 40) / 40)
         assert all(value <= 0 for value in violations.values()) == is_feasible
     best = {trial.number for trial in loop.study.best_trials}
-    assert best <= {number for number, is_feasible in enumerate(feasible) if is_feasible}
-    assert (loop.archive.front[:, 1] <= 150).all()
+    assert best <= {t.number for t, is_feasible in zip(complete, feasible, strict=True) if is_feasible}
+    assert (loop.networks.archive.front[:, 1] <= 150).all()
 
 
 def test_constraint_on_an_unknown_cost_is_never_met(tmp_path: Path) -> None:
     loop = make_loop(tmp_path, fabricate, study=in_memory(), constraints=["energy_model_j <= 1"])
-    loop.setting = type(SETTING)(
+    loop.networks.setting = loop.setting = type(SETTING)(
         SETTING.edge.model_copy(update={"active_w": None}), SETTING.server, SETTING.link
     )
     loop.run(2, None, silent)
     assert all(trial.constraints["energy_model_j <= 1"] > 0 for trial in loop.study.trials)
-    assert len(loop.archive.front) == 0
+    assert len(loop.networks.archive.front) == 0
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -195,7 +202,7 @@ def test_only_allowed_split_points_are_stored(tmp_path: Path) -> None:
     backbone = SPACE["backbones"]["mlp"] | {"split_points": ["relu1", "output"]}
     loop = make_loop(tmp_path, fabricate, study=in_memory(), backbones={"mlp": backbone})
     loop.run(4, None, silent)
-    stored = pd.concat([loop.store.read(key).points for key in loop.store])
+    stored = pd.concat([loop.networks.store.read(key).points for key in loop.networks.store])
     assert set(stored["split_point"]) == {"relu1", "output"}
     assert set(result.split_point for result in results(loop)) <= {"relu1", "output"}
 
@@ -233,10 +240,10 @@ class LatePool:
     slots = 2
 
     def __init__(self) -> None:
-        self.begun: list[tuple[NetworkSpec, Future[EvaluatedNetwork]]] = []
+        self.begun: list[tuple[TrainingTask, Future[EvaluatedNetwork]]] = []
         self.most = 0
 
-    def submit(self, task: NetworkSpec) -> "Future[EvaluatedNetwork]":
+    def submit(self, task: TrainingTask) -> "Future[EvaluatedNetwork]":
         future: Future[EvaluatedNetwork] = Future()
         self.begun.append((task, future))
         self.most = max(self.most, len(self.begun))
@@ -245,7 +252,7 @@ class LatePool:
 
     def _finish(self) -> None:
         task, future = self.begun.pop()
-        future.set_result(fabricate(task))
+        future.set_result(fabricate(task.spec))
 
 
 def test_two_trainings_at_a_time(tmp_path: Path) -> None:
@@ -259,4 +266,4 @@ def test_two_trainings_at_a_time(tmp_path: Path) -> None:
     assert done[-1] == len(loop.study.trials) == 25
     assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
     keys = [result.network_key for result in results(loop) if result.outcome == "trained"]
-    assert len(keys) == len(set(keys)) == len(list(loop.store))
+    assert len(keys) == len(set(keys)) == len(list(loop.networks.store))

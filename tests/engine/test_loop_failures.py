@@ -41,7 +41,7 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
     }
     assert {result.reason for result in own if result.outcome != "failed"} == {""}
     assert len(loop.study.trials) == 12  # failures count
-    assert not [key for key in loop.store if not loop.store.read(key).spec.is_sparse]
+    assert not [key for key in loop.networks.store if not loop.networks.store.read(key).spec.is_sparse]
 
 
 def test_a_defect_is_no_failed_training(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def die_in_training(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: i
 def die_while_storing(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
     def dying(self: pd.DataFrame, *arguments: Any, **options: Any) -> None:
         if len(spy.calls) == at:
-            (key,) = (key for key in spy.calls if key not in loop.store)
+            (key,) = (key for key in spy.calls if key not in loop.networks.store)
             spy.calls[key] -= 1  # nothing of it was kept
             raise Killed
         original(self, *arguments, **options)
@@ -84,8 +84,8 @@ def die_before_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at
         if len(spy.calls) == at:
             raise Killed
 
-    original = loop.store.write
-    patch.setattr(loop.store, "write", dying)
+    original = loop.networks.store.write
+    patch.setattr(loop.networks.store, "write", dying)
 
 
 def die_while_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
@@ -120,9 +120,9 @@ def test_resuming_after_a_crash(
     resumed.run(11, None, silent)
     assert [trial.state for trial in resumed.study.trials] == [TrialState.COMPLETE] * 11
     assert set(spy.calls.values()) == {1}
-    assert set(spy.calls) == set(resumed.store)
+    assert set(spy.calls) == set(resumed.networks.store)
     # the very proposals and values of a search that was never interrupted
     undisturbed = finished[0].study.trials[:11]
     assert proposals(resumed) == [trial.params for trial in undisturbed]
     assert [trial.values for trial in resumed.study.trials] == [trial.values for trial in undisturbed]
-    assert resumed.archive.hypervolume == pytest.approx(results(finished[0])[10].hypervolume)
+    assert resumed.networks.archive.hypervolume == pytest.approx(results(finished[0])[10].hypervolume)

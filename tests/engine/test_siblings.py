@@ -31,7 +31,7 @@ def test_siblings_are_told_but_are_no_proposals(tmp_path: Path) -> None:
         assert {name: sibling.params[name] for name in network} == {
             name: proposed.params[name] for name in network
         }
-        stored = loop.store.read(proposed.user_attrs[RESULT]["network_key"])
+        stored = loop.networks.store.read(proposed.user_attrs[RESULT]["network_key"])
         points = operating_points(stored.points, stored.splits, stored.num_samples, SETTING)
         told = points[["accuracy", "edge_macs"]].to_numpy().tolist()
         assert sibling.values in told

@@ -54,6 +54,7 @@ def make_points(num_points: int, seed: int = 0) -> pd.DataFrame:
         {
             "point_id": [f"{keys[row]}.{depth[row]}.{row}" for row in range(num_points)],
             "network_key": keys,
+            "epochs": np.full(num_points, 10),
             "backbone": backbone,
             "pattern": np.where(kept == 1, "dense", "block"),
             "densities": [json.dumps({"layers.0": a, "layers.2": b}) for a, b in density[network]],
