@@ -18,7 +18,17 @@ from explorer.errors import UserError, run_command
 
 
 def _command(space: str, trials: int, run: str, reports: Path) -> list[str]:
-    options = ["--trials", str(trials), "--run", run, "--reports", str(reports), "--no-energy"]
+    options = [
+        "--trials",
+        str(trials),
+        "--run",
+        run,
+        "--reports",
+        str(reports),
+        "--no-energy",
+        "--workers",
+        "1",
+    ]
     known = (reports / run / "run.json").exists()
     return [
         sys.executable,
@@ -40,9 +50,21 @@ def kill_once(command: Sequence[str], delay_s: float) -> bool:
     return not ended
 
 
-def stored_networks(run: Path) -> dict[str, int]:
-    """When each stored network was written, in ns; rewriting one would change it."""
-    return {file.parent.name: file.stat().st_mtime_ns for file in run.glob("networks/[!.]*/network.json")}
+def stored_networks(run: Path) -> dict[str, tuple[int, int]]:
+    """Epochs of each stored network, and when it was written in ns; rewriting one would change that."""
+    return {
+        file.parent.name: (json.loads(file.read_text())["training"]["epochs"], file.stat().st_mtime_ns)
+        for file in run.glob("networks/[!.]*/network.json")
+    }
+
+
+def written_again(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> list[str]:
+    """Networks that were lost or trained anew; training further is no repetition."""
+    return [
+        f"{key} was written again"
+        for key, (epochs, moment) in before.items()
+        if key not in after or (after[key][0] == epochs and after[key][1] != moment)
+    ]
 
 
 def proposals(run: Path) -> list[object]:
@@ -70,19 +92,19 @@ def kill_and_resume(
     """
     moments, problems = random.Random(seed), list[str]()
     killed = reports / "killed"
-    before: dict[str, int] = {}
+    before: dict[str, tuple[int, int]] = {}
     for number in range(kills):
         delay_s = moments.uniform(0, longest_delay_s)
         alive = kill_once(_command(space, trials, "killed", reports), delay_s)
         after = stored_networks(killed)
-        problems += [f"{key} was written again" for key, when in before.items() if after.get(key) != when]
+        problems += written_again(before, after)
         print(f"kill {number + 1} after {delay_s:.2f} s: {len(after)} networks stored", flush=True)
         before = after
         if not alive:
             problems.append(f"the search had ended before kill {number + 1}; lower --delay")
     subprocess.run(_command(space, trials, "killed", reports), check=True, stdout=subprocess.DEVNULL)
     after = stored_networks(killed)
-    problems += [f"{key} was written again" for key, when in before.items() if after.get(key) != when]
+    problems += written_again(before, after)
     subprocess.run(_command(space, trials, "whole", reports), check=True, stdout=subprocess.DEVNULL)
     told, expected = proposals(killed), proposals(reports / "whole")
     keys = {trial["network_key"] for trial in _read_trials(killed) if trial["outcome"] != "failed"}

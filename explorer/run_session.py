@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 from explorer.data import Subset
+from explorer.engine.auto_pool import AutoPool, workers_per_machine
 from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
@@ -32,13 +33,25 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
     work = partial(evaluate_network, data=data, payload_bits=tuple(session.space.payload_bits))
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
-    if options.workers == 1 and options.scheduler is None and limits == Limits():
-        return SerialPool(work)
-    from explorer.engine.workers import DaskPool
+    workers = options.workers or workers_per_machine(options.threads)
 
-    return DaskPool(
-        work, workers=options.workers, threads=options.threads, limits=limits, scheduler=options.scheduler
-    )
+    def open_workers() -> Pool[TrainingTask, EvaluatedNetwork]:
+        from explorer.engine.workers import DaskPool
+
+        return DaskPool(
+            work,
+            workers=workers,
+            threads=options.threads,
+            limits=limits,
+            scheduler=options.scheduler,
+            resources=options.resources,
+        )
+
+    if options.scheduler is not None or limits != Limits():
+        return open_workers()
+    if workers == 1:
+        return SerialPool(work)
+    return AutoPool(work, open_workers, session.trials) if options.workers is None else open_workers()
 
 
 def search(
@@ -72,7 +85,7 @@ def search(
     session.record["rung_results"] = loop.networks.rungs.summary()
     session.record.setdefault("promotions", []).extend(map(asdict, loop.promotions))
     reading = meter.reading
-    if not isinstance(pool, SerialPool):
+    if not pool.in_this_process:
         reading = replace(
             reading, energy_j=None, reason="trained in worker processes, which codecarbon misses"
         )

@@ -14,7 +14,7 @@ from rich.console import Console
 from explorer.dry_run import print_inventory
 from explorer.engine.progress import make_reporter
 from explorer.engine.study import SAMPLERS
-from explorer.errors import EXIT_INTERRUPTED, run_command
+from explorer.errors import EXIT_INTERRUPTED, UserError, run_command
 from explorer.results import RunResults
 from explorer.run_session import finish, search
 from explorer.session import (
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, search, and say where the report is."""
     parsed = _parser().parse_args(arguments)
     torch.set_num_threads(parsed.threads)
+    if parsed.resource and parsed.scheduler is None:
+        raise UserError("--resource: only the workers of a --scheduler offer resources")
     options = Options(
         space=parsed.space,
         trials=parsed.trials,
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workers=parsed.workers,
         threads=parsed.threads,
         scheduler=parsed.scheduler,
+        resources=dict(parsed.resource),
         time_limit_s=parsed.time_limit,
         memory_limit_bytes=None if parsed.memory_limit is None else parsed.memory_limit * 2**20,
     )
@@ -142,6 +145,12 @@ def _address(text: str) -> str:
     return text
 
 
+def _resource(text: str) -> tuple[str, float]:
+    if not (match := re.fullmatch(r"(\w+)=(\d+(?:\.\d+)?)", text)):
+        raise argparse.ArgumentTypeError(f"must be NAME=NUMBER, such as GPU=1, got {text!r}")
+    return match[1], float(match[2])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer.search", description=__doc__)
     add = parser.add_argument
@@ -176,16 +185,23 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--workers",
         type=_positive,
-        default=1,
         metavar="N",
-        help="trainings at a time, each in a process of its own (default: 1, in this process; only that "
-        "gives the same proposals twice)",
+        help="trainings at a time, each in a process of its own; 1: in this process, which alone gives the "
+        "same proposals twice (default: 1, then one per core if the first trainings foretell a long search)",
     )
     add(
         "--scheduler",
         type=_address,
         metavar="URL",
         help="train on the workers of a Dask cluster: tcp://HOST:PORT",
+    )
+    add(
+        "--resource",
+        type=_resource,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="what a training takes of its Dask worker, such as GPU=1; may be given several times",
     )
     add("--time-limit", type=_seconds, metavar="S", help="a training that takes longer fails")
     add("--memory-limit", type=_positive, metavar="MIB", help="a training whose process needs more fails")

@@ -1,6 +1,6 @@
 """One session of a search, from files to files: prepare, search, measure the front, write the results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil, isnan
 from pathlib import Path
@@ -42,9 +42,10 @@ class Options:
     reports: Path = Path("reports")
     keep_weights: bool = False
     energy: bool = True
-    workers: int = 1
+    workers: int | None = None
     threads: int = 1
     scheduler: str | None = None
+    resources: dict[str, float] = field(default_factory=dict)
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
 

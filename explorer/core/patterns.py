@@ -67,7 +67,7 @@ def _rule(pattern: PatternName, inputs: int, outputs: int, taps: int) -> str:
 
 def snap_density(density: float, choices: tuple[Fraction, ...]) -> Fraction:
     """The choice nearest to ``density`` by ratio; ties go to the denser one."""
-    return min(choices, key=lambda choice: (abs(log(choice / Fraction(density))), -choice))
+    return min(choices, key=lambda choice: (abs(log(float(choice) / density)), -choice))
 
 
 def ladder(legal: tuple[Fraction, ...], limit: int) -> tuple[Fraction, ...]:
@@ -88,7 +88,7 @@ def ladder(legal: tuple[Fraction, ...], limit: int) -> tuple[Fraction, ...]:
 
 
 def _simplest_near(rung: float, half_step: float, legal: tuple[Fraction, ...]) -> Fraction:
-    near = [density for density in legal if abs(log(density / Fraction(rung))) <= half_step]
+    near = [density for density in legal if abs(log(float(density) / rung)) <= half_step]
     return min(near, key=lambda density: (density.denominator, -density), default=snap_density(rung, legal))
 
 

@@ -16,6 +16,10 @@ class Pool(Protocol[T_contra, R]):
     def slots(self) -> int:
         """How many tasks may usefully be in flight."""
 
+    @property
+    def in_this_process(self) -> bool:
+        """Whether all tasks so far ran in the calling process."""
+
     def submit(self, task: T_contra) -> Future[R]:
         """Run ``work(task)`` soon; the future holds its result or exception and is never cancelled."""
 
@@ -30,7 +34,7 @@ class Pool(Protocol[T_contra, R]):
 class SerialPool(Generic[T, R]):
     """Runs every task at once on the calling thread."""
 
-    slots = 1
+    slots, in_this_process = 1, True
 
     def __init__(self, work: Callable[[T], R]) -> None:
         self._work = work

@@ -73,6 +73,8 @@ class DaskPool(Generic[T, R]):
         UserError: The scheduler cannot be reached, has no workers, or none with the resources.
     """
 
+    in_this_process = False
+
     def __init__(
         self,
         work: Callable[[T], R],

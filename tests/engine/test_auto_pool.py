@@ -1,0 +1,71 @@
+"""One process for a short search, several for a long one."""
+
+from concurrent.futures import Future
+
+import pytest
+
+from explorer.engine import auto_pool
+from explorer.engine.auto_pool import MEASURED, WORTHWHILE_SECONDS, AutoPool, workers_per_machine
+from explorer.engine.pool import SerialPool
+
+
+class Workers(SerialPool[int, str]):
+    """Stands for worker processes."""
+
+    slots, in_this_process = 4, False
+
+    def __init__(self) -> None:
+        super().__init__(lambda task: f"worker {task}")
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def run(monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int) -> tuple[list[str], list[Workers]]:
+    """Results of six tasks that take ``seconds`` each by the clock, and the workers opened."""
+    clock, opened = [0.0], list[Workers]()
+    monkeypatch.setattr(auto_pool.time, "perf_counter", lambda: clock[0])
+
+    def work(task: int) -> str:
+        clock[0] += seconds
+        return f"here {task}"
+
+    def open_workers() -> Workers:
+        opened.append(Workers())
+        return opened[-1]
+
+    with AutoPool(work, open_workers, expected) as pool:
+        results = [pool.submit(task).result() for task in range(6)]
+        assert pool.slots == (4 if opened else 1)
+        assert pool.in_this_process == (not opened)
+    assert [workers.closed for workers in opened] == [True] * len(opened)
+    return results, opened
+
+
+def test_a_short_search_stays_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = 100
+    results, opened = run(monkeypatch, WORTHWHILE_SECONDS / (expected - MEASURED) * 0.99, expected)
+    assert results == [f"here {task}" for task in range(6)]
+    assert opened == []
+
+
+def test_a_long_search_goes_over_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = 100
+    results, opened = run(monkeypatch, WORTHWHILE_SECONDS / (expected - MEASURED) * 1.01, expected)
+    assert results == [f"here {task}" for task in range(3)] + [f"worker {task}" for task in range(3, 6)]
+    assert len(opened) == 1
+
+
+def test_failures_pass_through() -> None:
+    def work(task: int) -> str:
+        raise ValueError(f"task {task}")
+
+    with AutoPool(work, Workers, 10) as pool:
+        future: Future[str] = pool.submit(3)
+        with pytest.raises(ValueError, match="task 3"):
+            future.result()
+
+
+def test_threads_share_the_cores() -> None:
+    assert workers_per_machine(1) >= workers_per_machine(2) >= workers_per_machine(10_000) == 1
