@@ -234,7 +234,7 @@ def cluster(port: int, folder: Path) -> Iterator[None]:
         [*dask, "worker", address, *bare, *small],
     ]
     log = (folder / "log").open("a")
-    environment = {**os.environ, "PYTHONPATH": HERE}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([HERE, str(Path(HERE).parent)])}
     processes = [
         subprocess.Popen(command, stderr=log, stdout=log, env=environment, cwd=folder) for command in commands
     ]
