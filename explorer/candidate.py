@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from explorer.core.patterns import PatternName
@@ -35,7 +36,7 @@ class NetworkSpec:
     recipe: Recipe
     data: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Canonical key: equal for networks that train to the same weights, safe as a folder name.
 

@@ -9,9 +9,10 @@ where waiting is everything behind the encoder. Encoding and decoding cost one m
 bits and the movement of the tensor and its encoded form. Everything here is modelled; nothing is measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,60 +69,63 @@ def operating_points(
     Returns:
         ``sweep`` with the metric columns of :mod:`explorer.objectives` and the accuracy's 95 % interval.
     """
-    table = _split_table(splits, setting).loc[sweep["split_point"]].reset_index(drop=True)
-    points = sweep.reset_index(drop=True)
-    has_exit = points["confidence_threshold"].notna() & (points["split_point"] != OUTPUT)
-    offload_rate = 1.0 - points["exited"] / num_samples
-    low, high = wilson_interval(points["correct"].to_numpy(), num_samples)
-    bits = points["payload_bits"].fillna(0).to_numpy(dtype=np.int64)
+    numbers = {split.name: number for number, split in enumerate(splits)}
+    rows = np.array([numbers[name] for name in sweep["split_point"]], dtype=np.int64)
+    table = {name: values[rows] for name, values in _split_table(splits, setting).items()}
+    correct, exited = sweep["correct"].to_numpy(), sweep["exited"].to_numpy()
+    has_exit = sweep["confidence_threshold"].notna().to_numpy() & (rows != numbers.get(OUTPUT))
+    exit_rate = exited / num_samples
+    offload_rate = 1.0 - exit_rate
+    low, high = wilson_interval(correct, num_samples)
+    bits = sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0)
     encoded = np.where(bits > 0, HEADER_BYTES + table["payload_elements"] * bits // 8, 0)
     param_bytes = table["edge_param_bytes"] + has_exit * table["exit_param_bytes"]
-    peak = np.where(
-        has_exit,
-        table[["peak_activation_bytes", "exit_peak_bytes"]].max(axis=1),
-        table["peak_activation_bytes"],
-    )
-    modelled = _latency_and_energy(
-        table, has_exit.to_numpy(), offload_rate.to_numpy(), bits, encoded, setting
-    )
-    return points.assign(
-        accuracy=points["correct"] / num_samples,
-        accuracy_ci95_low=low,
-        accuracy_ci95_high=high,
-        exit_rate=points["exited"] / num_samples,
-        edge_macs=table["edge_macs"] + has_exit * table["exit_macs"],
-        edge_macs_dense=table["edge_macs_dense"] + has_exit * table["exit_macs"],
-        server_macs=offload_rate * table["server_macs"],
-        edge_param_bytes=param_bytes,
-        edge_memory_bytes=param_bytes + peak.astype(np.int64),
-        payload_bytes=offload_rate * encoded,
-        latency_model_s=modelled[0],
-        energy_model_j=modelled[1],
-    )
+    peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
+    latency_s, energy_j = _latency_and_energy(table, has_exit, offload_rate, bits, encoded, setting)
+    costs = {
+        "accuracy": correct / num_samples,
+        "accuracy_ci95_low": low,
+        "accuracy_ci95_high": high,
+        "exit_rate": exit_rate,
+        "edge_macs": table["edge_macs"] + has_exit * table["exit_macs"],
+        "edge_macs_dense": table["edge_macs_dense"] + has_exit * table["exit_macs"],
+        "server_macs": offload_rate * table["server_macs"],
+        "edge_param_bytes": param_bytes,
+        "edge_memory_bytes": param_bytes + peak_bytes,
+        "payload_bytes": offload_rate * encoded,
+        "latency_model_s": latency_s,
+        "energy_model_j": energy_j,
+    }
+    return pd.concat([sweep.reset_index(drop=True), pd.DataFrame(costs)], axis=1)
 
 
-def _split_table(splits: Sequence[SplitCosts], setting: Setting) -> pd.DataFrame:
-    """One row per split point with modelled times of both parts; indexed by name."""
-    edge_times = np.cumsum([_time_s(split.operators, setting.edge) for split in splits])
-    server_stages = np.array([_time_s(split.operators, setting.server) for split in splits])
-    table = pd.DataFrame(
-        {column: [getattr(split, column) for split in splits] for column in _COUNTED},
-        index=[split.name for split in splits],
-    )
-    return table.assign(
-        edge_s=edge_times,
-        exit_s=[_time_s(split.exit_operators, setting.edge) for split in splits],
-        server_s=server_stages.sum() - np.cumsum(server_stages),
-    )
+def _split_table(splits: Sequence[SplitCosts], setting: Setting) -> dict[str, NDArray[Any]]:
+    """Counts and modelled times of both parts by name, each an array over the split points."""
+    operators = [split.operators for split in splits]
+    server_stages = _times_s(operators, setting.server)
+    counted = {
+        name: np.array([getattr(split, name) for split in splits], dtype=np.int64) for name in _COUNTED
+    }
+    return counted | {
+        "edge_s": np.cumsum(_times_s(operators, setting.edge)),
+        "exit_s": _times_s([split.exit_operators for split in splits], setting.edge),
+        "server_s": server_stages.sum() - np.cumsum(server_stages),
+    }
 
 
-def _time_s(operators: Sequence[tuple[int, int]], device: DeviceProfile) -> float:
+def _times_s(parts: Sequence[Sequence[tuple[int, int]]], device: DeviceProfile) -> NDArray[np.float64]:
+    """Modelled time of each part, a sequence of operators."""
+    if not device.macs_per_s:
+        return np.full(len(parts), np.nan)
+    operators = [operator for part in parts for operator in part]
     macs, moved_bytes = np.array(operators, dtype=float).reshape(-1, 2).T
-    return float(operator_times_s(macs, moved_bytes, device).sum()) if device.macs_per_s else float("nan")
+    ends = np.cumsum([len(part) for part in parts])
+    stages = np.split(operator_times_s(macs, moved_bytes, device), ends[:-1])
+    return np.array([stage.sum() for stage in stages])
 
 
 def _latency_and_energy(
-    table: pd.DataFrame,
+    table: Mapping[str, NDArray[Any]],
     has_exit: NDArray[np.bool_],
     offload_rate: NDArray[np.float64],
     bits: NDArray[np.int64],
@@ -129,14 +133,14 @@ def _latency_and_energy(
     setting: Setting,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected (seconds, joules on the edge device) per row; a term that never occurs may be unknown."""
-    elements = table["payload_elements"].to_numpy(dtype=float)
+    elements = table["payload_elements"].astype(float)
     codec_macs = np.where((bits > 0) & (bits < 32), elements, 0.0)
     codec_bytes = FLOAT_BYTES * elements + encoded_bytes
-    edge_s = table["edge_s"].to_numpy() + np.where(has_exit, table["exit_s"].to_numpy(), 0.0)
+    edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
     encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
     decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
     rtt_s = np.nan if setting.link.rtt_s is None else setting.link.rtt_s
-    wait_s = rtt_s + transfer_time_s(encoded_bytes, setting.link) + decode_s + table["server_s"].to_numpy()
+    wait_s = rtt_s + transfer_time_s(encoded_bytes, setting.link) + decode_s + table["server_s"]
     offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + wait_s), 0.0)
     active_w = np.nan if setting.edge.active_w is None else setting.edge.active_w
     idle_w = np.nan if setting.edge.idle_w is None else setting.edge.idle_w

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from explorer.errors import UserError
@@ -125,7 +126,10 @@ def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame
     Returns:
         Frame of shape (n_points, n_objectives); maximised columns are negated.
     """
-    return pd.DataFrame(
-        {m.name: (-points[m.name] if m.direction == "maximize" else points[m.name]) for m in metrics},
-        dtype=float,
-    )
+    chosen = tuple(metrics)
+    values = np.empty((len(points), len(chosen)))
+    for column, metric in enumerate(chosen):
+        values[:, column] = points[metric.name]
+        if metric.direction == "maximize":
+            values[:, column] *= -1.0
+    return pd.DataFrame(values, index=points.index, columns=[metric.name for metric in chosen])

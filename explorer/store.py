@@ -185,6 +185,11 @@ class Store:
             record["uncounted_operators"],
         )
 
+    def read_splits(self, key: str) -> tuple[SplitCosts, ...]:
+        """Costs at every split point of a network, without its points."""
+        splits = read_json(self.networks / key / "network.json")["splits"]
+        return tuple(SplitCosts.from_json(split) for split in splits)
+
     def earlier_epochs(self, key: str) -> list[int]:
         """Epochs at which a network was paused before it was trained as far as it is now, ascending."""
         folder = self.networks / key / _EARLIER

@@ -115,9 +115,7 @@ def make_loop(
         study=open_study(storage or f"sqlite:///{folder / 'study.db'}", folder.name, space.metrics),
         proposer=Proposer(inventory, {}),
         store=Store(folder),
-        setting=Setting(
-            load_device(space.edge_device), load_device(space.server_device), load_link(space.link)
-        ),
+        setting=setting,
         pool=pool,
         sampler=sampler,
         seed=0,

@@ -82,8 +82,8 @@ class Stub:
         """Samples differ in difficulty; deeper exits and denser networks manage harder ones."""
         samples, best = self._samples, 0.85 + 0.13 * share
         difficulty_N = rng.random(samples)
-        skill_S1 = best * np.linspace(0.75, 0.97, len(names))[:, None]
-        margin_SN = skill_S1 - difficulty_N + rng.normal(0.0, 0.1, (len(names), samples))
+        skill_S1 = best * np.linspace(0.93, 0.99, len(names))[:, None]
+        margin_SN = skill_S1 - difficulty_N + rng.normal(0.0, 0.02, (len(names), samples))
         confidence_SN = 0.1 + 0.9 / (1.0 + np.exp(-12.0 * (margin_SN + rng.normal(0.0, 0.02, samples))))
         output_N = difficulty_N < best
         flipped_SBN = rng.random((len(names), len(self._bits), samples)) < 0.005

@@ -140,8 +140,16 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
             rows += [(name, bits, *point) for point in frontier]
     output = outcome_at(evidence, OUTPUT, None, None)
     rows.append((OUTPUT, None, 0.0, output.correct, output.exited))
-    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
-    return pd.DataFrame(rows, columns=columns).astype({"payload_bits": "Int64"})
+    names, bits_sent, thresholds, correct, exited = zip(*rows, strict=True)
+    return pd.DataFrame(
+        {
+            "split_point": names,
+            "payload_bits": pd.array(bits_sent, dtype="Int64"),
+            "confidence_threshold": thresholds,
+            "correct": correct,
+            "exited": exited,
+        }
+    )
 
 
 def _frontier(

@@ -71,7 +71,7 @@ class TrainedNetworks:
     def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
         """Evidence and costs of a network at the first rung: what samplers are told from."""
         earlier = None if self._epochs[key] == self._first else self._first
-        return self.store.read_evidence(key, earlier), self.store.read(key).splits
+        return self.store.read_evidence(key, earlier), self.store.read_splits(key)
 
     def keep(self, network: EvaluatedNetwork) -> pd.DataFrame:
         """Sweep and store a network, new or trained further; returns its operating points."""

@@ -46,6 +46,28 @@ def test_failures_and_added_trials_are_written(tmp_path: Path) -> None:
     assert [trial.state for trial in in_file(url)] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
+def test_trials_are_written_as_optuna_would(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = open_study(url, "run", BOTH)
+    for values in ([0.5, 3.0], [float("inf"), 0.1 + 0.2], None):
+        trial = study.ask()
+        trial.suggest_float("x", 1e-3, 1, log=True)
+        trial.suggest_int("n", 1, 9, step=2)
+        trial.suggest_categorical("c", ["a", 1, None])
+        trial.set_user_attr("result", {"outcome": "trained", "reason": "é"})
+        trial.set_constraint("edge_macs <= 2", -0.25)
+        study.tell(trial, values, state=TrialState.FAIL if values is None else TrialState.COMPLETE)
+    theirs = optuna.create_study(storage=url, study_name="theirs", directions=["maximize", "minimize"])
+    theirs.add_trials(study.get_trials())
+
+    def content(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
+        return {key: value for key, value in vars(trial).items() if key != "_trial_id"}
+
+    expected = optuna.load_study(study_name="theirs", storage=url).trials
+    assert [content(trial) for trial in in_file(url)] == [content(trial) for trial in expected]
+    assert [content(trial) for trial in in_file(url)] == [content(trial) for trial in study.trials]
+
+
 def test_a_new_session_begins_with_what_was_written(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     for session in range(3):
