@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import psutil
 
 from benchmarks.engine_overhead.stub import Stub
@@ -77,7 +78,8 @@ class Overhead:
     def to_json(self) -> dict[str, Any]:
         """Plain data, the case's attributes among the others."""
         content = asdict(self)
-        return content.pop("case") | content
+        case: dict[str, Any] = content.pop("case")
+        return case | content
 
 
 def make_inventory(mix: str) -> tuple[Inventory, DataSet]:
@@ -93,12 +95,21 @@ def make_inventory(mix: str) -> tuple[Inventory, DataSet]:
     return build_inventory(space, data.input_shape, data.num_classes), data
 
 
+def make_study(storage: str, folder: Path, space: SearchSpace, postgres: str | None = None) -> optuna.Study:
+    """An empty study, named after the folder, in a file there, in memory, or on PostgreSQL."""
+    if storage == "memory":
+        return optuna.create_study(directions=[metric.direction for metric in space.metrics])
+    url = postgres if storage == "postgres" else f"sqlite:///{folder / 'study.db'}"
+    assert url is not None
+    return open_study(url, folder.name, space.metrics)
+
+
 def make_loop(
     inventory: Inventory,
     folder: Path,
     pool: Pool[NetworkSpec, EvaluatedNetwork],
     sampler: str,
-    storage: str | None = None,
+    study: optuna.Study,
 ) -> SearchLoop:
     """The search as :func:`explorer.run_session.search` sets it up; all that is known here of the engine.
 
@@ -107,12 +118,12 @@ def make_loop(
         folder: Empty; the run folder.
         pool: Trains.
         sampler: Who proposes.
-        storage: Optuna storage URL; None is a SQLite file in the folder.
+        study: Empty.
     """
     space = inventory.space
     setting = Setting(load_device(space.edge_device), load_device(space.server_device), load_link(space.link))
     return SearchLoop(
-        study=open_study(storage or f"sqlite:///{folder / 'study.db'}", folder.name, space.metrics),
+        study=study,
         proposer=Proposer(inventory, {}),
         store=Store(folder),
         setting=setting,
@@ -131,7 +142,6 @@ def measure(case: Case, postgres: str | None = None) -> Overhead:
     """
     inventory, _ = make_inventory(case.mix)
     stub = Stub(inventory, case.sleep_s)
-    storage = {"sqlite": None, "memory": "sqlite://", "postgres": postgres}[case.storage]
     resident_bytes: dict[int, int] = {}
     spent_s, trained, aside_s = [0.0], 0, 0.0
     with tempfile.TemporaryDirectory(prefix="engine-overhead-") as folder:
@@ -150,7 +160,8 @@ def measure(case: Case, postgres: str | None = None) -> Overhead:
                 resident_bytes[progress.trials] = psutil.Process().memory_info().rss
                 aside_s += time.perf_counter() - begin
 
-        loop = make_loop(inventory, Path(folder), SerialPool(stub), case.sampler, storage)
+        study = make_study(case.storage, Path(folder), inventory.space, postgres)
+        loop = make_loop(inventory, Path(folder), SerialPool(stub), case.sampler, study)
         loop.run(case.proposals, None, record)
         spent_s[-1] = spent()  # what is left to write at the end included
     return summarise(case, trained, spent_s, resident_bytes)

@@ -3,9 +3,13 @@
 import logging
 import warnings
 from collections.abc import Collection, Sequence
+from weakref import WeakKeyDictionary
 
 import optuna
-from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna import samplers
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from explorer.engine.write_once import FINISHED, WriteOnceStorage
@@ -16,6 +20,38 @@ SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 RESULT = "result"  # user attribute: what became of a trial
 SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network an added trial belongs to
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
+
+
+_shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
+
+
+def shared_parameters(study: optuna.Study) -> dict[str, BaseDistribution]:
+    """Parameters that all finished trials have in common; only trials new since the last call are looked at.
+
+    A genetic sampler would look at every trial to find out, since there is a fresh sampler for each.
+    """
+    space = _shared_spaces.setdefault(study, IntersectionSearchSpace()).calculate(study)
+    return {name: distribution for name, distribution in space.items() if not distribution.single()}
+
+
+class NSGAIISampler(samplers.NSGAIISampler):  # the name is part of what Optuna keeps with each trial
+    """Optuna's, told the parameters to cross."""
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """See the base class."""
+        return shared_parameters(study)
+
+
+class NSGAIIISampler(samplers.NSGAIIISampler):
+    """Optuna's, told the parameters to cross."""
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """See the base class."""
+        return shared_parameters(study)
 
 
 def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
