@@ -9,6 +9,7 @@ import optuna
 from optuna import samplers
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers._ga import BaseGASampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,33 +26,44 @@ REFERENCE = "reference"  # user attribute: name of an enqueued reference
 _shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
 
 
-def shared_parameters(study: optuna.Study) -> dict[str, BaseDistribution]:
-    """Parameters that all finished trials have in common; only trials new since the last call are looked at.
-
-    A genetic sampler would look at every trial to find out, since there is a fresh sampler for each.
-    """
-    space = _shared_spaces.setdefault(study, IntersectionSearchSpace()).calculate(study)
-    return {name: distribution for name, distribution in space.items() if not distribution.single()}
-
-
-class NSGAIISampler(samplers.NSGAIISampler):  # the name is part of what Optuna keeps with each trial
-    """Optuna's, told the parameters to cross."""
+class _Genetic(BaseGASampler):
+    """Finds out what a fresh genetic sampler needs to know without looking at every trial."""
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """See the base class."""
-        return shared_parameters(study)
+        """Parameters that all finished trials have in common; looks at trials new since the last call."""
+        shared = _shared_spaces.setdefault(study, IntersectionSearchSpace()).calculate(study)
+        return {name: distribution for name, distribution in shared.items() if not distribution.single()}
+
+    def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
+        """The newest generation, or the one after it when that is full; see the base class.
+
+        Generations never fall from a trial to the next, so the newest one lies at the end.
+        """
+        key = self._get_generation_key()
+        if key in trial.system_attrs:
+            return int(trial.system_attrs[key])
+        newest, size = 0, 0
+        for other in reversed(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
+            generation = other.system_attrs.get(key)
+            if generation is None:
+                continue
+            if size and generation < newest:
+                break
+            newest, size = generation, size + 1
+        assert self.population_size is not None
+        generation = newest + (size >= self.population_size)
+        study._storage.set_trial_system_attr(trial._trial_id, key, generation)
+        return generation
 
 
-class NSGAIIISampler(samplers.NSGAIIISampler):
-    """Optuna's, told the parameters to cross."""
+class NSGAIISampler(_Genetic, samplers.NSGAIISampler):  # Optuna keeps the class's name with each trial
+    """Optuna's, for a fresh sampler per trial."""
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """See the base class."""
-        return shared_parameters(study)
+
+class NSGAIIISampler(_Genetic, samplers.NSGAIIISampler):
+    """Optuna's, for a fresh sampler per trial."""
 
 
 def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:

@@ -1,11 +1,13 @@
 """Opening and resuming studies, and samplers whose draws depend on seed and trial number alone."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from explorer.engine.study import (
     REFERENCE,
@@ -145,3 +147,27 @@ def test_samplers_do_not_flood_the_terminal(tmp_path: Path, sampler: str) -> Non
         open_study(storage(tmp_path), "run", BOTH)
         make_sampler(sampler, 0, 0)
     assert not caught
+
+
+@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
+def test_genetic_samplers_propose_what_optunas_would(name: str) -> None:
+    theirs = {"nsga2": optuna.samplers.NSGAIISampler, "nsga3": optuna.samplers.NSGAIIISampler}[name]
+
+    def search(fresh: Callable[[int], BaseSampler]) -> list[FrozenTrial]:
+        study = optuna.create_study(directions=["minimize", "minimize"])
+        for number in range(180):  # generations of 50
+            study.sampler = fresh(number)
+            trial = study.ask()
+            x = trial.suggest_float("x", 0, 1)
+            kind = trial.suggest_categorical("kind", ["a", "b"])
+            y = trial.suggest_float(f"{kind}.y", 0, 1)
+            study.tell(
+                trial, None if number % 7 == 3 else [x, y], TrialState.FAIL if number % 7 == 3 else None
+            )
+        return study.trials
+
+    ours = search(lambda number: make_sampler(name, 0, number))
+    expected = search(lambda number: theirs(seed=number))
+    assert [trial.params for trial in ours] == [trial.params for trial in expected]
+    assert [trial.system_attrs for trial in ours] == [trial.system_attrs for trial in expected]
+    assert max(trial.system_attrs.get(f"{theirs.__name__}:generation", 0) for trial in ours) == 3
