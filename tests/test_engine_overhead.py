@@ -20,9 +20,9 @@ from benchmarks.engine_overhead.workers import (
     Throughput,
 )
 from benchmarks.engine_overhead.workers import summarise as summarise_rounds
-from explorer.candidate import NetworkSpec
 from explorer.core.operating_points import sweep
 from explorer.engine.proposals import Proposer
+from explorer.evaluate import TrainingTask
 from explorer.variants import Inventory
 
 CASE = Case("tpe", "sqlite", "distinct", 200)
@@ -35,15 +35,15 @@ def inventory() -> Inventory:
     return make_inventory("repeating")[0]
 
 
-def _spec(inventory: Inventory, number: int) -> NetworkSpec:
+def _task(inventory: Inventory, number: int) -> TrainingTask:
     variant = inventory.variants["mlp"][0]
     densities = {path: choices[number] for path, choices in variant.densities.items()}
-    return Proposer(inventory, {}).network(variant, "block", densities)
+    return TrainingTask(Proposer(inventory, {}).network(variant, "block", densities), 10)
 
 
 def test_stub_leaves_the_data_of_a_training(inventory: Inventory) -> None:
     stub = Stub(inventory)
-    sparse, dense = (stub(_spec(inventory, number)) for number in (0, -1))
+    sparse, dense = (stub(_task(inventory, number)) for number in (0, -1))
     evidence = dense.evidence
     assert [split.name for split in dense.splits] == [*evidence.split_points, "output"]
     assert evidence.server_correct_SBN.shape == (3, 3, 400)
@@ -53,7 +53,7 @@ def test_stub_leaves_the_data_of_a_training(inventory: Inventory) -> None:
 
 
 def test_stub_follows_from_the_network_alone(inventory: Inventory) -> None:
-    first, second = (Stub(inventory)(_spec(inventory, 0)) for _ in range(2))
+    first, second = (Stub(inventory)(_task(inventory, 0)) for _ in range(2))
     assert first.splits == second.splits
     assert (first.evidence.exit_confidence_SN == second.evidence.exit_confidence_SN).all()
 
@@ -62,7 +62,7 @@ def test_stub_knows_how_long_it_took(inventory: Inventory) -> None:
     stub = Stub(inventory, sleep_s=0.02)
     start = time.perf_counter()
     for _ in range(3):
-        stub(_spec(inventory, 0))
+        stub(_task(inventory, 0))
     assert 0.06 <= stub.seconds <= time.perf_counter() - start
 
 

@@ -12,7 +12,6 @@ import optuna
 import psutil
 
 from benchmarks.engine_overhead.stub import Stub
-from explorer.candidate import NetworkSpec
 from explorer.cost import Setting
 from explorer.data import DataSet
 from explorer.devices import load_device, load_link
@@ -21,7 +20,7 @@ from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import open_study
-from explorer.evaluate import EvaluatedNetwork
+from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.session import load_space, load_space_data
 from explorer.space import SearchSpace
 from explorer.store import Store
@@ -107,7 +106,7 @@ def make_study(storage: str, folder: Path, space: SearchSpace, postgres: str | N
 def make_loop(
     inventory: Inventory,
     folder: Path,
-    pool: Pool[NetworkSpec, EvaluatedNetwork],
+    pool: Pool[TrainingTask, EvaluatedNetwork],
     sampler: str,
     study: optuna.Study,
 ) -> SearchLoop:
@@ -128,6 +127,7 @@ def make_loop(
         store=Store(folder),
         setting=setting,
         pool=pool,
+        rung_epochs=(space.training.epochs,),
         sampler=sampler,
         seed=0,
     )

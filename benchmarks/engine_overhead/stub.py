@@ -15,7 +15,7 @@ from explorer.candidate import NetworkSpec
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.engine.proposals import Proposer
-from explorer.evaluate import EvaluatedNetwork, build_network
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, build_network
 from explorer.split_costs import SplitCosts, dense_counts, split_costs
 from explorer.variants import Inventory
 
@@ -58,10 +58,10 @@ class Stub:
             spec = proposer.network(variant, space.patterns[0], densities)
             self._prototypes[spec.factory, spec.arguments] = _prototype(spec, inventory)
 
-    def __call__(self, spec: NetworkSpec) -> EvaluatedNetwork:
-        """Make up a training; what it takes is added to ``seconds``."""
+    def __call__(self, task: TrainingTask) -> EvaluatedNetwork:
+        """Make up a whole training; what it takes is added to ``seconds``."""
         start = time.perf_counter()
-        network = self._fabricate(spec)
+        network = self._fabricate(task.spec)
         if self.sleep_s:
             time.sleep(self.sleep_s)
         self.seconds += time.perf_counter() - start

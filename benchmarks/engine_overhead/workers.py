@@ -15,12 +15,11 @@ import torch
 
 from benchmarks.engine_overhead.search import make_inventory, make_loop, make_study
 from benchmarks.engine_overhead.stub import Stub
-from explorer.candidate import NetworkSpec
 from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.workers import DaskPool, Limits
-from explorer.evaluate import EvaluatedNetwork, evaluate_network
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.variants import Inventory
 
 ONE, ONE_TWO_THREADS, TWO = "1 worker, 1 thread", "1 worker, 2 threads", "2 workers, 1 thread each"
@@ -84,7 +83,7 @@ def summarise(name: str, rounds: Sequence[dict[str, float]], yardsticks: Sequenc
 
 def _trainings_per_s(work: Any, workers: int, threads: int, inventory: Inventory, trials: int) -> float:
     """One search, random proposals, after every worker has done one task."""
-    pool: Pool[NetworkSpec, EvaluatedNetwork]
+    pool: Pool[TrainingTask, EvaluatedNetwork]
     if workers == 1:
         torch.set_num_threads(threads)
         pool = SerialPool(work)
@@ -94,6 +93,7 @@ def _trainings_per_s(work: Any, workers: int, threads: int, inventory: Inventory
     variant = inventory.variants["mlp"][0]
     densities = {path: Fraction(1) for path in variant.densities}
     first = Proposer(inventory, {}).network(variant, inventory.space.patterns[0], densities)
+    task = TrainingTask(first, first.recipe.epochs)
     trained = 0
 
     def record(progress: Progress) -> None:
@@ -101,7 +101,7 @@ def _trainings_per_s(work: Any, workers: int, threads: int, inventory: Inventory
         trained = progress.counts["trained"]
 
     with pool, tempfile.TemporaryDirectory(prefix="engine-overhead-") as folder:
-        wait([pool.submit(first) for _ in range(pool.slots)])
+        wait([pool.submit(task) for _ in range(pool.slots)])
         study = make_study("sqlite", Path(folder), inventory.space)
         loop = make_loop(inventory, Path(folder), pool, "random", study)
         start = time.perf_counter()
