@@ -49,6 +49,11 @@ class Variant:
         return sum(int(j.num_weights * densities.get(j.path, Fraction(1))) for j in self.junctions)
 
     @property
+    def densest(self) -> dict[str, Fraction]:
+        """The largest density of every junction, in definition order."""
+        return {path: choices[-1] for path, choices in self.densities.items()}
+
+    @property
     def num_networks(self) -> int:
         """Distinct choices of densities, patterns apart."""
         return prod(len(choices) for choices in self.densities.values())

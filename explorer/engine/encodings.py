@@ -1,0 +1,234 @@
+"""Between Optuna's parameters and what the inventory offers: two encodings of one choice.
+
+``conditional`` has one parameter per backbone and junction. ``fixed`` has the same few parameters in every
+trial, so that samplers which model only what all trials share (GP, NSGA) see all of the space: the
+variant by its rank in size, the densities as groups by depth. What it cannot express are different
+densities in one group.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from typing import Any, cast
+
+import optuna
+
+from explorer.core.patterns import PatternName, snap_density
+from explorer.variants import Inventory, Variant
+
+DENSITY_GROUPS = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the parameters of a trial mean.
+
+    Attributes:
+        variant: Backbone and arguments.
+        pattern: Places the kept connections.
+        densities: Legal density of every junction, in definition order.
+        split_point: One that the variant allows.
+        confidence_threshold: On the grid of steps.
+        payload_bits: One that the space allows.
+    """
+
+    variant: Variant
+    pattern: PatternName
+    densities: Mapping[str, Fraction]
+    split_point: str
+    confidence_threshold: float
+    payload_bits: int
+
+
+class Encoding(ABC):
+    """Turns parameters of trials into choices, and choices into parameters.
+
+    Args:
+        inventory: Variants of the space.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory, self._space = inventory, inventory.space
+
+    def suggest(self, trial: optuna.Trial) -> Choice:
+        """Ask the sampler for every parameter and snap to what is legal for the chosen variant."""
+        variant = self._suggest_variant(trial)
+        pattern = self._space.patterns[0]
+        if len(self._space.patterns) > 1:
+            pattern = cast(PatternName, trial.suggest_categorical("pattern", self._space.patterns))
+        densities = self._suggest_densities(trial, variant)
+        depth = trial.suggest_float(self._split_parameter(variant), 0.0, 1.0)
+        split_point = variant.split_points[_place(depth, len(variant.split_points))].name
+        thresholds = self._space.confidence_thresholds
+        threshold = trial.suggest_float(
+            "confidence_threshold", thresholds.low, thresholds.high, step=thresholds.step
+        )
+        bits = trial.suggest_categorical("payload_bits", self._space.payload_bits)
+        return Choice(variant, pattern, densities, split_point, round(threshold, 9), bits)
+
+    def params(self, choice: Choice) -> dict[str, Any]:
+        """Parameters that :meth:`suggest` turns into ``choice``; the threshold goes down to its grid.
+
+        With ``fixed``, densities that differ inside a group become one between them.
+        """
+        params = self._variant_params(choice.variant)
+        if len(self._space.patterns) > 1:
+            params["pattern"] = choice.pattern
+        params |= self._density_params(choice.variant, choice.densities)
+        return params | self.point_params(
+            choice.variant, choice.split_point, choice.confidence_threshold, choice.payload_bits
+        )
+
+    def point_params(self, variant: Variant, split_point: str, threshold: float, bits: int) -> dict[str, Any]:
+        """Those of :meth:`params` that say how a network is run."""
+        names = [point.name for point in variant.split_points]
+        return {
+            self._split_parameter(variant): _middle(names.index(split_point), len(names)),
+            "confidence_threshold": self._proposable(threshold),
+            "payload_bits": bits,
+        }
+
+    def _proposable(self, threshold: float) -> float:
+        """The largest confidence threshold up to ``threshold`` that lies on the grid of steps."""
+        thresholds = self._space.confidence_thresholds
+        steps = int((threshold - thresholds.low) / thresholds.step + 1e-9)
+        return min(thresholds.low + steps * thresholds.step, thresholds.high)
+
+    @abstractmethod
+    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+        """Ask for backbone and arguments."""
+
+    @abstractmethod
+    def _variant_params(self, variant: Variant) -> dict[str, Any]:
+        """Parameters that :meth:`_suggest_variant` turns into ``variant``."""
+
+    @abstractmethod
+    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+        """Ask for the densities of all junctions, in definition order."""
+
+    @abstractmethod
+    def _density_params(self, variant: Variant, densities: Mapping[str, Fraction]) -> dict[str, Any]:
+        """Parameters that :meth:`_suggest_densities` turns into ``densities``, or the nearest there are."""
+
+    @abstractmethod
+    def _split_parameter(self, variant: Variant) -> str:
+        """Name of the parameter that holds the relative depth of the split point."""
+
+
+class ConditionalEncoding(Encoding):
+    """``BACKBONE.ARGUMENT``, ``BACKBONE.density.JUNCTION``, ``BACKBONE.split_point``."""
+
+    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+        backbone = trial.suggest_categorical("backbone", list(self._space.backbones))
+        chosen: dict[str, Any] = {}
+        for argument, choices in self._space.backbones[backbone].arguments.items():
+            chosen[argument] = choices[0]
+            if len(choices) > 1:
+                texts = [json.dumps(choice) for choice in choices]
+                chosen[argument] = json.loads(trial.suggest_categorical(f"{backbone}.{argument}", texts))
+        return next(v for v in self._inventory.variants[backbone] if v.arguments == chosen)
+
+    def _variant_params(self, variant: Variant) -> dict[str, Any]:
+        backbone = variant.backbone
+        return {"backbone": backbone} | {
+            f"{backbone}.{argument}": json.dumps(variant.arguments[argument])
+            for argument, choices in self._space.backbones[backbone].arguments.items()
+            if len(choices) > 1
+        }
+
+    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+        densities = variant.densest
+        for path in self._asked(variant):
+            low, high = self._inventory.density_range(variant.backbone, path)
+            proposed = trial.suggest_float(f"{variant.backbone}.density.{path}", low, high, log=True)
+            densities[path] = snap_density(proposed, variant.densities[path])
+        return densities
+
+    def _density_params(self, variant: Variant, densities: Mapping[str, Fraction]) -> dict[str, Any]:
+        return {f"{variant.backbone}.density.{path}": float(densities[path]) for path in self._asked(variant)}
+
+    def _split_parameter(self, variant: Variant) -> str:
+        return f"{variant.backbone}.split_point"
+
+    def _asked(self, variant: Variant) -> list[str]:
+        free = self._inventory.free_junctions(variant.backbone)
+        return [path for path in free if len(variant.densities.get(path, ())) > 1]
+
+
+class FixedEncoding(Encoding):
+    """``backbone``, ``size``, ``density.1`` .. ``density.k``, ``split_point``: all of them in every trial."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        super().__init__(inventory)
+        self._by_size = {
+            backbone: sorted(variants, key=lambda v: v.num_weights(v.densest))
+            for backbone, variants in inventory.variants.items()
+        }
+        variants = [variant for own in inventory.variants.values() for variant in own]
+        free = [variant.densities[path] for variant in variants for path in _free(variant)]
+        self._low = float(min((choices[0] for choices in free), default=Fraction(1)))
+        self._high = float(max((choices[-1] for choices in free), default=Fraction(1)))
+        most = max(len(_free(variant)) for variant in variants)
+        self._groups = [f"density.{number + 1}" for number in range(min(DENSITY_GROUPS, most))]
+
+    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+        backbone = trial.suggest_categorical("backbone", list(self._by_size))
+        size, variants = trial.suggest_float("size", 0.0, 1.0), self._by_size[backbone]
+        return variants[_place(size, len(variants))]
+
+    def _variant_params(self, variant: Variant) -> dict[str, Any]:
+        variants = self._by_size[variant.backbone]
+        return {"backbone": variant.backbone, "size": _middle(variants.index(variant), len(variants))}
+
+    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+        proposed = {name: trial.suggest_float(name, self._low, self._high, log=True) for name in self._groups}
+        chosen = {
+            path: snap_density(proposed[group], variant.densities[path])
+            for path, group in self._group_of(variant).items()
+        }
+        return variant.densest | chosen
+
+    def _density_params(self, variant: Variant, densities: Mapping[str, Fraction]) -> dict[str, Any]:
+        # Per junction, every value between the midpoints to the neighbouring choices snaps to its density;
+        # the middle of what the junctions of a group have in common snaps to all of theirs.
+        low, high = dict.fromkeys(self._groups, self._low), dict.fromkeys(self._groups, self._high)
+        for path, group in self._group_of(variant).items():
+            choices, place = variant.densities[path], variant.densities[path].index(densities[path])
+            if place > 0:
+                low[group] = max(low[group], sqrt(choices[place - 1] * choices[place]))
+            if place + 1 < len(choices):
+                high[group] = min(high[group], sqrt(choices[place] * choices[place + 1]))
+        return {
+            group: min(max(sqrt(low[group] * high[group]), self._low), self._high) for group in self._groups
+        }
+
+    def _split_parameter(self, variant: Variant) -> str:
+        return "split_point"
+
+    def _group_of(self, variant: Variant) -> dict[str, str]:
+        """Group of each free junction, by its relative depth."""
+        free = _free(variant)
+        return {
+            path: self._groups[_place(_middle(number, len(free)), len(self._groups))]
+            for number, path in enumerate(free)
+        }
+
+
+ENCODINGS: dict[str, type[Encoding]] = {"conditional": ConditionalEncoding, "fixed": FixedEncoding}
+
+
+def _free(variant: Variant) -> list[str]:
+    return [path for path, choices in variant.densities.items() if len(choices) > 1]
+
+
+def _place(relative: float, count: int) -> int:
+    """Which of ``count`` equal parts of [0, 1] a number lies in."""
+    return min(int(relative * count), count - 1)
+
+
+def _middle(place: int, count: int) -> float:
+    """The middle of a part of [0, 1]; inverse of :func:`_place`."""
+    return (place + 0.5) / count
