@@ -12,12 +12,14 @@ import torch
 from rich.console import Console
 
 from explorer.dry_run import print_inventory
+from explorer.engine.encodings import ENCODINGS
 from explorer.engine.progress import make_reporter
 from explorer.engine.study import SAMPLERS
 from explorer.errors import EXIT_INTERRUPTED, UserError, run_command
 from explorer.results import RunResults
 from explorer.run_session import finish, search
 from explorer.session import (
+    DEFAULT_ENCODING,
     DEFAULT_RUNGS,
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=parsed.seed,
         sampler=parsed.sampler,
         rungs=parsed.rungs,
+        encoding=parsed.encoding,
         timeout_s=parsed.timeout,
         resume=parsed.resume,
         storage=parsed.storage,
@@ -72,7 +75,8 @@ def _announce(session: Session) -> None:
     space = session.space
     print(
         f"run {session.folder}: {session.trials} trials of {session.inventory.num_networks:,} networks in "
-        f"{session.record['space_name']} on {space.data.source}, sampler {session.record['sampler']}, "
+        f"{session.record['space_name']} on {space.data.source}, sampler {session.record['sampler']} "
+        f"({session.record['encoding']} encoding), "
         f"seed {session.record['seed']}",
         flush=True,
     )
@@ -163,6 +167,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rungs",
         choices=("on", "off"),
         help=f"on: train new networks for a few epochs, promising ones further (default: {DEFAULT_RUNGS})",
+    )
+    add(
+        "--encoding",
+        choices=list(ENCODINGS),
+        help="of what the sampler proposes: a parameter per backbone and junction, or few that all networks "
+        f"share (default: {DEFAULT_ENCODING})",
     )
     add("--timeout", type=_seconds, metavar="S", help="begin no training after S seconds")
     add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")

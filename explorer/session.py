@@ -21,7 +21,8 @@ from explorer.space import SHIPPED, SearchSpace, TrainingSpec, parse_space, read
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
 
-DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_SEED, DEFAULT_RUNGS = 200, "tpe", 0, "on"
+DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "tpe", "conditional"
+DEFAULT_SEED, DEFAULT_RUNGS = 0, "on"
 ENERGY_SECONDS = 0.25
 
 
@@ -35,6 +36,7 @@ class Options:
     seed: int | None = None
     sampler: str | None = None
     rungs: str | None = None
+    encoding: str | None = None
     timeout_s: float | None = None
     resume: bool = False
     storage: str | None = None
@@ -143,6 +145,7 @@ def _new(options: Options) -> tuple[Path, dict[str, Any]]:
         "seed": DEFAULT_SEED if options.seed is None else options.seed,
         "sampler": options.sampler or DEFAULT_SAMPLER,
         "rungs": options.rungs or DEFAULT_RUNGS,
+        "encoding": options.encoding or DEFAULT_ENCODING,
         "space_name": name,
         "space_file": text,
         "space": space.model_dump(mode="json"),
@@ -159,7 +162,8 @@ def _resumed(options: Options) -> tuple[Path, dict[str, Any]]:
         raise UserError(f"--resume: no run under {options.reports}/ yet")
     record: dict[str, Any] = read_json(folders[0] / RUN_FILE)
     record.setdefault("rungs", "off")  # runs begun before there were any
-    given = {"seed": options.seed, "sampler": options.sampler, "rungs": options.rungs}
+    record.setdefault("encoding", "conditional")  # the only one when older runs began
+    given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "rungs")}
     if options.space is not None:
         given["space_file"] = load_space(options.space)[1]
     for key, value in given.items():

@@ -57,8 +57,8 @@ def make_inventory(**changes: Any) -> Inventory:
     return _inventory(SearchSpace.model_validate(SPACE | changes).model_dump_json())
 
 
-def make_proposer(**changes: Any) -> Proposer:
-    return Proposer(make_inventory(**changes), {"source": "digits", "fingerprint": "f" * 32})
+def make_proposer(encoding: str = "conditional", **changes: Any) -> Proposer:
+    return Proposer(make_inventory(**changes), {"source": "digits", "fingerprint": "f" * 32}, encoding)
 
 
 def fabricate(spec: NetworkSpec) -> EvaluatedNetwork:

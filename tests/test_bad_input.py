@@ -140,6 +140,7 @@ def test_bad_space(
         (["--timeout", "-3"], ["--timeout", "'-3'"]),
         (["--seed", "-1"], ["--seed"]),
         (["--sampler", "magic"], ["--sampler", "magic", "tpe"]),
+        (["--encoding", "morse"], ["--encoding", "morse", "conditional", "fixed"]),
         (["--run", "../escape"], ["--run", "../escape"]),
         (["--resume"], ["--resume", "no run"]),
         (["--resume", "--run", "nothing"], ["nothing"]),
@@ -232,6 +233,9 @@ def test_resume_with_other_settings(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "seed" in fails(capsys, search.main, "--resume", "--run", "done", "--seed", "7")
+    message = fails(capsys, search.main, "--resume", "--run", "done", "--encoding", "fixed")
+    assert "encoding must be what" in message
+    assert "got 'fixed', run has 'conditional'" in message
     other = write_space(tmp_path, "training.epochs", 2)
     assert "space" in fails(capsys, search.main, "--resume", "--run", "done", "--space", str(other))
 

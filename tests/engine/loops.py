@@ -44,10 +44,11 @@ def make_loop(
     seed: int = 0,
     study: optuna.Study | None = None,
     siblings: int = 0,
+    encoding: str = "conditional",
     **space: Any,
 ) -> SearchLoop:
     """A loop as a new process would make it: everything is read from the folder, or the study given."""
-    proposer = make_proposer(**space)
+    proposer = make_proposer(encoding, **space)
     metrics = proposer.space.metrics
     return SearchLoop(
         study=study or open_study(f"sqlite:///{folder / 'study.db'}", "run", metrics),
