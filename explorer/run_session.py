@@ -61,9 +61,8 @@ def search(
     session.folder.mkdir(parents=True, exist_ok=True)
     write_json(session.folder / RUN_FILE, session.record)
     study = open_study(session.storage, session.folder.name, session.space.metrics)
-    proposer = Proposer(
-        session.inventory, {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
-    )
+    identity = {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
+    proposer = Proposer(session.inventory, identity, session.record["encoding"])
     meter = EnergyMeter()
     with open_pool(session, options) as pool, meter:
         loop = SearchLoop(
@@ -89,7 +88,7 @@ def search(
         reading = replace(
             reading, energy_j=None, reason="trained in worker processes, which codecarbon misses"
         )
-    session.record["sessions"].append(asdict(reading))
+    session.record["sessions"].append(asdict(reading) | loop.suggest_times.summary())
     return study, interrupted
 
 
@@ -124,6 +123,7 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
     counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
     sessions = session.record["sessions"]
     energies = [reading["energy_j"] for reading in sessions]
+    suggested = [reading.get("suggest_seconds") for reading in sessions]  # older runs did not record it
     uncounted: dict[str, dict[str, int]] = {}
     for key in store:
         stored = store.read(key)
@@ -137,6 +137,8 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
         "counts": counts,
         "search": {
             "seconds": sum(reading["seconds"] for reading in sessions),
+            "suggest_seconds": None if None in suggested else sum(suggested),
+            "suggest_median_s": sessions[-1]["suggest_median_s"] if sessions else None,
             "energy_j": None if None in energies or not energies else sum(energies),
             "energy_method": sessions[-1]["method"] if sessions else "",
             "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),

@@ -136,7 +136,7 @@ def test_same_seed_same_front(folder: Path) -> None:
 
 
 def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--trials", "12", "--run", "more", "--no-energy"]
+    options = ["--trials", "12", "--run", "more", "--no-energy", "--encoding", "fixed"]
     assert search.main(["--space", "space.yaml", *options]) == 0
     stored = {path: path.stat().st_mtime_ns for path in folder.glob("reports/more/networks/*/network.json")}
     assert search.main(["--resume", "--run", "more", "--trials", "16", "--no-energy"]) == 0
@@ -144,6 +144,9 @@ def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]
     assert list(results.trials["number"]) == list(range(16))
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
     assert len(results.run["sessions"]) == 2
+    assert results.run["encoding"] == "fixed"
+    assert len({frozenset(params) for params in results.trials["params"]}) == 1
+    assert 0 < results.run["search"]["suggest_median_s"] < results.run["search"]["suggest_seconds"]
 
 
 def test_timeout_ends_the_search_early(folder: Path) -> None:

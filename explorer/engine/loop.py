@@ -24,6 +24,7 @@ from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
 from explorer.engine.study import REFERENCE, RESULT, finished_trials, missing_references, next_trial
+from explorer.engine.suggest_time import SuggestTimes
 from explorer.engine.trained import TrainedNetworks
 from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.space import SearchSpace
@@ -74,6 +75,7 @@ class SearchLoop:
         self._cost_check = CostCheck(proposer.inventory, self.space.parsed_constraints, setting)
         self.networks = TrainedNetworks(store, self.space, setting, rung_epochs)
         references = [(reference.name, reference.params) for reference in proposer.references()]
+        self.suggest_times = SuggestTimes(sampler)
         self._references = missing_references(study, references)
         self.promotions: list[Promotion] = []
         self._counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
@@ -147,6 +149,8 @@ class SearchLoop:
             archive.hypervolume,
             self.elapsed_s,
             None if per_trial_s is None else per_trial_s * (trials - done),
+            self.suggest_times.recent_s,
+            self.suggest_times.warning(),
         )
 
     def _begin(self, trials: int) -> bool:
@@ -171,8 +175,10 @@ class SearchLoop:
             name, params = self._references.pop(0)
             self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
         under_way = {trial.number for _, waiting in self._under_way.values() for trial, _ in waiting}
+        start = time.perf_counter()
         trial = next_trial(self.study, self.sampler, self.seed, under_way)
         candidate = self.proposer.suggest(trial)
+        self.suggest_times.add(time.perf_counter() - start, time.perf_counter())
         key = candidate.network.key
         if REFERENCE in trial.user_attrs:
             self.networks.keep_in_any_case(key)

@@ -61,7 +61,10 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands, for display."""
+    """Where a search stands, for display.
+
+    ``suggest_s`` is what the sampler takes for a proposal; ``warning`` is said once, mostly it is empty.
+    """
 
     trials: int
     trials_asked: int
@@ -71,6 +74,8 @@ class Progress:
     hypervolume: float
     elapsed_s: float
     remaining_s: float | None
+    suggest_s: float
+    warning: str
 
 
 def candidate_point(

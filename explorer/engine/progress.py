@@ -31,7 +31,7 @@ def make_reporter(stream: TextIO) -> Reporter:
 
 
 def describe(progress: Progress) -> str:
-    """One line: trials, what became of them, front, hypervolume, time left."""
+    """One line: trials, what became of them, front, hypervolume, time, the sampler's share, time left."""
     counts = progress.counts
     left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s left"
     rare = [outcome for outcome in ("infeasible",) if counts[outcome]]
@@ -39,7 +39,8 @@ def describe(progress: Progress) -> str:
     promotions = f", {progress.promotions} trained further" if progress.promotions else ""
     trials = f"{progress.trials}/{progress.trials_asked} trials: {outcomes}{promotions}"
     front = f"front {progress.front_size}, hypervolume {progress.hypervolume:.4f}"
-    return f"{trials}; {front}; {progress.elapsed_s:.0f} s{left}"
+    seconds = f"{progress.elapsed_s:.0f} s, {progress.suggest_s * 1e3:.0f} ms to suggest{left}"
+    return f"{trials}; {front}; {seconds}"
 
 
 class _LineReporter:
@@ -55,6 +56,8 @@ class _LineReporter:
         return None
 
     def __call__(self, progress: Progress) -> None:
+        if progress.warning:
+            print(f"note: {progress.warning}", file=self._stream, flush=True)
         now = time.monotonic()
         just_ended = self._trials < progress.trials == progress.trials_asked
         self._trials = progress.trials
@@ -79,5 +82,7 @@ class _BarReporter:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
+        if progress.warning:
+            self._bar.console.print(f"note: {progress.warning}")
         text = describe(progress).partition(" trials: ")[2]
         self._bar.update(self._task, completed=progress.trials, total=progress.trials_asked, description=text)

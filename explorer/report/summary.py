@@ -126,12 +126,22 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Edge device", _text(devices, "edge")),
         ("Server", _text(devices, "server")),
         ("Link", _text(devices, "link")),
-        ("Sampler", _text(run, "sampler")),
+        ("Sampler", f"{_text(run, 'sampler')}, {_text(run, 'encoding')} encoding"),
+        ("Suggest time", _suggest_time(_mapping(run, "search"))),
         ("Seed", _text(run, "seed")),
         ("Trials asked for", NOT_RECORDED if asked is None else f"{asked:,}"),
         ("Machine", _machine(_mapping(run, "machine"))),
         ("Versions", ", ".join(f"{k} {v}" for k, v in _mapping(run, "versions").items()) or NOT_RECORDED),
     ]
+
+
+def _suggest_time(search: Mapping[str, Any]) -> str:
+    """What the sampler took, in all and for a proposal of the last session."""
+    median_s = search.get("suggest_median_s")
+    if median_s is None:
+        return NOT_RECORDED
+    total = _duration(search.get("suggest_seconds"))
+    return f"{total} in all; median of the last session {quantity_text(float(median_s), 's')} a proposal"
 
 
 def _failures(results: RunResults) -> list[Failure]:

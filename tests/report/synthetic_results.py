@@ -113,6 +113,7 @@ def make_run(name: str, constraints: list[str]) -> dict[str, Any]:
         "created": "2030-01-02T03:04:05+00:00",
         "seed": 7,
         "sampler": "tpe",
+        "encoding": "conditional",
         "trials_asked": 120,
         "space_name": "synthetic",
         "space_file": "# a space\nbackbones:\n  mlp: {}\n",
@@ -127,7 +128,14 @@ def make_run(name: str, constraints: list[str]) -> dict[str, Any]:
             "missing": {"edge": ["idle_w"], "server": [], "link": []},
         },
         "counts": {"trials": 120, "trainings": 80, "cached": 33, "failed": 7},
-        "search": {"seconds": 754.0, "energy_j": 5400.0, "energy_method": "codecarbon", "energy_reason": ""},
+        "search": {
+            "seconds": 754.0,
+            "suggest_seconds": 2.4,
+            "suggest_median_s": 0.0125,
+            "energy_j": 5400.0,
+            "energy_method": "codecarbon",
+            "energy_reason": "",
+        },
         "uncounted_operators": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
         "notes": ["cnn: junction stays dense, conv1"],
     }

@@ -22,6 +22,8 @@ def test_summary_of_a_run(tmp_path: Path) -> None:
     assert tiles["Trials"] == ("120", "80 trained, 33 from cache, 7 failed")
     assert tiles["Search time"] == ("13 min", "on Example CPU")
     assert tiles["Search energy"] == ("5.4 kJ", "codecarbon")
+    assert facts["Sampler"] == "tpe, conditional encoding"
+    assert facts["Suggest time"] == "2.4 s in all; median of the last session 12.5 ms a proposal"
     assert facts["Machine"] == "Example CPU, 8 cores, 16 GB memory, Linux"
     assert facts["Objectives"] == "Accuracy (validation) (higher is better); Edge MACs (lower is better)"
     assert info.uncounted == [("cnn", "aten::max_pool2d (2)")]
