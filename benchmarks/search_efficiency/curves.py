@@ -37,8 +37,8 @@ def log_hypervolume(losses: Losses, space: SearchSpace) -> float:
     """Hypervolume of a front as :data:`DEFINITION` has it, in [0, 1].
 
     Args:
-        losses: Shape (n_points, 3), columns as in :class:`Sample`.
-        space: States the references.
+        losses: Shape (n_points, n_objectives), columns as the space has its objectives.
+        space: States the references; accuracy first, then costs.
     """
     accuracy, *costs = space.objectives.values()
     smallest = SMALLEST_SHARE * np.array(costs)
@@ -48,7 +48,7 @@ def log_hypervolume(losses: Losses, space: SearchSpace) -> float:
             np.log1p(losses[:, 1:] / smallest) / np.log1p(1 / SMALLEST_SHARE),
         ]
     )
-    return hypervolume(scaled, np.ones(3), np.zeros(3))
+    return hypervolume(scaled, np.ones(len(costs) + 1), np.zeros(len(costs) + 1))
 
 
 @dataclass(frozen=True)
