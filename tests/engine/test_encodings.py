@@ -154,14 +154,14 @@ def test_samplers_search_the_fixed_encoding(
     tmp_path: Path, sampler: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     whole = make_loop(tmp_path / "whole", fabricate, sampler, study=in_memory(), encoding="fixed")
-    whole.run(16, None, silent)
+    whole.run(12, None, silent)  # GP begins to model after ten
     assert all(trial.params.keys() == FIXED | HOW_TO_RUN for trial in whole.study.trials)
     assert {result.outcome for result in results(whole)} <= {"trained", "cached"}
     experimental = optuna.exceptions.ExperimentalWarning  # which open_study silences
     assert [str(w.message) for w in recwarn if not issubclass(w.category, experimental)] == []
     parts = tmp_path / "parts"
     parts.mkdir()
-    for trials in (11, 16):
+    for trials in (11, 12):
         resumed = make_loop(parts, fabricate, sampler, encoding="fixed")
         resumed.run(trials, None, silent)
     assert [t.params for t in resumed.study.trials] == [t.params for t in whole.study.trials]
