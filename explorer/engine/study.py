@@ -3,16 +3,12 @@
 import logging
 import warnings
 from collections.abc import Collection, Sequence
-from weakref import WeakKeyDictionary
 
 import optuna
-from optuna import samplers
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.samplers._ga import BaseGASampler
-from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.engine.generations import ResumableNSGAIIISampler, ResumableNSGAIISampler, trial_seed
 from explorer.engine.write_once import FINISHED, WriteOnceStorage
 from explorer.errors import UserError
 from explorer.objectives import Metric
@@ -23,66 +19,24 @@ SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network a
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
 
 
-_shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
-
-
-class _Genetic(BaseGASampler):
-    """Finds out what a fresh genetic sampler needs to know without looking at every trial."""
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Parameters that all finished trials have in common; looks at trials new since the last call."""
-        shared = _shared_spaces.setdefault(study, IntersectionSearchSpace()).calculate(study)
-        return {name: distribution for name, distribution in shared.items() if not distribution.single()}
-
-    def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
-        """The newest generation, or the one after it when that is full; see the base class.
-
-        Generations never fall from a trial to the next, so the newest one lies at the end.
-        """
-        key = self._get_generation_key()
-        if key in trial.system_attrs:
-            return int(trial.system_attrs[key])
-        newest, size = 0, 0
-        for other in reversed(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
-            generation = other.system_attrs.get(key)
-            if generation is None:
-                continue
-            if size and generation < newest:
-                break
-            newest, size = generation, size + 1
-        assert self.population_size is not None
-        generation = newest + (size >= self.population_size)
-        study._storage.set_trial_system_attr(trial._trial_id, key, generation)
-        return generation
-
-
-class NSGAIISampler(_Genetic, samplers.NSGAIISampler):  # Optuna keeps the class's name with each trial
-    """Optuna's, for a fresh sampler per trial."""
-
-
-class NSGAIIISampler(_Genetic, samplers.NSGAIIISampler):
-    """Optuna's, for a fresh sampler per trial."""
-
-
 def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
     """A sampler whose draws depend on the seed and the trial's number alone.
 
     A fresh one for each trial lets a resumed search propose what an uninterrupted one would have. In
     ``parallel`` it keeps away from what is being tried (constant liar).
     """
-    trial_seed = (seed * 1_000_003 + trial_number) % 2**32
+    own_seed = trial_seed(seed, trial_number)
     if name == "tpe":
-        return TPESampler(multivariate=True, group=True, constant_liar=parallel, seed=trial_seed)
+        return TPESampler(multivariate=True, group=True, constant_liar=parallel, seed=own_seed)
     if name == "gp":
-        return GPSampler(seed=trial_seed, deterministic_objective=True, warn_independent_sampling=False)
-    simple: dict[str, type[NSGAIISampler] | type[NSGAIIISampler] | type[RandomSampler]] = {
-        "nsga2": NSGAIISampler,
-        "nsga3": NSGAIIISampler,
+        return GPSampler(seed=own_seed, deterministic_objective=True, warn_independent_sampling=False)
+    if name == "nsga3":
+        return ResumableNSGAIIISampler(seed, own_seed)
+    simple: dict[str, type[ResumableNSGAIISampler] | type[RandomSampler]] = {
+        "nsga2": ResumableNSGAIISampler,
         "random": RandomSampler,
     }
-    return simple[name](seed=trial_seed)
+    return simple[name](seed=own_seed)
 
 
 def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Study:

@@ -5,11 +5,12 @@ from pathlib import Path
 import optuna
 import pytest
 from loops import in_memory, make_loop, proposals, silent
+from optuna.samplers import BaseGASampler
 from stand_ins import SETTING, fabricate, make_proposer
 
 from explorer.cost import operating_points
 from explorer.engine.outcomes import Progress
-from explorer.engine.study import RESULT, SIBLING_OF, finished_trials, open_study
+from explorer.engine.study import RESULT, SIBLING_OF, finished_trials, make_sampler, open_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -45,3 +46,19 @@ def test_resumed_search_with_siblings_proposes_the_same(tmp_path: Path) -> None:
         make_loop(tmp_path / "parts", fabricate, "tpe", siblings=2).run(trials, None, silent)
     again = make_loop(tmp_path / "parts", fabricate, "tpe").study
     assert [trial.params for trial in again.trials] == proposals(whole)
+
+
+@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
+def test_nsga_takes_no_added_trial_into_its_generations(name: str) -> None:
+    """Why siblings are told to TPE and GP only, or in vain."""
+    sampler = make_sampler(name, 0, 0)
+    study = optuna.create_study(directions=["maximize"], sampler=sampler)
+    asked = study.ask()
+    asked.suggest_float("x", 0, 1)
+    study.tell(asked, 0.5)
+    added = optuna.trial.create_trial(
+        params={"x": 0.25}, distributions={"x": optuna.distributions.FloatDistribution(0, 1)}, value=0.9
+    )
+    study.add_trial(added)
+    assert isinstance(sampler, BaseGASampler)
+    assert [trial.number for trial in sampler.get_population(study, 0)] == [asked.number]
