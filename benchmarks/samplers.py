@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 
 from benchmarks.search_efficiency.curves import DEFINITION, log_hypervolume
-from explorer.candidate import NetworkSpec
 from explorer.cost import Setting
 from explorer.data import DataSet
 from explorer.devices import load_device, load_link
@@ -32,7 +31,7 @@ from explorer.engine.pool import SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import SAMPLERS, open_study
 from explorer.errors import UserError, run_command
-from explorer.evaluate import EvaluatedNetwork, evaluate_network
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.provenance import machine, versions
 from explorer.session import load_space, load_space_data
 from explorer.space import SearchSpace
@@ -43,6 +42,7 @@ MARKS, QUICK_MARKS = (50, 100, 200), (10, 20)  # proposals after which the front
 SEEDS, QUICK_SEEDS = 3, 1
 EPOCHS = 3  # the shipped space has 10
 SIBLINGS = 3
+Train = Callable[[TrainingTask], EvaluatedNetwork]
 LIMIT_S = 120.0  # of one search; only gp needs more
 LINE = (
     "{sampler} {encoding}, {siblings} siblings, seed {seed}, {proposals} proposals: log hv "
@@ -90,21 +90,22 @@ class Score:
 
 
 class SharedTrainings:
-    """Trains each network once, whoever asks for it; weights are forgotten.
+    """Trains each network once and to the end, whoever asks for it; weights are forgotten.
 
     Args:
         folder: Networks trained before are taken from here.
         train: Trains a network.
     """
 
-    def __init__(self, folder: Path, train: Callable[[NetworkSpec], EvaluatedNetwork]) -> None:
+    def __init__(self, folder: Path, train: Train) -> None:
         self._store, self._train = Store(folder), train
         self._store.remove_unfinished()
 
-    def __call__(self, spec: NetworkSpec) -> EvaluatedNetwork:
+    def __call__(self, task: TrainingTask) -> EvaluatedNetwork:
         """The trained network."""
+        spec = task.spec
         if spec.key not in self._store:
-            trained = self._train(spec)
+            trained = self._train(task)
             network = EvaluatedNetwork(**(vars(trained) | {"weights": {}}))
             self._store.write(network, pd.DataFrame())
         stored, evidence = self._store.read(spec.key), self._store.read_evidence(spec.key)
@@ -125,7 +126,7 @@ def make_space() -> SearchSpace:
 def search(
     space: SearchSpace,
     data: DataSet,
-    work: Callable[[NetworkSpec], EvaluatedNetwork],
+    work: Train,
     variant: Variant,
     seed: int,
     marks: Sequence[int],
@@ -143,6 +144,7 @@ def search(
                 load_device(space.edge_device), load_device(space.server_device), load_link(space.link)
             ),
             pool=SerialPool(work),
+            rung_epochs=(space.training.epochs,),
             sampler=variant.sampler,
             seed=seed,
             siblings=variant.siblings,
@@ -154,7 +156,7 @@ def search(
                     Score(
                         progress.trials,
                         progress.hypervolume,
-                        log_hypervolume(loop.archive.front, space),
+                        log_hypervolume(loop.networks.archive.front, space),
                         progress.counts["trained"],
                         loop.suggest_times.recent_s * 1e3,
                     )

@@ -13,7 +13,7 @@ from explorer.candidate import NetworkSpec
 from explorer.engine.encodings import ENCODINGS
 from explorer.engine.study import SAMPLERS
 from explorer.errors import UserError
-from explorer.evaluate import EvaluatedNetwork
+from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.session import load_space_data
 
 EMPTY: dict[str, Any] = {"hypervolume": 0.5, "trained": 3, "suggest_ms": 1.0}
@@ -34,15 +34,15 @@ def test_every_sampler_is_compared_in_both_encodings() -> None:
 def test_a_network_is_trained_once_whoever_asks(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def train(spec: NetworkSpec) -> EvaluatedNetwork:
-        asked.append(spec.key)
-        return fabricate(spec)
+    def train(task: TrainingTask) -> EvaluatedNetwork:
+        asked.append(task.spec.key)
+        return fabricate(task.spec)
 
-    spec = a_spec()
-    first = SharedTrainings(tmp_path, train)(spec)
-    again = SharedTrainings(tmp_path, train)(spec)  # another search, another process
-    assert asked == [spec.key]
-    whole = fabricate(spec)
+    task = TrainingTask(a_spec(), 1)
+    first = SharedTrainings(tmp_path, train)(task)
+    again = SharedTrainings(tmp_path, train)(task)  # another search, another process
+    assert asked == [task.spec.key]
+    whole = fabricate(task.spec)
     for network in (first, again):
         assert network.weights == {}
         assert (network.splits, network.training) == (whole.splits, whole.training)
@@ -78,7 +78,7 @@ def test_searches_are_scored_at_their_marks(tmp_path: Path) -> None:
     content["training"]["epochs"] = 1
     small = type(space).model_validate(content)
     data = load_space_data(small, None)
-    shared = SharedTrainings(tmp_path, lambda spec: samplers.evaluate_network(spec, data, (32, 16, 8)))
+    shared = SharedTrainings(tmp_path, lambda task: samplers.evaluate_network(task, data, (32, 16, 8)))
     rows = list(
         compare(
             [Variant("random", "fixed"), Variant("tpe", "conditional", 1)],
