@@ -21,7 +21,7 @@ from explorer.space import SHIPPED, SearchSpace, TrainingSpec, parse_space, read
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
 
-DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "tpe", "conditional"
+DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "nsga2", "conditional"  # by benchmarks.samplers
 DEFAULT_SEED, DEFAULT_RUNGS = 0, "on"
 ENERGY_SECONDS = 0.25
 
