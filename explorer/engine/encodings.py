@@ -159,7 +159,10 @@ class ConditionalEncoding(Encoding):
 
 
 class FixedEncoding(Encoding):
-    """``backbone``, ``size``, ``density.1`` .. ``density.k``, ``split_point``: all of them in every trial."""
+    """``backbone``, ``size``, ``density.1`` .. ``density.k``, ``split_point``: the same in every trial.
+
+    ``size`` is absent where no backbone has two variants, densities where no junction has two.
+    """
 
     def __init__(self, inventory: Inventory) -> None:
         super().__init__(inventory)
@@ -167,6 +170,7 @@ class FixedEncoding(Encoding):
             backbone: sorted(variants, key=lambda v: v.num_weights(v.densest))
             for backbone, variants in inventory.variants.items()
         }
+        self._sized = any(len(variants) > 1 for variants in self._by_size.values())
         variants = [variant for own in inventory.variants.values() for variant in own]
         free = [variant.densities[path] for variant in variants for path in _free(variant)]
         self._low = float(min((choices[0] for choices in free), default=Fraction(1)))
@@ -176,12 +180,18 @@ class FixedEncoding(Encoding):
 
     def _suggest_variant(self, trial: optuna.Trial) -> Variant:
         backbone = trial.suggest_categorical("backbone", list(self._by_size))
-        size, variants = trial.suggest_float("size", 0.0, 1.0), self._by_size[backbone]
+        size, variants = (
+            trial.suggest_float("size", 0.0, 1.0) if self._sized else 0.0,
+            self._by_size[backbone],
+        )
         return variants[_place(size, len(variants))]
 
     def _variant_params(self, variant: Variant) -> dict[str, Any]:
         variants = self._by_size[variant.backbone]
-        return {"backbone": variant.backbone, "size": _middle(variants.index(variant), len(variants))}
+        params: dict[str, Any] = {"backbone": variant.backbone}
+        if self._sized:
+            params["size"] = _middle(variants.index(variant), len(variants))
+        return params
 
     def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
         proposed = {name: trial.suggest_float(name, self._low, self._high, log=True) for name in self._groups}

@@ -6,6 +6,7 @@ and one that takes less than the trainings it chooses is worth its time.
 """
 
 import statistics
+from collections import deque
 
 RECENT = 20
 LEAST_S = 0.2
@@ -23,7 +24,7 @@ class SuggestTimes:
     def __init__(self, sampler: str) -> None:
         self._sampler = sampler
         self.seconds: list[float] = []
-        self._asked_at_s: list[float] = []
+        self._asked_at_s: deque[float] = deque(maxlen=RECENT + 1)
         self._warned = False
 
     def add(self, seconds: float, now_s: float) -> None:
@@ -45,7 +46,7 @@ class SuggestTimes:
         """The warning when it is due, once; else empty."""
         if self._warned or self._sampler not in CHEAPER or len(self._asked_at_s) <= RECENT:
             return ""
-        passed_s = self._asked_at_s[-1] - self._asked_at_s[-1 - RECENT]
+        passed_s = self._asked_at_s[-1] - self._asked_at_s[0]
         if self.recent_s < LEAST_S or sum(self.seconds[-RECENT:]) <= passed_s / 2:
             return ""
         self._warned = True

@@ -127,10 +127,12 @@ def test_densities_that_differ_in_a_group_become_one_between_them() -> None:
     assert near == variant.densest | {"fc2": Fraction(1, 2), "fc3": Fraction(1, 2)}
 
 
-def test_space_without_a_choice_of_densities_has_no_density_parameters() -> None:
-    space = {"backbones": {"mlp": MLP | {"densities": [1.0]}}}
-    choice = suggested("fixed", {k: v for k, v in fixed().items() if "density" not in k}, **space)
+def test_what_leaves_no_choice_has_no_parameters() -> None:
+    space = {"backbones": {"mlp": MLP | {"densities": [1.0], "arguments": {"hidden": [[4]]}}}}
+    params = {"backbone": "mlp", "split_point": 0.5, "confidence_threshold": 0.5, "payload_bits": 8}
+    choice = suggested("fixed", params, **space)
     assert set(choice.densities.values()) == {Fraction(1)}
+    assert ENCODINGS["fixed"](make_inventory(**space)).params(choice).keys() == params.keys()
 
 
 @pytest.mark.parametrize(
