@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import optuna
@@ -13,6 +13,7 @@ from optuna.samplers._ga import BaseGASampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.engine.database import check_url, described, explained
 from explorer.engine.write_once import FINISHED, WriteOnceStorage
 from explorer.errors import UserError
 from explorer.objectives import Metric
@@ -21,6 +22,7 @@ SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 RESULT = "result"  # user attribute: what became of a trial
 SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network an added trial belongs to
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
+BEGUN_WITH = "begun_with"  # user attribute of a study: what all its processes must agree on
 
 
 _shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
@@ -85,12 +87,21 @@ def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False
     return simple[name](seed=trial_seed)
 
 
-def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Study:
+def open_study(
+    storage: str, name: str, metrics: Sequence[Metric], begun_with: Mapping[str, object] | None = None
+) -> optuna.Study:
     """Create or load the study ``name``; with SQLite, trials are written once they are finished.
 
+    Args:
+        storage: Optuna storage URL.
+        name: Of the study.
+        metrics: The objectives.
+        begun_with: Plain data by name that has to be what the study was created with.
+
     Raises:
-        UserError: The storage URL cannot be used, or the study there has other objectives.
+        UserError: The storage URL cannot be used, or the study there is of another search.
     """
+    check_url(storage)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # samplers, metric names and constraints are "experimental"; one warning per trial helps nobody
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -105,15 +116,27 @@ def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Stu
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise their own
-        raise UserError(f"--storage {storage!r} cannot be used: {type(error).__name__}: {error}") from None
+        raise UserError(f"{described(storage)} cannot be used: {explained(storage, error)}") from None
     if [direction.name.lower() for direction in study.directions] != directions:
-        raise UserError(f"--storage {storage!r}: study {name!r} has other objectives than this space")
+        raise UserError(f"{described(storage)}: study {name!r} has other objectives than this space")
+    _check_begun_with(study, begun_with or {}, f"{described(storage)}: study {name!r}")
     study.set_metric_names([metric.name for metric in metrics])
     if not storage.startswith("sqlite"):
         return study
     live = optuna.load_study(study_name=name, storage=WriteOnceStorage(study), sampler=RandomSampler())
     live.set_metric_names([metric.name for metric in metrics])
     return live
+
+
+def _check_begun_with(study: optuna.Study, given: Mapping[str, object], where: str) -> None:
+    held = study.user_attrs.get(BEGUN_WITH)
+    if held is None:
+        if given:
+            study.set_user_attr(BEGUN_WITH, dict(given))
+    elif differing := [
+        f"{key} {held.get(key)!r}, got {given[key]!r}" for key in given if held.get(key) != given[key]
+    ]:
+        raise UserError(f"{where} was begun with {'; '.join(differing)}")
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
