@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_s=parsed.timeout,
         resume=parsed.resume,
         storage=parsed.storage,
+        study=parsed.study,
         data_dir=parsed.data_dir,
         reports=parsed.reports,
         keep_weights=parsed.keep_weights,
@@ -166,7 +167,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--timeout", type=_seconds, metavar="S", help="begin no training after S seconds")
     add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")
-    add("--storage", metavar="URL", help="Optuna storage (default: SQLite in the run folder)")
+    add(
+        "--storage",
+        metavar="URL",
+        help="Optuna storage (default: SQLite in the run folder); several searches may share a study in "
+        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
+    )
+    add("--study", metavar="NAME", help="name of the study in --storage (default: that of the run)")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
     add(
         "--reports",

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import optuna
@@ -13,6 +13,7 @@ from optuna.samplers._ga import BaseGASampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.engine.claims import Claims
 from explorer.engine.database import check_url, described, explained
 from explorer.engine.write_once import FINISHED, WriteOnceStorage
 from explorer.errors import UserError
@@ -157,22 +158,52 @@ def missing_references(
     return [(name, params) for name, params in references if (name, params["backbone"]) not in held]
 
 
-def next_trial(study: optuna.Study, sampler: str, seed: int, under_way: Collection[int] = ()) -> optuna.Trial:
-    """Take up a trial that was asked but never told (its process was killed), else ask for a new one.
+def count_asked(study: optuna.Study) -> int:
+    """Proposals asked for, told or not."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state != TrialState.WAITING and SIBLING_OF not in trial.user_attrs for trial in trials)
+
+
+def take_up_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial | None:
+    """Claim a trial that was asked but never told (its process was killed); None if there is none.
 
     Args:
-        study: To ask.
-        sampler: One of :data:`SAMPLERS`.
+        study: To search.
+        sampler: One of :data:`SAMPLERS`; draws what had not been drawn.
         seed: Of the search.
-        under_way: Numbers of trials that this process will still tell.
+        claims: A running trial that is claimed has an owner.
     """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    orphan = next((trial for trial in running if _is_orphan(study, trial, claims)), None)
+    if orphan is None:
+        return None
+    study.sampler = make_sampler(sampler, seed, orphan.number, parallel=len(running) > 1)
+    return optuna.Trial(study, orphan._trial_id)
+
+
+def ask_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial:
+    """Ask for a trial and claim it. Arguments as of :func:`take_up_trial`."""
     trials = study.get_trials(deepcopy=False)
-    orphans = [t for t in trials if t.state == TrialState.RUNNING and t.number not in under_way]
-    number = orphans[0].number if orphans else _next_number(trials)
-    study.sampler = make_sampler(sampler, seed, number, parallel=bool(under_way))
-    if orphans:
-        return optuna.Trial(study, orphans[0]._trial_id)
-    return study.ask()
+    parallel = any(trial.state == TrialState.RUNNING for trial in trials)
+    study.sampler = make_sampler(sampler, seed, _next_number(trials), parallel)
+    trial = study.ask()
+    claims.take(trial_claim(trial.number))
+    return trial
+
+
+def trial_claim(number: int) -> str:
+    """Name of the claim on the trial of this number."""
+    return f"trial {number}"
+
+
+def _is_orphan(study: optuna.Study, trial: FrozenTrial, claims: Claims) -> bool:
+    """Claim a trial that was seen running; false if it has an owner, or was told since."""
+    if not claims.take(trial_claim(trial.number)):
+        return False
+    if study._storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+        return True
+    claims.release(trial_claim(trial.number))
+    return False
 
 
 def _next_number(trials: Sequence[FrozenTrial]) -> int:
