@@ -35,7 +35,7 @@ def described(url: str) -> str:
 def explained(url: str, error: Exception) -> str:
     """What went wrong, without the SQL and without the password."""
     if isinstance(error, ImportError) and is_postgresql(url):
-        return "its driver is missing; install it with `pip install 'split-sparsity-explorer[postgres]'`"
+        return "its driver is missing; install it with `pip install 'psycopg[binary]'`"
     cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
     driver_error = cause.orig if isinstance(cause, DBAPIError) and cause.orig is not None else cause
     message = f"{type(driver_error).__name__}: {driver_error}"

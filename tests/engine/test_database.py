@@ -97,7 +97,7 @@ for use in (lambda: open_study(URL, "s", [METRICS["accuracy"]]), lambda: connect
         [sys.executable, "-c", code.replace("URL", repr(url))], capture_output=True, text=True, check=True
     )
     assert len(done.stdout.splitlines()) == 2
-    assert done.stdout.count("pip install 'split-sparsity-explorer[postgres]'") == 2
+    assert done.stdout.count("pip install 'psycopg[binary]'") == 2
     assert "hidden" not in done.stdout
 
 
