@@ -254,7 +254,7 @@ def test_files_carried_to_another_run_folder(partly: Stored, tmp_path: Path) -> 
     assert_holds(other, further)
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/x", "notes.txt", ""])
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "notes.txt", "", "earlier/../x", "earlier/1/x"])
 def test_only_files_of_a_network_are_carried(partly: Stored, tmp_path: Path, name: str) -> None:
     store, own = partly
     other = Store(tmp_path / "other")

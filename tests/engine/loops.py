@@ -9,8 +9,6 @@ import optuna
 from stand_ins import SETTING, fabricate, make_proposer
 
 from explorer.candidate import NetworkSpec
-from explorer.engine.claims import Claims
-from explorer.engine.exchange import Exchange
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult
 from explorer.engine.pool import SerialPool
@@ -46,8 +44,6 @@ def make_loop(
     seed: int = 0,
     study: optuna.Study | None = None,
     siblings: int = 0,
-    claims: Claims | None = None,
-    exchange: Exchange | None = None,
     **space: Any,
 ) -> SearchLoop:
     """A loop as a new process would make it: everything is read from the folder, or the study given."""
@@ -63,8 +59,6 @@ def make_loop(
         sampler=sampler,
         seed=seed,
         siblings=siblings,
-        claims=claims,
-        exchange=exchange,
     )
 
 

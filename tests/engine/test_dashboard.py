@@ -59,7 +59,7 @@ def test_a_running_search_in_the_dashboard(
 
     def waits_until_asked(spec: NetworkSpec) -> EvaluatedNetwork:
         """The search cannot end before the dashboard has shown it running."""
-        if len(list(loop.store)) == 2:
+        if len(loop.networks) == 2:
             shown.set()
             assert asked.wait(50)
         return fabricate(spec)

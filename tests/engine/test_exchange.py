@@ -48,7 +48,10 @@ def keep(store: Store, trained: EvaluatedNetwork) -> str:
 
 
 def contents(store: Store, key: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (store.networks / key).iterdir()}
+    folder = store.networks / key
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()
+    }
 
 
 def test_what_one_publishes_the_other_gets_byte_by_byte(sides: tuple[Side, Side]) -> None:
@@ -75,6 +78,8 @@ def test_a_network_trained_further_replaces_itself_everywhere(sides: tuple[Side,
     from_two.publish(key)
     assert from_one.take_in() == [key]
     assert one.read(key).training.epochs == 3
+    assert one.earlier_epochs(key) == [1]
+    assert contents(one, key) == contents(two, key)
     keep(one, network(0, epochs=2))
     from_one.publish(key)  # not as far: what is there stays
     assert from_two.take_in() == []
@@ -116,6 +121,10 @@ def tamper(url: str, statement: str) -> None:
     [
         ("UPDATE explorer_network_files SET name = '../../x' WHERE name = 'points.parquet'", "'../../x'"),
         ("UPDATE explorer_network_files SET name = '/etc/x' WHERE name = 'points.parquet'", "'/etc/x'"),
+        (
+            "UPDATE explorer_network_files SET name = 'earlier/../x' WHERE name = 'points.parquet'",
+            "'earlier/",
+        ),
         ("UPDATE explorer_networks SET key = '../outside'", "'../outside'"),
         ("UPDATE explorer_networks SET key = 'mlp-000000000000'", "says another key"),
         ("DELETE FROM explorer_network_files WHERE name = 'network.json'", "missing"),
