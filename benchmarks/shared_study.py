@@ -19,7 +19,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from benchmarks.kill_and_resume import stored_networks
+from benchmarks.kill_and_resume import stored_networks, written_again
 from explorer.engine.study import RESULT, finished_trials
 from explorer.errors import UserError, run_command
 from explorer.results import FRONT_COLUMNS
@@ -93,8 +93,9 @@ def share_and_kill(space: str, storage: str, trials: int, reports: Path) -> list
     if any(codes):
         return [f"searches ended with exit codes {codes}"]
     after = stored_networks(reports / NAMES[0])
-    problems = [f"{key} was written again" for key, when in before.items() if after.get(key) != when]
-    return problems + _proposal_problems(experiment, seconds) + _folder_problems(experiment)
+    return (
+        written_again(before, after) + _proposal_problems(experiment, seconds) + _folder_problems(experiment)
+    )
 
 
 def _proposal_problems(experiment: Experiment, seconds: float) -> list[str]:
@@ -107,7 +108,7 @@ def _proposal_problems(experiment: Experiment, seconds: float) -> list[str]:
         problems.append(f"asked for {experiment.trials} proposals: {len(results)} finished, {len(left)} left")
     trained = Counter(result["network_key"] for result in results if result["outcome"] == "trained")
     problems += [f"{key} was trained {count} times" for key, count in trained.items() if count > 1]
-    known = {result["network_key"] for result in results if result["outcome"] != "failed"}
+    known = {result["network_key"] for result in results if result["outcome"] in ("trained", "cached")}
     problems += [
         f"run {run!r} does not hold the networks proposed"
         for run in NAMES
@@ -118,20 +119,18 @@ def _proposal_problems(experiment: Experiment, seconds: float) -> list[str]:
 
 def _folder_problems(experiment: Experiment) -> list[str]:
     """Both run folders hold the same; seconds in ``network.json`` are measured, so equal is trained once."""
-    one, two = (experiment.reports / run for run in NAMES)
-    differing = [
-        str(path.relative_to(one))
-        for name in ("network.json", "points.parquet", "evidence.safetensors")
-        for path in sorted(one.glob(f"networks/*/{name}"))
-        if path.read_bytes() != (two / path.relative_to(one)).read_bytes()
-    ]
+    one, two = (_files(experiment.reports / run / "networks") for run in NAMES)
+    differing = [name for name in sorted(one | two) if one.get(name) != two.get(name)]
     problems = [f"{name} differs between the run folders" for name in differing]
     if not experiment.front(NAMES[0]).equals(experiment.front(NAMES[1])):
         problems.append("the fronts differ")
-    print(
-        f"{len(stored_networks(one))} networks in each run folder, front of {len(experiment.front(NAMES[0]))}"
-    )
+    networks, front = stored_networks(experiment.reports / NAMES[0]), experiment.front(NAMES[0])
+    print(f"{len(networks)} networks in each run folder, front of {len(front)}")
     return problems
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
