@@ -48,6 +48,7 @@ class Experiment:
         command = [sys.executable, "-m", "explorer.search", "--storage", self.storage, "--run", run]
         command += ["--resume"] if resumed else ["--space", self.space, "--study", self.name]
         command += ["--trials", str(self.trials), "--reports", str(self.reports), "--no-energy"]
+        command += ["--workers", "1"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def wait_for(self, count: int, processes: Sequence["subprocess.Popen[bytes]"]) -> None:

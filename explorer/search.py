@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from explorer.dry_run import print_inventory
+from explorer.engine.database import failures_explained
 from explorer.engine.progress import make_reporter
 from explorer.engine.study import SAMPLERS
 from explorer.errors import EXIT_INTERRUPTED, UserError, run_command
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with make_reporter(sys.stdout) as reporter:
         study, interrupted = search(session, options, reporter)
     print("measuring the parts on the front, one at a time ...", flush=True)
-    results = finish(session, options, study)
+    with failures_explained(session.storage):
+        results = finish(session, options, study)
     _conclude(session, results, interrupted)
     return EXIT_INTERRUPTED if interrupted else 0
 
