@@ -100,7 +100,8 @@ class SearchLoop:
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elsewhere: Waiting = []  # for networks that another process trains
         self._told = set[int]()
-        self._elapsed_before = 0.0
+        told = [TrialResult(**trial.user_attrs[RESULT]) for trial in finished_trials(study)]
+        self._elapsed_before = max((result.elapsed_s for result in told), default=0.0)
         self._start = time.perf_counter()
         self._recall()
 
@@ -109,7 +110,6 @@ class SearchLoop:
         for trial in finished_trials(self.study):
             if trial.number not in self._told:
                 result = TrialResult(**trial.user_attrs[RESULT])
-                self._elapsed_before = max(self._elapsed_before, result.elapsed_s)
                 self._count(trial.number, result)
                 if result.outcome == "failed":
                     self.networks.fail(result.network_key, result.reason)

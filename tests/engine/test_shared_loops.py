@@ -74,7 +74,9 @@ def folder_contents(folder: Path) -> dict[str, bytes]:
 
 def test_together_exactly_what_was_asked_for(postgres_url: str, tmp_path: Path) -> None:
     log, folders = Log(takes_a_while), [tmp_path / "one", tmp_path / "two"]
+    begun = time.perf_counter()
     together(postgres_url, folders, log, 30)
+    seconds = time.perf_counter() - begun
     reached: dict[str, int] = {}
     for key, begun_at, until_epoch in sorted(log.pieces):  # each piece once, from where the last one ended
         assert begun_at == reached.get(key, 0)
@@ -92,6 +94,7 @@ def test_together_exactly_what_was_asked_for(postgres_url: str, tmp_path: Path) 
         proposed = Counter(result.network_key for result in results(loop) if result.outcome == "trained")
         assert set(proposed) == set(reached) == set(loop.networks.store)
         assert set(proposed.values()) == {1}
+        assert max(result.elapsed_s for result in results(loop)) < seconds
         for key in loop.networks.archive.networks():
             assert reached[key] == RUNGS[-1]
 
