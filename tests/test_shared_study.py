@@ -49,9 +49,9 @@ def searching(url: str, run: str, *more: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_two_searches_share_a_study_and_one_is_killed(postgres_url: str, tmp_path: Path) -> None:
-    assert share_and_kill(str(tmp_path / "space.yaml"), postgres_url, 30, tmp_path / "reports") == []
+    assert share_and_kill(str(tmp_path / "space.yaml"), postgres_url, 20, tmp_path / "reports") == []
 
 
 def test_a_second_search_finds_everything_done(postgres_url: str, tmp_path: Path) -> None:
