@@ -1,6 +1,8 @@
 """The two halves of a session after it is prepared: run the search, then measure and write the results."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -14,7 +16,9 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.study import REFERENCE, RESULT, finished_trials, open_study
+from explorer.engine.sharing import Opened, opening
+from explorer.engine.study import REFERENCE, RESULT, finished_trials
+from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
@@ -58,15 +62,12 @@ def search(
     session: Session, options: Options, loop_report: Callable[[Progress], None]
 ) -> tuple[optuna.Study, bool]:
     """Run the search; returns the study and whether it was interrupted."""
-    session.folder.mkdir(parents=True, exist_ok=True)
-    write_json(session.folder / RUN_FILE, session.record)
-    study = open_study(session.storage, session.folder.name, session.space.metrics)
     identity = {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
     proposer = Proposer(session.inventory, identity, session.record["encoding"])
     meter = EnergyMeter()
-    with open_pool(session, options) as pool, meter:
+    with _begun(session) as opened, open_pool(session, options) as pool, meter:
         loop = SearchLoop(
-            study=study,
+            study=opened.study,
             proposer=proposer,
             store=Store(session.folder),
             setting=session.setting,
@@ -74,6 +75,8 @@ def search(
             rung_epochs=session.rung_epochs,
             sampler=session.record["sampler"],
             seed=session.record["seed"],
+            claims=opened.claims,
+            exchange=opened.exchange,
         )
         interrupted = False
         try:
@@ -84,12 +87,31 @@ def search(
     session.record["rung_results"] = loop.networks.rungs.summary()
     session.record.setdefault("promotions", []).extend(map(asdict, loop.promotions))
     reading = meter.reading
-    if not pool.in_this_process:
-        reading = replace(
-            reading, energy_j=None, reason="trained in worker processes, which codecarbon misses"
-        )
+    where = ["worker processes"] * (not pool.in_this_process)
+    where += ["other processes of the study"] * (opened.exchange.taken > 0)
+    if where:
+        reason = f"trained in {' and '.join(where)}, which codecarbon misses"
+        reading = replace(reading, energy_j=None, reason=reason)
     session.record["sessions"].append(asdict(reading) | loop.suggest_times.summary())
-    return study, interrupted
+    return opened.study, interrupted
+
+
+@contextmanager
+def _begun(session: Session) -> Iterator[Opened]:
+    """Open the study and write the run's record; a new run whose storage cannot be used leaves nothing."""
+    folder, known = session.folder, session.folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with opening(
+            session.storage, session.study, session.space.metrics, session.begun_with, Store(folder)
+        ) as opened:
+            write_json(folder / RUN_FILE, session.record)
+            known = True
+            yield opened
+    except UserError:
+        if not known:
+            shutil.rmtree(folder)
+        raise
 
 
 def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:

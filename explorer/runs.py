@@ -17,7 +17,7 @@ def new_run_folder(reports: Path, name: str | None, space: str) -> Path:
         UserError: The name is no plain folder name, or is taken.
     """
     name = name or f"{space}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder = reports / checked_name(name)
+    folder = reports / checked_name(name, "--run")
     if folder.exists():
         raise UserError(
             f"--run {name!r}: {folder} exists; add --resume to go on with it, or choose another name"
@@ -25,14 +25,14 @@ def new_run_folder(reports: Path, name: str | None, space: str) -> Path:
     return folder
 
 
-def checked_name(name: str) -> str:
-    """The name, if it is safe as a folder name.
+def checked_name(name: str, option: str) -> str:
+    """The name that an option gave, if it is safe as a folder name.
 
     Raises:
         UserError: It could be a path, or is empty or too long.
     """
     if not _NAME.fullmatch(name):
-        raise UserError(f"--run: must be letters, digits, '.', '_' and '-' (at most 100), got {name!r}")
+        raise UserError(f"{option}: must be letters, digits, '.', '_' and '-' (at most 100), got {name!r}")
     return name
 
 

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from explorer.dry_run import print_inventory
+from explorer.engine.database import failures_explained
 from explorer.engine.encodings import ENCODINGS
 from explorer.engine.progress import make_reporter
 from explorer.engine.study import SAMPLERS
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_s=parsed.timeout,
         resume=parsed.resume,
         storage=parsed.storage,
+        study=parsed.study,
         data_dir=parsed.data_dir,
         reports=parsed.reports,
         keep_weights=parsed.keep_weights,
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with make_reporter(sys.stdout) as reporter:
         study, interrupted = search(session, options, reporter)
     print("measuring the parts on the front, one at a time ...", flush=True)
-    results = finish(session, options, study)
+    with failures_explained(session.storage):
+        results = finish(session, options, study)
     _conclude(session, results, interrupted)
     return EXIT_INTERRUPTED if interrupted else 0
 
@@ -176,7 +179,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--timeout", type=_seconds, metavar="S", help="begin no training after S seconds")
     add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")
-    add("--storage", metavar="URL", help="Optuna storage (default: SQLite in the run folder)")
+    add(
+        "--storage",
+        metavar="URL",
+        help="Optuna storage (default: SQLite in the run folder); several searches may share a study in "
+        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
+    )
+    add("--study", metavar="NAME", help="name of the study in --storage (default: that of the run)")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
     add(
         "--reports",

@@ -1,5 +1,7 @@
 """One session of a search, from files to files: prepare, search, measure the front, write the results."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil, isnan
@@ -9,6 +11,7 @@ from typing import Any
 from explorer.cost import Setting
 from explorer.data import DataSet, load_data
 from explorer.devices import load_device, load_link
+from explorer.engine.database import without_password
 from explorer.engine.rungs import worthwhile_rungs
 from explorer.errors import UserError
 from explorer.profile.latency import transfer_energy_j
@@ -16,7 +19,7 @@ from explorer.results import (
     RUN_FILE,
     read_setting,
 )
-from explorer.runs import list_runs, new_run_folder
+from explorer.runs import checked_name, list_runs, new_run_folder
 from explorer.space import SHIPPED, SearchSpace, TrainingSpec, parse_space, read_space
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
@@ -40,6 +43,7 @@ class Options:
     timeout_s: float | None = None
     resume: bool = False
     storage: str | None = None
+    study: str | None = None
     data_dir: Path | None = None
     reports: Path = Path("reports")
     keep_weights: bool = False
@@ -66,6 +70,7 @@ class Session:
         trials: How many finished trials end the search.
         rung_epochs: Epochs at which training pauses; the last is a complete training.
         storage: Optuna storage URL.
+        study: Name of the study there.
     """
 
     folder: Path
@@ -77,6 +82,16 @@ class Session:
     trials: int
     rung_epochs: tuple[int, ...]
     storage: str
+    study: str
+
+    @property
+    def begun_with(self) -> dict[str, object]:
+        """What all processes that search one study must agree on, long texts as hashes."""
+        texts = {name: json.dumps(self.record[name], sort_keys=True) for name in ("space", "profiles")}
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in texts.items()}
+        names = ("data_fingerprint", "encoding", "rungs", "seed", "sampler")
+        given = {name: self.record[name] for name in names}
+        return hashes | given
 
 
 def load_space(name: str | None) -> tuple[SearchSpace, str, str]:
@@ -125,16 +140,28 @@ def prepare(options: Options) -> Session:
     record["profiles"] = {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()}
     trials = options.trials or record.get("trials_asked") or DEFAULT_TRIALS
     record["trials_asked"] = trials
-    storage = options.storage or f"sqlite:///{folder / 'study.db'}"
-    rungs = rungs_of(space.training, len(data.train)) if record["rungs"] == "on" else ()
-    return Session(
-        folder, record, space, data, inventory, setting, trials, rungs or (space.training.epochs,), storage
-    )
+    storage, study = _storage(options, folder, record)
+    rungs = rungs_of(space.training, len(data.train)) if record["rungs"] == "on" else (space.training.epochs,)
+    return Session(folder, record, space, data, inventory, setting, trials, rungs, storage, study)
 
 
 def rungs_of(training: TrainingSpec, train_samples: int) -> tuple[int, ...]:
     """Epochs at which trainings of a space pause when rungs are on."""
     return worthwhile_rungs(training.epochs, ceil(train_samples / training.batch_size))
+
+
+def _storage(options: Options, folder: Path, record: dict[str, Any]) -> tuple[str, str]:
+    """Storage URL and name of the study: those given, else those of the record, where both are noted."""
+    if options.storage is not None:
+        record["storage"] = without_password(options.storage)
+    if options.study is not None and "storage" not in record:
+        raise UserError(
+            f"--study {options.study!r}: names a study in the database of --storage, which is missing"
+        )
+    study = record.setdefault("study", checked_name(options.study or folder.name, "--study"))
+    if options.study not in (None, study):
+        raise UserError(f"--study must be what {folder} was begun with, {study!r}, got {options.study!r}")
+    return options.storage or record.get("storage") or f"sqlite:///{folder / 'study.db'}", study
 
 
 def _new(options: Options) -> tuple[Path, dict[str, Any]]:

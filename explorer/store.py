@@ -5,8 +5,9 @@ A network's folder is cache, checkpoint and artifact at once. Nothing here reads
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ SCHEMA_VERSION = 1
 _UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
 _POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
 _EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
+_FILE = re.compile(
+    rf"network\.json|weights\.safetensors|{re.escape(_TRAINING_STATE)}"
+    rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)})"
+)
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as NetworkSpec.key makes them
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,40 @@ class Store:
 
         A writer killed here leaves the old or the new one whole, once :meth:`remove_unfinished` has run.
         """
-        key = network.spec.key
-        unfinished, replaced = self._write_unfinished(network, points), self.networks / f"{_REPLACED}{key}"
+        key, unfinished = network.spec.key, self._write_unfinished(network, points)
         self._carry_over(key, unfinished)
-        os.rename(self.networks / key, replaced)
-        os.rename(unfinished, self.networks / key)
+        self._swap(unfinished, key)
+
+    def read_files(self, key: str) -> dict[str, bytes]:
+        """Contents of a network's folder by file name, to be carried to another run folder."""
+        folder = self.networks / key
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*") if path.is_file()}
+        return {name: path.read_bytes() for name, path in files.items() if _FILE.fullmatch(name)}
+
+    def write_files(self, key: str, files: Mapping[str, bytes]) -> None:
+        """Store what :meth:`read_files` read elsewhere, in place of what is here under the key.
+
+        Raises:
+            UserError: A name is no file of a network, or the key is not that of the network.
+        """
+        if unknown := [name for name in files if not _FILE.fullmatch(name)]:
+            raise UserError(f"network {key!r}: no file of a network is called {unknown[0]!r}")
+        if not _KEY.fullmatch(key) or json.loads(files.get("network.json", b"{}")).get("key") != key:
+            raise UserError(f"network {key!r}: its network.json is missing or says another key")
+        folder = self.networks / f"{_UNFINISHED}{key}"
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        if key in self:
+            self._swap(folder, key)
+        else:
+            os.rename(folder, self.networks / key)
+
+    def _swap(self, unfinished: Path, key: str) -> None:
+        folder, replaced = self.networks / key, self.networks / f"{_REPLACED}{key}"
+        os.rename(folder, replaced)
+        os.rename(unfinished, folder)
         shutil.rmtree(replaced)
 
     def _carry_over(self, key: str, successor: Path) -> None:
@@ -189,6 +224,10 @@ class Store:
         """Costs at every split point of a network, without its points."""
         splits = read_json(self.networks / key / "network.json")["splits"]
         return tuple(SplitCosts.from_json(split) for split in splits)
+
+    def read_training(self, key: str) -> TrainingRecord:
+        """What training a network took."""
+        return TrainingRecord(**read_json(self.networks / key / "network.json")["training"])
 
     def earlier_epochs(self, key: str) -> list[int]:
         """Epochs at which a network was paused before it was trained as far as it is now, ascending."""

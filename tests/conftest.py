@@ -1,12 +1,42 @@
-"""What all tests share: one torch thread, property tests independent of speed, a cache of their own."""
+"""What all tests share: one torch thread, property tests independent of speed, a cache of their own, and a
+PostgreSQL server for those that ask for it.
+"""
 
 import os
 import tempfile
+from collections.abc import Iterator
+from itertools import count
 
+import pytest
+import sqlalchemy
 import torch
 from hypothesis import settings
+from private_postgres import MissingPostgresError, Server, running_server
 
 torch.set_num_threads(1)
 settings.register_profile("explorer", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("explorer")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # the user's own cache is not the tests' to fill
+
+_DATABASES = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL server for all tests that need one."""
+    try:
+        with running_server() as server:
+            yield server
+    except MissingPostgresError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> str:
+    """Storage URL of an empty database."""
+    name = f"test{next(_DATABASES)}"
+    engine = sqlalchemy.create_engine(postgres.url(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgres.url(name)

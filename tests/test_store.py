@@ -243,6 +243,35 @@ def test_only_what_is_stored_can_be_replaced(tmp_path: Path) -> None:
     assert own.spec.key not in store
 
 
+def test_files_carried_to_another_run_folder(partly: Stored, tmp_path: Path) -> None:
+    store, own = partly
+    key, other = own.spec.key, Store(tmp_path / "other")
+    other.write_files(key, store.read_files(key))
+    assert_holds(other, own)
+    further = trained_further(own)
+    store.replace(further, points(further))
+    other.write_files(key, store.read_files(key))
+    assert_holds(other, further)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "notes.txt", "", "earlier/../x", "earlier/1/x"])
+def test_only_files_of_a_network_are_carried(partly: Stored, tmp_path: Path, name: str) -> None:
+    store, own = partly
+    other = Store(tmp_path / "other")
+    with pytest.raises(UserError, match=f"no file of a network is called '{name}'"):
+        other.write_files(own.spec.key, store.read_files(own.spec.key) | {name: b""})
+    assert list(other.networks.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["../x", "/etc/x", "mlp-0123456789ab", "", ".hidden"])
+def test_a_network_is_carried_under_its_own_key(partly: Stored, tmp_path: Path, key: str) -> None:
+    store, own = partly
+    other = Store(tmp_path / "other")
+    with pytest.raises(UserError, match=r"network\.json is missing or says another key"):
+        other.write_files(key, store.read_files(own.spec.key))
+    assert list(other.networks.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("step", "calls", "new_is_there"),
     [

@@ -3,6 +3,8 @@
 Trainings run in a pool, as many at a time as it has slots. A new network is trained up to the first rung,
 where its proposal is told; from there on trainings are no proposals. A free slot goes to a promotion, else
 to a new proposal, and in the end to what is on the front and not yet trained to the end.
+
+Several processes may search one study: claims keep them apart, an exchange gives each what others trained.
 """
 
 import time
@@ -18,12 +20,23 @@ from explorer.candidate import Candidate
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingFailedError
 from explorer.cost import Setting
+from explorer.engine.claims import Claims, LocalClaims
 from explorer.engine.cost_check import CostCheck
+from explorer.engine.exchange import Exchange, NoExchange
 from explorer.engine.outcomes import Outcome, Progress, Promotion, TrialResult, candidate_point
 from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
-from explorer.engine.study import REFERENCE, RESULT, finished_trials, missing_references, next_trial
+from explorer.engine.study import (
+    REFERENCE,
+    RESULT,
+    ask_trial,
+    count_asked,
+    finished_trials,
+    missing_references,
+    take_up_trial,
+    trial_claim,
+)
 from explorer.engine.suggest_time import SuggestTimes
 from explorer.engine.trained import TrainedNetworks
 from explorer.evaluate import EvaluatedNetwork, TrainingTask
@@ -38,6 +51,7 @@ _STATES: dict[Outcome, TrialState] = {
     "failed": TrialState.FAIL,
 }
 Waiting = list[tuple[optuna.Trial, Candidate]]
+POLL_S = 0.2
 
 
 class SearchLoop:
@@ -54,6 +68,8 @@ class SearchLoop:
         seed: Of the sampler.
         siblings: Further points of each trained network that the sampler is told of, see
             :mod:`explorer.engine.siblings`.
+        claims: Held against other processes of the study; by default there are none.
+        exchange: Of networks with them.
     """
 
     def __init__(
@@ -68,32 +84,56 @@ class SearchLoop:
         sampler: str,
         seed: int,
         siblings: int = 0,
+        claims: Claims | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         self.study, self.proposer, self.setting = study, proposer, setting
         self.pool, self.sampler, self.seed, self.siblings = pool, sampler, seed, siblings
         self.space: SearchSpace = proposer.space
         self._cost_check = CostCheck(proposer.inventory, self.space.parsed_constraints, setting)
-        self.networks = TrainedNetworks(store, self.space, setting, rung_epochs)
-        references = [(reference.name, reference.params) for reference in proposer.references()]
+        self.claims = claims or LocalClaims()
+        self.networks = TrainedNetworks(
+            store, self.space, setting, rung_epochs, self.claims, exchange or NoExchange()
+        )
         self.suggest_times = SuggestTimes(sampler)
-        self._references = missing_references(study, references)
+        self._references = [(reference.name, reference.params) for reference in proposer.references()]
         self.promotions: list[Promotion] = []
         self._counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
-        self._elapsed_before = 0.0
+        self._elsewhere: Waiting = []  # for networks that another process trains
+        self._told = set[int]()
+        told = [TrialResult(**trial.user_attrs[RESULT]) for trial in finished_trials(study)]
+        self._elapsed_before = max((result.elapsed_s for result in told), default=0.0)
         self._start = time.perf_counter()
         self._recall()
 
     def _recall(self) -> None:
-        """Take up what earlier sessions of this run told."""
+        """Take up what earlier sessions of this run told, and other processes of the study."""
         for trial in finished_trials(self.study):
-            result = TrialResult(**trial.user_attrs[RESULT])
-            self._counts[result.outcome] += 1
-            self._elapsed_before = max(self._elapsed_before, result.elapsed_s)
-            if result.outcome == "failed":
-                self.networks.fail(result.network_key, result.reason)
-            if REFERENCE in trial.user_attrs:
-                self.networks.keep_in_any_case(result.network_key)
+            if trial.number not in self._told:
+                result = TrialResult(**trial.user_attrs[RESULT])
+                self._count(trial.number, result)
+                if result.outcome == "failed":
+                    self.networks.fail(result.network_key, result.reason)
+                if REFERENCE in trial.user_attrs:
+                    self.networks.keep_in_any_case(result.network_key)
+
+    def _count(self, number: int, result: TrialResult) -> None:
+        self._told.add(number)
+        self._counts[result.outcome] += 1
+
+    def _learn(self) -> None:
+        """Take up what other processes of the study trained and told meanwhile."""
+        if not self.claims.alone:
+            self.networks.take_in()
+            self._recall()
+
+    def _catch_up(self) -> None:
+        """See again to the proposals that wait for other processes."""
+        self._learn()
+        waiting, self._elsewhere = self._elsewhere, []
+        for trial, candidate in waiting:
+            self._see_to(trial, candidate)
 
     @property
     def elapsed_s(self) -> float:
@@ -125,13 +165,27 @@ class SearchLoop:
                 report(self._progress(trials, per_trial_s))
 
         while True:
+            self._catch_up()
+            show()
             while len(self._under_way) < self.pool.slots and in_time() and self._begin(trials):
                 show()
-            if not self._under_way:
+            if self._under_way:
+                poll_s = None if self.claims.alone else POLL_S
+                for future in wait(self._under_way, poll_s, FIRST_COMPLETED).done:
+                    self._settle(future)
+                    show()
+            elif in_time() and self._others_are_at_work(trials):
+                time.sleep(POLL_S)
+            else:
                 return
-            for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
-                self._settle(future)
-                show()
+
+    def _all_told(self, trials: int) -> bool:
+        return self._counts.total() >= trials or self.exhausted
+
+    def _others_are_at_work(self, trials: int) -> bool:
+        """Whether another process has yet to finish, or to leave, what this one is waiting for."""
+        open_ends = bool(self._elsewhere) or not self._all_told(trials) or self.networks.needs_completion
+        return open_ends and not self.claims.alone
 
     @property
     def _ended(self) -> int:
@@ -155,11 +209,11 @@ class SearchLoop:
 
     def _begin(self, trials: int) -> bool:
         """Use a free slot; False when there is nothing to do with it now."""
-        proposed = sum(len(waiting) for _, waiting in self._under_way.values())
+        proposed = sum(len(waiting) for _, waiting in self._under_way.values()) + len(self._elsewhere)
         if (task := self.networks.promotion()) is not None:
             self._submit(task, [])
         elif self._counts.total() + proposed < trials and not self.exhausted:
-            self._propose()
+            return self._propose(trials)
         elif not proposed and (task := self.networks.completion()) is not None:
             self._submit(task, [])
         else:
@@ -169,25 +223,46 @@ class SearchLoop:
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
         self._under_way[self.pool.submit(task)] = task, waiting
 
-    def _propose(self) -> None:
-        """Ask for a candidate; answer it from what is known, or have its network trained."""
-        if self._references:  # one at a time: trials are numbered in the order in which they are proposed
-            name, params = self._references.pop(0)
-            self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
-        under_way = {trial.number for _, waiting in self._under_way.values() for trial, _ in waiting}
-        start = time.perf_counter()
-        trial = next_trial(self.study, self.sampler, self.seed, under_way)
+    def _propose(self, limit: int) -> bool:
+        """Ask for a candidate and see to it; False when all processes together asked for ``limit``."""
+        asking, start = (self.study, self.sampler, self.seed, self.claims), time.perf_counter()
+        with self.claims.one_at_a_time():
+            trial = take_up_trial(*asking)
+            if trial is None and (self.claims.alone or count_asked(self.study) < limit):
+                self._enqueue_reference()
+                trial = ask_trial(*asking)
+        if trial is None:
+            return False
         candidate = self.proposer.suggest(trial)
         self.suggest_times.add(time.perf_counter() - start, time.perf_counter())
-        key = candidate.network.key
+        self._see_to(trial, candidate)
+        return True
+
+    def _enqueue_reference(self) -> None:
+        """Enqueue the next one: one at a time, so that trials are numbered in the order they are proposed."""
+        if self._references:
+            self._references = missing_references(self.study, self._references)
+        if self._references:
+            name, params = self._references.pop(0)
+            self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
+
+    def _see_to(self, trial: optuna.Trial, candidate: Candidate) -> None:
+        """Answer a candidate from what is known, or have its network trained, here or elsewhere."""
         if REFERENCE in trial.user_attrs:
-            self.networks.keep_in_any_case(key)
+            self.networks.keep_in_any_case(candidate.network.key)
+        if not self._answer_known(trial, candidate):
+            self._train(trial, candidate)
+
+    def _answer_known(self, trial: optuna.Trial, candidate: Candidate) -> bool:
+        """Answer a candidate whose network was trained or has failed; False if it is neither."""
+        key = candidate.network.key
         if key in self.networks:
             self._answer(trial, candidate, "cached", *self.networks.answer(key))
         elif key in self.networks.failures:
             self._tell(trial, candidate, "failed", self.networks.failures[key])
         else:
-            self._train(trial, candidate)
+            return False
+        return True
 
     def _train(self, trial: optuna.Trial, candidate: Candidate) -> None:
         """Have a new network trained, unless it is under way or the candidate is known to cost too much."""
@@ -202,7 +277,15 @@ class SearchLoop:
                 trial, candidate, "infeasible", f"known before training: not {'; not '.join(violations)}"
             )
             return
-        self._submit(self.networks.task(candidate.network), [(trial, candidate)])
+        key = candidate.network.key
+        if not self.networks.claim(key):
+            self._elsewhere.append((trial, candidate))
+            return
+        self._learn()  # it may have been trained or have failed since the last look
+        if self._answer_known(trial, candidate):
+            self.networks.release(key)
+        else:
+            self._submit(self.networks.task(candidate.network), [(trial, candidate)])
 
     def _settle(self, future: Future[EvaluatedNetwork]) -> None:
         """Store what was trained and answer the proposals that waited for it."""
@@ -223,6 +306,7 @@ class SearchLoop:
             if waiting:
                 on_front = points[self.networks.archive.holds(points)]
                 add_siblings(self.study, *waiting[0], self.proposer, on_front, self.siblings)
+        self.networks.release(key)
         if not waiting:
             hypervolume = self.networks.archive.hypervolume
             self.promotions.append(Promotion(key, task.until_epoch, reason, self.elapsed_s, hypervolume))
@@ -264,4 +348,5 @@ class SearchLoop:
         )
         trial.set_user_attr(RESULT, asdict(result))
         self.study.tell(trial, values, state=_STATES[outcome])
-        self._counts[outcome] += 1
+        self._count(trial.number, result)
+        self.claims.release(trial_claim(trial.number))

@@ -13,7 +13,7 @@ Shape suffixes: D directions, M objectives, N networks, P points.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from math import gamma, pi
@@ -118,16 +118,19 @@ class Rungs:
         """Never promote a network again."""
         self._failed.add(key)
 
-    def promotable(self) -> tuple[str, int] | None:
+    def promotable(self, others: Container[str] = ()) -> tuple[str, int] | None:
         """The network to train on and up to which epoch, from the highest rung that has one; marks nothing.
 
         From each rung the best floor(n / eta) continue, but at least one: the first network trains to the end
         at once, so that a front is known early. (The first front of a small rung would not do: nearly every
         network has some point that no other dominates.)
+
+        Args:
+            others: Passed over: other processes train them.
         """
         for epoch, following in reversed(list(pairwise(self.epochs))):
             for key in self._continuing(epoch):
-                if self._reached[key] == epoch and self.may_continue(key):
+                if self._reached[key] == epoch and self.may_continue(key) and key not in others:
                     return key, following
         return None
 

@@ -2,12 +2,14 @@
 
 import logging
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from explorer.engine.claims import Claims
+from explorer.engine.database import check_url, described, explained
 from explorer.engine.generations import ResumableNSGAIIISampler, ResumableNSGAIISampler, trial_seed
 from explorer.engine.write_once import FINISHED, WriteOnceStorage
 from explorer.errors import UserError
@@ -17,6 +19,7 @@ SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
 RESULT = "result"  # user attribute: what became of a trial
 SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network an added trial belongs to
 REFERENCE = "reference"  # user attribute: name of an enqueued reference
+BEGUN_WITH = "begun_with"  # user attribute of a study: what all its processes must agree on
 
 
 def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
@@ -39,12 +42,21 @@ def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False
     return simple[name](seed=own_seed)
 
 
-def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Study:
+def open_study(
+    storage: str, name: str, metrics: Sequence[Metric], begun_with: Mapping[str, object] | None = None
+) -> optuna.Study:
     """Create or load the study ``name``; with SQLite, trials are written once they are finished.
 
+    Args:
+        storage: Optuna storage URL.
+        name: Of the study.
+        metrics: The objectives.
+        begun_with: Plain data by name that has to be what the study was created with.
+
     Raises:
-        UserError: The storage URL cannot be used, or the study there has other objectives.
+        UserError: The storage URL cannot be used, or the study there is of another search.
     """
+    check_url(storage)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # samplers, metric names and constraints are "experimental"; one warning per trial helps nobody
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -59,15 +71,27 @@ def open_study(storage: str, name: str, metrics: Sequence[Metric]) -> optuna.Stu
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise their own
-        raise UserError(f"--storage {storage!r} cannot be used: {type(error).__name__}: {error}") from None
+        raise UserError(f"{described(storage)} cannot be used: {explained(storage, error)}") from None
     if [direction.name.lower() for direction in study.directions] != directions:
-        raise UserError(f"--storage {storage!r}: study {name!r} has other objectives than this space")
+        raise UserError(f"{described(storage)}: study {name!r} has other objectives than this space")
+    _check_begun_with(study, begun_with or {}, f"{described(storage)}: study {name!r}")
     study.set_metric_names([metric.name for metric in metrics])
     if not storage.startswith("sqlite"):
         return study
     live = optuna.load_study(study_name=name, storage=WriteOnceStorage(study), sampler=RandomSampler())
     live.set_metric_names([metric.name for metric in metrics])
     return live
+
+
+def _check_begun_with(study: optuna.Study, given: Mapping[str, object], where: str) -> None:
+    held = study.user_attrs.get(BEGUN_WITH)
+    if held is None:
+        if given:
+            study.set_user_attr(BEGUN_WITH, dict(given))
+    elif differing := [
+        f"{key} {held.get(key)!r}, got {given[key]!r}" for key in given if held.get(key) != given[key]
+    ]:
+        raise UserError(f"{where} was begun with {'; '.join(differing)}")
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -88,22 +112,52 @@ def missing_references(
     return [(name, params) for name, params in references if (name, params["backbone"]) not in held]
 
 
-def next_trial(study: optuna.Study, sampler: str, seed: int, under_way: Collection[int] = ()) -> optuna.Trial:
-    """Take up a trial that was asked but never told (its process was killed), else ask for a new one.
+def count_asked(study: optuna.Study) -> int:
+    """Proposals asked for, told or not."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state != TrialState.WAITING and SIBLING_OF not in trial.user_attrs for trial in trials)
+
+
+def take_up_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial | None:
+    """Claim a trial that was asked but never told (its process was killed); None if there is none.
 
     Args:
-        study: To ask.
-        sampler: One of :data:`SAMPLERS`.
+        study: To search.
+        sampler: One of :data:`SAMPLERS`; draws what had not been drawn.
         seed: Of the search.
-        under_way: Numbers of trials that this process will still tell.
+        claims: A running trial that is claimed has an owner.
     """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    orphan = next((trial for trial in running if _is_orphan(study, trial, claims)), None)
+    if orphan is None:
+        return None
+    study.sampler = make_sampler(sampler, seed, orphan.number, parallel=len(running) > 1)
+    return optuna.Trial(study, orphan._trial_id)
+
+
+def ask_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial:
+    """Ask for a trial and claim it. Arguments as of :func:`take_up_trial`."""
     trials = study.get_trials(deepcopy=False)
-    orphans = [t for t in trials if t.state == TrialState.RUNNING and t.number not in under_way]
-    number = orphans[0].number if orphans else _next_number(trials)
-    study.sampler = make_sampler(sampler, seed, number, parallel=bool(under_way))
-    if orphans:
-        return optuna.Trial(study, orphans[0]._trial_id)
-    return study.ask()
+    parallel = any(trial.state == TrialState.RUNNING for trial in trials)
+    study.sampler = make_sampler(sampler, seed, _next_number(trials), parallel)
+    trial = study.ask()
+    claims.take(trial_claim(trial.number))
+    return trial
+
+
+def trial_claim(number: int) -> str:
+    """Name of the claim on the trial of this number."""
+    return f"trial {number}"
+
+
+def _is_orphan(study: optuna.Study, trial: FrozenTrial, claims: Claims) -> bool:
+    """Claim a trial that was seen running; false if it has an owner, or was told since."""
+    if not claims.take(trial_claim(trial.number)):
+        return False
+    if study._storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+        return True
+    claims.release(trial_claim(trial.number))
+    return False
 
 
 def _next_number(trials: Sequence[FrozenTrial]) -> int:

@@ -8,6 +8,8 @@ from explorer.candidate import NetworkSpec
 from explorer.core.operating_points import Evidence, sweep
 from explorer.cost import Setting, operating_points
 from explorer.engine.archive import Archive
+from explorer.engine.claims import Claims
+from explorer.engine.exchange import Exchange
 from explorer.engine.rungs import Rungs
 from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.space import SearchSpace
@@ -27,12 +29,21 @@ class TrainedNetworks:
         space: Says what is optimised and which split points and thresholds are allowed.
         setting: Devices and link of the modelled costs.
         rung_epochs: Epochs at which training pauses, ascending; the last is a complete training.
+        claims: On networks being trained. Every task given out is claimed, until it is released.
+        exchange: Of networks with other processes of the study.
     """
 
     def __init__(
-        self, store: Store, space: SearchSpace, setting: Setting, rung_epochs: Sequence[int]
+        self,
+        store: Store,
+        space: SearchSpace,
+        setting: Setting,
+        rung_epochs: Sequence[int],
+        claims: Claims,
+        exchange: Exchange,
     ) -> None:
         self.store, self.space, self.setting = store, space, setting
+        self._claims, self._exchange = claims, exchange
         self.archive = Archive(space.metrics, space.objectives, space.parsed_constraints)
         # accuracy is scaled by its range, costs, which span decades, by ratio
         self.rungs = Rungs(rung_epochs, [metric.direction == "minimize" for metric in space.metrics])
@@ -43,15 +54,33 @@ class TrainedNetworks:
         self._recall()
 
     def _recall(self) -> None:
-        """Take up what earlier sessions of this run stored."""
+        """Take up what earlier sessions of this run stored, and what others have published."""
         self.store.remove_unfinished()
+        self._exchange.take_in()
         for key in self.store:
-            stored = self.store.read(key)
-            for epochs in self.store.earlier_epochs(key):
-                points = self.store.read_earlier_points(key, epochs)
-                self._enter(key, epochs, self._costed(points, stored.splits, stored.num_samples))
-            now = self._costed(stored.points, stored.splits, stored.num_samples)
-            self._enter(key, stored.training.epochs, now)
+            self._recall_network(key)
+            self._exchange.publish(key)
+
+    def _recall_network(self, key: str) -> None:
+        stored = self.store.read(key)
+        for epochs in self.store.earlier_epochs(key):
+            points = self.store.read_earlier_points(key, epochs)
+            self._enter(key, epochs, self._costed(points, stored.splits, stored.num_samples))
+        now = self._costed(stored.points, stored.splits, stored.num_samples)
+        self._enter(key, stored.training.epochs, now)
+
+    def take_in(self) -> None:
+        """Take up what other processes of the study trained meanwhile."""
+        for key in self._exchange.take_in():
+            self._recall_network(key)
+
+    def claim(self, key: str) -> bool:
+        """Claim a network for training; False if it is being trained."""
+        return self._claims.take(f"network {key}")
+
+    def release(self, key: str) -> None:
+        """Let others train a network."""
+        self._claims.release(f"network {key}")
 
     def __contains__(self, key: str) -> bool:
         return key in self._epochs
@@ -65,7 +94,7 @@ class TrainedNetworks:
         return sum(epochs == self._complete for epochs in self._epochs.values())
 
     def task(self, spec: NetworkSpec) -> TrainingTask:
-        """Training of a new network up to the first rung."""
+        """Training of a new network, claimed already, up to the first rung."""
         return TrainingTask(spec, self._first)
 
     def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
@@ -80,6 +109,7 @@ class TrainedNetworks:
         (self.store.replace if key in self else self.store.write)(network, swept)
         points = self._costed(swept, network.splits, network.evidence.num_samples)
         self._enter(key, network.epochs, points)
+        self._exchange.publish(key)
         return points
 
     def keep_in_any_case(self, key: str) -> None:
@@ -94,15 +124,38 @@ class TrainedNetworks:
 
     def promotion(self) -> TrainingTask | None:
         """Training of a paused network up to its next rung, if one deserves it now."""
-        found = self.rungs.promotable()
-        return None if found is None else self._further(*found)
+        others = set[str]()
+        while (found := self.rungs.promotable(others)) is not None:
+            if self._claim_as_known(found[0]):
+                return self._further(*found)
+            others.add(found[0])
+        return None
 
     def completion(self) -> TrainingTask | None:
         """Training to the end of a network of the front, or of one wanted in any case."""
-        for key in [*sorted(self._indispensable), *self.archive.networks()]:
-            if key in self and self.rungs.may_continue(key):
+        for key in self._incomplete():
+            if self._claim_as_known(key):
                 return self._further(key, self._complete)
         return None
+
+    @property
+    def needs_completion(self) -> bool:
+        """Whether :meth:`completion` has or will have something left, here or in another process."""
+        return bool(self._incomplete())
+
+    def _incomplete(self) -> list[str]:
+        wanted = [*sorted(self._indispensable), *self.archive.networks()]
+        return [key for key in wanted if key in self and self.rungs.may_continue(key)]
+
+    def _claim_as_known(self, key: str) -> bool:
+        """Claim a network unless it is being trained, or was trained further than was known."""
+        epochs = self._epochs[key]
+        if self.claim(key):
+            self.take_in()
+            if self._epochs[key] == epochs:
+                return True
+            self.release(key)
+        return False
 
     def _further(self, key: str, until_epoch: int) -> TrainingTask:
         self.rungs.promote(key, until_epoch)

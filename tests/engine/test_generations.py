@@ -4,22 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from explorer.engine.study import finished_trials, next_trial, open_study
+from explorer.engine.claims import LocalClaims
+from explorer.engine.study import ask_trial, finished_trials, open_study
 from explorer.objectives import METRICS
 
-GENERATION = 50
+GENERATION, METRICS_USED = 50, [METRICS["accuracy"], METRICS["edge_macs"]]
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 def propose(file: Path, sampler: str, until: int, unfinished: bool = False) -> list[dict[str, float]]:
     """Go on with a study as a new process would; returns the parameters of all its finished trials."""
-    study = open_study(f"sqlite:///{file}", "run", [METRICS["accuracy"], METRICS["edge_macs"]])
+    study, claims = open_study(f"sqlite:///{file}", "run", METRICS_USED), LocalClaims()
     while len(finished_trials(study)) < until:
-        trial = next_trial(study, sampler, seed=0)
+        trial = ask_trial(study, sampler, 0, claims)
         x, y = trial.suggest_float("x", 0, 1), trial.suggest_categorical("y", [0.0, 0.5, 1.0])
         study.tell(trial, [round(x - y, 1), round(x * x + y, 1)])  # many are equally good
     if unfinished:
-        next_trial(study, sampler, seed=0).suggest_float("x", 0, 1)  # killed here
+        ask_trial(study, sampler, 0, claims).suggest_float("x", 0, 1)  # killed here
     return [trial.params for trial in finished_trials(study)]
 
 

@@ -1,5 +1,6 @@
 """Opening and resuming studies, and samplers whose draws depend on seed and trial number alone."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,19 @@ import pytest
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from explorer.engine.claims import Claims, LocalClaims
 from explorer.engine.study import (
     REFERENCE,
     SAMPLERS,
+    SIBLING_OF,
+    ask_trial,
+    count_asked,
     finished_trials,
     make_sampler,
     missing_references,
-    next_trial,
     open_study,
+    take_up_trial,
+    trial_claim,
 )
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Metric
@@ -90,6 +96,12 @@ def test_missing_references_are_those_in_no_state() -> None:
     assert missing_references(study, references) == references[3:]
 
 
+def next_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims | None = None) -> optuna.Trial:
+    """As the loop asks; by default it holds no claims yet."""
+    asking = (study, sampler, seed, claims or LocalClaims())
+    return take_up_trial(*asking) or ask_trial(*asking)
+
+
 def test_next_trial_takes_up_what_was_never_told(tmp_path: Path) -> None:
     study = open_study(storage(tmp_path), "run", BOTH)
     first = next_trial(study, "random", seed=0)
@@ -132,6 +144,50 @@ def test_what_was_left_undrawn_is_drawn_as_if_nothing_had_happened(left: str) ->
     assert own.suggest_float("x", 0, 1) == draws("random", 0, [1])[0]
 
 
+def test_a_trial_that_is_claimed_is_not_taken_up() -> None:
+    study, claims = optuna.create_study(directions=["maximize"]), LocalClaims()
+    first, second = (next_trial(study, "random", 0, claims) for _ in range(2))
+    assert [first.number, second.number] == [0, 1]
+    claims.release(trial_claim(0))
+    assert next_trial(study, "random", 0, claims).number == 0
+
+
+def test_a_trial_told_while_it_was_looked_at_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, claims = optuna.create_study(directions=["maximize"]), LocalClaims()
+    seen = [study.tell(study.ask(), 1.0)]
+    monkeypatch.setattr(study, "get_trials", lambda **_: [replace_state(seen[0], TrialState.RUNNING)])
+    assert take_up_trial(study, "random", 0, claims) is None
+    assert claims.take(trial_claim(0))  # given back
+
+
+def replace_state(trial: optuna.trial.FrozenTrial, state: TrialState) -> optuna.trial.FrozenTrial:
+    trial = copy.deepcopy(trial)
+    trial.state = state
+    return trial
+
+
+def test_counted_as_asked() -> None:
+    study = optuna.create_study(directions=["maximize"])
+    study.tell(study.ask(), 1.0)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.ask()
+    study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs={SIBLING_OF: 0}))
+    study.enqueue_trial({})
+    assert count_asked(study) == 3
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 1), ("space", "b")])
+def test_a_study_begun_with_something_else(tmp_path: Path, key: str, value: object) -> None:
+    begun_with: dict[str, object] = {"seed": 0, "space": "a"}
+    open_study(storage(tmp_path), "run", BOTH, begun_with)
+    open_study(storage(tmp_path), "run", BOTH, begun_with)
+    open_study(storage(tmp_path), "other", BOTH, begun_with | {key: value})
+    with pytest.raises(
+        UserError, match=f"study 'run' was begun with {key} {begun_with[key]!r}, got {value!r}"
+    ):
+        open_study(storage(tmp_path), "run", BOTH, begun_with | {key: value})
+
+
 def test_finished_trials_are_those_that_were_told() -> None:
     study = optuna.create_study(directions=["maximize"])
     study.tell(study.ask(), 1.0)
@@ -145,6 +201,7 @@ def test_finished_trials_are_those_that_were_told() -> None:
 def test_samplers_do_not_flood_the_terminal(tmp_path: Path, sampler: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # connections of earlier tests, collected just now
         open_study(storage(tmp_path), "run", BOTH)
         make_sampler(sampler, 0, 0)
     assert not caught
