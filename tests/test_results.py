@@ -148,7 +148,7 @@ def test_front_is_feasible_and_brute_force_non_dominated(results: RunResults) ->
 
 def test_trials_table(results: RunResults) -> None:
     assert results.trials["number"].tolist() == list(range(14))
-    assert results.trials["reference"].tolist()[:2] == ["large_sparse", "small_dense"]
+    assert results.trials["reference"].tolist()[:2] == ["small_dense", "large_sparse"]
     assert set(results.trials["outcome"]) == {"trained", "cached"}
 
 

@@ -35,7 +35,7 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
     own = results(loop)
     failed = [trial.state == TrialState.FAIL for trial in loop.study.trials]
     assert failed == [result.outcome == "failed" for result in own]
-    assert failed[:5] == [False, True, True, True, True]
+    assert failed[:5] == [True, False, True, True, True]
     assert {result.reason for result in own if result.outcome == "failed"} == {
         "diverged: loss nan in epoch 1 of 1"
     }

@@ -7,10 +7,11 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins import SPACE, make_inventory, make_proposer
+from stand_ins import INPUTS, NUM_CLASSES, SPACE, make_inventory, make_proposer
 
 from explorer.candidate import Candidate
 from explorer.engine.proposals import Proposer
+from explorer.evaluate import build_network
 
 TWO_BACKBONES: dict[str, Any] = {
     "backbones": SPACE["backbones"]
@@ -110,7 +111,7 @@ def references(**changes: Any) -> dict[str, Candidate]:
 
 def test_references() -> None:
     own = references()
-    assert list(own) == ["large_sparse", "small_dense", "dense", "all_edge", "all_server"]
+    assert list(own) == ["small_dense", "large_sparse", "dense", "all_edge", "all_server"]
     large = [own[name].network for name in ("dense", "all_edge", "all_server", "large_sparse")]
     assert all(network.argument_values == {"hidden": [16, 8]} for network in large)
     assert not any(network.is_sparse for network in large[:3])
@@ -138,7 +139,7 @@ def test_large_sparse_has_about_as_many_weights_as_small_dense() -> None:
     [
         (
             {"confidence_thresholds": {"low": 0.0, "high": 0.9}},
-            ["large_sparse", "small_dense", "dense", "all_edge"],
+            ["small_dense", "large_sparse", "dense", "all_edge"],
         ),
         (
             {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"split_points": ["input", "relu1"]}}},
@@ -184,3 +185,22 @@ def test_key_depends_on_the_data() -> None:
         suggested(Proposer(inventory, {"fingerprint": text}), params()).network.key for text in ("a", "b")
     )
     assert first != second
+
+
+@pytest.mark.parametrize(("hidden", "first"), [([[8], [32]], "large_sparse"), ([[4], [5]], "small_dense")])
+def test_of_two_references_of_equal_weights_the_one_with_fewer_macs_comes_first(
+    hidden: list[list[int]], first: str
+) -> None:
+    backbone = SPACE["backbones"]["mlp"] | {
+        "arguments": {"hidden": hidden},
+        "densities": {"low": 0.05, "high": 1.0},
+    }
+    own = make_proposer(backbones={"mlp": backbone})
+    macs = {}
+    for reference in own.references()[:2]:
+        candidate = suggested(own, reference.params)
+        macs[reference.name] = sum(
+            cost.macs for cost in build_network(candidate.network, (INPUTS,), NUM_CLASSES).costs.values()
+        )
+    assert next(iter(macs)) == first
+    assert (macs["large_sparse"] > 1.2 * macs["small_dense"]) == (first == "small_dense")
