@@ -15,6 +15,7 @@ import yaml
 from benchmarks.kill_and_resume import kill_and_resume
 from benchmarks.reproduce_front import replay_front
 from explorer import pick, search
+from explorer.objectives import MEASURED_METRICS
 from explorer.report.__main__ import main as report_main
 from explorer.results import FRONT_COLUMNS, load_run
 from explorer.session import load_space_data
@@ -54,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Path.cwd()
     os.chdir(folder)
     try:
-        assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "run"]) == 0
+        assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "run", "--workers", "1"]) == 0
     finally:
         os.chdir(here)
     return folder
@@ -129,7 +130,12 @@ def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
 
 def test_same_seed_same_front(folder: Path) -> None:
     """Twice the same search: identical but for what is measured."""
-    assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "again", "--no-energy"]) == 0
+    assert (
+        search.main(
+            ["--space", "space.yaml", "--trials", "30", "--run", "again", "--no-energy", "--workers", "1"]
+        )
+        == 0
+    )
     first, second = (pd.read_csv(folder / "reports" / run / "front.csv") for run in ("run", "again"))
     modelled = [column for column in FRONT_COLUMNS if "_host_" not in column]
     pd.testing.assert_frame_equal(first[modelled], second[modelled])
@@ -258,3 +264,21 @@ def test_a_training_that_takes_too_long_fails_with_its_reason(folder: Path) -> N
     trials = load_run(folder / "reports" / "slow").trials
     assert trials["outcome"].tolist() == ["failed", "failed"]
     assert trials["reason"].str.startswith("exceeded 0.01 s").all()
+
+
+@pytest.mark.slow
+def test_same_seed_same_front_with_rungs(folder: Path) -> None:
+    """With one worker all but measured columns is the same, promotions included."""
+    training = {"epochs": 9, "batch_size": 8, "learning_rate": 0.01}
+    (folder / "rungs.yaml").write_text(yaml.safe_dump(SPACE | {"training": training}), encoding="utf-8")
+    fronts = []
+    for name in ("once", "twice"):
+        command = ["--space", "rungs.yaml", "--trials", "12", "--run", name, "--workers", "1", "--no-energy"]
+        assert search.main(command) == 0
+        front = pd.read_csv(folder / "reports" / name / "front.csv", keep_default_na=False)
+        fronts.append(front.drop(columns=list(MEASURED_METRICS)))
+    pd.testing.assert_frame_equal(*fronts)
+    run = json.loads((folder / "reports" / "once" / "run.json").read_text(encoding="utf-8"))
+    assert run["rung_results"]["epochs"] == [3, 9]
+    at_first, at_last = run["rung_results"]["networks"]
+    assert at_first > at_last == len(run["promotions"])
