@@ -14,6 +14,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
         for variant in variants:
             _print_variant(variant, inventory, console)
     space = inventory.space
+    if space.payload.entropy != "none":
+        console.print(f"payloads are what {space.payload.entropy} makes of these, never longer")
     console.print(f"patterns: {', '.join(space.patterns)}")
     console.print(
         f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
@@ -39,13 +41,14 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
             else junction.stays_dense,
         )
     console.print(junctions)
-    bits = inventory.space.payload_bits
+    bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
     points = Table(
         "split point", "tensor", *(f"payload {b} bits" for b in bits), "edge MACs, dense", box=None
     )
     for point, macs in zip(variant.split_points, variant.macs, strict=True):
         sizes = [
-            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b):,} B" for b in bits
+            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b, ranges):,} B"
+            for b in bits
         ]
         points.add_row(point.name, " x ".join(map(str, point.shape)), *sizes, f"{macs:,}")
     console.print(points)

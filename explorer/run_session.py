@@ -35,7 +35,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
-    work = partial(evaluate_network, data=data, payload_bits=tuple(session.space.payload_bits))
+    work = partial(evaluate_network, data=data, form=session.space.payload_form)
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 
@@ -128,7 +128,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
         measure_parts(parts, store, session.data, energy_seconds=energy_seconds),
     )
     if not options.keep_weights:
-        for key in set(store) - {key for key, _ in parts}:
+        for key in set(store) - {key for key, *_ in parts}:
             store.drop_weights(key)
     record["counts"] |= {"operating_points": len(points), "front": int(points["on_front"].sum())}
     write_json(folder / RUN_FILE, record)

@@ -22,6 +22,7 @@ from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
 from explorer.core.training import Precision
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
+from explorer.profile.payload import Entropy, PayloadForm, Ranges
 
 SHIPPED = Path(str(files("search_spaces")))
 
@@ -137,6 +138,13 @@ class TrainingSpec(_Strict):
     precision: Precision = "float32"
 
 
+class PayloadSpec(_Strict):
+    """How payloads are encoded; see :class:`explorer.profile.payload.PayloadForm`."""
+
+    ranges: Ranges = "sample"
+    entropy: Entropy = "none"
+
+
 class SearchSpace(_Strict):
     """All that may be chosen, what is optimised, and for which devices and link."""
 
@@ -144,7 +152,8 @@ class SearchSpace(_Strict):
     backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]
     patterns: Annotated[list[PatternName], Field(min_length=1)] = ["block"]
     confidence_thresholds: ThresholdRange = ThresholdRange()
-    payload_bits: Annotated[list[Literal[32, 16, 8]], Field(min_length=1)] = [32, 16, 8]
+    payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
+    payload: PayloadSpec = PayloadSpec()
     training: TrainingSpec
     objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
@@ -190,6 +199,11 @@ class SearchSpace(_Strict):
             if parse_constraint(text, "constraint").column not in METRICS:
                 raise ValueError(f"{text!r}: measured columns cannot be constraints of a search")
         return constraints
+
+    @property
+    def payload_form(self) -> PayloadForm:
+        """How the payloads of its networks are encoded."""
+        return PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

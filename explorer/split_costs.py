@@ -12,10 +12,11 @@ from torch import nn
 
 from explorer.backbones import build_backbone
 from explorer.core.network import ExitClassifier, Network
-from explorer.core.split_points import SplitPoint
+from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.tracing import FLOAT_BYTES
 from explorer.profile.compute import count_dense
 from explorer.profile.memory import Buffer, peak_live_bytes
+from explorer.profile.payload import Ranges, range_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class SplitCosts:
         exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
         operators: (MACs, moved bytes) of each operator since the previous split point, in order.
         exit_operators: The same for the exit classifier.
+        range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SplitCosts:
     exit_peak_bytes: int
     operators: tuple[tuple[int, int], ...]
     exit_operators: tuple[tuple[int, int], ...]
+    range_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; inverse of :meth:`from_json`."""
@@ -95,8 +98,8 @@ def dense_counts(
     return DenseCounts(edge, server, dict(uncounted))
 
 
-def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
-    """Costs at every split point of ``network``, from ``input`` to ``output``."""
+def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
+    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads."""
     names = list(network.costs)
     ends = [names.index(point.node) + 1 for point in network.split_points]
     starts = [0, *ends[:-1]]
@@ -125,6 +128,7 @@ def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
                 exit_peak_bytes=_exit_peak_bytes(exit_, point),
                 operators=tuple((cost.macs, cost.moved_bytes) for cost in stage if cost.moved_bytes),
                 exit_operators=exit_cost,
+                range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
             )
         )
     return tuple(costs)

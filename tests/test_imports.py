@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("core", "profile"),
     ("space", "pareto", "candidate", "split_costs"),
     ("variants", "cost", "evaluate"),
-    ("store", "runs"),
+    ("network_files", "store", "runs"),
     ("engine", "results"),
     ("measure", "choice", "dry_run", "report"),
     ("session", "run_session"),

@@ -31,6 +31,8 @@ SPACE = {
         },
     },
     "patterns": ["block", "structured"],
+    "payload_bits": [32, 8, 4],
+    "payload": {"ranges": "channel", "entropy": "zstd"},
     "training": {"epochs": 2, "learning_rate": 0.02},
     "objectives": {"accuracy": 0.1, "edge_macs": 20_000, "edge_memory_bytes": 30_000, "payload_bytes": 300},
     "constraints": ["edge_memory_bytes <= 24 KiB"],
@@ -123,6 +125,10 @@ def test_front_points_replay_exactly(folder: Path) -> None:
 def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
     front = load_run(folder / "reports" / "run").front
     assert (front["edge_latency_host_s"] > 0).all()
+    sent = front["payload_bits"].notna()
+    for column in ("encode_latency_host_s", "decode_latency_host_s"):
+        assert (front.loc[sent, column] > 0).all()
+        assert front.loc[~sent, column].isna().all()
     energy = front["edge_energy_host_j"]
     assert energy.isna().all() or (energy.dropna() > 0).all()
 

@@ -27,7 +27,7 @@ from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
 from explorer.core.training import Recipe, TrainingFailedError, train
 from explorer.data import DataSet, Subset
 from explorer.pareto import non_dominated
-from explorer.profile.payload import encoded_bytes, roundtrip
+from explorer.profile.payload import Codec, encoded_bytes, roundtrip
 from explorer.space import SearchSpace
 from explorer.variants import Inventory, Variant, build_inventory
 
@@ -163,7 +163,7 @@ def answers(network: SplitNetwork, data: Subset, choice: Choice) -> tuple[float,
             sent = confidence < choice.confidence_threshold
             correct += int((predicted == labels)[~sent].sum())
         if sent.any():
-            received = roundtrip(crossing[sent], choice.payload_bits)
+            received = roundtrip(crossing[sent], Codec(choice.payload_bits))
             correct += int((network.server(received).argmax(-1) == labels[sent]).sum())
             offloaded += int(sent.sum())
     return correct / len(data), offloaded / len(data)
