@@ -4,8 +4,36 @@ from rich.console import Console
 from rich.table import Table
 
 from explorer.core.split_points import OUTPUT
+from explorer.data import DataSet
 from explorer.profile.payload import encoded_bytes
 from explorer.variants import Inventory, Variant
+
+IMBALANCE_NOTED = 1.5  # largest by smallest class
+
+
+def print_data(data: DataSet, console: Console) -> None:
+    """Print shape, classes and sizes of the subsets."""
+    shape = " x ".join(map(str, data.input_shape))
+    sizes = ", ".join(f"{len(getattr(data, name)):,} {name}" for name in ("train", "validation", "test"))
+    classes = f"{data.num_classes} classes" + (
+        f" ({', '.join(data.class_names)})" if data.class_names else ""
+    )
+    console.print(f"data: {data.name}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
+    if note := imbalance_note(data):
+        console.print(note, markup=False, highlight=False)
+
+
+def imbalance_note(data: DataSet) -> str:
+    """What a reader should know when classes differ in size by a third or more; else empty."""
+    counts = data.class_counts()["train"]
+    smallest, largest = min(counts), max(counts)
+    if smallest * IMBALANCE_NOTED > largest:
+        return ""
+    majority = max(data.class_counts()["validation"]) / len(data.validation)
+    return (
+        f"classes are imbalanced: {smallest} to {largest} training samples per class; always answering one"
+        f" class is right on {majority:.1%} of the validation subset"
+    )
 
 
 def print_inventory(inventory: Inventory, console: Console) -> None:

@@ -81,6 +81,7 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
             "mean": results.run["data"]["mean"],
             "std": results.run["data"]["std"],
             "num_classes": results.run["data"]["num_classes"],
+            "class_names": results.run["data"].get("class_names", []),
         },
         "split": {
             "split_point": split.name,

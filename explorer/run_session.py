@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from explorer.data import Subset
+from explorer.dry_run import imbalance_note
 from explorer.engine.auto_pool import AutoPool, workers_per_machine
 from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
@@ -176,6 +177,10 @@ def _notes(session: Session) -> list[str]:
     for backbone, variants in session.inventory.variants.items():
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
+    if note := imbalance_note(session.data):
+        notes.append(note)
+    if session.space.payload.entropy != "none":
+        notes.append("modelled times and energies leave out what compressing payloads takes")
     return notes
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
 from explorer.core.training import Precision
+from explorer.data_checks import Layout
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 from explorer.profile.payload import Entropy, PayloadForm, Ranges
@@ -79,13 +80,14 @@ _All = Annotated[Literal["all"], Tag("<word>")]
 
 
 class DataSpec(_Strict):
-    """Which data, and how many samples each subset has (None: all that remain)."""
+    """Which data, how many samples each subset has (None: all that remain), and what the axes mean."""
 
     source: str
     train_samples: int | None = Field(default=None, ge=1)
     validation_samples: int = Field(ge=1)
     test_samples: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    layout: Layout = "images"
 
 
 class BackboneSpec(_Strict):

@@ -1,7 +1,6 @@
 """The payload: bytes by formula, values bit for bit, error by quantisation step."""
 
 import struct
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -16,10 +15,13 @@ from explorer.profile.payload import (
     PAYLOAD_BITS,
     Codec,
     PayloadError,
+    PayloadForm,
     decode,
     encode,
     encoded_bytes,
     header_bytes,
+    is_calibrated,
+    least_encoded_bytes,
     range_bytes,
     roundtrip,
 )
@@ -48,13 +50,13 @@ def codecs(draw: st.DrawFn, shape: tuple[int, ...]) -> Codec:
         draw(st.sampled_from(["sample", "tensor", "channel"])),
         draw(st.sampled_from(["none", "zstd"])),
     )
-    codec = Codec(draw(BITS), ranges, entropy)
-    if ranges == "sample" or codec.bits > 8:
-        return codec
+    bits = draw(BITS)
+    if not is_calibrated(bits, ranges):
+        return Codec(bits, ranges, entropy)
     count = shape[0] if ranges == "channel" else 1
-    numbers = st.lists(MODEST, min_size=count, max_size=count)
+    lows = st.lists(MODEST, min_size=count, max_size=count)
     steps = st.lists(st.floats(0, 10, width=32), min_size=count, max_size=count)
-    return replace(codec, low=torch.tensor(draw(numbers)), step=torch.tensor(draw(steps)))
+    return Codec(bits, ranges, entropy, torch.tensor(draw(lows)), torch.tensor(draw(steps)))
 
 
 @given(tensors(), st.data())
@@ -64,6 +66,8 @@ def test_decoding_gives_the_roundtrip_bit_for_bit(tensor: Tensor, data: st.DataO
     payload = encode(tensor, codec)
     longest = encoded_bytes(tensor.numel(), codec.bits, codec.ranges)
     assert len(payload) <= longest if codec.entropy == "zstd" else len(payload) == longest
+    form = PayloadForm((codec.bits,), codec.ranges, codec.entropy)
+    assert len(payload) >= least_encoded_bytes(tensor.numel(), codec.bits, form)
     decoded = decode(payload, shape, codec)
     assert decoded.shape == shape
     assert decoded.dtype == torch.float32
