@@ -97,7 +97,7 @@ def replay_point(network: Network, calibration: Calibration, point: "pd.Series[A
         ties=sum(answer.tie for answer in answers),
         sent_bytes=sum(answer.sent_bytes for answer in answers),
         sent_bytes_stored=round(point["payload_bytes"] * len(data)),
-        compressed=calibration.form.entropy != "none",
+        compressed=calibration.readout.payload.entropy != "none",
     )
 
 
@@ -117,8 +117,10 @@ def _answer(
     tie = False
     threshold = point["confidence_threshold"]
     if not pd.isna(threshold):
-        logits = network.exits[index](crossing)
-        confidence = logits.softmax(-1).max().item()
+        exit_ = network.exit_at(split_point.name)
+        assert exit_ is not None, "a point with a threshold has an exit classifier"
+        logits = exit_(crossing)
+        confidence = calibration.confidence(split_point.name, logits).item()
         tie = abs(confidence - threshold) < TIE
         if confidence >= threshold:
             return _Answer(int(logits.argmax()) == label, True, 0, tie or _is_tied(logits))

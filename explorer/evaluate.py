@@ -7,13 +7,13 @@ from torch import Tensor
 
 from explorer.backbones import build_backbone
 from explorer.candidate import NetworkSpec
-from explorer.core.calibration import Calibration, calibrate
+from explorer.core.calibration import Calibration, Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, collect_evidence
 from explorer.core.sparsify import placement_checksum, sparsify
 from explorer.core.training import TrainingFailedError, TrainingRecord, train
 from explorer.data import DataSet
-from explorer.profile.payload import PayloadError, PayloadForm, Ranges
+from explorer.profile.payload import PayloadError, Ranges
 from explorer.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
 
 
@@ -72,16 +72,19 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
             spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
         )
         sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
-        return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
+        return Network(
+            *(backbone, torch.zeros(1, *input_shape), num_classes),
+            *(spec.exit_features, spec.exit_kind, spec.exits_at),
+        )
 
 
-def evaluate_network(task: TrainingTask, data: DataSet, form: PayloadForm) -> EvaluatedNetwork:
+def evaluate_network(task: TrainingTask, data: DataSet, readout: Readout) -> EvaluatedNetwork:
     """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
     Args:
         task: What to train.
         data: Training and validation subsets; the test subset is not touched.
-        form: How payloads are encoded; server answers are recomputed for each of its bits.
+        readout: How it is run; server answers are recomputed for each of its payload bits.
 
     Raises:
         TrainingFailedError: Training diverged, memory ran out, or a crossing tensor holds NaN.
@@ -91,7 +94,7 @@ def evaluate_network(task: TrainingTask, data: DataSet, form: PayloadForm) -> Ev
         network = build_network(spec, data.input_shape, data.num_classes)
         network.check_split_points(data.validation.inputs[:2])
         training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
-        calibration = calibrate(network, data.train, form)
+        calibration = calibrate(network, data.train, data.validation, readout)
         evidence = collect_evidence(network, data.validation, calibration)
     except PayloadError as error:
         raise TrainingFailedError(f"diverged: {error}") from error
@@ -102,7 +105,7 @@ def evaluate_network(task: TrainingTask, data: DataSet, form: PayloadForm) -> Ev
     dense = _dense_twin(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
-        split_costs(network, dense, form.ranges),
+        split_costs(network, dense, readout.payload.ranges),
         evidence,
         training.record,
         network.weights(),

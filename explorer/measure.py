@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
@@ -131,10 +131,11 @@ def _crossing(network: Network, split_point: str, sample: Tensor) -> Tensor:
 def _runners(
     network: Network, split_point: str, sample: Tensor
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Edge part with exit classifier, and server part, as calls without arguments."""
+    """Edge part with exit classifier where there is one, and server part, as calls without arguments."""
     point = network.split_point(split_point)
     parts, crossing = network.parts(point), _crossing(network, split_point, sample)
     if split_point == OUTPUT:
         return lambda: parts.edge(sample), lambda: None
-    exit_ = network.exits[network.split_points.index(point)]
-    return lambda: exit_(parts.edge(sample)), lambda: parts.server(crossing)
+    exit_ = network.exit_at(split_point)
+    edge = parts.edge if exit_ is None else nn.Sequential(parts.edge, exit_)
+    return lambda: edge(sample), lambda: parts.server(crossing)

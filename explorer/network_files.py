@@ -1,6 +1,6 @@
 """The files in a network's folder: evidence, calibration and points as arrays, and back. No pickle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,6 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
-from explorer.core.calibration import Calibration
 from explorer.core.operating_points import Evidence
 from explorer.errors import UserError
 from explorer.profile.payload import Codec, PayloadForm, encoded_bytes, is_calibrated
@@ -64,19 +63,19 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
     )
 
 
-def write_calibration(path: Path, calibration: Calibration, split_points: Sequence[str]) -> None:
+def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_points: Sequence[str]) -> None:
     """Write fitted ranges, named ``<number of the split point>.<bits>.<low or step>``."""
     tensors = {
         f"{split_points.index(name)}.{bits}.{end}": tensor
-        for (name, bits), codec in calibration.codecs.items()
+        for (name, bits), codec in codecs.items()
         for end, tensor in (("low", codec.low), ("step", codec.step))
         if tensor is not None
     }
     save_tensors(tensors, path)
 
 
-def read_calibration(path: Path, form: PayloadForm, split_points: Sequence[str]) -> Calibration:
-    """Inverse of :func:`write_calibration`; there is no file where each sample has its own range."""
+def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> dict[tuple[str, int], Codec]:
+    """Inverse of :func:`write_codecs`; there is no file where each sample has its own range."""
     tensors: dict[str, Tensor] = {} if form.ranges == "sample" else load(load_tensors, path)
     codecs = {}
     for number, name in enumerate(split_points):
@@ -84,7 +83,7 @@ def read_calibration(path: Path, form: PayloadForm, split_points: Sequence[str])
             names = [f"{number}.{bits}.{end}" for end in ("low", "step")]
             range_ = [tensors[end] for end in names] if is_calibrated(bits, form.ranges) else []
             codecs[name, bits] = Codec(bits, form.ranges, form.entropy, *range_)
-    return Calibration(form, codecs)
+    return codecs
 
 
 def read_points(path: Path, splits: Sequence[SplitCosts], num_samples: int) -> pd.DataFrame:

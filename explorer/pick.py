@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from explorer.choice import Choice, choose
+from explorer.core.calibration import Calibration
 from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
 from explorer.cost import wilson_interval
@@ -48,7 +49,9 @@ def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Pat
     bits = None if pd.isna(point["payload_bits"]) else int(point["payload_bits"])
     threshold = None if pd.isna(point["confidence_threshold"]) else float(point["confidence_threshold"])
     calibration = store.read_calibration(point["network_key"])
-    evidence = collect_evidence(network, data.test, calibration.only(bits or calibration.form.bits[0]))
+    evidence = collect_evidence(
+        network, data.test, calibration.only(bits or calibration.readout.payload.bits[0])
+    )
     outcome = outcome_at(evidence, point["split_point"], bits, threshold)
     low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
     return {
@@ -64,7 +67,7 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
     """All that a deployment needs, as plain data (``pick.json``)."""
     key = choice.point["network_key"]
     store = Store(results.path)
-    stored = store.read(key)
+    stored, calibration = store.read(key), store.read_calibration(key)
     split = next(split for split in stored.splits if split.name == choice.point["split_point"])
     (row,) = records(choice.point[FRONT_COLUMNS].to_frame().T)
     return {
@@ -88,17 +91,19 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
             "crossing_shape": list(split.shape),
             "has_server_part": split.name != OUTPUT,
             "has_exit_classifier": row["confidence_threshold"] is not None and split.name != OUTPUT,
-            "exit_rule": "answer on the edge when the largest softmax probability is >= confidence_threshold",
+            "exit_rule": "answer on the edge when the score of the exit's logits is >= confidence_threshold",
+            "exit_score": calibration.readout.score,
+            "exit_temperature": calibration.temperatures.get(split.name, 1.0),
         },
-        "payload": None if split.name == OUTPUT else _codec(store, row),
+        "payload": None if split.name == OUTPUT else _described(calibration, row),
         "profiles": results.run["profiles"],
         "neighbours": records(choice.neighbours[FRONT_COLUMNS]),
     }
 
 
-def _codec(store: Store, row: dict[str, Any]) -> dict[str, Any]:
+def _described(calibration: Calibration, row: dict[str, Any]) -> dict[str, Any]:
     """What encoder and decoder must know, see :class:`explorer.profile.payload.Codec`."""
-    codec = store.read_calibration(row["network_key"]).codecs[row["split_point"], row["payload_bits"]]
+    codec = calibration.codecs[row["split_point"], row["payload_bits"]]
     return {
         "bits": codec.bits,
         "ranges": codec.ranges,

@@ -36,7 +36,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
-    work = partial(evaluate_network, data=data, form=session.space.payload_form)
+    work = partial(evaluate_network, data=data, readout=session.space.readout)
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 

@@ -18,8 +18,10 @@ from pydantic import (
     model_validator,
 )
 
+from explorer.core.calibration import Readout, Temperature
+from explorer.core.exits import ExitKind, Score
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
-from explorer.core.training import Precision
+from explorer.core.training import ExitTraining, Precision, Recipe
 from explorer.data_checks import Layout
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
@@ -91,7 +93,7 @@ class DataSpec(_Strict):
 
 
 class BackboneSpec(_Strict):
-    """A factory ``package.module:function``, choices for its arguments, densities and split points."""
+    """A factory ``package.module:function``, choices for its arguments, densities, split points and exits."""
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
@@ -99,6 +101,7 @@ class BackboneSpec(_Strict):
         "auto"
     )
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; with a mapping, junctions it does not name stay dense."""
@@ -147,6 +150,15 @@ class PayloadSpec(_Strict):
     entropy: Entropy = "none"
 
 
+class ExitsSpec(_Strict):
+    """Kind of the exit classifiers, how they are trained, and how sure they must be."""
+
+    kind: ExitKind = "pooled"
+    training: ExitTraining = "joint"
+    score: Score = "max_softmax"
+    temperature: Temperature = "none"
+
+
 class SearchSpace(_Strict):
     """All that may be chosen, what is optimised, and for which devices and link."""
 
@@ -156,6 +168,7 @@ class SearchSpace(_Strict):
     confidence_thresholds: ThresholdRange = ThresholdRange()
     payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
     payload: PayloadSpec = PayloadSpec()
+    exits: ExitsSpec = ExitsSpec()
     training: TrainingSpec
     objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
@@ -203,9 +216,16 @@ class SearchSpace(_Strict):
         return constraints
 
     @property
-    def payload_form(self) -> PayloadForm:
-        """How the payloads of its networks are encoded."""
-        return PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
+    def readout(self) -> Readout:
+        """How its networks are run."""
+        payload = PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
+        return Readout(payload, self.exits.score, self.exits.temperature)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its networks are trained."""
+        content = self.training.model_dump(exclude={"exit_features"})
+        return Recipe(**content, exit_training=self.exits.training)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
-from explorer.core.network import ExitClassifier, Network
+from explorer.core.exits import ExitClassifier
+from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.tracing import FLOAT_BYTES
 from explorer.profile.compute import count_dense
@@ -104,13 +105,13 @@ def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample")
     ends = [names.index(point.node) + 1 for point in network.split_points]
     starts = [0, *ends[:-1]]
     total_macs = sum(cost.macs for cost in network.costs.values())
-    exits: list[ExitClassifier | None] = [*network.exits, None]
+    exits = [network.exit_at(point.name) for point in network.split_points]
     edge_macs, costs = 0, []
     for point, exit_, start, end in zip(network.split_points, exits, starts, ends, strict=True):
         stage = [network.costs[name] for name in names[start:end]]
         edge_macs += sum(cost.macs for cost in stage)
         parts = network.parts(point)
-        exit_cost = _exit_cost(exit_, point)
+        exit_cost = _exit_cost(exit_)
         costs.append(
             SplitCosts(
                 name=point.name,
@@ -151,21 +152,17 @@ def _peak_bytes(network: Network, point: SplitPoint) -> int:
 
 
 def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:
-    """Crossing tensor, pooled tensor where there is one, and logits, all alive together."""
+    """The crossing tensor, which may yet be sent, and what the hungriest layer reads and writes besides."""
     if exit_ is None:
         return 0
-    pooled = exit_.features if exit_.pools else 0
-    return FLOAT_BYTES * (point.payload_elements + pooled + exit_.num_classes)
+    beside = [step.outputs + (step.inputs if number else 0) for number, step in enumerate(exit_.steps)]
+    return FLOAT_BYTES * (point.payload_elements + max(beside))
 
 
-def _exit_cost(exit_: ExitClassifier | None, point: SplitPoint) -> tuple[tuple[int, int], ...]:
-    """(MACs, moved bytes) of pooling, where there is any, and of the Linear layer."""
-    if exit_ is None:
-        return ()
-    features, classes = exit_.features, exit_.num_classes
-    linear = (features * classes, FLOAT_BYTES * (features + classes + (features + 1) * classes))
-    pooling = (0, FLOAT_BYTES * (point.payload_elements + features))
-    return (pooling, linear) if exit_.pools else (linear,)
+def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:
+    """(MACs, moved bytes) of each layer."""
+    steps = () if exit_ is None else exit_.steps
+    return tuple((s.macs, FLOAT_BYTES * (s.inputs + s.outputs + s.parameters)) for s in steps)
 
 
 def stored_bytes(module: nn.Module) -> int:

@@ -18,17 +18,17 @@ from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
-from explorer.core.calibration import Calibration, uncalibrated
+from explorer.core.calibration import Calibration, Readout, uncalibrated
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
 from explorer.network_files import (
     load,
-    read_calibration,
+    read_codecs,
     read_evidence,
     read_points,
-    write_calibration,
+    write_codecs,
     write_evidence,
 )
 from explorer.profile.payload import PayloadForm
@@ -190,9 +190,9 @@ class Store:
         folder.mkdir()
         write_evidence(folder / _EVIDENCE, network.evidence)
         save_tensors(network.weights, folder / "weights.safetensors")
-        if network.calibration.form.ranges != "sample":
+        if network.calibration.readout.payload.ranges != "sample":
             splits = [split.name for split in network.splits]
-            write_calibration(folder / _CALIBRATION, network.calibration, splits)
+            write_codecs(folder / _CALIBRATION, network.calibration.codecs, splits)
         if network.training_state is not None:
             save_tensors(network.training_state, folder / _TRAINING_STATE)
         points.to_parquet(folder / _POINTS, index=False)
@@ -203,7 +203,8 @@ class Store:
             "num_samples": network.evidence.num_samples,
             "training": asdict(network.training),
             "placement_checksum": network.placement_checksum,
-            "payload": asdict(network.calibration.form),
+            "readout": asdict(network.calibration.readout),
+            "temperatures": dict(network.calibration.temperatures),
             "uncounted_operators": network.uncounted,
             "splits": [split.to_json() for split in network.splits],
         }
@@ -266,10 +267,13 @@ class Store:
         """What was fitted to a network besides its weights."""
         record = read_json(self.networks / key / "network.json")
         splits = [split["name"] for split in record["splits"][:-1]]
-        if "payload" not in record:  # from before anything was fitted
+        if "readout" not in record:  # from before anything was fitted
             return uncalibrated(splits, self.read_evidence(key).payload_bits)
-        form = PayloadForm(**(record["payload"] | {"bits": tuple(record["payload"]["bits"])}))
-        return read_calibration(self.networks / key / _CALIBRATION, form, splits)
+        payload = record["readout"]["payload"]
+        form = PayloadForm(**(payload | {"bits": tuple(payload["bits"])}))
+        readout = Readout(**(record["readout"] | {"payload": form}))
+        codecs = read_codecs(self.networks / key / _CALIBRATION, form, splits)
+        return Calibration(readout, codecs, record["temperatures"])
 
     def read_weights(self, key: str) -> dict[str, Tensor]:
         """Weights by name.

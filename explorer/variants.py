@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -134,7 +134,8 @@ def _build_variant(
     network = Network(module, sample, num_classes, space.training.exit_features)
     network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
     edge_macs = _cumulative_macs(network)
-    points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
+    points = _named(network.split_points, spec.split_points, f"{where}.split_points")
+    _named(network.split_points[:-1], spec.exits, f"{where}.exits")
     return Variant(
         name,
         arguments,
@@ -152,16 +153,16 @@ def _cumulative_macs(network: Network) -> dict[str, int]:
     return {point.node: totals[names.index(point.node)] for point in network.split_points}
 
 
-def _allowed_split_points(
-    found: tuple[SplitPoint, ...], spec: BackboneSpec, where: str
+def _named(
+    found: tuple[SplitPoint, ...], wanted: Literal["all"] | list[str], where: str
 ) -> tuple[SplitPoint, ...]:
-    if spec.split_points == "all":
+    if wanted == "all":
         return found
     names = [point.name for point in found]
-    for name in spec.split_points:
+    for name in wanted:
         if name not in names:
             raise UserError(f"{where}: no split point {name!r}; this backbone has: {', '.join(names)}")
-    return tuple(point for point in found if point.name in spec.split_points)
+    return tuple(point for point in found if point.name in wanted)
 
 
 def _density_choices(

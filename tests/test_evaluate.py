@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import Readout
 from explorer.core.operating_points import collect_evidence
 from explorer.core.sparsify import placement_checksum
 from explorer.core.training import Recipe, TrainingFailedError
@@ -45,7 +46,7 @@ SPEC = NetworkSpec(
 )
 
 
-FORM = PayloadForm((32, 8), "channel")
+READOUT = Readout(PayloadForm((32, 8), "channel"))
 
 
 class Forbidden:
@@ -69,7 +70,7 @@ def complete(spec: NetworkSpec) -> TrainingTask:
 
 @pytest.fixture(scope="module")
 def evaluated() -> EvaluatedNetwork:
-    return evaluate_network(complete(SPEC), DATA, FORM)
+    return evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
@@ -90,22 +91,20 @@ def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
 
 def test_same_spec_same_network(evaluated: EvaluatedNetwork) -> None:
     torch.manual_seed(99)  # whatever was drawn before
-    again = evaluate_network(complete(SPEC), DATA, FORM)
+    again = evaluate_network(complete(SPEC), DATA, READOUT)
     assert all(torch.equal(again.weights[name], tensor) for name, tensor in evaluated.weights.items())
     assert (again.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
     assert (again.splits, again.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
 
 
 def test_other_seed_other_network(evaluated: EvaluatedNetwork) -> None:
-    other = evaluate_network(
-        complete(replace(SPEC, recipe=replace(RECIPE, seed=1))), DATA, replace(FORM, bits=(32,))
-    )
+    other = evaluate_network(complete(replace(SPEC, recipe=replace(RECIPE, seed=1))), DATA, READOUT)
     assert other.placement_checksum != evaluated.placement_checksum
     assert any(not torch.equal(other.weights[name], tensor) for name, tensor in evaluated.weights.items())
 
 
 def test_costs_are_known_before_training(evaluated: EvaluatedNetwork) -> None:
-    assert costs_before_training(SPEC, (8,), 4, FORM.ranges) == evaluated.splits
+    assert costs_before_training(SPEC, (8,), 4, READOUT.payload.ranges) == evaluated.splits
 
 
 def test_seeds_do_not_leak() -> None:
@@ -117,13 +116,13 @@ def test_seeds_do_not_leak() -> None:
 
 
 def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
-    half = evaluate_network(TrainingTask(SPEC, 1), DATA, FORM)
+    half = evaluate_network(TrainingTask(SPEC, 1), DATA, READOUT)
     assert half.epochs == 1
     assert half.training_state is not None
     assert any(not torch.equal(half.weights[name], tensor) for name, tensor in evaluated.weights.items())
     # costs and connections do not depend on training
     assert (half.splits, half.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
-    whole = evaluate_network(TrainingTask(SPEC, RECIPE.epochs, half.training_state), DATA, FORM)
+    whole = evaluate_network(TrainingTask(SPEC, RECIPE.epochs, half.training_state), DATA, READOUT)
     assert whole.epochs == evaluated.epochs == 2
     assert whole.training_state is evaluated.training_state is None
     assert all(torch.equal(whole.weights[name], tensor) for name, tensor in evaluated.weights.items())
@@ -169,7 +168,7 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(TrainingFailedError, match=reason):
-        evaluate_network(complete(SPEC), DATA, replace(FORM, bits=(32,)))
+        evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,10 +177,10 @@ def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(RuntimeError, match=r"^shapes differ$"):
-        evaluate_network(complete(SPEC), DATA, replace(FORM, bits=(32,)))
+        evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_divergence_is_a_failed_training() -> None:
     wild = replace(SPEC, recipe=replace(RECIPE, learning_rate=1e38))
     with pytest.raises(TrainingFailedError, match=r"^diverged: loss "):
-        evaluate_network(complete(wild), DATA, replace(FORM, bits=(32,)))
+        evaluate_network(complete(wild), DATA, READOUT)

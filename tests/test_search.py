@@ -33,6 +33,7 @@ SPACE = {
     "patterns": ["block", "structured"],
     "payload_bits": [32, 8, 4],
     "payload": {"ranges": "channel", "entropy": "zstd"},
+    "exits": {"score": "margin", "temperature": "fitted"},
     "training": {"epochs": 2, "learning_rate": 0.02},
     "objectives": {"accuracy": 0.1, "edge_macs": 20_000, "edge_memory_bytes": 30_000, "payload_bytes": 300},
     "constraints": ["edge_memory_bytes <= 24 KiB"],
@@ -176,7 +177,7 @@ def test_dry_run_says_what_the_space_contains(folder: Path, capsys: pytest.Captu
         "only legal density is 1",
         "input",
         "relu1",
-        "266 B",
+        "258 B",  # a header of 2 bytes, 64 floats
         "distinct networks",
     ):
         assert word in printed

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from stand_ins import fabricate, make_proposer
 
-from explorer.core.calibration import Calibration
+from explorer.core.calibration import Calibration, Readout
 from explorer.core.operating_points import sweep
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
@@ -81,16 +81,20 @@ def test_evidence_round_trip(stored: Stored) -> None:
 @pytest.mark.parametrize("form", [PayloadForm((32, 8)), PayloadForm((32, 8, 2), "channel", "zstd")])
 def test_calibration_round_trip(tmp_path: Path, form: PayloadForm) -> None:
     own, store = network(), Store(tmp_path)
-    names = own.evidence.split_points
+    names, readout, temperatures = (
+        own.evidence.split_points,
+        Readout(form, "margin", "fitted"),
+        {"relu1": 1.5},
+    )
     codecs = {
         (name, b): fitted_codec(torch.rand(9, 5), b, form.ranges, form.entropy)
         for name in names
         for b in form.bits
     }
-    own = dataclasses.replace(own, calibration=Calibration(form, codecs))
+    own = dataclasses.replace(own, calibration=Calibration(readout, codecs, temperatures))
     store.write(own, points(own))
     back = store.read_calibration(own.spec.key)
-    assert back.form == form
+    assert (back.readout, back.temperatures) == (readout, temperatures)
     assert back.codecs.keys() == codecs.keys()
     for at, codec in codecs.items():
         for field in dataclasses.fields(codec):
@@ -103,7 +107,7 @@ def test_runs_from_before_payload_forms(stored: Stored) -> None:
     store, own = stored
     folder = store.networks / own.spec.key
     record = read_json(folder / "network.json")
-    del record["payload"]
+    del record["readout"], record["temperatures"]
     for split in record["splits"]:
         del split["range_bytes"]
     write_json(folder / "network.json", record)
@@ -116,7 +120,7 @@ def test_runs_from_before_payload_forms(stored: Stored) -> None:
     pd.testing.assert_frame_equal(back.points, points(own))
     assert back.splits == own.splits
     calibration = store.read_calibration(own.spec.key)
-    assert calibration.form == PayloadForm((32, 8))
+    assert calibration.readout == Readout(PayloadForm((32, 8)))
     assert calibration.codecs.keys() == own.calibration.codecs.keys()
 
 

@@ -21,10 +21,10 @@ from torch.nn.utils import parametrize
 
 from benchmarks.search_efficiency.curves import Sample
 from explorer.backbones import build_backbone
-from explorer.core.network import ExitClassifier
+from explorer.core.exits import ExitClassifier
 from explorer.core.patterns import ConnectionPattern, adjacency, snap_density
 from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
-from explorer.core.training import Recipe, TrainingFailedError, train
+from explorer.core.training import TrainingFailedError, train
 from explorer.data import DataSet, Subset
 from explorer.pareto import non_dominated
 from explorer.profile.payload import Codec, encoded_bytes, roundtrip
@@ -184,7 +184,7 @@ def run_plain(
     start = time.perf_counter()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     inventory = build_inventory(space, data.input_shape, data.num_classes)
-    recipe = Recipe(**space.training.model_dump(exclude={"exit_features"}))
+    recipe = space.recipe
     samples: list[Sample] = []
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from explorer.core.calibration import Calibration
+from explorer.core.exits import ExitClassifier
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
 from explorer.data import Subset
@@ -34,7 +35,7 @@ class Evidence:
     Attributes:
         split_points: Names, without ``output``.
         payload_bits: Bits for which server answers were recomputed.
-        exit_confidence_SN: Largest softmax probability of the exit, float32.
+        exit_confidence_SN: How sure the exit is, float32; NaN where the split point has none.
         exit_correct_SN: Whether the exit is right.
         server_correct_SBN: Whether the server is right, given the decoded payload.
         output_correct_N: Whether the whole network is right.
@@ -74,7 +75,7 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
     A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
     """
     network.eval()
-    payload_bits = calibration.form.bits
+    payload_bits = calibration.readout.payload.bits
     all_inputs = data.inputs
     if all_inputs.dim() == 4:  # measured on CPU: a small CNN takes 0.45 of the time
         all_inputs = all_inputs.contiguous(memory_format=torch.channels_last)
@@ -84,10 +85,12 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
     confidence, exit_correct, server_correct, output_correct, lengths = [], [], [], [], []
     for inputs, labels in zip(all_inputs.split(_BATCH), data.labels.split(_BATCH), strict=True):
         *crossing, logits = network.features(inputs)
-        exits = torch.stack([exit_(tensor) for exit_, tensor in zip(network.exits, crossing, strict=True)])
-        top_SN, predicted_SN = exits.softmax(-1).max(-1)
-        confidence.append(top_SN)
-        exit_correct.append(predicted_SN == labels)
+        exits = [
+            _exit_answers(network.exit_at(name), calibration, name, tensor, labels)
+            for name, tensor in zip(names, crossing, strict=True)
+        ]
+        confidence.append(torch.stack([own for own, _ in exits]))
+        exit_correct.append(torch.stack([right for _, right in exits]))
         whole_correct = logits.argmax(-1) == labels
         output_correct.append(whole_correct)
         sent = [
@@ -103,7 +106,7 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
         server_correct.append(torch.stack(answers).view(len(names), len(payload_bits), -1))
         lengths.append(torch.stack(sizes).view(len(names), len(payload_bits), -1))
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    if calibration.form.entropy == "none":
+    if calibration.readout.payload.entropy == "none":
         del lengths[1:]  # the same in every batch
     return Evidence(
         names,
@@ -114,6 +117,16 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
         torch.cat(output_correct, -1).numpy(),
         torch.cat(lengths, -1).numpy(),
     )
+
+
+def _exit_answers(
+    exit_: ExitClassifier | None, calibration: Calibration, name: str, crossing: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Confidence and whether right, each (N,); NaN and never where there is no exit classifier."""
+    if exit_ is None:
+        return torch.full(labels.shape, torch.nan), torch.zeros_like(labels, dtype=torch.bool)
+    logits = exit_(crossing)
+    return calibration.confidence(name, logits), logits.argmax(-1) == labels
 
 
 def _encoded_lengths(batch: Tensor, codec: Codec) -> Tensor:
@@ -173,7 +186,7 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
     Args:
         evidence: Of the network.
         low, high: Range of thresholds allowed, 0 <= low <= high <= 1. ``high == 1`` also allows leaving the
-            exit classifier out.
+            exit classifier out. A split point without one is always allowed.
 
     Returns:
         Columns ``split_point, payload_bits (Int64), confidence_threshold, correct, exited, sent_bytes``; the
@@ -185,6 +198,9 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
         for index, bits in enumerate(evidence.payload_bits):
             server_correct = evidence.server_correct_SBN[split, index]
             lengths = evidence.encoded_bytes(split, index)
+            if np.isnan(confidence).any():
+                rows.append((name, bits, np.nan, int(server_correct.sum()), 0, int(lengths.sum())))
+                continue
             frontier = _frontier(
                 confidence, evidence.exit_correct_SN[split], server_correct, lengths, low, high
             )

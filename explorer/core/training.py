@@ -13,6 +13,7 @@ from explorer.core.network import Network
 from explorer.data import Subset
 
 Precision = Literal["float32", "bfloat16"]
+ExitTraining = Literal["joint", "frozen"]
 
 
 class TrainingFailedError(RuntimeError):
@@ -33,6 +34,8 @@ class Recipe:
         output_loss_weight: Weight of the backbone's own cross-entropy.
         seed: Initial weights, order of samples, dropout and placement of connections.
         precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
+        exit_training: ``joint``: exits shape the backbone too; ``frozen``: it is to them what it is without
+            exits, which only follow.
     """
 
     epochs: int
@@ -43,6 +46,7 @@ class Recipe:
     output_loss_weight: float
     seed: int
     precision: Precision = "float32"
+    exit_training: ExitTraining = "joint"
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,8 @@ def _train(
         for batch in torch.randperm(len(data), generator=order).split(sizes):
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                loss = joint_loss(network(inputs[batch]), data.labels[batch], recipe)
+                logits = network(inputs[batch], detach_exits=recipe.exit_training == "frozen")
+                loss = joint_loss(logits, data.labels[batch], recipe)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

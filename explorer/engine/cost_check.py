@@ -34,7 +34,7 @@ class CostCheck:
         """Relative violation of each constraint that the candidate violates at every offload rate."""
         if not self.constraints:
             return {}
-        form = self.inventory.space.payload_form
+        form = self.inventory.space.readout.payload
         bounds = extreme_points(candidate, self._costs(candidate.network), form, self.setting)
         least = {
             str(constraint): min(constraint.violation(float(cost)) for cost in bounds[constraint.column])

@@ -12,7 +12,6 @@ import optuna
 from explorer.candidate import Candidate, NetworkSpec
 from explorer.core.patterns import PatternName, snap_density
 from explorer.core.split_points import INPUT, OUTPUT
-from explorer.core.training import Recipe
 from explorer.engine.encodings import ENCODINGS, Choice
 from explorer.variants import Inventory, Variant
 
@@ -46,8 +45,7 @@ class Proposer:
         self.encoding = ENCODINGS[encoding](inventory)
         self.space = inventory.space
         self._data = json.dumps(data_identity, sort_keys=True)
-        content = self.space.training.model_dump(exclude={"exit_features"})
-        self._recipe = Recipe(**content)
+        self._recipe = self.space.recipe
 
     def suggest(self, trial: optuna.Trial) -> Candidate:
         """Ask the sampler for every parameter and make the candidate they mean."""
@@ -71,6 +69,8 @@ class Proposer:
             exit_features=self.space.training.exit_features,
             recipe=self._recipe,
             data=self._data,
+            exit_kind=self.space.exits.kind,
+            exits_at=None if spec.exits == "all" else tuple(spec.exits),
         )
 
     def references(self) -> list[Reference]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_nets import IMAGE, NUM_CLASSES, Chain, build
 
-from explorer.core.calibration import calibrate
+from explorer.core.calibration import Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, Outcome, collect_evidence, outcome_at, point_row, sweep
 from explorer.data import Subset
@@ -187,7 +187,7 @@ def test_evidence_is_what_happens_to_each_sample(form: PayloadForm) -> None:
         3 * torch.randn(530, *IMAGE, generator=random),  # more than one batch
         torch.randint(NUM_CLASSES, (530,), generator=random),
     )
-    calibration = calibrate(network, data, form)
+    calibration = calibrate(network, data, data, Readout(form))
     evidence = collect_evidence(network, data, calibration)
     assert not network.training
     assert evidence.split_points == tuple(point.name for point in network.split_points[:-1])
