@@ -7,12 +7,13 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from explorer.core.bottleneck import Bottleneck
 from explorer.core.exits import ExitKind
 from explorer.core.patterns import PatternName
 from explorer.core.split_points import OUTPUT
 from explorer.core.training import Recipe
 
-_LATER: dict[str, Any] = {"exit_kind": "pooled", "exits_at": None}
+_LATER: dict[str, Any] = {"exit_kind": "pooled", "exits_at": None, "bottleneck": None}
 _LATER_IN_RECIPE = {"exit_training": "joint"}
 
 
@@ -31,6 +32,7 @@ class NetworkSpec:
         data: Identity of the training subset, as JSON text.
         exit_kind: Of the exit classifiers.
         exits_at: Split points that have one; None for all.
+        bottleneck: The learned bottleneck; None for none.
     """
 
     backbone: str
@@ -43,6 +45,7 @@ class NetworkSpec:
     data: str
     exit_kind: ExitKind = "pooled"
     exits_at: tuple[str, ...] | None = None
+    bottleneck: Bottleneck | None = None
 
     @cached_property
     def key(self) -> str:
@@ -86,7 +89,8 @@ class NetworkSpec:
         texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
         recipe = Recipe(**content["recipe"])
         exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
-        typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at}
+        bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
+        typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}
         return cls(**(content | texts | typed))
 
 

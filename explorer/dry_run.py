@@ -52,7 +52,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
 
 
 def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
-    arguments = ", ".join(f"{name}={value}" for name, value in variant.arguments.items())
+    chosen = variant.arguments if variant.bottleneck is None else variant.choices
+    arguments = ", ".join(f"{name}={value}" for name, value in chosen.items())
     console.print(f"\n{variant.backbone}({arguments})", markup=False, style="bold")
     junctions = Table(
         "junction", "kind", "inputs x outputs", "weights", "densities", box=None, title_justify="left"

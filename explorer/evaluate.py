@@ -7,6 +7,7 @@ from torch import Tensor
 
 from explorer.backbones import build_backbone
 from explorer.candidate import NetworkSpec
+from explorer.core.bottleneck import with_bottleneck
 from explorer.core.calibration import Calibration, Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, collect_evidence
@@ -72,8 +73,9 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
             spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
         )
         sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
+        sample = torch.zeros(1, *input_shape)
         return Network(
-            *(backbone, torch.zeros(1, *input_shape), num_classes),
+            *(with_bottleneck(backbone, sample, spec.bottleneck), sample, num_classes),
             *(spec.exit_features, spec.exit_kind, spec.exits_at),
         )
 
@@ -125,7 +127,9 @@ def costs_before_training(
 
 
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
-    return dense_counts(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features)
+    return dense_counts(
+        *(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features, spec.bottleneck)
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -27,6 +27,7 @@ from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 from explorer.profile.payload import Entropy, PayloadForm, Ranges
 
+BOTTLENECK_CHOICE = "bottleneck"
 SHIPPED = Path(str(files("search_spaces")))
 
 
@@ -92,8 +93,16 @@ class DataSpec(_Strict):
     layout: Layout = "images"
 
 
+class BottleneckSpec(_Strict):
+    """See :class:`explorer.core.bottleneck.Bottleneck`."""
+
+    at: str
+    channels: int = Field(ge=1)
+
+
 class BackboneSpec(_Strict):
-    """A factory ``package.module:function``, choices for its arguments, densities, split points and exits."""
+    """A factory ``package.module:function``, choices for its arguments, densities, split points, exits and
+    learned bottleneck."""
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
@@ -102,6 +111,18 @@ class BackboneSpec(_Strict):
     )
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
+
+    @property
+    def choices(self) -> dict[str, list[Any]]:
+        """What its variants differ in: each argument of the factory, and the bottleneck, as plain data."""
+        return {**self.arguments, BOTTLENECK_CHOICE: [b and b.model_dump() for b in self.bottleneck]}
+
+    @model_validator(mode="after")
+    def _no_argument_of_that_name(self) -> "BackboneSpec":
+        if BOTTLENECK_CHOICE in self.arguments and self.bottleneck != [None]:
+            raise ValueError(f"an argument {BOTTLENECK_CHOICE!r} and a learned bottleneck exclude each other")
+        return self
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; with a mapping, junctions it does not name stay dense."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
+from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT, SplitPoint
@@ -76,7 +77,12 @@ class DenseCounts:
 
 @lru_cache(maxsize=256)
 def dense_counts(
-    factory: str, arguments: str, input_shape: tuple[int, ...], num_classes: int, exit_features: int
+    factory: str,
+    arguments: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    exit_features: int,
+    bottleneck: Bottleneck | None = None,
 ) -> DenseCounts:
     """Count the dense twin cut at each of its split points; cached, since training changes nothing.
 
@@ -86,9 +92,12 @@ def dense_counts(
         input_shape: Without batch.
         num_classes: Logits.
         exit_features: Of the exit classifiers (not counted here).
+        bottleneck: The learned bottleneck, which the dense twin has too.
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
-    network = Network(module, torch.zeros(1, *input_shape), num_classes, exit_features).eval()
+    sample = torch.zeros(1, *input_shape)
+    module = with_bottleneck(module, sample, bottleneck)
+    network = Network(module, sample, num_classes, exit_features).eval()
     edge, server, uncounted = dict[str, int](), dict[str, int](), Counter[str]()
     for point in network.split_points:
         parts = network.parts(point)

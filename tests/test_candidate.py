@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from explorer.candidate import Candidate, NetworkSpec
+from explorer.core.bottleneck import Bottleneck
 from explorer.core.training import Recipe
 
 RECIPE = Recipe(
@@ -47,6 +48,7 @@ DENSE = replace(SPEC, densities=(("fc1", Fraction(1)), ("classifier", Fraction(1
         {"backbone": "other"},
         {"exit_kind": "conv"},
         {"exits_at": ("fc1",)},
+        {"bottleneck": Bottleneck("fc1", 4)},
         {"recipe": replace(RECIPE, exit_training="frozen")},
     ],
 )
@@ -75,7 +77,7 @@ def test_json_round_trip() -> None:
     others = replace(
         SPEC, exit_kind="conv", exits_at=("fc1",), recipe=replace(RECIPE, exit_training="frozen")
     )
-    for spec in (SPEC, DENSE, others):
+    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4))):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))
         assert again == spec
         assert again.key == spec.key

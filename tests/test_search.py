@@ -28,6 +28,7 @@ SPACE = {
             "factory": "explorer.backbones:cnn",
             "arguments": {"channels": [[4, 8]], "hidden": [8]},
             "densities": {"conv2": [0.25, 0.5, 1.0]},
+            "bottleneck": [None, {"at": "pool1", "channels": 2}],
         },
     },
     "patterns": ["block", "structured"],

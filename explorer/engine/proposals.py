@@ -70,6 +70,7 @@ class Proposer:
             recipe=self._recipe,
             data=self._data,
             exit_kind=self.space.exits.kind,
+            bottleneck=variant.bottleneck,
             exits_at=None if spec.exits == "all" else tuple(spec.exits),
         )
 
@@ -78,7 +79,8 @@ class Proposer:
         return [ref for backbone in self.space.backbones for ref in self._backbone_references(backbone)]
 
     def _backbone_references(self, backbone: str) -> Iterator[Reference]:
-        variants = self.inventory.variants[backbone]
+        first, *others = self.inventory.variants[backbone]
+        variants = [first, *(v for v in others if v.bottleneck == first.bottleneck)]
         by_size = sorted(variants, key=lambda v: v.num_weights(v.densest))
         small, large = by_size[0], by_size[-1]
         names = [point.name for point in large.split_points]
@@ -115,7 +117,8 @@ class Proposer:
             bits: Payload bits; None at ``output``, where any will do.
         """
         variants = self.inventory.variants[network.backbone]
-        variant = next(v for v in variants if v.arguments == network.argument_values)
+        wanted = (network.argument_values, network.bottleneck)
+        variant = next(v for v in variants if (v.arguments, v.bottleneck) == wanted)
         payload_bits = min(self.space.payload_bits) if bits is None else bits
         return self.encoding.point_params(
             variant, split_point, 1.0 if threshold is None else threshold, payload_bits
