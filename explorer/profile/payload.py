@@ -119,8 +119,8 @@ def encode(tensor: Tensor, codec: Codec) -> bytes:
         form, travelling = _OWN_RANGE, _RANGE.pack(low.item(), step.item())
     bits, values = codec.bits, (_packed(array, codec.bits) if codec.bits <= 8 else array.tobytes())
     if codec.entropy == "zstd":
-        # bytes of whole codes: packed ones, which straddle bytes, compress worse
-        compressed = zstandard.ZstdCompressor(compression_params=_ZSTD).compress(array.tobytes())
+        content = array.tobytes() if _straddles(codec.bits) else values
+        compressed = zstandard.ZstdCompressor(compression_params=_ZSTD).compress(content)
         if len(compressed) < len(values):
             bits, values = bits | _COMPRESSED, compressed
     return _HEADER.pack(form, bits) + travelling + values
@@ -137,16 +137,7 @@ def decode(payload: bytes, shape: tuple[int, ...], codec: Codec) -> Tensor:
     known = {bytes([form, codec.bits]), bytes([form, codec.bits | _COMPRESSED])}
     if len(payload) < header or payload[:2] not in known:
         raise PayloadError(f"not a payload of {codec.bits} bits, form {form}: starts with {payload[:2]!r}")
-    stored: Any = np.dtype(_STORED.get(codec.bits, np.uint8))
-    if payload[1] & _COMPRESSED:
-        content = _decompressed(payload[header:], elements * stored.itemsize)
-        codes = np.frombuffer(content, stored)
-    else:
-        expected = encoded_bytes(elements, codec.bits, codec.ranges)
-        if len(payload) != expected:
-            raise PayloadError(f"shape {shape} takes {expected} bytes, got {len(payload)}")
-        content = payload[header:]
-        codes = np.frombuffer(content, stored) if codec.bits > 8 else _unpacked(content, codec.bits, elements)
+    codes = _stored_codes(payload[header:], bool(payload[1] & _COMPRESSED), elements, codec)
     low, step = _known_range(codec, len(shape))
     if codec.ranges == "sample":
         low, step = (torch.tensor(value) for value in _RANGE.unpack_from(payload, _HEADER.size))
@@ -197,6 +188,25 @@ def _known_range(codec: Codec, axes: int) -> tuple[Tensor, Tensor]:
 def _from_codes(codes: Tensor, low: Tensor, step: Tensor) -> Tensor:
     values = codes.float()
     return values if codes.is_floating_point() else values * step + low
+
+
+def _stored_codes(content: bytes, compressed: bool, elements: int, codec: Codec) -> npt.NDArray[Any]:
+    """The codes, floats of 32 or 16 bits among them, behind the header."""
+    packed_bytes = -(-elements * codec.bits // 8)
+    if compressed:
+        content = _decompressed(content, elements if _straddles(codec.bits) else packed_bytes)
+    elif len(content) != packed_bytes:
+        raise PayloadError(
+            f"{elements} values of {codec.bits} bits take {packed_bytes} bytes, got {len(content)}"
+        )
+    if codec.bits > 8 or (compressed and _straddles(codec.bits)):
+        return np.frombuffer(content, _STORED.get(codec.bits, np.uint8))
+    return _unpacked(content, codec.bits, elements)
+
+
+def _straddles(bits: int) -> bool:
+    """Whether packed codes lie across bytes; a byte for each code then tells the compressor more."""
+    return bits < 8 and 8 % bits != 0
 
 
 def _packed(codes: npt.NDArray[np.uint8], bits: int) -> bytes:
