@@ -144,7 +144,7 @@ def edge_macs(network: SplitNetwork, densities: Mapping[str, Fraction], sample: 
             positions = sample.numel() // layer.weight.shape[0]
             macs += densities.get(path, 1) * layer.weight.numel() * positions
     exit_ = network.exit
-    return int(macs) + (exit_.features * exit_.num_classes if exit_ is not None else 0)
+    return int(macs) + (sum(step.macs for step in exit_.steps) if exit_ is not None else 0)
 
 
 @torch.inference_mode()
