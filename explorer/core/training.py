@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi
 from typing import Literal
 
@@ -117,14 +118,14 @@ def _train(
         raise ValueError(f"`{epochs} < until_epoch <= {recipe.epochs}` must hold, got {until_epoch=}")
     sizes = _batch_sizes(len(data), recipe.batch_size)
     total_steps, step, mean_loss = recipe.epochs * len(sizes), epochs * len(sizes), 0.0
+    forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
     network.train()
     for epoch in range(epochs, until_epoch):
         epoch_loss = torch.zeros(())
         for batch in torch.randperm(len(data), generator=order).split(sizes):
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = network(inputs[batch], detach_exits=recipe.exit_training == "frozen")
-                loss = joint_loss(logits, data.labels[batch], recipe)
+                loss = joint_loss(forward(inputs[batch]), data.labels[batch], recipe)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
