@@ -27,7 +27,7 @@ from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 from explorer.profile.payload import Entropy, PayloadForm, Ranges
 
-BOTTLENECK_CHOICE = "bottleneck"
+BOTTLENECK_CHOICE = "learned-bottleneck"  # beside arguments of a factory, whose names are identifiers
 SHIPPED = Path(str(files("search_spaces")))
 
 
@@ -117,12 +117,6 @@ class BackboneSpec(_Strict):
     def choices(self) -> dict[str, list[Any]]:
         """What its variants differ in: each argument of the factory, and the bottleneck, as plain data."""
         return {**self.arguments, BOTTLENECK_CHOICE: [b and b.model_dump() for b in self.bottleneck]}
-
-    @model_validator(mode="after")
-    def _no_argument_of_that_name(self) -> "BackboneSpec":
-        if BOTTLENECK_CHOICE in self.arguments and self.bottleneck != [None]:
-            raise ValueError(f"an argument {BOTTLENECK_CHOICE!r} and a learned bottleneck exclude each other")
-        return self
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; with a mapping, junctions it does not name stay dense."""

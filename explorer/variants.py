@@ -150,10 +150,11 @@ def _build_variant(
     network = Network(module, sample, num_classes, space.training.exit_features)
     network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
     edge_macs = _cumulative_macs(network)
-    points = _named(network.split_points, spec.split_points, f"{where}.split_points")
+    optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
+    points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
     if bottleneck is not None:
         points = tuple(p for p in network.split_points if p in points or p.name == NARROW_POINT)
-    _named(network.split_points[:-1], spec.exits, f"{where}.exits")
+    _named(network.split_points[:-1], spec.exits, optional, f"{where}.exits")
     return Variant(
         name,
         arguments,
@@ -181,13 +182,13 @@ def _cumulative_macs(network: Network) -> dict[str, int]:
 
 
 def _named(
-    found: tuple[SplitPoint, ...], wanted: Literal["all"] | list[str], where: str
+    found: tuple[SplitPoint, ...], wanted: Literal["all"] | list[str], optional: set[str], where: str
 ) -> tuple[SplitPoint, ...]:
     if wanted == "all":
         return found
     names = [point.name for point in found]
     for name in wanted:
-        if name not in names:
+        if name not in names and name not in optional:
             raise UserError(f"{where}: no split point {name!r}; this backbone has: {', '.join(names)}")
     return tuple(point for point in found if point.name in wanted)
 

@@ -162,7 +162,7 @@ def test_bottlenecks_are_variants_of_their_own() -> None:
         "arguments": {"hidden": [[6]]},
         "bottleneck": [None, {"at": "relu1", "channels": 2}],
         "split_points": ["relu1", "output"],
-        "exits": ["relu1"],
+        "exits": ["relu1", "bottleneck.encode"],
     }
     built = inventory(backbone)
     plain, narrowed = built.variants["mlp"]
@@ -172,8 +172,8 @@ def test_bottlenecks_are_variants_of_their_own() -> None:
     assert [junction.path for junction in plain.junctions] == [j.path for j in narrowed.junctions]
     macs = dict(zip((point.name for point in narrowed.split_points), narrowed.macs, strict=True))
     assert macs["bottleneck.encode"] - macs["relu1"] == 6 * 2
-    assert plain.choices == {"hidden": [6], "bottleneck": None}
-    assert narrowed.choices == {"hidden": [6], "bottleneck": {"at": "relu1", "channels": 2}}
+    assert plain.choices == {"hidden": [6], "learned-bottleneck": None}
+    assert narrowed.choices == {"hidden": [6], "learned-bottleneck": {"at": "relu1", "channels": 2}}
     assert built.num_networks == 2 * plain.num_networks
 
 
@@ -181,6 +181,7 @@ def test_bottlenecks_are_variants_of_their_own() -> None:
     ("change", "message"),
     [
         ({"exits": ["nowhere"]}, "backbones.mlp.exits: no split point 'nowhere'"),
+        ({"exits": ["bottleneck.encode"]}, "no split point 'bottleneck.encode'"),
         ({"exits": ["output"]}, "backbones.mlp.exits: no split point 'output'"),
         (
             {"bottleneck": [{"at": "nowhere", "channels": 1}]},

@@ -69,13 +69,13 @@ def test_smaller_variant_has_fewer_junctions() -> None:
 
 
 def test_bottleneck_is_a_choice_like_an_argument() -> None:
-    choices = [None, {"at": "relu1", "channels": 2}]
+    choices, name = [None, {"at": "relu1", "channels": 2}], "mlp.learned-bottleneck"
     proposer = make_proposer(backbones={"mlp": SPACE["backbones"]["mlp"] | {"bottleneck": choices}})
-    own = suggested(proposer, params(mlp__bottleneck='{"at": "relu1", "channels": 2}', mlp__split_point=0.5))
+    own = suggested(proposer, params(mlp__split_point=0.5) | {name: '{"at": "relu1", "channels": 2}'})
     assert own.network.bottleneck == Bottleneck("relu1", 2)
     # input, relu1, bottleneck.encode, bottleneck.decode, relu2, output
     assert own.split_point == "bottleneck.decode"
-    plain = suggested(proposer, params(mlp__bottleneck="null"))
+    plain = suggested(proposer, params() | {name: "null"})
     assert plain.network.bottleneck is None
     assert plain.network.key == suggested(make_proposer(), params()).network.key
     again = proposer.point_params(own.network, "bottleneck.encode", 0.5, 8)
