@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from benchmarks.search_efficiency.curves import DEFINITION, log_hypervolume
+from explorer.core.operating_points import POINT_COLUMNS
 from explorer.cost import Setting
 from explorer.data import DataSet
 from explorer.devices import load_device, load_link
@@ -107,9 +108,10 @@ class SharedTrainings:
         if spec.key not in self._store:
             trained = self._train(task)
             network = EvaluatedNetwork(**(vars(trained) | {"weights": {}}))
-            self._store.write(network, pd.DataFrame())
+            self._store.write(network, pd.DataFrame(columns=POINT_COLUMNS))
         stored, evidence = self._store.read(spec.key), self._store.read_evidence(spec.key)
-        rest = (stored.training, {}, stored.placement_checksum, stored.uncounted)
+        calibration = self._store.read_calibration(spec.key)
+        rest = (stored.training, {}, stored.placement_checksum, stored.uncounted, calibration)
         return EvaluatedNetwork(spec, stored.splits, evidence, *rest)
 
     def __len__(self) -> int:
@@ -205,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     marks = QUICK_MARKS if parsed.quick else MARKS
     space = make_space()
     data = load_space_data(space, None)
-    train = partial(evaluate_network, data=data, payload_bits=tuple(space.payload_bits))
+    train = partial(evaluate_network, data=data, readout=space.readout)
     print(f"digits, {EPOCHS} epochs per network, {marks[-1]} proposals per search, seeds 0 .. {seeds - 1}")
     print(f"log hv: {DEFINITION}\nown hv: the space's own, costs counted linearly", flush=True)
     variants = [variant for variant in VARIANTS if variant.sampler in parsed.samplers]

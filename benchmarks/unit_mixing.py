@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import uncalibrated
 from explorer.core.network import Network
 from explorer.core.operating_points import collect_evidence
 from explorer.core.patterns import adjacency
@@ -128,7 +129,8 @@ def accuracy(case: Case, data: DataSet, first: str, later: str, seed: int) -> fl
     network = build_network(spec, data.input_shape, data.num_classes)
     mask_junctions(network, case.densities, first, later)
     train(network, data.train, recipe)
-    return float(collect_evidence(network, data.validation, (32,)).output_correct_N.mean())
+    calibration = uncalibrated([point.name for point in network.split_points[:-1]], [32])
+    return float(collect_evidence(network, data.validation, calibration).output_correct_N.mean())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

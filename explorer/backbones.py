@@ -3,21 +3,19 @@
 A factory takes ``input_shape`` (without batch) and ``num_classes`` by name, and its own arguments.
 """
 
-import importlib
 import inspect
 import json
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from explorer.errors import UserError
+from explorer.user_code import import_function
 
 
 def mlp(*, input_shape: tuple[int, ...], num_classes: int, hidden: Sequence[int]) -> nn.Module:
@@ -71,7 +69,7 @@ def build_backbone(
         UserError: The module or function is missing, the arguments do not fit, building fails, or the result
             is no ``torch.nn.Module``.
     """
-    function = _import_factory(factory)
+    function = import_function(factory, "factory")
     shown = f"{factory}({', '.join(f'{key}={json.dumps(value)}' for key, value in arguments.items())})"
     try:
         inspect.signature(function).bind(input_shape=input_shape, num_classes=num_classes, **arguments)
@@ -88,18 +86,3 @@ def build_backbone(
     if not isinstance(module, nn.Module):
         raise UserError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
     return module
-
-
-def _import_factory(factory: str) -> Any:
-    module_name, _, function_name = factory.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"factory {factory!r}: cannot import {module_name!r}: {error}") from None
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise UserError(f"factory {factory!r}: module {module_name!r} has no function {function_name!r}")
-    return function

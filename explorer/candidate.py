@@ -7,9 +7,14 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from explorer.core.bottleneck import Bottleneck
+from explorer.core.exits import ExitKind
 from explorer.core.patterns import PatternName
 from explorer.core.split_points import OUTPUT
 from explorer.core.training import Recipe
+
+_LATER: dict[str, Any] = {"exit_kind": "pooled", "exits_at": None, "bottleneck": None}
+_LATER_IN_RECIPE = {"exit_training": "joint"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class NetworkSpec:
         exit_features: Largest input of the exit classifiers.
         recipe: Training recipe.
         data: Identity of the training subset, as JSON text.
+        exit_kind: Of the exit classifiers.
+        exits_at: Split points that have one; None for all.
+        bottleneck: The learned bottleneck; None for none.
     """
 
     backbone: str
@@ -35,6 +43,9 @@ class NetworkSpec:
     exit_features: int
     recipe: Recipe
     data: str
+    exit_kind: ExitKind = "pooled"
+    exits_at: tuple[str, ...] | None = None
+    bottleneck: Bottleneck | None = None
 
     @cached_property
     def key(self) -> str:
@@ -58,8 +69,15 @@ class NetworkSpec:
         return any(density < 1 for _, density in self.densities)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; inverse of :meth:`from_json`."""
+        """Plain data; inverse of :meth:`from_json`.
+
+        What came later than the first runs is left out where it is at its default: their keys stay.
+        """
         content = asdict(self)
+        for owner, defaults in ((content, _LATER), (content["recipe"], _LATER_IN_RECIPE)):
+            for name, default in defaults.items():
+                if owner[name] == default:
+                    del owner[name]
         content["arguments"], content["data"] = json.loads(self.arguments), json.loads(self.data)
         content["densities"] = {path: str(density) for path, density in self.densities}
         return content
@@ -70,7 +88,10 @@ class NetworkSpec:
         densities = tuple((path, Fraction(text)) for path, text in content["densities"].items())
         texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
         recipe = Recipe(**content["recipe"])
-        return cls(**(content | texts | {"densities": densities, "recipe": recipe}))
+        exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
+        bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
+        typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}
+        return cls(**(content | texts | typed))
 
 
 @dataclass(frozen=True)
@@ -96,10 +117,11 @@ class Candidate:
     ) -> "Candidate":
         """Fold choices that mean the same into one.
 
-        Nothing is sent at ``output``; from a threshold of 1.0 on the exit classifier is left out.
+        Nothing is sent at ``output``; from a threshold of 1.0 on the exit classifier is left out, and a split
+        point may have none.
         """
         if split_point == OUTPUT:
             return cls(network, OUTPUT, 0.0, None)
-        return cls(
-            network, split_point, None if confidence_threshold >= 1 else confidence_threshold, payload_bits
-        )
+        has_exit = network.exits_at is None or split_point in network.exits_at
+        threshold = confidence_threshold if has_exit and confidence_threshold < 1 else None
+        return cls(network, split_point, threshold, payload_bits)

@@ -6,7 +6,8 @@ With offload rate q (docs/design.md, section 3):
     energy_j  = (edge time + q encode) active power + q (transmit energy + wait idle power)
 
 where waiting is everything behind the encoder. Encoding and decoding cost one multiply-add per value below 32
-bits and the movement of the tensor and its encoded form. Everything here is modelled; nothing is measured.
+bits and the movement of the tensor and its encoded form; compressing is not in the model. Times and energies
+are those of a payload of mean length. Everything here is modelled; nothing is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +23,11 @@ from explorer.core.split_points import OUTPUT
 from explorer.core.tracing import FLOAT_BYTES
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.profile.latency import operator_times_s, transfer_energy_j, transfer_time_s
-from explorer.profile.payload import HEADER_BYTES
 from explorer.split_costs import SplitCosts
 
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
-    *("peak_activation_bytes", "exit_peak_bytes", "payload_elements"),
+    *("peak_activation_bytes", "exit_peak_bytes", "payload_elements", "range_bytes"),
 )
 
 
@@ -61,9 +61,9 @@ def operating_points(
     """Add accuracy, exit rate and every expected cost to swept points of one network.
 
     Args:
-        sweep: Columns ``split_point, payload_bits, confidence_threshold, correct, exited``.
+        sweep: Columns :data:`explorer.core.operating_points.POINT_COLUMNS`.
         splits: Costs of the network's split points.
-        num_samples: Samples behind ``correct`` and ``exited``.
+        num_samples: Samples behind ``correct``, ``exited`` and ``sent_bytes``.
         setting: Devices and link; a quantity they lack leaves its column NaN.
 
     Returns:
@@ -78,10 +78,14 @@ def operating_points(
     offload_rate = 1.0 - exit_rate
     low, high = wilson_interval(correct, num_samples)
     bits = sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0)
-    encoded = np.where(bits > 0, HEADER_BYTES + table["payload_elements"] * bits // 8, 0)
-    param_bytes = table["edge_param_bytes"] + has_exit * table["exit_param_bytes"]
+    sent_bytes = sweep["sent_bytes"].to_numpy()
+    message_bytes = sent_bytes / np.maximum(num_samples - exited, 1)
+    has_range = (bits > 0) & (bits <= 8)
+    param_bytes = (
+        table["edge_param_bytes"] + has_exit * table["exit_param_bytes"] + has_range * table["range_bytes"]
+    )
     peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
-    latency_s, energy_j = _latency_and_energy(table, has_exit, offload_rate, bits, encoded, setting)
+    latency_s, energy_j = _latency_and_energy(table, has_exit, offload_rate, bits, message_bytes, setting)
     costs = {
         "accuracy": correct / num_samples,
         "accuracy_ci95_low": low,
@@ -92,7 +96,7 @@ def operating_points(
         "server_macs": offload_rate * table["server_macs"],
         "edge_param_bytes": param_bytes,
         "edge_memory_bytes": param_bytes + peak_bytes,
-        "payload_bytes": offload_rate * encoded,
+        "payload_bytes": sent_bytes / num_samples,
         "latency_model_s": latency_s,
         "energy_model_j": energy_j,
     }
@@ -129,21 +133,21 @@ def _latency_and_energy(
     has_exit: NDArray[np.bool_],
     offload_rate: NDArray[np.float64],
     bits: NDArray[np.int64],
-    encoded_bytes: NDArray[np.int64],
+    message_bytes: NDArray[np.float64],
     setting: Setting,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Expected (seconds, joules on the edge device) per row; a term that never occurs may be unknown."""
     elements = table["payload_elements"].astype(float)
     codec_macs = np.where((bits > 0) & (bits < 32), elements, 0.0)
-    codec_bytes = FLOAT_BYTES * elements + encoded_bytes
+    codec_bytes = FLOAT_BYTES * elements + message_bytes
     edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
     encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
     decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
     rtt_s = np.nan if setting.link.rtt_s is None else setting.link.rtt_s
-    wait_s = rtt_s + transfer_time_s(encoded_bytes, setting.link) + decode_s + table["server_s"]
+    wait_s = rtt_s + transfer_time_s(message_bytes, setting.link) + decode_s + table["server_s"]
     offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + wait_s), 0.0)
     active_w = np.nan if setting.edge.active_w is None else setting.edge.active_w
     idle_w = np.nan if setting.edge.idle_w is None else setting.edge.idle_w
-    per_offload_j = encode_s * active_w + transfer_energy_j(encoded_bytes, setting.link) + wait_s * idle_w
+    per_offload_j = encode_s * active_w + transfer_energy_j(message_bytes, setting.link) + wait_s * idle_w
     offload_j = np.where(offload_rate > 0, offload_rate * per_offload_j, 0.0)
     return edge_s + offload_s, edge_s * active_w + offload_j

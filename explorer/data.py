@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from explorer.data_checks import checked
-from explorer.data_sources import Array, RawData, read_source
+from explorer.data_archives import Array
+from explorer.data_checks import Layout, checked
+from explorer.data_sources import RawData, read_source
 from explorer.errors import UserError
 
 IndexArray = npt.NDArray[np.int64]
@@ -45,13 +46,14 @@ class DataSet:
     """Three disjoint subsets and what was done to them.
 
     Attributes:
-        name: The source; for ``npz:PATH`` without its folder.
+        name: The source; for ``npz:PATH`` and ``folder:PATH`` without the folders above.
         train, validation, test: The subsets; search and thresholds see the first two only.
         num_classes: At least 2.
-        input_shape: Shape of one sample, without the batch: (C, H, W) or (F,).
+        input_shape: Shape of one sample, without the batch: (C, H, W), (C, L) or (F,).
         mean, std: What normalised the inputs, after uint8 was scaled to [0, 1]: one number per
             channel or feature, a single one for uint8 features.
         fingerprint: 32 hex digits that change when any sample, label or its order changes.
+        class_names: In the order of the labels; empty where the source has none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class DataSet:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     fingerprint: str = ""
+    class_names: tuple[str, ...] = ()
 
     def class_counts(self) -> dict[str, list[int]]:
         """Samples per class (shape (num_classes,)) of each subset, by the subset's name."""
@@ -81,6 +84,7 @@ def load_data(
     test_samples: int | None,
     seed: int,
     data_dir: Path | None = None,
+    layout: Layout = "images",
 ) -> DataSet:
     """Load a data set; equal arguments give equal tensors, whatever was called before.
 
@@ -89,8 +93,12 @@ def load_data(
         * ``mnist``, ``fashion_mnist``: four IDX files, plain or gzipped, in ``data_dir/<source>``,
           ``data_dir`` or the same below ``EXPLORER_DATA_DIR``; downloaded where there are none.
           Their decompressed bytes must match the published MD5s.
+        * ``cifar10``: ``cifar-10-binary.tar.gz`` in the same places, or downloaded; checked likewise.
         * ``npz:PATH``: ``x_train``, ``y_train``, ``x_test``, ``y_test``; a relative path may also
           lie below ``data_dir`` or ``EXPLORER_DATA_DIR``.
+        * ``folder:PATH``: images, see :func:`explorer.data_images.read_image_folder`; likewise.
+        * ``package.module:function``: returns the tuple ``(x_train, y_train, x_test, y_test)``; found on the
+          path or from the working directory.
 
     Subsets: validation is drawn from the training part, train from what remains, test from the
     test part only. Class shares follow the part's; with enough samples every class is present, and
@@ -98,10 +106,11 @@ def load_data(
     ``train_samples``, test not on ``seed``. The order within a subset is shuffled.
 
     Inputs: (N, H, W) becomes (N, 1, H, W). uint8 arrays (N, H, W, C) with C of 1, 3 or 4 become
-    (N, C, H, W); other types must have channels first. (N, F) stays. uint8 is scaled to [0, 1],
-    nothing else is. Then the mean is subtracted and the result divided by the standard deviation
-    (1 where a channel is constant), both per channel and of the train subset only; each of F
-    features is a channel of its own, except that uint8 features share one.
+    (N, C, H, W); other types must have channels first. (N, F) stays. With ``layout`` ``series``
+    (N, C, L) stays and (N, L) becomes (N, 1, L). uint8 is scaled to [0, 1], nothing else is. Then
+    the mean is subtracted and the result divided by the standard deviation (1 where a channel is
+    constant), both per channel and of the train subset only; each of F features is a channel of
+    its own, except that uint8 features share one.
 
     Args:
         source: See above.
@@ -110,13 +119,14 @@ def load_data(
         test_samples: Size of test, at least 1; None takes the whole test part.
         seed: 0 .. 2**32 - 1; chooses train and validation.
         data_dir: Folder with data files.
+        layout: What the axes of arrays mean, see above.
 
     Raises:
         UserError: Unknown source, unusable file or array, failed download, impossible size or seed.
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"{source}: `0 <= seed < 2**32` must hold, got seed={seed}")
-    raw = checked(read_source(source, data_dir))
+    raw = checked(read_source(source, data_dir), layout)
     num_classes = int(raw.y_train.max()) + 1
     train_samples = _train_size(raw, num_classes, train_samples, validation_samples)
     test_samples = len(raw.y_test) if test_samples is None else test_samples
@@ -143,6 +153,7 @@ def load_data(
         mean=tuple(mean.ravel().tolist()),
         std=tuple(std.ravel().tolist()),
         fingerprint=_fingerprint(drawn),
+        class_names=raw.class_names,
     )
 
 
@@ -216,7 +227,8 @@ def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
     """Mean and standard deviation of the chosen samples, per channel, in float64.
 
     Returns:
-        Two arrays that broadcast over samples: shape (1, C, 1, 1), (1, F), or (1, 1) for uint8 features.
+        Two arrays that broadcast over samples: shape (1, C, 1, 1), (1, C, 1), (1, F), or (1, 1) for uint8
+        features.
     """
     shared = inputs.ndim == 2 and inputs.dtype == np.uint8
     axes = tuple(axis for axis in range(inputs.ndim) if axis != 1 or shared)

@@ -1,95 +1,48 @@
-"""Where labelled samples come from: embedded digits, IDX files, a user's own arrays; read, not yet checked.
+"""Where labelled samples come from: embedded, published or a user's own; read, not yet checked.
 
-MNIST: LeCun, Cortes, Burges. Fashion-MNIST: Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747.
 Digits: scikit-learn's copy of the UCI optical recognition of handwritten digits test set.
 """
 
-import gzip
-import hashlib
-import math
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pooch  # type: ignore[import-untyped]
 from sklearn.datasets import load_digits
 
+from explorer.data_archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
+from explorer.data_images import read_image_folder
 from explorer.errors import UserError
+from explorer.user_code import import_function
 
-Array = npt.NDArray[Any]
-
-DATA_DIR_VARIABLE = "EXPLORER_DATA_DIR"
-DOWNLOAD_TIMEOUT_S = 30.0
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
-_IDX_UINT8 = 0x0800  # type code of a magic number; its lowest byte is the number of axes
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
 class RawData:
-    """A data set as its source gives it: inputs of shape (N, ...), labels of shape (N,)."""
+    """A data set as its source gives it: inputs of shape (N, ...), labels of shape (N,).
+
+    ``class_names`` are in the order of the labels, empty where the source has none.
+    """
 
     name: str
     x_train: Array
     y_train: Array
     x_test: Array
     y_test: Array
-
-
-@dataclass(frozen=True)
-class IdxFile:
-    """One file of an IDX data set; the MD5s are of the gzipped and of the decompressed bytes."""
-
-    name: str
-    axes: int
-    gz_md5: str
-    md5: str
-
-
-@dataclass(frozen=True)
-class IdxSource:
-    """An IDX data set: a public mirror, and its files in the order of :data:`NPZ_KEYS`."""
-
-    url: str
-    files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
-
-
-_TRAIN_IMAGES = partial(IdxFile, "train-images-idx3-ubyte", 3)
-_TRAIN_LABELS = partial(IdxFile, "train-labels-idx1-ubyte", 1)
-_TEST_IMAGES = partial(IdxFile, "t10k-images-idx3-ubyte", 3)
-_TEST_LABELS = partial(IdxFile, "t10k-labels-idx1-ubyte", 1)
-
-IDX_SOURCES: dict[str, IdxSource] = {
-    "mnist": IdxSource(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        (
-            _TRAIN_IMAGES("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
-            _TRAIN_LABELS("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
-            _TEST_IMAGES("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
-            _TEST_LABELS("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
-        ),
-    ),
-    "fashion_mnist": IdxSource(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        (
-            _TRAIN_IMAGES("8d4fb7e6c68d591d4c3dfef9ec88bf0d", "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
-            _TRAIN_LABELS("25c81989df183df01b3e8a0aad5dffbe", "9018921c3c673c538a1fc5bad174d6f9"),
-            _TEST_IMAGES("bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
-            _TEST_LABELS("bb300cfdad3c16e7a12a480ee83cd310", "15d484375f8d13e6eb1aabb0c3f46965"),
-        ),
-    ),
-}
+    class_names: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 def read_source(source: str, data_dir: Path | None) -> RawData:
-    """Read ``digits``, ``mnist``, ``fashion_mnist`` or ``npz:PATH``.
+    """Read one of the sources that :func:`explorer.data.load_data` lists.
 
     Args:
         source: Name of the source.
@@ -106,13 +59,42 @@ def read_source(source: str, data_dir: Path | None) -> RawData:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: --data-dir and {DATA_DIR_VARIABLE} must name an existing folder")
-    if source in IDX_SOURCES:
-        paths = _find_idx(source, folders) or [_download(source, file) for file in IDX_SOURCES[source].files]
-        arrays = [_read_idx(path, file) for path, file in zip(paths, IDX_SOURCES[source].files, strict=True)]
-        return RawData(source, *arrays)
-    if source.startswith("npz:") and source != "npz:":
-        return _read_npz(Path(source.removeprefix("npz:")).expanduser(), folders)
-    raise UserError(f"data source must be digits, {', '.join(IDX_SOURCES)} or npz:PATH, got {source!r}")
+    if source in ARCHIVED_SOURCES:
+        return RawData(source, *read_archived(source, folders))
+    kind, _, rest = source.partition(":")
+    if kind == "npz" and rest:
+        return _read_npz(Path(rest).expanduser(), folders)
+    if kind == "folder" and rest:
+        path = Path(rest).expanduser()
+        found = _find(path, folders, Path.is_dir)
+        if found is None:
+            raise UserError(f"{source}: must name an existing folder, found none")
+        arrays, class_names = read_image_folder(found)
+        return RawData(f"folder:{found.name}", *arrays, class_names=class_names)
+    if _FUNCTION.fullmatch(source):
+        return _call(source)
+    raise UserError(
+        f"data source must be digits, {', '.join(ARCHIVED_SOURCES)}, npz:PATH, folder:PATH or "
+        f"package.module:function, got {source!r}"
+    )
+
+
+def _find(path: Path, folders: list[Path], exists: Callable[[Path], bool]) -> Path | None:
+    """A relative path is looked for in the working directory, then in ``folders``."""
+    return next((place for place in (path, *(folder / path for folder in folders)) if exists(place)), None)
+
+
+def _call(source: str) -> RawData:
+    """What a user's function returns."""
+    function = import_function(source, "data source")
+    try:
+        returned = function()
+    except Exception as error:  # a user's function may raise anything
+        raise UserError(f"data source {source!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(returned, tuple) or len(returned) != len(NPZ_KEYS):
+        got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
+        raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
+    return RawData(source, *map(np.asarray, returned))
 
 
 def _read_digits() -> RawData:
@@ -128,69 +110,9 @@ def _read_digits() -> RawData:
     return RawData("digits", images[is_train], labels[is_train], images[test], labels[test])
 
 
-def _find_idx(source: str, folders: list[Path]) -> list[Path] | None:
-    """The four files, plain or gzipped, in the first folder that has any of them."""
-    for folder in [place for root in folders for place in (root / source, root)]:
-        found: list[Path] = []
-        missing: list[str] = []
-        for file in IDX_SOURCES[source].files:
-            plain, zipped = folder / file.name, folder / f"{file.name}.gz"
-            path = next((path for path in (plain, zipped) if path.is_file()), None)
-            if path is None:
-                missing.append(file.name)
-            else:
-                found.append(path)
-        if found and missing:
-            raise UserError(
-                f"{folder}: must hold all four files of {source} (plain or .gz), missing {', '.join(missing)}"
-            )
-        if found:
-            return found
-    return None
-
-
-def _download(source: str, file: IdxFile) -> Path:
-    """Fetch one gzipped file into the operating system's cache folder, unless it is there already."""
-    url = f"{IDX_SOURCES[source].url}{file.name}.gz"
-    cache = pooch.os_cache("split-sparsity-explorer") / source
-    downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_S)
-    try:
-        path = pooch.retrieve(url, f"md5:{file.gz_md5}", f"{file.name}.gz", cache, downloader=downloader)
-    except (OSError, ValueError) as error:  # ValueError: wrong hash
-        raise UserError(
-            f"{source}: cannot download {url} into {cache} ({error}); put the four IDX files, plain or .gz,"
-            f" into a folder and name it with --data-dir or {DATA_DIR_VARIABLE}"
-        ) from error
-    return Path(path)
-
-
-def _read_idx(path: Path, file: IdxFile) -> Array:
-    """Read one IDX file of uint8 values and check its form and the MD5 of its decompressed bytes."""
-    try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: must be a whole gzip file, got a damaged one ({error})") from error
-    except OSError as error:
-        raise UserError(f"{path}: must be readable, got {error.strerror}") from error
-    header_bytes = 4 * (1 + file.axes)
-    magic, *shape = (int.from_bytes(content[at : at + 4], "big") for at in range(0, header_bytes, 4))
-    if magic != _IDX_UINT8 + file.axes:
-        expected = _IDX_UINT8 + file.axes
-        raise UserError(f"{path}: must start with the IDX magic number {expected:#010x}, got {magic:#010x}")
-    expected_bytes = header_bytes + math.prod(shape)
-    if len(content) != expected_bytes:
-        raise UserError(f"{path}: must hold {expected_bytes} bytes for shape {shape}, got {len(content)}")
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 != file.md5:
-        raise UserError(f"{path}: decompressed bytes must have the MD5 {file.md5}, got {md5}")
-    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
-
-
 def _read_npz(path: Path, folders: list[Path]) -> RawData:
-    """Read a user's arrays; a relative path is looked for in the working directory, then in ``folders``."""
-    found = next((place for place in (path, *(folder / path for folder in folders)) if place.is_file()), None)
+    """Read a user's arrays."""
+    found = _find(path, folders, Path.is_file)
     if found is None:
         raise UserError(f"npz:{path}: must name an existing .npz file, found none")
     with found.open("rb") as file:

@@ -4,8 +4,36 @@ from rich.console import Console
 from rich.table import Table
 
 from explorer.core.split_points import OUTPUT
+from explorer.data import DataSet
 from explorer.profile.payload import encoded_bytes
 from explorer.variants import Inventory, Variant
+
+IMBALANCE_NOTED = 1.5  # largest by smallest class
+
+
+def print_data(data: DataSet, console: Console) -> None:
+    """Print shape, classes and sizes of the subsets."""
+    shape = " x ".join(map(str, data.input_shape))
+    sizes = ", ".join(f"{len(getattr(data, name)):,} {name}" for name in ("train", "validation", "test"))
+    classes = f"{data.num_classes} classes" + (
+        f" ({', '.join(data.class_names)})" if data.class_names else ""
+    )
+    console.print(f"data: {data.name}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
+    if note := imbalance_note(data):
+        console.print(note, markup=False, highlight=False)
+
+
+def imbalance_note(data: DataSet) -> str:
+    """What a reader should know when classes differ in size by a third or more; else empty."""
+    counts = data.class_counts()["train"]
+    smallest, largest = min(counts), max(counts)
+    if smallest * IMBALANCE_NOTED > largest:
+        return ""
+    majority = max(data.class_counts()["validation"]) / len(data.validation)
+    return (
+        f"classes are imbalanced: {smallest} to {largest} training samples per class; always answering one"
+        f" class is right on {majority:.1%} of the validation subset"
+    )
 
 
 def print_inventory(inventory: Inventory, console: Console) -> None:
@@ -14,6 +42,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
         for variant in variants:
             _print_variant(variant, inventory, console)
     space = inventory.space
+    if space.payload.entropy != "none":
+        console.print(f"payloads are what {space.payload.entropy} makes of these, never longer")
     console.print(f"patterns: {', '.join(space.patterns)}")
     console.print(
         f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
@@ -22,7 +52,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
 
 
 def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
-    arguments = ", ".join(f"{name}={value}" for name, value in variant.arguments.items())
+    chosen = variant.arguments if variant.bottleneck is None else variant.choices
+    arguments = ", ".join(f"{name}={value}" for name, value in chosen.items())
     console.print(f"\n{variant.backbone}({arguments})", markup=False, style="bold")
     junctions = Table(
         "junction", "kind", "inputs x outputs", "weights", "densities", box=None, title_justify="left"
@@ -39,13 +70,14 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
             else junction.stays_dense,
         )
     console.print(junctions)
-    bits = inventory.space.payload_bits
+    bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
     points = Table(
         "split point", "tensor", *(f"payload {b} bits" for b in bits), "edge MACs, dense", box=None
     )
     for point, macs in zip(variant.split_points, variant.macs, strict=True):
         sizes = [
-            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b):,} B" for b in bits
+            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b, ranges):,} B"
+            for b in bits
         ]
         points.add_row(point.name, " x ".join(map(str, point.shape)), *sizes, f"{macs:,}")
     console.print(points)

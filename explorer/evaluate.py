@@ -7,11 +7,14 @@ from torch import Tensor
 
 from explorer.backbones import build_backbone
 from explorer.candidate import NetworkSpec
+from explorer.core.bottleneck import with_bottleneck
+from explorer.core.calibration import Calibration, Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, collect_evidence
 from explorer.core.sparsify import placement_checksum, sparsify
 from explorer.core.training import TrainingFailedError, TrainingRecord, train
 from explorer.data import DataSet
+from explorer.profile.payload import PayloadError, Ranges
 from explorer.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
 
 
@@ -42,6 +45,7 @@ class EvaluatedNetwork:
         weights: Parameters and buffers by name.
         placement_checksum: Of the kept positions derived from the seed.
         uncounted: Operators fvcore did not count in the dense twin.
+        calibration: What was fitted to it besides the weights.
         training_state: What training needs to go on; None when it is complete.
     """
 
@@ -52,6 +56,7 @@ class EvaluatedNetwork:
     weights: dict[str, Tensor]
     placement_checksum: int
     uncounted: dict[str, int]
+    calibration: Calibration
     training_state: dict[str, Tensor] | None = None
 
     @property
@@ -68,26 +73,33 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
             spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
         )
         sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
-        return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
+        sample = torch.zeros(1, *input_shape)
+        return Network(
+            *(with_bottleneck(backbone, sample, spec.bottleneck), sample, num_classes),
+            *(spec.exit_features, spec.exit_kind, spec.exits_at),
+        )
 
 
-def evaluate_network(task: TrainingTask, data: DataSet, payload_bits: tuple[int, ...]) -> EvaluatedNetwork:
+def evaluate_network(task: TrainingTask, data: DataSet, readout: Readout) -> EvaluatedNetwork:
     """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
     Args:
         task: What to train.
         data: Training and validation subsets; the test subset is not touched.
-        payload_bits: Bits for which the server's answers are recomputed.
+        readout: How it is run; server answers are recomputed for each of its payload bits.
 
     Raises:
-        TrainingFailedError: Training diverged or memory ran out.
+        TrainingFailedError: Training diverged, memory ran out, or a crossing tensor holds NaN.
     """
     spec = task.spec
     try:
         network = build_network(spec, data.input_shape, data.num_classes)
         network.check_split_points(data.validation.inputs[:2])
         training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
-        evidence = collect_evidence(network, data.validation, payload_bits)
+        calibration = calibrate(network, data.train, data.validation, readout)
+        evidence = collect_evidence(network, data.validation, calibration)
+    except PayloadError as error:
+        raise TrainingFailedError(f"diverged: {error}") from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingFailedError) or not _is_out_of_memory(error):
             raise
@@ -95,26 +107,29 @@ def evaluate_network(task: TrainingTask, data: DataSet, payload_bits: tuple[int,
     dense = _dense_twin(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
-        split_costs(network, dense),
+        split_costs(network, dense, readout.payload.ranges),
         evidence,
         training.record,
         network.weights(),
         placement_checksum(network),
         dict(dense.uncounted),
+        calibration,
         training.state,
     )
 
 
 def costs_before_training(
-    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int
+    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, ranges: Ranges
 ) -> tuple[SplitCosts, ...]:
     """Costs at every split point of a network: training changes none of them."""
     network = build_network(spec, input_shape, num_classes).eval()
-    return split_costs(network, _dense_twin(spec, input_shape, num_classes))
+    return split_costs(network, _dense_twin(spec, input_shape, num_classes), ranges)
 
 
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
-    return dense_counts(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features)
+    return dense_counts(
+        *(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features, spec.bottleneck)
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -1,13 +1,17 @@
 """Measured on this host, after the search and alone: time and energy of the parts of networks on the front.
 
-Whole parts are run, not sums of layers. Modelled columns have other names and other axes.
+Whole parts are run, not sums of layers; encoder and decoder apart from them. Modelled columns have other
+names and other axes.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
@@ -15,90 +19,123 @@ from explorer.data import DataSet
 from explorer.evaluate import restore_network
 from explorer.profile.energy import measure_energy_per_call
 from explorer.profile.latency import measure_seconds
+from explorer.profile.payload import Codec, decode, encode
 from explorer.store import Store
 
 WARMUP, REPEATS = 5, 30
 
 
-def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str]]:
-    """(network key, split point) of every point on the front, knee and references first, each once."""
+def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """(network key, split point, payload bits) of every point on the front and every reference, each once.
+
+    The bits are 0 at ``output``, where nothing is sent.
+    """
     wanted = points[points["on_front"] | (points["reference"] != "")]
-    urgent = wanted["knee"] | (wanted["reference"] != "")
-    ordered = pd.concat([wanted[urgent], wanted[~urgent]])
-    return list(dict.fromkeys(zip(ordered["network_key"], ordered["split_point"], strict=True)))
+    bits = wanted["payload_bits"].fillna(0).astype(int)
+    return list(dict.fromkeys(zip(wanted["network_key"], wanted["split_point"], bits, strict=True)))
+
+
+@dataclass
+class _EnergyMeter:
+    """Energy of calls, and how it was measured or why not."""
+
+    seconds: float
+    method: str = ""
+    reasons: dict[str, None] = field(default_factory=dict)
+
+    def joules(self, run: Callable[[], object]) -> float | None:
+        if self.seconds <= 0:
+            return None
+        reading = measure_energy_per_call(run, seconds=self.seconds)
+        self.method = reading.method
+        if reading.reason:
+            self.reasons[reading.reason] = None
+        return reading.energy_j
 
 
 def measure_parts(
-    parts: list[tuple[str, str]],
+    parts: list[tuple[str, str, int]],
     store: Store,
     data: DataSet,
     *,
     energy_seconds: float,
 ) -> dict[str, Any]:
-    """Time and energy per inference of edge and server parts, batch of one.
+    """Time and energy per inference of edge and server parts, time of encoder and decoder, batch of one.
 
     Args:
-        parts: (network key, split point), see :func:`parts_to_measure`.
+        parts: (network key, split point, payload bits), see :func:`parts_to_measure`.
         store: Holds the weights.
         data: One validation sample is run.
         energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
 
     Returns:
-        Plain data: the conditions, and one row per part. The edge part includes its exit classifier.
+        Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit.
     """
-    rows: list[dict[str, Any]] = []
-    reasons: dict[str, None] = {}
-    method = ""
+    meter = _EnergyMeter(energy_seconds)
+    rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
     sample = data.validation.inputs[:1]
-    network: Network | None = None
-    current = ""
-    for key, split_point in sorted(parts, key=lambda part: part[0]):
-        if key != current:
-            stored = store.read(key)
-            weights = store.read_weights(key)
-            network = restore_network(
-                stored.spec, weights, stored.placement_checksum, data.input_shape, data.num_classes
-            )
-            current = key
-        assert network is not None
-        edge, server = _runners(network, split_point, sample)
-        row: dict[str, Any] = {"network_key": key, "split_point": split_point}
-        with torch.inference_mode():
-            row["edge_latency_host_s"] = measure_seconds(edge, warmup=WARMUP, repeats=REPEATS)
-            row["server_latency_host_s"] = measure_seconds(server, warmup=WARMUP, repeats=REPEATS)
-            row["edge_energy_host_j"] = None
-            if energy_seconds > 0:
-                reading = measure_energy_per_call(edge, seconds=energy_seconds)
-                row["edge_energy_host_j"] = reading.energy_j
-                method = reading.method
-                if reading.reason:
-                    reasons[reading.reason] = None
-        rows.append(row)
+    for key, group in groupby(sorted(parts), key=lambda part: part[0]):
+        stored, calibration = store.read(key), store.read_calibration(key)
+        network = restore_network(
+            *(stored.spec, store.read_weights(key), stored.placement_checksum),
+            *(data.input_shape, data.num_classes),
+        )
+        for split_point, bits in groupby(group, key=lambda part: part[1]):
+            at = {"network_key": key, "split_point": split_point}
+            rows["parts"].append(at | _measured_part(network, split_point, sample, meter))
+            codecs = [calibration.codecs[part[1:]] for part in bits if part[2]]
+            crossing = _crossing(network, split_point, sample)
+            rows["codecs"] += [at | _measured_codec(codec, crossing) for codec in codecs]
+    conditions = {
+        "threads": torch.get_num_threads(),
+        "batch_size": 1,
+        "warmup": WARMUP,
+        "repeats": REPEATS,
+        "statistic": "median",
+        "energy_seconds": energy_seconds,
+        "energy_method": meter.method,
+        "energy_reasons": list(meter.reasons),
+    }
+    return {"conditions": conditions, **rows}
+
+
+@torch.inference_mode()
+def _measured_part(
+    network: Network, split_point: str, sample: Tensor, meter: _EnergyMeter
+) -> dict[str, float | None]:
+    edge, server = _runners(network, split_point, sample)
     return {
-        "conditions": {
-            "threads": torch.get_num_threads(),
-            "batch_size": 1,
-            "warmup": WARMUP,
-            "repeats": REPEATS,
-            "statistic": "median",
-            "energy_seconds": energy_seconds,
-            "energy_method": method,
-            "energy_reasons": list(reasons),
-        },
-        "parts": rows,
+        "edge_latency_host_s": measure_seconds(edge, warmup=WARMUP, repeats=REPEATS),
+        "server_latency_host_s": measure_seconds(server, warmup=WARMUP, repeats=REPEATS),
+        "edge_energy_host_j": meter.joules(edge),
     }
 
 
+@torch.inference_mode()
+def _measured_codec(codec: Codec, crossing: Tensor) -> dict[str, float]:
+    tensor, shape = crossing[0], tuple(crossing.shape[1:])
+    payload = encode(tensor, codec)
+    times = {"encode": lambda: encode(tensor, codec), "decode": lambda: decode(payload, shape, codec)}
+    return {"payload_bits": codec.bits} | {
+        f"{name}_latency_host_s": measure_seconds(run, warmup=WARMUP, repeats=REPEATS)
+        for name, run in times.items()
+    }
+
+
+@torch.inference_mode()
+def _crossing(network: Network, split_point: str, sample: Tensor) -> Tensor:
+    result: Tensor = network.parts(network.split_point(split_point)).edge(sample)
+    return result
+
+
 def _runners(
-    network: Network, split_point: str, sample: torch.Tensor
+    network: Network, split_point: str, sample: Tensor
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Edge part with exit classifier, and server part, as calls without arguments."""
-    names = [point.name for point in network.split_points]
-    index = names.index(split_point)
-    parts = network.parts(network.split_points[index])
-    with torch.inference_mode():
-        crossing = parts.edge(sample)
+    """Edge part with exit classifier where there is one, and server part, as calls without arguments."""
+    point = network.split_point(split_point)
+    parts, crossing = network.parts(point), _crossing(network, split_point, sample)
     if split_point == OUTPUT:
         return lambda: parts.edge(sample), lambda: None
-    exit_ = network.exits[index]
-    return lambda: exit_(parts.edge(sample)), lambda: parts.server(crossing)
+    exit_ = network.exit_at(split_point)
+    edge = parts.edge if exit_ is None else nn.Sequential(parts.edge, exit_)
+    return lambda: edge(sample), lambda: parts.server(crossing)

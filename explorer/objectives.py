@@ -51,6 +51,8 @@ MEASURED_METRICS: dict[str, Metric] = {
     for metric in (
         Metric("edge_latency_host_s", "s", "minimize", "Edge part on this host (measured)"),
         Metric("server_latency_host_s", "s", "minimize", "Server part on this host (measured)"),
+        Metric("encode_latency_host_s", "s", "minimize", "Encoder on this host (measured)"),
+        Metric("decode_latency_host_s", "s", "minimize", "Decoder on this host (measured)"),
         Metric("edge_energy_host_j", "J", "minimize", "Edge part on this host (codecarbon)"),
     )
 }

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from explorer.choice import Choice, choose
+from explorer.core.calibration import Calibration
 from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
 from explorer.cost import wilson_interval
 from explorer.errors import UserError, run_command
 from explorer.evaluate import restore_network
-from explorer.profile.payload import HEADER_BYTES
+from explorer.profile.payload import header_bytes
 from explorer.results import FRONT_COLUMNS, RunResults, load_run, records
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
@@ -47,7 +48,10 @@ def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Pat
     )
     bits = None if pd.isna(point["payload_bits"]) else int(point["payload_bits"])
     threshold = None if pd.isna(point["confidence_threshold"]) else float(point["confidence_threshold"])
-    evidence = collect_evidence(network, data.test, (bits or 32,))
+    calibration = store.read_calibration(point["network_key"])
+    evidence = collect_evidence(
+        network, data.test, calibration.only(bits or calibration.readout.payload.bits[0])
+    )
     outcome = outcome_at(evidence, point["split_point"], bits, threshold)
     low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
     return {
@@ -62,7 +66,8 @@ def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Pat
 def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dict[str, Any]:
     """All that a deployment needs, as plain data (``pick.json``)."""
     key = choice.point["network_key"]
-    stored = Store(results.path).read(key)
+    store = Store(results.path)
+    stored, calibration = store.read(key), store.read_calibration(key)
     split = next(split for split in stored.splits if split.name == choice.point["split_point"])
     (row,) = records(choice.point[FRONT_COLUMNS].to_frame().T)
     return {
@@ -79,17 +84,33 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
             "mean": results.run["data"]["mean"],
             "std": results.run["data"]["std"],
             "num_classes": results.run["data"]["num_classes"],
+            "class_names": results.run["data"].get("class_names", []),
         },
         "split": {
             "split_point": split.name,
             "crossing_shape": list(split.shape),
             "has_server_part": split.name != OUTPUT,
             "has_exit_classifier": row["confidence_threshold"] is not None and split.name != OUTPUT,
-            "exit_rule": "answer on the edge when the largest softmax probability is >= confidence_threshold",
-            "payload_header_bytes": HEADER_BYTES,
+            "exit_rule": "answer on the edge when the score of the exit's logits is >= confidence_threshold",
+            "exit_score": calibration.readout.score,
+            "exit_temperature": calibration.temperatures.get(split.name, 1.0),
         },
+        "payload": None if split.name == OUTPUT else _described(calibration, row),
         "profiles": results.run["profiles"],
         "neighbours": records(choice.neighbours[FRONT_COLUMNS]),
+    }
+
+
+def _described(calibration: Calibration, row: dict[str, Any]) -> dict[str, Any]:
+    """What encoder and decoder must know, see :class:`explorer.profile.payload.Codec`."""
+    codec = calibration.codecs[row["split_point"], row["payload_bits"]]
+    return {
+        "bits": codec.bits,
+        "ranges": codec.ranges,
+        "entropy": codec.entropy,
+        "header_bytes": header_bytes(codec.ranges),
+        "low": None if codec.low is None else codec.low.tolist(),
+        "step": None if codec.step is None else codec.step.tolist(),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.core.operating_points import outcome_at
+from explorer.core.operating_points import point_row
 from explorer.cost import Setting, operating_points
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.errors import UserError
@@ -131,7 +131,7 @@ def _all_points(store: Store, trials: pd.DataFrame, setting: Setting) -> pd.Data
     return (
         pd.concat(frames, ignore_index=True)
         if frames
-        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited"])
+        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited", "sent_bytes"])
     )
 
 
@@ -145,17 +145,15 @@ def _with_references(stored: StoredNetwork, references: pd.DataFrame, store: Sto
         split_point = proposal["split_point"]
         threshold = None if pd.isna(proposal["confidence_threshold"]) else proposal["confidence_threshold"]
         bits = None if pd.isna(proposal["payload_bits"]) else int(proposal["payload_bits"])
-        own = outcome_at(evidence, split_point, bits, threshold)
+        row = point_row(evidence, split_point, bits, threshold)
         same = (
             (points["split_point"] == split_point)
             & (points["payload_bits"].fillna(0) == (bits or 0))
-            & (points["exited"] == own.exited)
+            & (points["exited"] == row["exited"].item())
             & (points["confidence_threshold"].isna() == (threshold is None))
         )
         if not same.any():
-            row = pd.DataFrame(
-                [(split_point, bits, threshold, own.correct, own.exited, "")], columns=points.columns
-            )
+            row = row.assign(reference="")[points.columns]
             points = pd.concat([points, row.astype(points.dtypes)], ignore_index=True)
             same = points.index == len(points) - 1
         names = points.loc[same, "reference"]
@@ -183,12 +181,17 @@ def _identified(points: pd.DataFrame, stored: StoredNetwork) -> pd.DataFrame:
 
 def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Columns measured on this host for the parts on the front; NaN where nothing was measured."""
-    content = read_json(path)["parts"] if path.exists() else []
-    columns = ["network_key", "split_point", *MEASURED_METRICS]
-    measured = pd.DataFrame(content, columns=columns).astype({name: float for name in MEASURED_METRICS})
-    return points.drop(columns=list(MEASURED_METRICS), errors="ignore").merge(
-        measured, on=["network_key", "split_point"], how="left"
-    )
+    content = read_json(path) if path.exists() else {}
+    points = points.drop(columns=list(MEASURED_METRICS), errors="ignore")
+    codecs = {name for name in MEASURED_METRICS if name.startswith(("encode", "decode"))}
+    for table, at, columns in (
+        ("parts", ["network_key", "split_point"], [name for name in MEASURED_METRICS if name not in codecs]),
+        ("codecs", ["network_key", "split_point", "payload_bits"], sorted(codecs)),
+    ):
+        measured = pd.DataFrame(content.get(table, []), columns=[*at, *columns])
+        types = {name: float for name in columns} | {name: points[name].dtype for name in at}
+        points = points.merge(measured.astype(types), on=at, how="left")
+    return points
 
 
 def mark_front(

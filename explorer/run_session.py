@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from explorer.data import Subset
+from explorer.dry_run import imbalance_note
 from explorer.engine.auto_pool import AutoPool, workers_per_machine
 from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
@@ -35,7 +36,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
-    work = partial(evaluate_network, data=data, payload_bits=tuple(session.space.payload_bits))
+    work = partial(evaluate_network, data=data, readout=session.space.readout)
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 
@@ -128,7 +129,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
         measure_parts(parts, store, session.data, energy_seconds=energy_seconds),
     )
     if not options.keep_weights:
-        for key in set(store) - {key for key, _ in parts}:
+        for key in set(store) - {key for key, *_ in parts}:
             store.drop_weights(key)
     record["counts"] |= {"operating_points": len(points), "front": int(points["on_front"].sum())}
     write_json(folder / RUN_FILE, record)
@@ -176,6 +177,10 @@ def _notes(session: Session) -> list[str]:
     for backbone, variants in session.inventory.variants.items():
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
+    if note := imbalance_note(session.data):
+        notes.append(note)
+    if session.space.payload.entropy != "none":
+        notes.append("modelled times and energies leave out what compressing payloads takes")
     return notes
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from explorer.dry_run import print_inventory
+from explorer.dry_run import print_data, print_inventory
 from explorer.engine.database import failures_explained
 from explorer.engine.encodings import ENCODINGS
 from explorer.engine.progress import make_reporter
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     session = prepare(options)
     if parsed.dry_run:
+        print_data(session.data, Console())
         print_inventory(session.inventory, Console())
         return 0
     _announce(session)

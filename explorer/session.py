@@ -119,6 +119,7 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
         test_samples=spec.test_samples,
         seed=spec.seed,
         data_dir=data_dir,
+        layout=spec.layout,
     )
 
 
@@ -207,6 +208,8 @@ def _data_record(data: DataSet) -> dict[str, Any]:
         "num_classes": data.num_classes,
         "mean": list(data.mean),
         "std": list(data.std),
+        "class_names": list(data.class_names),
+        "class_counts": data.class_counts(),
         "samples": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
     }
 

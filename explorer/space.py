@@ -18,11 +18,16 @@ from pydantic import (
     model_validator,
 )
 
+from explorer.core.calibration import Readout, Temperature
+from explorer.core.exits import ExitKind, Score
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
-from explorer.core.training import Precision
+from explorer.core.training import ExitTraining, Precision, Recipe
+from explorer.data_checks import Layout
 from explorer.errors import UserError
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
+from explorer.profile.payload import Entropy, PayloadForm, Ranges
 
+BOTTLENECK_CHOICE = "learned-bottleneck"  # beside arguments of a factory, whose names are identifiers
 SHIPPED = Path(str(files("search_spaces")))
 
 
@@ -78,17 +83,26 @@ _All = Annotated[Literal["all"], Tag("<word>")]
 
 
 class DataSpec(_Strict):
-    """Which data, and how many samples each subset has (None: all that remain)."""
+    """Which data, how many samples each subset has (None: all that remain), and what the axes mean."""
 
     source: str
     train_samples: int | None = Field(default=None, ge=1)
     validation_samples: int = Field(ge=1)
     test_samples: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    layout: Layout = "images"
+
+
+class BottleneckSpec(_Strict):
+    """See :class:`explorer.core.bottleneck.Bottleneck`."""
+
+    at: str
+    channels: int = Field(ge=1)
 
 
 class BackboneSpec(_Strict):
-    """A factory ``package.module:function``, choices for its arguments, densities and split points."""
+    """A factory ``package.module:function``, choices for its arguments, densities, split points, exits and
+    learned bottleneck."""
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
@@ -96,6 +110,13 @@ class BackboneSpec(_Strict):
         "auto"
     )
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
+
+    @property
+    def choices(self) -> dict[str, list[Any]]:
+        """What its variants differ in: each argument of the factory, and the bottleneck, as plain data."""
+        return {**self.arguments, BOTTLENECK_CHOICE: [b and b.model_dump() for b in self.bottleneck]}
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; with a mapping, junctions it does not name stay dense."""
@@ -137,6 +158,22 @@ class TrainingSpec(_Strict):
     precision: Precision = "float32"
 
 
+class PayloadSpec(_Strict):
+    """How payloads are encoded; see :class:`explorer.profile.payload.PayloadForm`."""
+
+    ranges: Ranges = "sample"
+    entropy: Entropy = "none"
+
+
+class ExitsSpec(_Strict):
+    """Kind of the exit classifiers, how they are trained, and how sure they must be."""
+
+    kind: ExitKind = "pooled"
+    training: ExitTraining = "joint"
+    score: Score = "max_softmax"
+    temperature: Temperature = "none"
+
+
 class SearchSpace(_Strict):
     """All that may be chosen, what is optimised, and for which devices and link."""
 
@@ -144,7 +181,9 @@ class SearchSpace(_Strict):
     backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]
     patterns: Annotated[list[PatternName], Field(min_length=1)] = ["block"]
     confidence_thresholds: ThresholdRange = ThresholdRange()
-    payload_bits: Annotated[list[Literal[32, 16, 8]], Field(min_length=1)] = [32, 16, 8]
+    payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
+    payload: PayloadSpec = PayloadSpec()
+    exits: ExitsSpec = ExitsSpec()
     training: TrainingSpec
     objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
@@ -190,6 +229,18 @@ class SearchSpace(_Strict):
             if parse_constraint(text, "constraint").column not in METRICS:
                 raise ValueError(f"{text!r}: measured columns cannot be constraints of a search")
         return constraints
+
+    @property
+    def readout(self) -> Readout:
+        """How its networks are run."""
+        payload = PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
+        return Readout(payload, self.exits.score, self.exits.temperature)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its networks are trained."""
+        content = self.training.model_dump(exclude={"exit_features"})
+        return Recipe(**content, exit_training=self.exits.training)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

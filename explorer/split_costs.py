@@ -11,11 +11,14 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
-from explorer.core.network import ExitClassifier, Network
-from explorer.core.split_points import SplitPoint
+from explorer.core.bottleneck import Bottleneck, with_bottleneck
+from explorer.core.exits import ExitClassifier
+from explorer.core.network import Network
+from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.tracing import FLOAT_BYTES
 from explorer.profile.compute import count_dense
 from explorer.profile.memory import Buffer, peak_live_bytes
+from explorer.profile.payload import Ranges, range_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class SplitCosts:
         exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
         operators: (MACs, moved bytes) of each operator since the previous split point, in order.
         exit_operators: The same for the exit classifier.
+        range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
     """
 
     name: str
@@ -49,6 +53,7 @@ class SplitCosts:
     exit_peak_bytes: int
     operators: tuple[tuple[int, int], ...]
     exit_operators: tuple[tuple[int, int], ...]
+    range_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; inverse of :meth:`from_json`."""
@@ -72,7 +77,12 @@ class DenseCounts:
 
 @lru_cache(maxsize=256)
 def dense_counts(
-    factory: str, arguments: str, input_shape: tuple[int, ...], num_classes: int, exit_features: int
+    factory: str,
+    arguments: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    exit_features: int,
+    bottleneck: Bottleneck | None = None,
 ) -> DenseCounts:
     """Count the dense twin cut at each of its split points; cached, since training changes nothing.
 
@@ -82,9 +92,12 @@ def dense_counts(
         input_shape: Without batch.
         num_classes: Logits.
         exit_features: Of the exit classifiers (not counted here).
+        bottleneck: The learned bottleneck, which the dense twin has too.
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
-    network = Network(module, torch.zeros(1, *input_shape), num_classes, exit_features).eval()
+    sample = torch.zeros(1, *input_shape)
+    module = with_bottleneck(module, sample, bottleneck)
+    network = Network(module, sample, num_classes, exit_features).eval()
     edge, server, uncounted = dict[str, int](), dict[str, int](), Counter[str]()
     for point in network.split_points:
         parts = network.parts(point)
@@ -95,19 +108,19 @@ def dense_counts(
     return DenseCounts(edge, server, dict(uncounted))
 
 
-def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
-    """Costs at every split point of ``network``, from ``input`` to ``output``."""
+def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
+    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads."""
     names = list(network.costs)
     ends = [names.index(point.node) + 1 for point in network.split_points]
     starts = [0, *ends[:-1]]
     total_macs = sum(cost.macs for cost in network.costs.values())
-    exits: list[ExitClassifier | None] = [*network.exits, None]
+    exits = [network.exit_at(point.name) for point in network.split_points]
     edge_macs, costs = 0, []
     for point, exit_, start, end in zip(network.split_points, exits, starts, ends, strict=True):
         stage = [network.costs[name] for name in names[start:end]]
         edge_macs += sum(cost.macs for cost in stage)
         parts = network.parts(point)
-        exit_cost = _exit_cost(exit_, point)
+        exit_cost = _exit_cost(exit_)
         costs.append(
             SplitCosts(
                 name=point.name,
@@ -125,6 +138,7 @@ def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
                 exit_peak_bytes=_exit_peak_bytes(exit_, point),
                 operators=tuple((cost.macs, cost.moved_bytes) for cost in stage if cost.moved_bytes),
                 exit_operators=exit_cost,
+                range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
             )
         )
     return tuple(costs)
@@ -147,21 +161,17 @@ def _peak_bytes(network: Network, point: SplitPoint) -> int:
 
 
 def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:
-    """Crossing tensor, pooled tensor where there is one, and logits, all alive together."""
+    """The crossing tensor, which may yet be sent, and what the hungriest layer reads and writes besides."""
     if exit_ is None:
         return 0
-    pooled = exit_.features if exit_.pools else 0
-    return FLOAT_BYTES * (point.payload_elements + pooled + exit_.num_classes)
+    beside = [step.outputs + (step.inputs if number else 0) for number, step in enumerate(exit_.steps)]
+    return FLOAT_BYTES * (point.payload_elements + max(beside))
 
 
-def _exit_cost(exit_: ExitClassifier | None, point: SplitPoint) -> tuple[tuple[int, int], ...]:
-    """(MACs, moved bytes) of pooling, where there is any, and of the Linear layer."""
-    if exit_ is None:
-        return ()
-    features, classes = exit_.features, exit_.num_classes
-    linear = (features * classes, FLOAT_BYTES * (features + classes + (features + 1) * classes))
-    pooling = (0, FLOAT_BYTES * (point.payload_elements + features))
-    return (pooling, linear) if exit_.pools else (linear,)
+def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:
+    """(MACs, moved bytes) of each layer."""
+    steps = () if exit_ is None else exit_.steps
+    return tuple((s.macs, FLOAT_BYTES * (s.inputs + s.outputs + s.parameters)) for s in steps)
 
 
 def stored_bytes(module: nn.Module) -> int:

@@ -12,28 +12,35 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import Calibration, Readout, uncalibrated
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
+from explorer.network_files import (
+    load,
+    read_codecs,
+    read_evidence,
+    read_points,
+    write_codecs,
+    write_evidence,
+)
+from explorer.profile.payload import PayloadForm
 from explorer.split_costs import SplitCosts
 
 SCHEMA_VERSION = 1
 _UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
 _POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
 _EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
+_CALIBRATION = "calibration.safetensors"
 _FILE = re.compile(
-    rf"network\.json|weights\.safetensors|{re.escape(_TRAINING_STATE)}"
+    rf"network\.json|weights\.safetensors|{re.escape(_CALIBRATION)}|{re.escape(_TRAINING_STATE)}"
     rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)})"
 )
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as NetworkSpec.key makes them
@@ -181,8 +188,11 @@ class Store:
         key = network.spec.key
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
-        _write_evidence(folder / _EVIDENCE, network.evidence)
+        write_evidence(folder / _EVIDENCE, network.evidence)
         save_tensors(network.weights, folder / "weights.safetensors")
+        if network.calibration.readout.payload.ranges != "sample":
+            splits = [split.name for split in network.splits]
+            write_codecs(folder / _CALIBRATION, network.calibration.codecs, splits)
         if network.training_state is not None:
             save_tensors(network.training_state, folder / _TRAINING_STATE)
         points.to_parquet(folder / _POINTS, index=False)
@@ -193,6 +203,8 @@ class Store:
             "num_samples": network.evidence.num_samples,
             "training": asdict(network.training),
             "placement_checksum": network.placement_checksum,
+            "readout": asdict(network.calibration.readout),
+            "temperatures": dict(network.calibration.temperatures),
             "uncounted_operators": network.uncounted,
             "splits": [split.to_json() for split in network.splits],
         }
@@ -210,12 +222,14 @@ class Store:
         if record.get("schema_version") != SCHEMA_VERSION:
             got = record.get("schema_version")
             raise UserError(f"{path}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
+        splits = tuple(SplitCosts.from_json(split) for split in record["splits"])
+        points = read_points(self.networks / key / _POINTS, splits, record["num_samples"])
         return StoredNetwork(
             NetworkSpec.from_json(record["spec"]),
-            tuple(SplitCosts.from_json(split) for split in record["splits"]),
+            splits,
             TrainingRecord(**record["training"]),
             record["num_samples"],
-            _read_points(self.networks / key / _POINTS),
+            points,
             record["placement_checksum"],
             record["uncounted_operators"],
         )
@@ -236,22 +250,30 @@ class Store:
 
     def read_earlier_points(self, key: str, epochs: int) -> pd.DataFrame:
         """Swept points of a network when it was paused, see :meth:`earlier_epochs`."""
-        return _read_points(self.networks / key / _EARLIER / str(epochs) / _POINTS)
+        path, now = self.networks / key / _EARLIER / str(epochs) / _POINTS, self.read(key)
+        return read_points(path, now.splits, now.num_samples)
 
     def read_evidence(self, key: str, epochs: int | None = None) -> Evidence:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
         folder = self.networks / key
         path = (folder if epochs is None else folder / _EARLIER / str(epochs)) / _EVIDENCE
-        arrays = _load(load_arrays, path)
-        names = read_json(self.networks / key / "network.json")["splits"]
-        return Evidence(
-            tuple(split["name"] for split in names[:-1]),
-            tuple(arrays["payload_bits"].tolist()),
-            arrays["exit_confidence"],
-            arrays["exit_correct"].astype(np.bool_),
-            arrays["server_correct"].astype(np.bool_),
-            arrays["output_correct"].astype(np.bool_),
-        )
+        return read_evidence(path, self._splits(key))
+
+    def _splits(self, key: str) -> tuple[SplitCosts, ...]:
+        splits = read_json(self.networks / key / "network.json")["splits"]
+        return tuple(SplitCosts.from_json(split) for split in splits)
+
+    def read_calibration(self, key: str) -> Calibration:
+        """What was fitted to a network besides its weights."""
+        record = read_json(self.networks / key / "network.json")
+        splits = [split["name"] for split in record["splits"][:-1]]
+        if "readout" not in record:  # from before anything was fitted
+            return uncalibrated(splits, self.read_evidence(key).payload_bits)
+        payload = record["readout"]["payload"]
+        form = PayloadForm(**(payload | {"bits": tuple(payload["bits"])}))
+        readout = Readout(**(record["readout"] | {"payload": form}))
+        codecs = read_codecs(self.networks / key / _CALIBRATION, form, splits)
+        return Calibration(readout, codecs, record["temperatures"])
 
     def read_weights(self, key: str) -> dict[str, Tensor]:
         """Weights by name.
@@ -264,7 +286,7 @@ class Store:
             raise UserError(
                 f"{path}: weights were dropped when the network left the front (see --keep-weights)"
             )
-        tensors: dict[str, Tensor] = _load(load_tensors, path)
+        tensors: dict[str, Tensor] = load(load_tensors, path)
         return tensors
 
     def read_training_state(self, key: str) -> dict[str, Tensor] | None:
@@ -272,7 +294,7 @@ class Store:
         path = self.networks / key / _TRAINING_STATE
         if not path.exists():
             return None
-        state: dict[str, Tensor] = _load(load_tensors, path)
+        state: dict[str, Tensor] = load(load_tensors, path)
         return state
 
     def has_weights(self, key: str) -> bool:
@@ -283,28 +305,3 @@ class Store:
         """Forget weights and training state of a network; its points and evidence stay."""
         for name in ("weights.safetensors", _TRAINING_STATE):
             (self.networks / key / name).unlink(missing_ok=True)
-
-
-def _write_evidence(path: Path, evidence: Evidence) -> None:
-    arrays = {
-        "payload_bits": np.array(evidence.payload_bits, dtype=np.int64),
-        "exit_confidence": evidence.exit_confidence_SN,
-        "exit_correct": evidence.exit_correct_SN.astype(np.uint8),
-        "server_correct": evidence.server_correct_SBN.astype(np.uint8),
-        "output_correct": evidence.output_correct_N.astype(np.uint8),
-    }
-    save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-
-
-def _load(load: Any, path: Path) -> Any:
-    try:
-        return load(path)
-    except (FileNotFoundError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
-def _read_points(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (FileNotFoundError, ValueError, OSError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
 
 from explorer.backbones import build_backbone
+from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.network import Network
 from explorer.core.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import SplitPoint
 from explorer.errors import UserError
-from explorer.space import BackboneSpec, DensityRange, SearchSpace
+from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Variant:
         densities: Density choices per junction path, ascending.
         split_points: Those the space allows, from ``input`` to ``output``.
         macs: Dense multiply-accumulates up to each split point.
+        bottleneck: The learned bottleneck; None for none.
     """
 
     backbone: str
@@ -43,6 +46,12 @@ class Variant:
     densities: Mapping[str, tuple[Fraction, ...]]
     split_points: tuple[SplitPoint, ...]
     macs: tuple[int, ...]
+    bottleneck: Bottleneck | None
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What tells it from the backbone's other variants, see :attr:`BackboneSpec.choices`."""
+        return {**self.arguments, BOTTLENECK_CHOICE: self.bottleneck and vars(self.bottleneck)}
 
     def num_weights(self, densities: Mapping[str, Fraction]) -> int:
         """Weights of all junctions at the given densities; junctions not named are dense."""
@@ -67,7 +76,7 @@ class Inventory:
         space: The validated space.
         input_shape: Shape of a sample, without batch.
         num_classes: Classes of the data set.
-        variants: Per backbone name, in the order of their arguments.
+        variants: Per backbone name, in the order of their arguments, then bottlenecks.
     """
 
     space: SearchSpace
@@ -103,12 +112,17 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     """
     variants = {
         name: tuple(
-            _build_variant(space, name, spec, arguments, input_shape, num_classes)
+            _build_variant(space, name, spec, arguments, bottleneck, input_shape, num_classes)
             for arguments in _argument_choices(spec)
+            for bottleneck in _bottleneck_choices(spec)
         )
         for name, spec in space.backbones.items()
     }
     return Inventory(space, input_shape, num_classes, variants)
+
+
+def _bottleneck_choices(spec: BackboneSpec) -> list[Bottleneck | None]:
+    return [Bottleneck(own.at, own.channels) if own is not None else None for own in spec.bottleneck]
 
 
 def _argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
@@ -123,6 +137,7 @@ def _build_variant(
     name: str,
     spec: BackboneSpec,
     arguments: dict[str, Any],
+    bottleneck: Bottleneck | None,
     input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Variant:
@@ -131,10 +146,15 @@ def _build_variant(
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
     junctions = find_junctions(module, pattern)
     sample = torch.zeros(1, *input_shape)
+    module = _bottlenecked(module, sample, bottleneck, where)
     network = Network(module, sample, num_classes, space.training.exit_features)
     network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
     edge_macs = _cumulative_macs(network)
-    points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
+    optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
+    points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
+    if bottleneck is not None:
+        points = tuple(p for p in network.split_points if p in points or p.name == NARROW_POINT)
+    _named(network.split_points[:-1], spec.exits, optional, f"{where}.exits")
     return Variant(
         name,
         arguments,
@@ -142,7 +162,16 @@ def _build_variant(
         _density_choices(junctions, pattern, spec, f"{where}.densities"),
         points,
         tuple(edge_macs[point.node] for point in points),
+        bottleneck,
     )
+
+
+def _bottlenecked(module: nn.Module, sample: Tensor, bottleneck: Bottleneck | None, where: str) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):  # its weights do not matter here
+            return with_bottleneck(module, sample, bottleneck)
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None
 
 
 def _cumulative_macs(network: Network) -> dict[str, int]:
@@ -152,16 +181,16 @@ def _cumulative_macs(network: Network) -> dict[str, int]:
     return {point.node: totals[names.index(point.node)] for point in network.split_points}
 
 
-def _allowed_split_points(
-    found: tuple[SplitPoint, ...], spec: BackboneSpec, where: str
+def _named(
+    found: tuple[SplitPoint, ...], wanted: Literal["all"] | list[str], optional: set[str], where: str
 ) -> tuple[SplitPoint, ...]:
-    if spec.split_points == "all":
+    if wanted == "all":
         return found
     names = [point.name for point in found]
-    for name in spec.split_points:
-        if name not in names:
+    for name in wanted:
+        if name not in names and name not in optional:
             raise UserError(f"{where}: no split point {name!r}; this backbone has: {', '.join(names)}")
-    return tuple(point for point in found if point.name in spec.split_points)
+    return tuple(point for point in found if point.name in wanted)
 
 
 def _density_choices(

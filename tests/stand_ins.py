@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import uncalibrated
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.cost import Setting
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import EvaluatedNetwork
+from explorer.profile.payload import encoded_bytes
 from explorer.space import SearchSpace
 from explorer.split_costs import SplitCosts
 from explorer.variants import Inventory, build_inventory
@@ -80,11 +82,12 @@ def fabricate(spec: NetworkSpec) -> EvaluatedNetwork:
     return EvaluatedNetwork(
         spec,
         splits,
-        _evidence(names[:-1], sum(macs), rng),
+        _evidence(names[:-1], sizes, sum(macs), rng),
         TrainingRecord(1, 7, 0.25, 1.5),
         weights,
         123,
         {"aten::add": 2},
+        uncalibrated(names[:-1], (32, 8)),
     )
 
 
@@ -109,7 +112,7 @@ def _split_costs(name: str, size: int, edge: int, total: int, stage: int) -> Spl
     )
 
 
-def _evidence(names: list[str], weights: int, rng: np.random.Generator) -> Evidence:
+def _evidence(names: list[str], sizes: list[int], weights: int, rng: np.random.Generator) -> Evidence:
     """The server is right with a share that grows with the weights; exits are right when they are sure."""
     share = 0.4 + 0.5 * weights / (weights + 100)
     confidence = rng.uniform(1 / NUM_CLASSES, 1, (len(names), SAMPLES)).astype(np.float32)
@@ -120,4 +123,5 @@ def _evidence(names: list[str], weights: int, rng: np.random.Generator) -> Evide
         rng.random(confidence.shape) < confidence,
         rng.random((len(names), 2, SAMPLES)) < share,
         rng.random(SAMPLES) < share,
+        np.array([[[encoded_bytes(size, b)] for b in (32, 8)] for size in sizes[:-1]], dtype=np.int32),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from explorer.candidate import Candidate, NetworkSpec
+from explorer.core.bottleneck import Bottleneck
 from explorer.core.training import Recipe
 
 RECIPE = Recipe(
@@ -45,6 +46,10 @@ DENSE = replace(SPEC, densities=(("fc1", Fraction(1)), ("classifier", Fraction(1
         {"recipe": replace(RECIPE, seed=1)},
         {"data": '{"source": "mnist"}'},
         {"backbone": "other"},
+        {"exit_kind": "conv"},
+        {"exits_at": ("fc1",)},
+        {"bottleneck": Bottleneck("fc1", 4)},
+        {"recipe": replace(RECIPE, exit_training="frozen")},
     ],
 )
 def test_key_changes_with_everything_that_is_trained(change: dict[str, Any]) -> None:
@@ -69,7 +74,10 @@ def test_is_sparse() -> None:
 
 
 def test_json_round_trip() -> None:
-    for spec in (SPEC, DENSE):
+    others = replace(
+        SPEC, exit_kind="conv", exits_at=("fc1",), recipe=replace(RECIPE, exit_training="frozen")
+    )
+    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4))):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))
         assert again == spec
         assert again.key == spec.key
@@ -91,3 +99,9 @@ def test_canonical(split_point: str, threshold: float, expected: tuple[Any, ...]
     own = Candidate.canonical(SPEC, split_point, threshold, 8)
     assert (own.split_point, own.confidence_threshold, own.payload_bits) == expected
     assert own.network is SPEC
+
+
+def test_a_split_point_without_exit_classifier_has_no_threshold() -> None:
+    some = replace(SPEC, exits_at=("fc1",))
+    thresholds = [Candidate.canonical(some, name, 0.5, 8).confidence_threshold for name in ("fc1", "input")]
+    assert thresholds == [0.5, None]

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from explorer.core.operating_points import POINT_COLUMNS
 from explorer.cost import Setting, operating_points, wilson_interval
 from explorer.devices import DeviceProfile, LinkProfile
+from explorer.profile.payload import encoded_bytes
 from explorer.split_costs import SplitCosts
 
 EDGE: dict[str, Any] = {
@@ -73,8 +75,10 @@ SPLITS = (
 
 
 def sweep(*rows: tuple[str, int | None, float, int, int]) -> pd.DataFrame:
-    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
-    return pd.DataFrame(rows, columns=columns).astype({"payload_bits": "Int64"})
+    """Points of ten samples, their payloads as long as the encoder makes them."""
+    sent = [(10 - exited) * (encoded_bytes(20, bits) if bits else 0) for _, bits, _, _, exited in rows]
+    points = pd.DataFrame(rows, columns=POINT_COLUMNS[:-1]).assign(sent_bytes=sent)
+    return points.astype({"payload_bits": "Int64"})
 
 
 def point(row: tuple[str, int | None, float, int, int], where: Setting | None = None) -> "pd.Series[Any]":
@@ -105,6 +109,23 @@ def test_counts_without_an_exit_classifier() -> None:
     assert own["server_macs"] == 2000
     assert own["edge_memory_bytes"] == 700 + 120
     assert own["payload_bytes"] == 10 + 2 * 20
+
+
+def test_payloads_of_unequal_length_cost_their_mean() -> None:
+    equal, unequal = sweep(WITH_EXIT), sweep(WITH_EXIT).assign(sent_bytes=3 * 17)
+    costs = operating_points(unequal, SPLITS, 10, setting()).iloc[0]
+    assert costs["payload_bytes"] == pytest.approx(5.1)
+    expected = operating_points(equal, SPLITS, 10, setting()).iloc[0]
+    # 13 bytes less for three of ten samples: on the air, and moved by encoder and decoder
+    saved_s = 0.3 * (13 / 100 + 8 * 13 / 16)
+    assert expected["latency_model_s"] - costs["latency_model_s"] == pytest.approx(saved_s)
+
+
+@pytest.mark.parametrize(("bits", "stored"), [(16, 0), (8, 48), (2, 48)])
+def test_the_edge_stores_the_range_of_up_to_8_bits(bits: int, stored: int) -> None:
+    splits = (split("fc1", range_bytes=48),)
+    own = operating_points(sweep(("fc1", bits, np.nan, 6, 0)), splits, 10, setting()).iloc[0]
+    assert own["edge_param_bytes"] == 700 + stored
 
 
 def test_exit_classifier_can_need_the_most_memory() -> None:

@@ -3,9 +3,11 @@
 import contextlib
 import gzip
 import hashlib
+import io
 import math
 import os
 import random
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,9 +23,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer import data_sources
+from explorer import data_archives
 from explorer.data import DataSet, Subset, _draw, _quotas, load_data
-from explorer.data_sources import DATA_DIR_VARIABLE, IDX_SOURCES, NPZ_KEYS, IdxFile, IdxSource
+from explorer.data_archives import DATA_DIR_VARIABLE, IDX_SOURCES, IdxFile, IdxSource
+from explorer.data_sources import NPZ_KEYS
 from explorer.errors import UserError
 
 REAL_DATA_DIR = os.environ.get(DATA_DIR_VARIABLE)
@@ -325,7 +328,10 @@ def test_load_data_npz_relative_to_working_directory_then_data_dir(
 
 @pytest.mark.parametrize("source", ["", "cifar", "npz:", "MNIST", "npz"])
 def test_load_data_unknown_source(source: str) -> None:
-    with pytest.raises(UserError, match=r"must be digits, mnist, fashion_mnist or npz:PATH, got "):
+    with pytest.raises(
+        UserError,
+        match=r"must be digits, mnist, fashion_mnist, cifar10, npz:PATH, folder:PATH or \S+, got ",
+    ):
         load(source)
 
 
@@ -357,7 +363,7 @@ IMAGES = arrays()["x_train"].astype(np.float32)
     [
         ({"y_test": None}, r"own.npz: must hold x_train, y_train, x_test, y_test, got .*; missing y_test"),
         ({"x_train": np.array([{}] * 40)}, r"own.npz: x_train must be plain numpy data"),
-        ({"y_train": LABELS.astype(str)}, r"y_train must hold whole numbers, got dtype <U"),
+        ({"y_train": LABELS.astype(str)}, r"y_train must hold whole numbers, got text such as"),
         ({"y_train": LABELS + 0.5}, r"y_train must hold whole numbers, got 0.5 "),
         ({"y_train": np.where(LABELS == 3, np.nan, LABELS)}, r"y_train must hold whole numbers, got nan"),
         ({"y_train": np.where(LABELS == 3, 1e300, LABELS)}, r"y_train must hold whole numbers, got 1e\+300"),
@@ -558,9 +564,144 @@ def test_known_hashes_are_distinct_md5s() -> None:
 def test_read_idx_checks_form_before_hash(tmp_path: Path) -> None:
     content = idx_bytes(np.arange(6).reshape(1, 2, 3))
     (tmp_path / "file").write_bytes(content)
-    read = data_sources._read_idx(tmp_path / "file", IdxFile("file", 3, "", md5(content)))
+    read = data_archives._read_idx(tmp_path / "file", IdxFile("file", 3, "", md5(content)))
     assert read.shape == (1, 2, 3)
     assert read.ravel().tolist() == list(range(6))
+
+
+# --- CIFAR-10 ---------------------------------------------------------------------------------------------
+
+
+def cifar10_archive(path: Path) -> np.ndarray:
+    """Write an archive of six records a file; returns them, shape (36, 3073)."""
+    records = np.random.default_rng(0).integers(0, 256, (36, 3073), dtype=np.uint8)
+    records[:, 0] = np.arange(36) % 3
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    with tarfile.open(path, "w:gz") as archive:
+        for number, name in enumerate(names):
+            content = records[6 * number : 6 * number + 6].tobytes()
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return records
+
+
+@pytest.mark.parametrize("place", ["", "cifar10"])
+def test_cifar10_from_its_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    (tmp_path / place).mkdir(exist_ok=True)
+    path = tmp_path / place / data_archives.CIFAR10_ARCHIVE
+    records = cifar10_archive(path)
+    monkeypatch.setattr(data_archives, "CIFAR10_MD5", md5(path.read_bytes()))
+    x_train, y_train, x_test, y_test = data_archives.read_archived("cifar10", [tmp_path])
+    assert x_train.shape == (30, 3, 32, 32)
+    assert np.array_equal(y_train, records[:30, 0])
+    assert np.array_equal(y_test, records[30:, 0])
+    # the first 1024 pixels of a record are the red plane, row by row
+    assert x_test[5, 0, 1, 2] == records[35, 1 + 32 + 2]
+    assert x_test[5, 2, 31, 31] == records[35, -1]
+    assert load("cifar10", tmp_path).input_shape == (3, 32, 32)
+
+
+def test_another_archive_is_not_cifar10(tmp_path: Path) -> None:
+    cifar10_archive(tmp_path / data_archives.CIFAR10_ARCHIVE)
+    with pytest.raises(UserError, match=r"binary.tar.gz: the archive must have the MD5 c32a1d4ab5d03f12"):
+        load("cifar10", tmp_path)
+
+
+def test_cifar10_cannot_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_archives, "CIFAR10_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    with pytest.raises(UserError, match=r"cifar10: cannot download .*; put cifar-10-binary.tar.gz into"):
+        load("cifar10", tmp_path)
+
+
+# --- a user's function ------------------------------------------------------------------------------------
+
+FACTORY = """
+import numpy as np
+def load():
+    x = np.arange(60, dtype=np.float32).reshape(30, 2)
+    return x, np.arange(30) % 3, x[:9], np.arange(9) % 3
+def load_three():
+    return 1, 2, 3
+def load_list():
+    return [0, 0, 0, 0]
+def fail():
+    raise RuntimeError("no such table")
+"""
+
+
+@pytest.fixture
+def factory_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_sensor_data.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("factory_folder")
+def test_arrays_of_a_function() -> None:
+    data = load("own_sensor_data:load")
+    assert (data.name, data.num_classes, data.input_shape) == ("own_sensor_data:load", 3, (2,))
+    assert (len(data.train), len(data.test)) == (22, 9)
+
+
+@pytest.mark.usefixtures("factory_folder")
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("load_three", r"must return the tuple \(x_train, y_train, x_test, y_test\), got 3 values"),
+        ("load_list", r"must return the tuple .*, got list"),
+        ("fail", r"'own_sensor_data:fail': RuntimeError: no such table"),
+        ("absent", r"module 'own_sensor_data' has no function 'absent'"),
+    ],
+)
+def test_functions_that_give_no_data(function: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(f"own_sensor_data:{function}")
+
+
+def test_function_of_no_module() -> None:
+    with pytest.raises(UserError, match="cannot import 'no_such_module_here'"):
+        load("no_such_module_here:load")
+
+
+# --- series, labels, balance ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((2, 5), (2, 5)), ((5,), (1, 5))])
+def test_series_keep_channels_and_time(
+    tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(0)
+    x_train, x_test = rng.normal(3, 2, (40, *shape)), rng.normal(3, 2, (20, *shape))
+    source = write_npz(tmp_path / "own.npz", x_train=x_train, x_test=x_test)
+    data = load(source, layout="series")
+    assert data.input_shape == expected
+    assert len(data.mean) == len(data.std) == expected[0]
+    torch.testing.assert_close(data.train.inputs.mean((0, 2)), torch.zeros(expected[0]), atol=1e-5, rtol=0)
+    assert load(source).input_shape != expected or shape == expected[1:]
+
+
+def test_images_are_no_series(tmp_path: Path) -> None:
+    images = np.zeros((40, 3, 4, 4))
+    source = write_npz(tmp_path / "own.npz", x_train=images, x_test=images[:20])
+    with pytest.raises(UserError, match=r"x_train must have the shape \(N, L\) or \(N, C, L\)"):
+        load(source, layout="series")
+
+
+def test_labels_as_text_and_gaps_are_named(tmp_path: Path) -> None:
+    names = np.array(["cat", "dog"] * 20)
+    with pytest.raises(UserError, match="y_train must hold whole numbers, got text such as 'cat'"):
+        load(write_npz(tmp_path / "text.npz", y_train=names))
+    with pytest.raises(UserError, match="without gaps, got 3 classes from 0 to 3, none is 2"):
+        load(write_npz(tmp_path / "gap.npz", y_train=np.array([0, 1, 3, 0] * 10)))
+
+
+def test_nan_pixels_are_refused(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 5, 6))
+    pixels[7, 2, 2] = np.nan
+    with pytest.raises(UserError, match="x_train must be finite and fit float32, got values from nan to nan"):
+        load(write_npz(tmp_path / "nan.npz", x_train=pixels, x_test=pixels[:20] * 0))
 
 
 # --- real data --------------------------------------------------------------------------------------------

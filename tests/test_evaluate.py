@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import Readout
 from explorer.core.operating_points import collect_evidence
 from explorer.core.sparsify import placement_checksum
 from explorer.core.training import Recipe, TrainingFailedError
@@ -22,6 +23,7 @@ from explorer.evaluate import (
     evaluate_network,
     restore_network,
 )
+from explorer.profile.payload import PayloadForm
 
 RECIPE = Recipe(
     epochs=2,
@@ -42,6 +44,9 @@ SPEC = NetworkSpec(
     recipe=RECIPE,
     data="{}",
 )
+
+
+READOUT = Readout(PayloadForm((32, 8), "channel"))
 
 
 class Forbidden:
@@ -65,7 +70,7 @@ def complete(spec: NetworkSpec) -> TrainingTask:
 
 @pytest.fixture(scope="module")
 def evaluated() -> EvaluatedNetwork:
-    return evaluate_network(complete(SPEC), DATA, (32, 8))
+    return evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
@@ -78,26 +83,28 @@ def test_everything_is_there(evaluated: EvaluatedNetwork) -> None:
     # kept connections, and the dense twin's as fvcore counts them
     assert [split.edge_macs for split in evaluated.splits] == [0, 32, 32 + 64, 32 + 64 + 32]
     assert [split.edge_macs_dense for split in evaluated.splits] == [0, 128, 128 + 128, 128 + 128 + 32]
+    # one range, low and step, per feature and split point
+    assert [split.range_bytes for split in evaluated.splits] == [8 * 8, 8 * 16, 8 * 8, 0]
     # weights and biases of the whole network, float32
     assert evaluated.splits[-1].edge_param_bytes == 4 * (32 + 64 + 32 + 16 + 8 + 4)
 
 
 def test_same_spec_same_network(evaluated: EvaluatedNetwork) -> None:
     torch.manual_seed(99)  # whatever was drawn before
-    again = evaluate_network(complete(SPEC), DATA, (32, 8))
+    again = evaluate_network(complete(SPEC), DATA, READOUT)
     assert all(torch.equal(again.weights[name], tensor) for name, tensor in evaluated.weights.items())
     assert (again.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
     assert (again.splits, again.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
 
 
 def test_other_seed_other_network(evaluated: EvaluatedNetwork) -> None:
-    other = evaluate_network(complete(replace(SPEC, recipe=replace(RECIPE, seed=1))), DATA, (32,))
+    other = evaluate_network(complete(replace(SPEC, recipe=replace(RECIPE, seed=1))), DATA, READOUT)
     assert other.placement_checksum != evaluated.placement_checksum
     assert any(not torch.equal(other.weights[name], tensor) for name, tensor in evaluated.weights.items())
 
 
 def test_costs_are_known_before_training(evaluated: EvaluatedNetwork) -> None:
-    assert costs_before_training(SPEC, (8,), 4) == evaluated.splits
+    assert costs_before_training(SPEC, (8,), 4, READOUT.payload.ranges) == evaluated.splits
 
 
 def test_seeds_do_not_leak() -> None:
@@ -109,13 +116,13 @@ def test_seeds_do_not_leak() -> None:
 
 
 def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
-    half = evaluate_network(TrainingTask(SPEC, 1), DATA, (32, 8))
+    half = evaluate_network(TrainingTask(SPEC, 1), DATA, READOUT)
     assert half.epochs == 1
     assert half.training_state is not None
     assert any(not torch.equal(half.weights[name], tensor) for name, tensor in evaluated.weights.items())
     # costs and connections do not depend on training
     assert (half.splits, half.placement_checksum) == (evaluated.splits, evaluated.placement_checksum)
-    whole = evaluate_network(TrainingTask(SPEC, RECIPE.epochs, half.training_state), DATA, (32, 8))
+    whole = evaluate_network(TrainingTask(SPEC, RECIPE.epochs, half.training_state), DATA, READOUT)
     assert whole.epochs == evaluated.epochs == 2
     assert whole.training_state is evaluated.training_state is None
     assert all(torch.equal(whole.weights[name], tensor) for name, tensor in evaluated.weights.items())
@@ -125,7 +132,7 @@ def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
 def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
     network = restore_network(SPEC, evaluated.weights, evaluated.placement_checksum, (8,), 4)
     assert not network.training
-    evidence = collect_evidence(network, DATA.validation, (32, 8))
+    evidence = collect_evidence(network, DATA.validation, evaluated.calibration)
     assert (evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
     assert (evidence.server_correct_SBN == evaluated.evidence.server_correct_SBN).all()
     assert (evidence.output_correct_N == evaluated.evidence.output_correct_N).all()
@@ -161,7 +168,7 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(TrainingFailedError, match=reason):
-        evaluate_network(complete(SPEC), DATA, (32,))
+        evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,10 +177,10 @@ def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
     with pytest.raises(RuntimeError, match=r"^shapes differ$"):
-        evaluate_network(complete(SPEC), DATA, (32,))
+        evaluate_network(complete(SPEC), DATA, READOUT)
 
 
 def test_divergence_is_a_failed_training() -> None:
     wild = replace(SPEC, recipe=replace(RECIPE, learning_rate=1e38))
     with pytest.raises(TrainingFailedError, match=r"^diverged: loss "):
-        evaluate_network(complete(wild), DATA, (32,))
+        evaluate_network(complete(wild), DATA, READOUT)

@@ -13,12 +13,13 @@ ROOT = Path(explorer.__file__).parent
 # From the ground up; a module may import what lies on its own floor or below. A package stands for its
 # modules; a longer name goes before a shorter one.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "provenance"),
+    ("errors", "provenance", "user_code"),
+    ("data_archives", "data_images"),
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),
     ("space", "pareto", "candidate", "split_costs"),
     ("variants", "cost", "evaluate"),
-    ("store", "runs"),
+    ("network_files", "store", "runs"),
     ("engine", "results"),
     ("measure", "choice", "dry_run", "report"),
     ("session", "run_session"),

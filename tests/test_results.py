@@ -16,7 +16,7 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.pool import SerialPool
 from explorer.engine.study import REFERENCE, RESULT
 from explorer.errors import UserError
-from explorer.objectives import METRICS, Constraint, parse_constraint
+from explorer.objectives import MEASURED_METRICS, METRICS, Constraint, parse_constraint
 from explorer.pareto import knee, non_dominated
 from explorer.results import FRONT_COLUMNS, RunResults, load_run, mark_front, read_setting, write_front
 from explorer.store import SCHEMA_VERSION, Store, write_json
@@ -153,8 +153,7 @@ def test_trials_table(results: RunResults) -> None:
 
 
 def test_unmeasured_columns_are_missing(results: RunResults) -> None:
-    columns = ["edge_latency_host_s", "server_latency_host_s", "edge_energy_host_j"]
-    assert results.points[columns].isna().all(axis=None)
+    assert results.points[list(MEASURED_METRICS)].isna().all(axis=None)
 
 
 def test_measurements_belong_to_network_and_split_point(tmp_path: Path) -> None:
@@ -168,13 +167,20 @@ def test_measurements_belong_to_network_and_split_point(tmp_path: Path) -> None:
         "server_latency_host_s": 0.5,
         "edge_energy_host_j": None,
     }
-    write_json(tmp_path / "measurements.json", {"conditions": {}, "parts": [part]})
+    codec = {"network_key": key, "split_point": "relu1", "payload_bits": 8}
+    codec |= {"encode_latency_host_s": 0.125, "decode_latency_host_s": 0.0625}
+    content = {"conditions": {}, "parts": [part], "codecs": [codec]}
+    write_json(tmp_path / "measurements.json", content)
     points = load_run(tmp_path).points
     measured = (points["network_key"] == key) & (points["split_point"] == "relu1")
     assert set(points.loc[measured, "edge_latency_host_s"]) == {0.25}
     assert set(points.loc[measured, "server_latency_host_s"]) == {0.5}
     assert points.loc[~measured, "edge_latency_host_s"].isna().all()
     assert points["edge_energy_host_j"].isna().all()
+    encoded = measured & (points["payload_bits"] == 8)
+    for name, seconds in (("encode_latency_host_s", 0.125), ("decode_latency_host_s", 0.0625)):
+        assert set(points.loc[encoded, name]) == {seconds}
+        assert points.loc[~encoded, name].isna().all()
     assert points["point_id"].tolist() == before["point_id"].tolist()
 
 

@@ -78,7 +78,7 @@ def test_searches_are_scored_at_their_marks(tmp_path: Path) -> None:
     content["training"]["epochs"] = 1
     small = type(space).model_validate(content)
     data = load_space_data(small, None)
-    shared = SharedTrainings(tmp_path, lambda task: samplers.evaluate_network(task, data, (32, 16, 8)))
+    shared = SharedTrainings(tmp_path, lambda task: samplers.evaluate_network(task, data, space.readout))
     rows = list(
         compare(
             [Variant("random", "fixed"), Variant("tpe", "conditional", 1)],

@@ -29,9 +29,13 @@ SPACE = {
             "factory": "explorer.backbones:cnn",
             "arguments": {"channels": [[4, 8]], "hidden": [8]},
             "densities": {"conv2": [0.25, 0.5, 1.0]},
+            "bottleneck": [None, {"at": "pool1", "channels": 2}],
         },
     },
     "patterns": ["block", "structured"],
+    "payload_bits": [32, 8, 4],
+    "payload": {"ranges": "channel", "entropy": "zstd"},
+    "exits": {"score": "margin", "temperature": "fitted"},
     "training": {"epochs": 2, "learning_rate": 0.02},
     "objectives": {"accuracy": 0.1, "edge_macs": 20_000, "edge_memory_bytes": 30_000, "payload_bytes": 300},
     "constraints": ["edge_memory_bytes <= 24 KiB"],
@@ -124,6 +128,10 @@ def test_front_points_replay_exactly(folder: Path) -> None:
 def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
     front = load_run(folder / "reports" / "run").front
     assert (front["edge_latency_host_s"] > 0).all()
+    sent = front["payload_bits"].notna()
+    for column in ("encode_latency_host_s", "decode_latency_host_s"):
+        assert (front.loc[sent, column] > 0).all()
+        assert front.loc[~sent, column].isna().all()
     energy = front["edge_energy_host_j"]
     assert energy.isna().all() or (energy.dropna() > 0).all()
 
@@ -176,7 +184,7 @@ def test_dry_run_says_what_the_space_contains(folder: Path, capsys: pytest.Captu
         "only legal density is 1",
         "input",
         "relu1",
-        "266 B",
+        "258 B",  # a header of 2 bytes, 64 floats
         "distinct networks",
     ):
         assert word in printed

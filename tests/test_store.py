@@ -12,11 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from stand_ins import fabricate, make_proposer
 
+from explorer.core.calibration import Calibration, Readout
 from explorer.core.operating_points import sweep
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
+from explorer.profile.payload import PayloadForm
+from explorer.profile.ranges import fitted_codec
 from explorer.store import SCHEMA_VERSION, Store, read_json, write_json, write_text
 
 
@@ -74,6 +78,54 @@ def test_evidence_round_trip(stored: Stored) -> None:
     pd.testing.assert_frame_equal(sweep(evidence, 0.2, 0.9), sweep(own.evidence, 0.2, 0.9))
 
 
+@pytest.mark.parametrize("form", [PayloadForm((32, 8)), PayloadForm((32, 8, 2), "channel", "zstd")])
+def test_calibration_round_trip(tmp_path: Path, form: PayloadForm) -> None:
+    own, store = network(), Store(tmp_path)
+    names, readout, temperatures = (
+        own.evidence.split_points,
+        Readout(form, "margin", "fitted"),
+        {"relu1": 1.5},
+    )
+    codecs = {
+        (name, b): fitted_codec(torch.rand(9, 5), b, form.ranges, form.entropy)
+        for name in names
+        for b in form.bits
+    }
+    own = dataclasses.replace(own, calibration=Calibration(readout, codecs, temperatures))
+    store.write(own, points(own))
+    other = Store(tmp_path / "other")  # ranges travel with the other files
+    other.write_files(own.spec.key, store.read_files(own.spec.key))
+    back = other.read_calibration(own.spec.key)
+    assert (back.readout, back.temperatures) == (readout, temperatures)
+    assert back.codecs.keys() == codecs.keys()
+    for at, codec in codecs.items():
+        for field in dataclasses.fields(codec):
+            expected, got = getattr(codec, field.name), getattr(back.codecs[at], field.name)
+            assert torch.equal(expected, got) if isinstance(expected, torch.Tensor) else expected == got
+
+
+def test_runs_from_before_payload_forms(stored: Stored) -> None:
+    """Their payloads carried each sample's range; nothing about them was written."""
+    store, own = stored
+    folder = store.networks / own.spec.key
+    record = read_json(folder / "network.json")
+    del record["readout"], record["temperatures"]
+    for split in record["splits"]:
+        del split["range_bytes"]
+    write_json(folder / "network.json", record)
+    points(own).drop(columns="sent_bytes").to_parquet(folder / "points.parquet")
+    arrays = load_file(folder / "evidence.safetensors")
+    del arrays["encoded_bytes"]
+    save_file(arrays, folder / "evidence.safetensors")
+    assert np.array_equal(store.read_evidence(own.spec.key).encoded_bytes_SBN, own.evidence.encoded_bytes_SBN)
+    back = store.read(own.spec.key)
+    pd.testing.assert_frame_equal(back.points, points(own))
+    assert back.splits == own.splits
+    calibration = store.read_calibration(own.spec.key)
+    assert calibration.readout == Readout(PayloadForm((32, 8)))
+    assert calibration.codecs.keys() == own.calibration.codecs.keys()
+
+
 def test_nothing_is_pickled(stored: Stored) -> None:
     store, own = stored
     files = {path.name for path in (store.networks / own.spec.key).iterdir()}
@@ -97,7 +149,7 @@ def test_a_key_is_written_once(stored: Stored) -> None:
         store.write(own, points(own))
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "_write_evidence", "write_json", "os.rename"])
+@pytest.mark.parametrize("step", ["save_tensors", "write_evidence", "write_json", "os.rename"])
 def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def dying(*_: object) -> None:
         raise KeyboardInterrupt
@@ -276,7 +328,7 @@ def test_a_network_is_carried_under_its_own_key(partly: Stored, tmp_path: Path, 
     ("step", "calls", "new_is_there"),
     [
         ("save_tensors", 0, False),
-        ("_write_evidence", 0, False),
+        ("write_evidence", 0, False),
         ("write_json", 0, False),
         ("os.rename", 0, False),  # the new one is written
         ("os.rename", 1, False),  # the old one is away

@@ -154,3 +154,41 @@ def test_junction_that_cannot_be_sparse_ignores_the_range() -> None:
     assert variant.densities == {"fc1": (ONE,), "classifier": (ONE,)}  # gcd(8, 7) = gcd(7, 4) = 1
     assert built.free_junctions("mlp") == []
     assert built.num_networks == 1
+
+
+def test_bottlenecks_are_variants_of_their_own() -> None:
+    backbone = {
+        "factory": "explorer.backbones:mlp",
+        "arguments": {"hidden": [[6]]},
+        "bottleneck": [None, {"at": "relu1", "channels": 2}],
+        "split_points": ["relu1", "output"],
+        "exits": ["relu1", "bottleneck.encode"],
+    }
+    built = inventory(backbone)
+    plain, narrowed = built.variants["mlp"]
+    assert [point.name for point in plain.split_points] == ["relu1", "output"]
+    # the narrow tensor is always a split point: nobody asks for a bottleneck who does not want it
+    assert [point.name for point in narrowed.split_points] == ["relu1", "bottleneck.encode", "output"]
+    assert [junction.path for junction in plain.junctions] == [j.path for j in narrowed.junctions]
+    macs = dict(zip((point.name for point in narrowed.split_points), narrowed.macs, strict=True))
+    assert macs["bottleneck.encode"] - macs["relu1"] == 6 * 2
+    assert plain.choices == {"hidden": [6], "learned-bottleneck": None}
+    assert narrowed.choices == {"hidden": [6], "learned-bottleneck": {"at": "relu1", "channels": 2}}
+    assert built.num_networks == 2 * plain.num_networks
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exits": ["nowhere"]}, "backbones.mlp.exits: no split point 'nowhere'"),
+        ({"exits": ["bottleneck.encode"]}, "no split point 'bottleneck.encode'"),
+        ({"exits": ["output"]}, "backbones.mlp.exits: no split point 'output'"),
+        (
+            {"bottleneck": [{"at": "nowhere", "channels": 1}]},
+            "backbones.mlp.bottleneck: no split point 'nowhere'",
+        ),
+    ],
+)
+def test_exits_and_bottlenecks_need_a_split_point(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        inventory({"arguments": {"hidden": [[6]]}, **change})

@@ -12,10 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
+from explorer.core.calibration import uncalibrated
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, build_network
+from explorer.profile.payload import encoded_bytes
 from explorer.split_costs import SplitCosts, dense_counts, split_costs
 from explorer.variants import Inventory
 
@@ -75,12 +77,15 @@ class Stub:
         names = tuple(split.name for split in splits[:-1])
         record = TrainingRecord(spec.recipe.epochs, 0, 0.25, self.sleep_s)
         weights = {name: kept(tensor, share) for name, tensor in prototype.weights.items()}
-        evidence = self._evidence(names, share, rng)
-        return EvaluatedNetwork(spec, splits, evidence, record, weights, 0, dict(prototype.uncounted))
+        evidence = self._evidence(splits[:-1], share, rng)
+        rest = (dict(prototype.uncounted), uncalibrated(names, self._bits))
+        return EvaluatedNetwork(spec, splits, evidence, record, weights, 0, *rest)
 
-    def _evidence(self, names: tuple[str, ...], share: float, rng: np.random.Generator) -> Evidence:
+    def _evidence(self, splits: tuple[SplitCosts, ...], share: float, rng: np.random.Generator) -> Evidence:
         """Samples differ in difficulty; deeper exits and denser networks manage harder ones."""
         samples, best = self._samples, 0.85 + 0.13 * share
+        names = tuple(split.name for split in splits)
+        lengths = [[[encoded_bytes(split.payload_elements, b)] for b in self._bits] for split in splits]
         difficulty_N = rng.random(samples)
         skill_S1 = best * np.linspace(0.93, 0.99, len(names))[:, None]
         margin_SN = skill_S1 - difficulty_N + rng.normal(0.0, 0.02, (len(names), samples))
@@ -94,6 +99,7 @@ class Stub:
             margin_SN > 0,
             output_N ^ flipped_SBN,
             output_N,
+            np.array(lengths, dtype=np.int32),
         )
 
 

@@ -54,7 +54,7 @@ def compare_workers(rounds: int, trainings: int) -> list[Throughput]:
         trainings: Proposals of each search; those of the eight workers make eight times as many.
     """
     inventory, data = make_inventory("repeating")
-    train = partial(evaluate_network, data=data, payload_bits=tuple(inventory.space.payload_bits))
+    train = partial(evaluate_network, data=data, readout=inventory.space.readout)
     sleep = Stub(inventory, SLEEP_S)
     taken = [
         {

@@ -9,12 +9,12 @@ import torch
 
 from benchmarks.paper.measure import fitted
 from benchmarks.paper.networks import NUM_CLASSES, PaperNetwork, build
+from explorer.core.calibration import uncalibrated
 from explorer.core.network import Network
 from explorer.core.operating_points import collect_evidence, sweep
 from explorer.core.split_points import INPUT, OUTPUT
 from explorer.core.training import Recipe, train
 from explorer.data import DataSet
-from explorer.profile.payload import encoded_bytes
 
 PAYLOAD_BITS = 8
 POINTS_PER_SPLIT = 15
@@ -35,13 +35,13 @@ def split_rows(network: PaperNetwork, pattern: str, data: DataSet, recipe: Recip
         torch.manual_seed(recipe.seed)
         whole = Network(backbone, torch.zeros(1, width), NUM_CLASSES, exit_features=width)
     train(whole, fitted(data.train, width), replace(recipe))
-    points = sweep(collect_evidence(whole, fitted(data.validation, width), [PAYLOAD_BITS]), 0.0, 1.0)
+    calibration = uncalibrated([point.name for point in whole.split_points[:-1]], [PAYLOAD_BITS])
+    points = sweep(collect_evidence(whole, fitted(data.validation, width), calibration), 0.0, 1.0)
     samples = len(data.validation)
     rows = []
     for point in whole.split_points:
         if point.name in (INPUT, OUTPUT):
             continue
-        payload = encoded_bytes(point.payload_elements, PAYLOAD_BITS)
         for row in _thinned(points[points["split_point"] == point.name], samples).itertuples():
             exit_rate = row.exited / samples
             rows.append(
@@ -54,7 +54,7 @@ def split_rows(network: PaperNetwork, pattern: str, data: DataSet, recipe: Recip
                     if pd.isna(row.confidence_threshold)
                     else row.confidence_threshold,
                     "exit_rate": exit_rate,
-                    "payload_bytes": (1 - exit_rate) * payload,
+                    "payload_bytes": row.sent_bytes / samples,
                     "accuracy": row.correct / samples,
                 }
             )

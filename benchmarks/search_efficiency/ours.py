@@ -89,7 +89,7 @@ def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: V
         proposer=Proposer(inventory, identity),
         store=Store(folder),
         setting=setting,
-        pool=SerialPool(partial(evaluate_network, data=data, payload_bits=tuple(space.payload_bits))),
+        pool=SerialPool(partial(evaluate_network, data=data, readout=space.readout)),
         rung_epochs=rungs_of(space.training, len(data.train)) if variant.rungs else (space.training.epochs,),
         sampler=variant.sampler,
         seed=seed,

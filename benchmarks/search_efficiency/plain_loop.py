@@ -21,13 +21,13 @@ from torch.nn.utils import parametrize
 
 from benchmarks.search_efficiency.curves import Sample
 from explorer.backbones import build_backbone
-from explorer.core.network import ExitClassifier
+from explorer.core.exits import ExitClassifier
 from explorer.core.patterns import ConnectionPattern, adjacency, snap_density
 from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
-from explorer.core.training import Recipe, TrainingFailedError, train
+from explorer.core.training import TrainingFailedError, train
 from explorer.data import DataSet, Subset
 from explorer.pareto import non_dominated
-from explorer.profile.payload import encoded_bytes, roundtrip
+from explorer.profile.payload import Codec, encoded_bytes, roundtrip
 from explorer.space import SearchSpace
 from explorer.variants import Inventory, Variant, build_inventory
 
@@ -144,7 +144,7 @@ def edge_macs(network: SplitNetwork, densities: Mapping[str, Fraction], sample: 
             positions = sample.numel() // layer.weight.shape[0]
             macs += densities.get(path, 1) * layer.weight.numel() * positions
     exit_ = network.exit
-    return int(macs) + (exit_.features * exit_.num_classes if exit_ is not None else 0)
+    return int(macs) + (sum(step.macs for step in exit_.steps) if exit_ is not None else 0)
 
 
 @torch.inference_mode()
@@ -163,7 +163,7 @@ def answers(network: SplitNetwork, data: Subset, choice: Choice) -> tuple[float,
             sent = confidence < choice.confidence_threshold
             correct += int((predicted == labels)[~sent].sum())
         if sent.any():
-            received = roundtrip(crossing[sent], choice.payload_bits)
+            received = roundtrip(crossing[sent], Codec(choice.payload_bits))
             correct += int((network.server(received).argmax(-1) == labels[sent]).sum())
             offloaded += int(sent.sum())
     return correct / len(data), offloaded / len(data)
@@ -184,7 +184,7 @@ def run_plain(
     start = time.perf_counter()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     inventory = build_inventory(space, data.input_shape, data.num_classes)
-    recipe = Recipe(**space.training.model_dump(exclude={"exit_features"}))
+    recipe = space.recipe
     samples: list[Sample] = []
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:

@@ -1,38 +1,17 @@
 """A backbone with an exit classifier at every split point, and its two parts at each of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor, fx, nn
 
+from explorer.core.exits import ExitClassifier, ExitKind
 from explorer.core.split_points import SplitPoint, cut, find_split_points
 from explorer.core.tracing import Trace, trace
 from explorer.errors import UserError
 
 PROBE_TOLERANCE = 1e-5
-
-
-class ExitClassifier(nn.Sequential):
-    """Average pooling to at most ``max_features`` values where the tensor has spatial axes, then one Linear.
-
-    Args:
-        shape: Shape of the crossing tensor without batch: (F,), (C, L), (C, H, W) or (C, D, H, W).
-        num_classes: Number of logits.
-        max_features: Values the Linear layer may read; one per channel is always allowed, and a tensor
-            without spatial axes is read whole.
-    """
-
-    def __init__(self, shape: tuple[int, ...], num_classes: int, max_features: int) -> None:
-        channels, extents = shape[0], shape[1:]
-        positions = max(1, int((max_features / channels) ** (1 / max(1, len(extents))) + 1e-9))
-        kernel = [-(-extent // positions) for extent in extents]
-        features = channels * prod(extent // size for extent, size in zip(extents, kernel, strict=True))
-        pooling: list[nn.Module] = []
-        if max(kernel, default=1) > 1:
-            pooling = [getattr(nn, f"AvgPool{len(kernel)}d")(tuple(kernel))]
-        super().__init__(*pooling, nn.Flatten(), nn.Linear(features, num_classes))
-        self.pools, self.features, self.num_classes = bool(pooling), features, num_classes
 
 
 @dataclass(frozen=True)
@@ -44,19 +23,29 @@ class Parts:
 
 
 class Network(nn.Module):
-    """A traced backbone whose every split point but ``output`` has an exit classifier.
+    """A traced backbone with an exit classifier at every split point but ``output``, or at some of them.
 
     Args:
         backbone: Maps one input tensor to class logits; sparsified or dense.
         sample: Batch of one input, for shapes.
         num_classes: Number of classes, as the data set has them.
         exit_features: ``max_features`` of every :class:`ExitClassifier`.
+        exit_kind: Of every exit classifier.
+        exits_at: Split points that have one; None for all.
 
     Raises:
         UserError: The backbone cannot be traced or does not give ``num_classes`` logits.
     """
 
-    def __init__(self, backbone: nn.Module, sample: Tensor, num_classes: int, exit_features: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        sample: Tensor,
+        num_classes: int,
+        exit_features: int,
+        exit_kind: ExitKind = "pooled",
+        exits_at: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         traced: Trace = trace(backbone, sample)
         self.costs = traced.costs
@@ -65,9 +54,11 @@ class Network(nn.Module):
             got = self.split_points[-1].shape
             raise UserError(f"{type(backbone).__name__}: must give {num_classes} logits, gives shape {got}")
         self.backbone = traced.graph_module
+        with_exit = [p for p in self.split_points[:-1] if exits_at is None or p.name in exits_at]
         self.exits = nn.ModuleList(
-            ExitClassifier(point.shape, num_classes, exit_features) for point in self.split_points[:-1]
+            ExitClassifier(point.shape, num_classes, exit_features, exit_kind) for point in with_exit
         )
+        self._exit_index = {point.name: index for index, point in enumerate(with_exit)}
         self._parts: dict[str, Parts] = {}
         self._tapped = _with_outputs(self.backbone, [point.node for point in self.split_points])
 
@@ -76,10 +67,29 @@ class Network(nn.Module):
         result: tuple[Tensor, ...] = self._tapped(x)
         return result
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Logits (B, classes) of every exit classifier in order, then the backbone's own."""
+    def forward(self, x: Tensor, detach_exits: bool = False) -> list[Tensor]:
+        """Logits (B, classes) of every exit classifier in order, then the backbone's own.
+
+        Args:
+            x: Inputs (B, ...).
+            detach_exits: Let no gradient of an exit reach the backbone.
+        """
         *crossing, logits = self.features(x)
-        return [exit_(tensor) for exit_, tensor in zip(self.exits, crossing, strict=True)] + [logits]
+        exits = [
+            exit_(tensor.detach() if detach_exits else tensor)
+            for point, tensor in zip(self.split_points, crossing, strict=False)
+            if (exit_ := self.exit_at(point.name)) is not None
+        ]
+        return [*exits, logits]
+
+    def exit_at(self, split_point: str) -> ExitClassifier | None:
+        """The exit classifier at a split point; None where there is none, as at ``output``."""
+        index = self._exit_index.get(split_point)
+        if index is None:
+            return None
+        exit_ = self.exits[index]
+        assert isinstance(exit_, ExitClassifier)
+        return exit_
 
     def parts(self, split_point: SplitPoint) -> Parts:
         """Edge and server part at ``split_point``; either may be the identity (``input``, ``output``)."""

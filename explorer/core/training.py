@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi
 from typing import Literal
 
@@ -13,6 +14,7 @@ from explorer.core.network import Network
 from explorer.data import Subset
 
 Precision = Literal["float32", "bfloat16"]
+ExitTraining = Literal["joint", "frozen"]
 
 
 class TrainingFailedError(RuntimeError):
@@ -33,6 +35,8 @@ class Recipe:
         output_loss_weight: Weight of the backbone's own cross-entropy.
         seed: Initial weights, order of samples, dropout and placement of connections.
         precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
+        exit_training: ``joint``: exits shape the backbone too; ``frozen``: it is to them what it is without
+            exits, which only follow.
     """
 
     epochs: int
@@ -43,6 +47,7 @@ class Recipe:
     output_loss_weight: float
     seed: int
     precision: Precision = "float32"
+    exit_training: ExitTraining = "joint"
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,14 @@ def _train(
         raise ValueError(f"`{epochs} < until_epoch <= {recipe.epochs}` must hold, got {until_epoch=}")
     sizes = _batch_sizes(len(data), recipe.batch_size)
     total_steps, step, mean_loss = recipe.epochs * len(sizes), epochs * len(sizes), 0.0
+    forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
     network.train()
     for epoch in range(epochs, until_epoch):
         epoch_loss = torch.zeros(())
         for batch in torch.randperm(len(data), generator=order).split(sizes):
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                loss = joint_loss(network(inputs[batch]), data.labels[batch], recipe)
+                loss = joint_loss(forward(inputs[batch]), data.labels[batch], recipe)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

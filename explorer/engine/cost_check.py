@@ -9,6 +9,7 @@ from explorer.core.split_points import OUTPUT
 from explorer.cost import Setting, operating_points
 from explorer.evaluate import costs_before_training
 from explorer.objectives import Constraint
+from explorer.profile.payload import PayloadForm, least_encoded_bytes
 from explorer.split_costs import SplitCosts
 from explorer.variants import Inventory
 
@@ -33,7 +34,8 @@ class CostCheck:
         """Relative violation of each constraint that the candidate violates at every offload rate."""
         if not self.constraints:
             return {}
-        bounds = extreme_points(candidate, self._costs(candidate.network), self.setting)
+        form = self.inventory.space.readout.payload
+        bounds = extreme_points(candidate, self._costs(candidate.network), form, self.setting)
         least = {
             str(constraint): min(constraint.violation(float(cost)) for cost in bounds[constraint.column])
             for constraint in self.constraints
@@ -43,11 +45,14 @@ class CostCheck:
     def _costs(self, spec: NetworkSpec) -> tuple[SplitCosts, ...]:
         if spec.key not in self._splits:
             shape, num_classes = self.inventory.input_shape, self.inventory.num_classes
-            self._splits[spec.key] = costs_before_training(spec, shape, num_classes)
+            ranges = self.inventory.space.payload.ranges
+            self._splits[spec.key] = costs_before_training(spec, shape, num_classes, ranges)
         return self._splits[spec.key]
 
 
-def extreme_points(candidate: Candidate, splits: Sequence[SplitCosts], setting: Setting) -> pd.DataFrame:
+def extreme_points(
+    candidate: Candidate, splits: Sequence[SplitCosts], form: PayloadForm, setting: Setting
+) -> pd.DataFrame:
     """The candidate as operating points at the offload rates 0 and 1, between which every cost is monotone.
 
     At ``output``, and without exit classifier, the rate is known and there is one point. Columns that follow
@@ -58,4 +63,8 @@ def extreme_points(candidate: Candidate, splits: Sequence[SplitCosts], setting: 
     rows = pd.DataFrame({"exited": exited, "correct": 0, "split_point": candidate.split_point})
     rows["payload_bits"] = pd.array([candidate.payload_bits] * len(rows), dtype="Int64")
     rows["confidence_threshold"] = pd.array([candidate.confidence_threshold] * len(rows), dtype="float64")
+    elements = next(split.payload_elements for split in splits if split.name == candidate.split_point)
+    bits = candidate.payload_bits
+    message_bytes = 0 if bits is None else least_encoded_bytes(elements, bits, form)
+    rows["sent_bytes"] = (1 - rows["exited"]) * message_bytes
     return operating_points(rows, splits, 1, setting)

@@ -124,18 +124,18 @@ class ConditionalEncoding(Encoding):
     def _suggest_variant(self, trial: optuna.Trial) -> Variant:
         backbone = trial.suggest_categorical("backbone", list(self._space.backbones))
         chosen: dict[str, Any] = {}
-        for argument, choices in self._space.backbones[backbone].arguments.items():
+        for argument, choices in self._space.backbones[backbone].choices.items():
             chosen[argument] = choices[0]
             if len(choices) > 1:
                 texts = [json.dumps(choice) for choice in choices]
                 chosen[argument] = json.loads(trial.suggest_categorical(f"{backbone}.{argument}", texts))
-        return next(v for v in self._inventory.variants[backbone] if v.arguments == chosen)
+        return next(v for v in self._inventory.variants[backbone] if v.choices == chosen)
 
     def _variant_params(self, variant: Variant) -> dict[str, Any]:
         backbone = variant.backbone
         return {"backbone": backbone} | {
-            f"{backbone}.{argument}": json.dumps(variant.arguments[argument])
-            for argument, choices in self._space.backbones[backbone].arguments.items()
+            f"{backbone}.{argument}": json.dumps(variant.choices[argument])
+            for argument, choices in self._space.backbones[backbone].choices.items()
             if len(choices) > 1
         }
 

@@ -7,7 +7,7 @@ import optuna
 import pandas as pd
 
 from explorer.candidate import Candidate
-from explorer.core.operating_points import Evidence, outcome_at
+from explorer.core.operating_points import Evidence, point_row
 from explorer.cost import Setting, operating_points
 from explorer.engine.study import REFERENCE
 from explorer.split_costs import SplitCosts
@@ -82,16 +82,7 @@ def candidate_point(
     candidate: Candidate, evidence: Evidence, splits: tuple[SplitCosts, ...], setting: Setting
 ) -> pd.DataFrame:
     """The candidate's own operating point, one row; its threshold need not lie on the swept frontier."""
-    own = outcome_at(evidence, candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
-    row = pd.DataFrame(
-        {
-            "split_point": [candidate.split_point],
-            "payload_bits": pd.array([candidate.payload_bits], dtype="Int64"),
-            "confidence_threshold": pd.array([candidate.confidence_threshold], dtype="float64"),
-            "correct": [own.correct],
-            "exited": [own.exited],
-        }
-    )
+    row = point_row(evidence, candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
     return operating_points(row, splits, evidence.num_samples, setting)
 
 

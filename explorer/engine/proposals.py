@@ -12,7 +12,6 @@ import optuna
 from explorer.candidate import Candidate, NetworkSpec
 from explorer.core.patterns import PatternName, snap_density
 from explorer.core.split_points import INPUT, OUTPUT
-from explorer.core.training import Recipe
 from explorer.engine.encodings import ENCODINGS, Choice
 from explorer.evaluate import build_network
 from explorer.variants import Inventory, Variant
@@ -49,8 +48,7 @@ class Proposer:
         self.encoding = ENCODINGS[encoding](inventory)
         self.space = inventory.space
         self._data = json.dumps(data_identity, sort_keys=True)
-        content = self.space.training.model_dump(exclude={"exit_features"})
-        self._recipe = Recipe(**content)
+        self._recipe = self.space.recipe
 
     def suggest(self, trial: optuna.Trial) -> Candidate:
         """Ask the sampler for every parameter and make the candidate they mean."""
@@ -74,6 +72,9 @@ class Proposer:
             exit_features=self.space.training.exit_features,
             recipe=self._recipe,
             data=self._data,
+            exit_kind=self.space.exits.kind,
+            bottleneck=variant.bottleneck,
+            exits_at=None if spec.exits == "all" else tuple(spec.exits),
         )
 
     def references(self) -> list[Reference]:
@@ -81,7 +82,8 @@ class Proposer:
         return [ref for backbone in self.space.backbones for ref in self._backbone_references(backbone)]
 
     def _backbone_references(self, backbone: str) -> Iterator[Reference]:
-        variants = self.inventory.variants[backbone]
+        first, *others = self.inventory.variants[backbone]
+        variants = [first, *(v for v in others if v.bottleneck == first.bottleneck)]
         by_size = sorted(variants, key=lambda v: v.num_weights(v.densest))
         small, large = by_size[0], by_size[-1]
         names = [point.name for point in large.split_points]
@@ -129,7 +131,8 @@ class Proposer:
             bits: Payload bits; None at ``output``, where any will do.
         """
         variants = self.inventory.variants[network.backbone]
-        variant = next(v for v in variants if v.arguments == network.argument_values)
+        wanted = (network.argument_values, network.bottleneck)
+        variant = next(v for v in variants if (v.arguments, v.bottleneck) == wanted)
         payload_bits = min(self.space.payload_bits) if bits is None else bits
         return self.encoding.point_params(
             variant, split_point, 1.0 if threshold is None else threshold, payload_bits

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from explorer.candidate import NetworkSpec
+from explorer.core.bottleneck import NARROW_POINT
 from explorer.core.operating_points import Evidence, sweep
 from explorer.cost import Setting, operating_points
 from explorer.engine.archive import Archive
@@ -172,6 +173,6 @@ class TrainedNetworks:
     def _allowed(self, points: pd.DataFrame, spec: NetworkSpec) -> pd.DataFrame:
         """Rows at split points that the space allows."""
         allowed = self.space.backbones[spec.backbone].split_points
-        return (
-            points if allowed == "all" else points[points["split_point"].isin(allowed)].reset_index(drop=True)
-        )
+        if allowed == "all":
+            return points
+        return points[points["split_point"].isin([*allowed, NARROW_POINT])].reset_index(drop=True)

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny_nets import IMAGE, NUM_CLASSES, TINY_NETS, Chain, Residual, SharedModule, WeightsInForward, build
 from torch import Tensor, nn
 
-from explorer.core.network import ExitClassifier, Network
+from explorer.core.network import Network
 from explorer.core.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsify import find_junctions, sparsify
 from explorer.errors import UserError
@@ -185,42 +183,3 @@ def test_weights_of_another_network_are_refused(change: Callable[[dict[str, Tens
     change(weights)
     with pytest.raises(ValueError, match="not those of this network: names or shapes differ"):
         whole.load_weights(weights)
-
-
-# exit classifiers
-
-
-@pytest.mark.parametrize(
-    ("shape", "limit", "features"),
-    [
-        ((100,), 8, 100),  # nothing to pool over: read whole
-        ((4, 8, 8), 64, 4 * 4 * 4),  # 16 per channel: 4 x 4 positions of 2 x 2 pixels
-        ((4, 8, 8), 63, 4 * 2 * 2),  # 3 positions per axis take 3 pixels each, of which 2 fit into 8
-        ((4, 8, 8), 1, 4),  # one per channel is always allowed
-        ((4, 2, 2), 64, 4 * 2 * 2),  # small enough as it is
-        ((4, 9), 12, 4 * 3),
-        ((2, 4, 4, 4), 16, 2 * 2 * 2 * 2),
-        ((3, 1, 7), 9, 3 * 1 * 1),  # 1 position per axis: sqrt(9 / 3) = 1.7
-    ],
-)
-def test_exit_features(shape: tuple[int, ...], limit: int, features: int) -> None:
-    exit_ = ExitClassifier(shape, NUM_CLASSES, limit)
-    assert exit_.features == features
-    assert exit_(torch.zeros(2, *shape)).shape == (2, NUM_CLASSES)
-    assert exit_.pools == (exit_.features < torch.Size(shape).numel())
-
-
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=4).map(tuple), st.integers(1, 100))
-def test_exit_reads_no_more_than_allowed(shape: tuple[int, ...], limit: int) -> None:
-    exit_ = ExitClassifier(shape, NUM_CLASSES, limit)
-    whole = len(shape) == 1
-    assert exit_.features <= (shape[0] if whole else max(limit, shape[0]))
-    assert exit_(torch.zeros(1, *shape)).shape == (1, NUM_CLASSES)
-
-
-def test_exit_is_average_pooling_and_a_linear_layer() -> None:
-    exit_ = ExitClassifier((2, 4, 4), NUM_CLASSES, 8)
-    x = images(3)
-    pooled = x.reshape(3, 2, 2, 2, 2, 2).mean((3, 5)).flatten(1)  # 2 x 2 blocks of 2 x 2 pixels
-    linear = exit_[-1]
-    torch.testing.assert_close(exit_(x), pooled @ linear.weight.T + linear.bias)

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_nets import IMAGE, NUM_CLASSES, Chain, build
 
+from explorer.core.calibration import Readout, calibrate
 from explorer.core.network import Network
-from explorer.core.operating_points import Evidence, Outcome, collect_evidence, outcome_at, sweep
+from explorer.core.operating_points import Evidence, Outcome, collect_evidence, outcome_at, point_row, sweep
 from explorer.data import Subset
-from explorer.profile.payload import decode, encode
+from explorer.profile.payload import PayloadForm, decode, encode
 
 ANSWERS = st.booleans()
 # few distinct values, so that samples tie with each other and with the ends of the range
@@ -28,6 +29,10 @@ def evidences(draw: st.DrawFn) -> Evidence:
         return np.array(draw(st.lists(ANSWERS, min_size=count, max_size=count))).reshape(shape)
 
     confidence = draw(st.lists(CONFIDENCES, min_size=2 * samples, max_size=2 * samples))
+    per_sample = draw(st.sampled_from([1, samples]))  # 1: every payload has the same length
+    count = 4 * per_sample
+    lengths = np.array(draw(st.lists(st.integers(2, 90), min_size=count, max_size=count)), dtype=np.int32)
+    lengths = lengths.reshape(2, 2, per_sample)
     return Evidence(
         ("input", "fc1"),
         (32, 8),
@@ -35,6 +40,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         answers(2, samples),
         answers(2, 2, samples),
         answers(samples),
+        lengths,
     )
 
 
@@ -98,7 +104,7 @@ def test_every_swept_row_is_the_outcome_at_its_threshold(
         threshold = None if pd.isna(row.confidence_threshold) else row.confidence_threshold
         bits = None if pd.isna(row.payload_bits) else int(row.payload_bits)
         own = outcome_at(evidence, row.split_point, bits, threshold)
-        assert own == Outcome(row.correct, row.exited)
+        assert own == Outcome(row.correct, row.exited, row.sent_bytes)
 
 
 @given(evidences(), st.floats(0, 1))
@@ -118,6 +124,7 @@ def one_split(confidence: list[float], exit_right: list[int], server_right: list
         np.array([exit_right], dtype=bool),
         np.array([[server_right]], dtype=bool),
         np.array(server_right, dtype=bool),
+        np.array([[[20, 30, 40, 50][: len(server_right)]]], dtype=np.int32),
     )
 
 
@@ -129,6 +136,8 @@ def test_sweep_by_hand() -> None:
     assert points["exited"].tolist() == [4, 3, 2, 0, 4]
     assert points["correct"].tolist() == [2, 3, 4, 3, 3]
     assert points["confidence_threshold"].tolist() == pytest.approx([0, 0.65, 0.75, np.nan, 0], nan_ok=True)
+    # payloads of 20, 30, 40 and 50 bytes; the first to exit saves the first
+    assert points["sent_bytes"].tolist() == [0, 50, 40 + 50, 20 + 30 + 40 + 50, 0]
     assert points["split_point"].tolist() == ["fc1"] * 4 + ["output"]
     assert points["payload_bits"].tolist()[:4] == [8] * 4
     assert pd.isna(points["payload_bits"].iloc[-1])
@@ -160,23 +169,29 @@ def test_range_of_thresholds(low: float, high: float, exited: list[int]) -> None
 
 def test_sample_exits_at_its_own_confidence() -> None:
     evidence = one_split([0.5], [1], [0])
-    assert outcome_at(evidence, "fc1", 8, 0.5) == Outcome(1, 1)
-    assert outcome_at(evidence, "fc1", 8, np.nextafter(0.5, 1)) == Outcome(0, 0)
-    assert outcome_at(evidence, "fc1", 8, None) == Outcome(0, 0)
-    assert outcome_at(evidence, "output", None, 0.0) == Outcome(0, 1)
+    assert outcome_at(evidence, "fc1", 8, 0.5) == Outcome(1, 1, 0)
+    assert outcome_at(evidence, "fc1", 8, np.nextafter(0.5, 1)) == Outcome(0, 0, 20)
+    assert outcome_at(evidence, "fc1", 8, None) == Outcome(0, 0, 20)
+    assert outcome_at(evidence, "output", None, 0.0) == Outcome(0, 1, 0)
+    row = point_row(evidence, "fc1", 8, None).iloc[0]
+    assert (row["split_point"], row["correct"], row["exited"], row["sent_bytes"]) == ("fc1", 0, 0, 20)
 
 
-def test_evidence_is_what_happens_to_each_sample() -> None:
+@pytest.mark.parametrize(
+    "form", [PayloadForm((32, 8)), PayloadForm((16, 6, 2), "channel", "zstd"), PayloadForm((4,), "tensor")]
+)
+def test_evidence_is_what_happens_to_each_sample(form: PayloadForm) -> None:
     network = Network(build(Chain), torch.zeros(1, *IMAGE), NUM_CLASSES, exit_features=8).train()
     random = torch.Generator().manual_seed(0)
     data = Subset(
         3 * torch.randn(530, *IMAGE, generator=random),  # more than one batch
         torch.randint(NUM_CLASSES, (530,), generator=random),
     )
-    evidence = collect_evidence(network, data, (32, 8))
+    calibration = calibrate(network, data, data, Readout(form))
+    evidence = collect_evidence(network, data, calibration)
     assert not network.training
     assert evidence.split_points == tuple(point.name for point in network.split_points[:-1])
-    assert evidence.payload_bits == (32, 8)
+    assert evidence.payload_bits == form.bits
     assert evidence.num_samples == 530
     for sample in [0, 1, 511, 512, 529]:
         x, label = data.inputs[sample : sample + 1], int(data.labels[sample])
@@ -190,7 +205,10 @@ def test_evidence_is_what_happens_to_each_sample() -> None:
                 )
                 assert evidence.exit_correct_SN[split, sample] == (probabilities.argmax() == label)
                 parts = network.parts(point)
-                for index, bits in enumerate((32, 8)):
-                    received = decode(encode(parts.edge(x)[0], bits), point.shape)
+                for index, bits in enumerate(form.bits):
+                    codec = calibration.codecs[point.name, bits]
+                    payload = encode(parts.edge(x)[0], codec)
+                    assert evidence.encoded_bytes(split, index)[sample] == len(payload)
+                    received = decode(payload, point.shape, codec)
                     answer = parts.server(received[None]).argmax()
                     assert evidence.server_correct_SBN[split, index, sample] == (answer == label)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stand_ins import INPUTS, NUM_CLASSES, SPACE, make_inventory, make_proposer
 
 from explorer.candidate import Candidate
+from explorer.core.bottleneck import Bottleneck
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import build_network
 
@@ -66,6 +67,21 @@ def test_smaller_variant_has_fewer_junctions() -> None:
     del chosen["mlp.density.fc2"]
     own = suggested(make_proposer(), chosen)
     assert [path for path, _ in own.network.densities] == ["fc1", "classifier"]
+
+
+def test_bottleneck_is_a_choice_like_an_argument() -> None:
+    choices, name = [None, {"at": "relu1", "channels": 2}], "mlp.learned-bottleneck"
+    proposer = make_proposer(backbones={"mlp": SPACE["backbones"]["mlp"] | {"bottleneck": choices}})
+    own = suggested(proposer, params(mlp__split_point=0.5) | {name: '{"at": "relu1", "channels": 2}'})
+    assert own.network.bottleneck == Bottleneck("relu1", 2)
+    # input, relu1, bottleneck.encode, bottleneck.decode, relu2, output
+    assert own.split_point == "bottleneck.decode"
+    plain = suggested(proposer, params() | {name: "null"})
+    assert plain.network.bottleneck is None
+    assert plain.network.key == suggested(make_proposer(), params()).network.key
+    again = proposer.point_params(own.network, "bottleneck.encode", 0.5, 8)
+    assert again["mlp.split_point"] == pytest.approx(2.5 / 6)
+    assert all(suggested(proposer, r.params).network.bottleneck is None for r in proposer.references())
 
 
 def test_threshold_of_one_leaves_the_exit_classifier_out() -> None:

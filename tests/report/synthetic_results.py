@@ -75,6 +75,8 @@ def make_points(num_points: int, seed: int = 0) -> pd.DataFrame:
             "energy_model_j": latency * 0.12 + payload * 2e-7,
             "edge_latency_host_s": np.where(rng.random(num_points) < 0.3, edge_macs / 4e9 + 1e-5, np.nan),
             "server_latency_host_s": np.nan,
+            "encode_latency_host_s": np.nan,
+            "decode_latency_host_s": np.nan,
             "edge_energy_host_j": np.nan,
             "reference": "",
         }

@@ -1,0 +1,93 @@
+"""What is fitted to a trained network without changing its weights: payload ranges, exit temperatures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+
+from explorer.core.exits import Score, confidence, fitted_temperature
+from explorer.core.network import Network
+from explorer.data import Subset
+from explorer.profile.payload import Codec, PayloadForm
+from explorer.profile.ranges import fitted_codec
+
+Temperature = Literal["none", "fitted"]
+
+CALIBRATION_SAMPLES = 128
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How trained networks are run.
+
+    Attributes:
+        payload: How payloads are encoded.
+        score: How sure an exit is, see :func:`explorer.core.exits.confidence`.
+        temperature: Whether the logits of exits are scaled by a fitted temperature.
+    """
+
+    payload: PayloadForm
+    score: Score = "max_softmax"
+    temperature: Temperature = "none"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that is needed, besides the weights, to run a network's parts.
+
+    Attributes:
+        readout: How they are run.
+        codecs: By split point and payload bits.
+        temperatures: Of the exits, by split point; 1 where there is none.
+    """
+
+    readout: Readout
+    codecs: Mapping[tuple[str, int], Codec]
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+
+    def only(self, payload_bits: int) -> "Calibration":
+        """The part that is needed to send so many bits per value."""
+        payload = replace(self.readout.payload, bits=(payload_bits,))
+        return replace(self, readout=replace(self.readout, payload=payload))
+
+    def confidence(self, split_point: str, logits: torch.Tensor) -> torch.Tensor:
+        """How sure the exit at a split point is, shape (...); ``logits`` have the shape (..., classes)."""
+        return confidence(logits, self.readout.score, self.temperatures.get(split_point, 1.0))
+
+
+@torch.inference_mode()
+def calibrate(network: Network, training: Subset, validation: Subset, readout: Readout) -> Calibration:
+    """Fit payload ranges and exit temperatures.
+
+    Args:
+        network: Trained; in eval mode afterwards.
+        training: Its training subset; ranges are fitted to the first :data:`CALIBRATION_SAMPLES`.
+        validation: Temperatures are fitted to it, as thresholds are chosen on it.
+        readout: How the network is run.
+    """
+    network.eval()
+    form = readout.payload
+    *crossing, _ = network.features(training.inputs[:CALIBRATION_SAMPLES])
+    codecs = {
+        (point.name, bits): fitted_codec(tensor, bits, form.ranges, form.entropy)
+        for point, tensor in zip(network.split_points, crossing, strict=False)
+        for bits in form.bits
+    }
+    temperatures = _fitted_temperatures(network, validation) if readout.temperature == "fitted" else {}
+    return Calibration(readout, codecs, temperatures)
+
+
+def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, float]:
+    names = [point.name for point in network.split_points if network.exit_at(point.name) is not None]
+    batches = [network(inputs)[:-1] for inputs in validation.inputs.split(512)]
+    return {
+        name: fitted_temperature(torch.cat(logits), validation.labels)
+        for name, logits in zip(names, zip(*batches, strict=True), strict=True)
+    }
+
+
+def uncalibrated(split_points: Iterable[str], payload_bits: Sequence[int]) -> Calibration:
+    """Payloads of the split points named, their ranges travelling along."""
+    codecs = {(name, bits): Codec(bits) for name in split_points for bits in payload_bits}
+    return Calibration(Readout(PayloadForm(tuple(payload_bits))), codecs)

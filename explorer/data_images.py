@@ -1,0 +1,95 @@
+"""Image folders: one folder per class, read with Pillow."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from explorer.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+TEST_SHARE = 0.2
+_GREY, _COLOUR = ("1", "L"), ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr")
+
+
+def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, ...]]:
+    """Read ``folder/<class>/*.png|jpg``, or ``folder/train/<class>/..`` and ``folder/test/<class>/..``.
+
+    Without ``train`` and ``test`` a fixed fifth of each class is the test part, at least one image. Classes
+    are numbered in the order of their names. Images are grey when all are, else RGB.
+
+    Returns:
+        Train inputs, train labels, test inputs, test labels; inputs uint8 (N, H, W) or (N, H, W, 3). And the
+        names of the classes.
+
+    Raises:
+        UserError: No class, a class without image, classes of train and test that differ, an image that
+            cannot be read or has another size than the first.
+    """
+    if {path.name for path in _folders(folder)} == {"train", "test"}:
+        train, test = (_images_by_class(folder / part) for part in ("train", "test"))
+        if train.keys() != test.keys():
+            apart = sorted(train.keys() ^ test.keys())
+            raise UserError(f"{folder}: train and test must hold the same classes, only one has {apart[0]!r}")
+    else:
+        train, test = _held_out(_images_by_class(folder))
+    images = [_opened(path) for part in (train, test) for paths in part.values() for path in paths]
+    stacked = _stacked(images)
+    labels = [
+        np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()]) for part in (train, test)
+    ]
+    size = len(labels[0])
+    return [stacked[:size], labels[0], stacked[size:], labels[1]], tuple(train)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _images_by_class(folder: Path) -> dict[str, list[Path]]:
+    found = {
+        path.name: sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        for path in _folders(folder)
+    }
+    if not found:
+        raise UserError(f"{folder}: must hold one folder per class, got none")
+    for name, files in found.items():
+        if not files:
+            raise UserError(f"{folder / name}: must hold images ({', '.join(SUFFIXES)}), got none")
+    return found
+
+
+def _held_out(images: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    train, test = dict[str, list[Path]](), dict[str, list[Path]]()
+    for name, files in images.items():
+        order = np.random.RandomState(0).permutation(len(files))
+        held = max(1, round(TEST_SHARE * len(files)))
+        test[name] = [files[index] for index in sorted(order[:held])]
+        train[name] = [files[index] for index in sorted(order[held:])]
+    return train, test
+
+
+def _opened(path: Path) -> tuple[Path, Image.Image]:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return path, image
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path}: must be a readable image, got: {error}") from error
+
+
+def _stacked(images: list[tuple[Path, Image.Image]]) -> npt.NDArray[np.uint8]:
+    (first, opened), *_ = images
+    for path, image in images:
+        if image.size != opened.size:
+            (width, height), (other_width, other_height) = opened.size, image.size
+            raise UserError(
+                f"{path}: all images must have one size, {first.name} has {width} x {height}, got "
+                f"{other_width} x {other_height}; resize them first"
+            )
+        if image.mode not in (*_GREY, *_COLOUR):
+            raise UserError(f"{path}: must have 8 bits per channel, got mode {image.mode!r}")
+    mode = "L" if all(image.mode in _GREY for _, image in images) else "RGB"
+    return np.stack([np.asarray(image.convert(mode)) for _, image in images])
