@@ -20,6 +20,7 @@ from explorer.core.network import Network
 from explorer.core.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import SplitPoint
+from explorer.core.values import total_macs
 from explorer.errors import UserError
 from explorer.space import BackboneSpec, DensityRange, SearchSpace
 
@@ -132,8 +133,7 @@ def _build_variant(
     junctions = find_junctions(module, pattern)
     sample = torch.zeros(1, *input_shape)
     network = Network(module, sample, num_classes, space.training.exit_features)
-    network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
-    edge_macs = _cumulative_macs(network)
+    source, between = network.split_points[0].node, network.dataflow.between
     points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
     return Variant(
         name,
@@ -141,15 +141,8 @@ def _build_variant(
         junctions,
         _density_choices(junctions, pattern, spec, f"{where}.densities"),
         points,
-        tuple(edge_macs[point.node] for point in points),
+        tuple(total_macs(between(source, point.node)) for point in points),
     )
-
-
-def _cumulative_macs(network: Network) -> dict[str, int]:
-    """Multiply-accumulates up to and including each split point's node."""
-    names = list(network.costs)
-    totals = list(itertools.accumulate(network.costs[name].macs for name in names))
-    return {point.node: totals[names.index(point.node)] for point in network.split_points}
 
 
 def _allowed_split_points(
