@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "provenance"),
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),
-    ("space", "pareto", "candidate", "split_costs"),
+    ("density_groups", "space", "pareto", "candidate", "split_costs"),
     ("variants", "cost", "evaluate"),
     ("store", "runs"),
     ("engine", "results"),
