@@ -109,7 +109,7 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     variants = {
         name: tuple(
             _build_variant(space, name, spec, arguments, input_shape, num_classes)
-            for arguments in _argument_choices(spec)
+            for arguments in argument_choices(spec)
         )
         for name, spec in space.backbones.items()
     }
@@ -130,7 +130,8 @@ def _check_groups(name: str, spec: BackboneSpec, variants: tuple[Variant, ...]) 
             raise UserError(f"{where}: no junction fits {unknown[0]!r}; this backbone has: {paths}")
 
 
-def _argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
+def argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
+    """All combinations of a backbone's arguments, in the order of the file."""
     return [
         dict(zip(spec.arguments, values, strict=True))
         for values in itertools.product(*spec.arguments.values())

@@ -20,9 +20,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("variants", "cost", "evaluate"),
     ("store", "runs"),
     ("engine", "results"),
-    ("measure", "choice", "dry_run", "report"),
+    ("measure", "choice", "dry_run", "report", "inspect"),
     ("session", "run_session"),
-    ("search", "pick", "report.__main__"),
+    ("search", "pick", "report.__main__", "inspect.__main__"),
 )
 
 

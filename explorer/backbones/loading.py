@@ -21,20 +21,29 @@ def build_backbone(
 
     Weights are drawn from a generator of their own, so that the same arguments give the same module.
 
+    Args:
+        factory: Function or class; takes ``input_shape`` and ``num_classes`` if it asks for them.
+        arguments: Its other arguments.
+        input_shape: Without batch.
+        num_classes: Logits.
+        seed: Draws the weights.
+
     Raises:
-        UserError: The module or function is missing, the arguments do not fit, building fails, or the result
-            is no ``torch.nn.Module``.
+        UserError: The module or function is missing or broken, the arguments do not fit, building fails, or
+        the
+            result is no ``torch.nn.Module``.
     """
     function = _import_factory(factory)
+    accepted = _accepted(function, {"input_shape": input_shape, "num_classes": num_classes})
     shown = f"{factory}({', '.join(f'{key}={json.dumps(value)}' for key, value in arguments.items())})"
     try:
-        inspect.signature(function).bind(input_shape=input_shape, num_classes=num_classes, **arguments)
+        inspect.signature(function).bind(**accepted, **arguments)
     except TypeError as error:
         raise UserError(f"{shown}: arguments do not fit `{inspect.signature(function)}`: {error}") from None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            module = function(input_shape=input_shape, num_classes=num_classes, **arguments)
+            module = function(**accepted, **arguments)
         except Exception as error:  # a user's factory may raise anything
             raise UserError(
                 f"{shown} with input shape {input_shape}: {type(error).__name__}: {error}"
@@ -44,6 +53,13 @@ def build_backbone(
     return module
 
 
+def _accepted(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a factory takes of what it is offered; one for data of a fixed shape need not ask for it."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return {name: value for name, value in offered.items() if takes_all or name in parameters}
+
+
 def _import_factory(factory: str) -> Any:
     module_name, _, function_name = factory.partition(":")
     here = str(Path.cwd())
@@ -51,8 +67,9 @@ def _import_factory(factory: str) -> Any:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"factory {factory!r}: cannot import {module_name!r}: {error}") from None
+    except Exception as error:  # a user's file may raise anything when it is read
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"factory {factory!r}: cannot import {module_name!r}: {reason}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UserError(f"factory {factory!r}: module {module_name!r} has no function {function_name!r}")

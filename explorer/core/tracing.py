@@ -57,10 +57,7 @@ def trace(module: nn.Module, sample: Tensor) -> Trace:
     for layer in module.modules():
         if getattr(layer, "inplace", False):
             setattr(layer, "inplace", False)  # noqa: B010
-    if clashing := [key for key in vars(fx.GraphModule) if key in {**module._modules, **module._parameters}]:
-        raise UserError(
-            f"{name}: torch.fx needs the name {clashing[0]!r} for itself; call the attribute otherwise"
-        )
+    _check_names(module)
     graph, returned, opaque, exported = _graph(module, sample)
     graph_module = fx.GraphModule(module, graph)
     graph.eliminate_dead_code()
@@ -70,6 +67,16 @@ def trace(module: nn.Module, sample: Tensor) -> Trace:
     dataflow = _dataflow(name, graph_module, sample, returned)
     _check_same_logits(module, graph_module, sample)
     return Trace(graph_module, dataflow, opaque, exported)
+
+
+def _check_names(module: nn.Module) -> None:
+    name = type(module).__name__
+    for key in {**module._modules, **module._parameters, **module._buffers}:
+        if key in vars(fx.GraphModule):
+            raise UserError(f"{name}: torch.fx needs the name {key!r} for itself; rename the attribute")
+    for path, _ in module.named_modules():
+        if "/" in path:
+            raise UserError(f"{name}: module names may not contain '/', which separates scopes, got {path!r}")
 
 
 def _graph(

@@ -182,3 +182,10 @@ def test_a_name_that_torch_fx_needs_is_refused() -> None:
     module.code = nn.Parameter(torch.ones(4))
     with pytest.raises(UserError, match=r"Forward: torch.fx needs the name 'code' for itself"):
         trace(module, torch.zeros(1, 4))
+
+
+def test_a_name_that_counters_would_misread_is_refused() -> None:
+    module = nn.Sequential(nn.Linear(4, 3))
+    module.add_module("a/b", nn.ReLU())
+    with pytest.raises(UserError, match=r"Sequential: module names may not contain '/', .* got 'a/b'"):
+        trace(module, torch.zeros(1, 4))
