@@ -29,6 +29,7 @@ SMALL: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("mobilenetv2", (3, 16, 16), {"width": 0.25, "stages": 4}),
     ("ds_cnn", (1, 20, 10), {"width": 8, "blocks": 2}),
     ("cnn1d", (3, 32), {"channels": [4, 8, 8]}),
+    ("cnn1d", (1, 3, 32), {"channels": [4, 8]}),
     ("cnn1d", (3, 32), {"channels": [4, 8], "pool": 1}),
     ("transformer", (3, 8, 8), {"width": 8}),
     ("transformer", (3, 32), {"width": 8, "depth": 1, "heads": 4}),

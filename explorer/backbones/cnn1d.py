@@ -17,13 +17,16 @@ def cnn1d(
     there, max pooling shortens the window after each convolution, which makes payloads smaller with depth.
 
     Args:
-        input_shape: (C, T): channels of the sensor by time steps, T at least pool ** len(channels).
+        input_shape: (C, T): channels of the sensor by time steps, T at least pool ** len(channels); or the
+            same as an image of one channel, (1, C, T).
         num_classes: Logits.
         channels: Output channels of each convolution; kernels of 7, 5, then 3 steps.
         pool: Steps pooled into one; 1 leaves pooling out, as in the paper.
     """
     layers: dict[str, nn.Module] = {}
-    previous, _ = input_shape
+    if len(input_shape) == 3:
+        layers["window"] = nn.Flatten(1, 2)
+    previous = input_shape[-2]
     for number, outputs in enumerate(channels, start=1):
         kernel = KERNELS[min(number, len(KERNELS)) - 1]
         layers |= {
