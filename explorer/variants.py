@@ -149,9 +149,8 @@ def _build_variant(
     where = f"backbones.{name}"
     module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
-    junctions = find_junctions(module, pattern)
-    sample = torch.zeros(1, *input_shape)
-    network = Network(module, sample, num_classes, space.training.exit_features)
+    network = Network(module, torch.zeros(1, *input_shape), num_classes, space.training.exit_features)
+    junctions = find_junctions(module, pattern, network.read_directly)
     source, between = network.split_points[0].node, network.dataflow.between
     points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
     return Variant(

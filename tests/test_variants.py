@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from explorer.density_groups import proposal_for, snap_group
 from explorer.errors import UserError
@@ -196,6 +197,27 @@ def staged(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     return nn.Sequential(
         OrderedDict(stem=nn.Linear(*input_shape, 8), body=body, head=nn.Linear(8, num_classes))
     )
+
+
+def read_directly(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """As a factory of a search space."""
+
+    class ReadsWeight(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc2 = nn.Linear(*input_shape, 8), nn.Linear(8, num_classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc2(torch.relu(self.fc1(x)) + x @ self.fc1.weight.t())
+
+    return ReadsWeight()
+
+
+def test_a_layer_whose_weight_a_forward_reads_stays_dense() -> None:
+    (variant,) = inventory({"factory": "test_variants:read_directly"}).variants["mlp"]
+    assert variant.densities["fc1"] == (ONE,)
+    assert variant.junctions[0].stays_dense == "its weight is read outside the layer, too"
+    assert len(variant.densities["fc2"]) > 1
 
 
 def test_networks_of_tied_junctions_are_counted_exactly() -> None:

@@ -106,6 +106,11 @@ class Network(nn.Module):
         return failing
 
     @property
+    def read_directly(self) -> set[str]:
+        """Parameters that the backbone reads by itself, not by calling their layer."""
+        return {str(node.target) for node in self.backbone.graph.nodes if node.op == "get_attr"}
+
+    @property
     def stages(self) -> list[fx.GraphModule]:
         """What lies between each split point and the next."""
         return self._stages

@@ -1,7 +1,7 @@
 """Find the junctions of any module and swap chosen ones for sparse layers."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -39,17 +39,22 @@ class Junction:
     stays_dense: str = ""
 
 
-def find_junctions(module: nn.Module, pattern: PatternName = "block") -> tuple[Junction, ...]:
+def find_junctions(
+    module: nn.Module, pattern: PatternName = "block", read_directly: Set[str] = frozenset()
+) -> tuple[Junction, ...]:
     """Junctions of ``module`` in definition order; layers that share one weight are one junction.
 
     Args:
         module: A dense module.
         pattern: Decides which densities are legal; the same for all connection patterns.
+        read_directly: Parameters that some forward reads by itself, as the network's trace knows them.
     """
     junctions: list[Junction] = []
     for sharing in _modules_by_weight(module):
         reasons = [_stays_dense(module, path, layer) for path, layer in sharing.items()]
         path, layer = next((path, layer) for path, layer in sharing.items() if isinstance(layer, DenseLayer))
+        if any(f"{path}.weight" in read_directly for path in sharing):
+            reasons.append("its weight is read outside the layer, too")
         junctions.append(_junction(path, layer, pattern, next(filter(None, reasons), "")))
     return tuple(junctions)
 

@@ -81,25 +81,31 @@ def describe(
         UserError: The factory cannot be called.
     """
     module = build_backbone(factory, arguments, input_shape, num_classes, seed=0)
-    junctions = [_junction(junction) for junction in find_junctions(module, pattern)]
     named: dict[str, Any] = {
         "factory": factory,
         "arguments": dict(arguments),
         "input_shape": input_shape,
         "num_classes": num_classes,
-        "junctions": junctions,
     }
     nothing: dict[str, Any] = {"split_points": [], "stages": [], "uncounted": {}, "opaque": (), "values": []}
     try:
         network = Network(module, torch.zeros(1, *input_shape), num_classes, _EXIT_FEATURES)
     except UserError as error:
         refusal = {"what": "backbone", "name": factory, "reason": str(error)}
-        return Backbone(**named, **nothing, traced_by="", refusals=[refusal])
+        return Backbone(
+            **named,
+            **nothing,
+            junctions=[_junction(junction) for junction in find_junctions(module, pattern)],
+            traced_by="",
+            refusals=[refusal],
+        )
     counts = dense_counts(factory, json.dumps(dict(arguments)), input_shape, num_classes, _EXIT_FEATURES)
     flow, points = network.dataflow, network.split_points
+    junctions = find_junctions(module, pattern, network.read_directly)
     return Backbone(
         **named,
         split_points=[_split_point(point, flow) for point in points],
+        junctions=[_junction(junction) for junction in junctions],
         stages=[_stage(start, end, flow) for start, end in pairwise(points)],
         uncounted=dict(counts.uncounted),
         opaque=network.opaque,
