@@ -25,6 +25,7 @@ class NetworkSpec:
         exit_features: Largest input of the exit classifiers.
         recipe: Training recipe.
         data: Identity of the training subset, as JSON text.
+        max_crossing_tensors: How many tensors a split point may send together.
     """
 
     backbone: str
@@ -35,6 +36,7 @@ class NetworkSpec:
     exit_features: int
     recipe: Recipe
     data: str
+    max_crossing_tensors: int = 1
 
     @cached_property
     def key(self) -> str:

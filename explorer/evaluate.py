@@ -68,7 +68,8 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
             spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
         )
         sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
-        return Network(backbone, torch.zeros(1, *input_shape), num_classes, spec.exit_features)
+        sample = torch.zeros(1, *input_shape)
+        return Network(backbone, sample, num_classes, spec.exit_features, spec.max_crossing_tensors)
 
 
 def evaluate_network(task: TrainingTask, data: DataSet, payload_bits: tuple[int, ...]) -> EvaluatedNetwork:
@@ -114,7 +115,8 @@ def costs_before_training(
 
 
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
-    return dense_counts(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features)
+    how = (input_shape, num_classes, spec.exit_features, spec.max_crossing_tensors)
+    return dense_counts(spec.factory, spec.arguments, *how)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -95,6 +95,7 @@ class BackboneSpec(_Strict):
     Attributes:
         densities: For all junctions, or by path or pattern (``stage3.*``); what no key fits stays dense.
         density_groups: Junctions that share one density: each alone, by stage, all, or by patterns.
+        max_crossing_tensors: How many tensors a split point may send together, as inside a residual block.
     """
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
@@ -104,6 +105,7 @@ class BackboneSpec(_Strict):
     )
     density_groups: Annotated[_GroupRule | _Names, Discriminator(_form)] = "junction"
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    max_crossing_tensors: int = Field(default=1, ge=1, le=8)
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; in a mapping its path goes before the first pattern that fits."""

@@ -73,7 +73,12 @@ class DenseCounts:
 
 @lru_cache(maxsize=256)
 def dense_counts(
-    factory: str, arguments: str, input_shape: tuple[int, ...], num_classes: int, exit_features: int
+    factory: str,
+    arguments: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    exit_features: int,
+    max_crossing_tensors: int = 1,
 ) -> DenseCounts:
     """Count the dense twin cut at each of its split points; cached, since training changes nothing.
 
@@ -83,18 +88,20 @@ def dense_counts(
         input_shape: Without batch.
         num_classes: Logits.
         exit_features: Of the exit classifiers (not counted here).
+        max_crossing_tensors: Decides which split points there are.
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
-    network = Network(module, torch.zeros(1, *input_shape), num_classes, exit_features).eval()
+    sample = torch.zeros(1, *input_shape)
+    network = Network(module, sample, num_classes, exit_features, max_crossing_tensors).eval()
     stages, points = network.stages, network.split_points
     counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]
     uncounted = sum((count.uncounted for count in counts), Counter[str]())
     between = network.dataflow.between
-    own = [total_macs(between(before.node, after.node)) for before, after in pairwise(points)]
+    own = [total_macs(between(before.nodes, after.nodes)) for before, after in pairwise(points)]
 
     def counted(first: int, last: int) -> int:
         """Of some stages; what several of them compute from parameters alone, a part computes once."""
-        part = total_macs(between(points[first].node, points[last].node))
+        part = total_macs(between(points[first].nodes, points[last].nodes))
         return sum(count.macs for count in counts[first:last]) - (sum(own[first:last]) - part)
 
     edge = {point.name: counted(0, index) for index, point in enumerate(points)}
@@ -105,11 +112,11 @@ def dense_counts(
 def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
     """Costs at every split point of ``network``, from ``input`` to ``output``."""
     dataflow, costs = network.dataflow, list[SplitCosts]()
-    first, last = network.split_points[0].node, network.split_points[-1].node
+    first, last = network.split_points[0].nodes, network.split_points[-1].nodes
     exits: list[ExitClassifier | None] = [*network.exits, None]
     before: set[str] = set()
     for point, exit_ in zip(network.split_points, exits, strict=True):
-        edge, server = dataflow.between(first, point.node), dataflow.between(point.node, last)
+        edge, server = dataflow.between(first, point.nodes), dataflow.between(point.nodes, last)
         exit_cost = _exit_cost(exit_, point)
         costs.append(
             SplitCosts(
@@ -124,7 +131,7 @@ def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
                 edge_param_bytes=dataflow.stored_bytes(edge),
                 server_param_bytes=dataflow.stored_bytes(server),
                 exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
-                peak_activation_bytes=_peak_bytes([dataflow.values[first], *edge], point),
+                peak_activation_bytes=_peak_bytes([dataflow.values[dataflow.source], *edge], point),
                 exit_peak_bytes=_exit_peak_bytes(exit_, point),
                 operators=tuple(
                     (v.macs, v.moved_bytes) for v in edge if v.moved_bytes and v.name not in before
@@ -139,7 +146,8 @@ def split_costs(network: Network, dense: DenseCounts) -> tuple[SplitCosts, ...]:
 def _peak_bytes(values: Sequence[Value], point: SplitPoint) -> int:
     """Peak of the edge part that computes ``values``."""
     buffers = [Buffer(value.name, value.inputs, value.size_bytes, value.view_of) for value in values]
-    return peak_live_bytes(buffers, point.node)
+    sent = Buffer("what is sent", point.nodes, 0)  # holds all that crosses; joining it is the encoder's
+    return peak_live_bytes([*buffers, sent], sent.name)
 
 
 def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:

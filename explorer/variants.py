@@ -149,9 +149,10 @@ def _build_variant(
     where = f"backbones.{name}"
     module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
-    network = Network(module, torch.zeros(1, *input_shape), num_classes, space.training.exit_features)
+    sample, exit_features = torch.zeros(1, *input_shape), space.training.exit_features
+    network = Network(module, sample, num_classes, exit_features, spec.max_crossing_tensors)
     junctions = find_junctions(module, pattern, network.read_directly)
-    source, between = network.split_points[0].node, network.dataflow.between
+    source, between = network.split_points[0].nodes, network.dataflow.between
     points = _allowed_split_points(network.split_points, spec, f"{where}.split_points")
     return Variant(
         name,
@@ -160,7 +161,7 @@ def _build_variant(
         _density_choices(junctions, pattern, spec, f"{where}.densities"),
         group_junctions([j.path for j in junctions], spec.density_groups, f"{where}.density_groups"),
         points,
-        tuple(total_macs(between(source, point.node)) for point in points),
+        tuple(total_macs(between(source, point.nodes)) for point in points),
     )
 
 

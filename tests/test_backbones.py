@@ -81,7 +81,7 @@ def test_split_points_macs_and_parts(name: str, shape: tuple[int, ...], argument
             torch.testing.assert_close(parts.server(parts.edge(x[:1])), whole[:1], rtol=0, atol=1e-5)
             attended = sum(node.name.startswith("scaled_dot") for node in parts.edge.graph.nodes)
             extra = attended * attention_macs(shape, 4, arguments["width"]) if attended else 0
-            edge = flow.between(flow.source, point.node)
+            edge = flow.between([flow.source], point.nodes)
             assert total_macs(edge) == layer_macs(parts.edge, x[:1]) + extra
 
 

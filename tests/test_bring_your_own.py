@@ -45,6 +45,7 @@ backbones:
     factory: own_code.nets:make_net
     arguments: {width: [4, 8]}
     density_groups: all
+    max_crossing_tensors: 2
 training: {epochs: 3, learning_rate: 0.01}
 objectives: {accuracy: 0.3, edge_macs: 100000, payload_bytes: 400}
 edge_device: stm32l4r5

@@ -120,6 +120,22 @@ def test_tables_and_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {"input", "fc1", "128 MACs", "relu1"} <= set(labels)
 
 
+def test_several_crossing_tensors(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["explorer.backbones:resnet", "--input-shape", "3,8,8", "--argument", "depth=8", "--json"]
+    alone, joint = (
+        json.loads(printed(options, capsys)[1])["split_points"]
+        for options in (arguments, [*arguments, "--max-crossing-tensors", "2"])
+    )
+    inside = [point for point in joint if "+" in point["name"]]
+    assert [point for point in joint if point not in inside] == alone
+    assert [point["name"] for point in inside] == [
+        "stem.relu+stage1.0.relu1",
+        "stage1.0.relu2+stage2.0.relu1",
+        "stage2.0.relu2+stage3.0.relu1",
+    ]
+    assert inside[0]["payload_elements"] == 2 * 16 * 8 * 8
+
+
 def test_a_space_with_and_without_its_data(capsys: pytest.CaptureFixture[str]) -> None:
     _, from_data, _ = printed(["digits", "--json"], capsys)
     _, from_shape, _ = printed(["digits", "--json", "--input-shape", "1,8,8", "--num-classes", "10"], capsys)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from explorer.core.recording import batch_of, evaluating
-from explorer.core.split_points import SplitPoint, cut, find_split_points
+from explorer.core.split_points import SplitPoint, cut, find_split_points, packed
 from explorer.core.tracing import PROBE_BATCHES, difference, trace
 from explorer.errors import UserError
 
@@ -57,6 +57,7 @@ class Network(nn.Module):
         sample: Batch of one input, for shapes.
         num_classes: Number of classes, as the data set has them.
         exit_features: ``max_features`` of every :class:`ExitClassifier`.
+        max_crossing_tensors: How many tensors may be sent together, flattened and joined.
 
     Raises:
         UserError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe at
@@ -70,12 +71,19 @@ class Network(nn.Module):
         left_out: Split points that failed the probe, and by how much.
     """
 
-    def __init__(self, backbone: nn.Module, sample: Tensor, num_classes: int, exit_features: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        sample: Tensor,
+        num_classes: int,
+        exit_features: int,
+        max_crossing_tensors: int = 1,
+    ) -> None:
         super().__init__()
         traced = trace(backbone, sample)
         self.dataflow, self.opaque, self.exported = traced.dataflow, traced.opaque, traced.exported
         self.backbone = traced.graph_module
-        points = find_split_points(traced.dataflow)
+        points = find_split_points(traced.dataflow, max_crossing_tensors)
         if points[-1].shape != (num_classes,):
             got = points[-1].shape
             raise UserError(f"{type(backbone).__name__}: must give {num_classes} logits, gives shape {got}")
@@ -87,10 +95,9 @@ class Network(nn.Module):
 
     def _cut_at(self, points: Sequence[SplitPoint]) -> None:
         self.split_points = tuple(points)
-        nodes = [point.node for point in points]
         self._parts: dict[str, Parts] = {}
-        self._tapped = _with_outputs(self.backbone, nodes)
-        self._stages = [cut(self.backbone, start, end) for start, end in pairwise(nodes)]
+        self._tapped = _with_crossing_tensors(self.backbone, points)
+        self._stages = [cut(self.backbone, start, end) for start, end in pairwise(points)]
 
     def _leave_out_failing(self, name: str, sample: Tensor) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
@@ -128,9 +135,9 @@ class Network(nn.Module):
     def parts(self, split_point: SplitPoint) -> Parts:
         """Edge and server part at ``split_point``; either may be the identity (``input``, ``output``)."""
         if split_point.name not in self._parts:
-            first, last = self.split_points[0].node, self.split_points[-1].node
+            first, last = self.split_points[0], self.split_points[-1]
             self._parts[split_point.name] = Parts(
-                cut(self.backbone, first, split_point.node), cut(self.backbone, split_point.node, last)
+                cut(self.backbone, first, split_point), cut(self.backbone, split_point, last)
             )
         return self._parts[split_point.name]
 
@@ -207,10 +214,10 @@ def _describe(failing: dict[str, float]) -> str:
     )
 
 
-def _with_outputs(whole: fx.GraphModule, nodes: list[str]) -> fx.GraphModule:
-    """``whole`` returning the values of ``nodes`` as a tuple."""
+def _with_crossing_tensors(whole: fx.GraphModule, points: Sequence[SplitPoint]) -> fx.GraphModule:
+    """``whole`` returning what is sent at each of ``points`` as a tuple."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(whole.graph, copies)
     by_name = {node.name: copy for node, copy in copies.items()}
-    graph.output(tuple(by_name[name] for name in nodes))
+    graph.output(tuple(packed(graph, [by_name[name] for name in point.nodes]) for point in points))
     return fx.GraphModule(whole, graph)

@@ -1,17 +1,20 @@
-"""Where a backbone can be cut so that exactly one tensor crosses from edge to server.
+"""Where a backbone can be cut so that exactly one tensor crosses from edge to server, or a few where asked.
 
 A value is a candidate when it dominates the output: every path from input to output runs through it, so
 nothing else has to cross. Candidates without multiply-accumulates between them form one class, and the one
-with the smallest payload stands for it.
+with the smallest payload stands for it. Inside a residual block several tensors have to cross; they are sent
+as one.
 """
 
 import itertools
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from math import prod
 
+import torch
 from torch import fx
 
+from explorer.core.joint_cuts import with_joint_cuts
 from explorer.core.shape_reads import batch_reads
 from explorer.core.values import Dataflow, Value, total_macs
 
@@ -21,40 +24,58 @@ MAX_AXES = 4  # channels and three extents: what exit classifiers can pool
 
 @dataclass(frozen=True)
 class SplitPoint:
-    """A value at which the network can be cut.
+    """A value, or several, at which the network can be cut.
 
     Attributes:
-        name: ``input``, ``output`` or a module path.
-        node: Name of the value.
-        shape: Shape of the crossing tensor, without batch.
+        name: ``input``, ``output`` or a module path; several are joined by ``+``.
+        nodes: Names of the values that cross.
+        shapes: Their shapes, without batch.
     """
 
     name: str
-    node: str
-    shape: tuple[int, ...]
+    nodes: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what is sent, without batch: several tensors are flattened and joined."""
+        return self.shapes[0] if len(self.shapes) == 1 else (self.payload_elements,)
 
     @property
     def payload_elements(self) -> int:
-        return prod(self.shape)
+        return sum(prod(shape) for shape in self.shapes)
 
 
-def find_split_points(dataflow: Dataflow) -> tuple[SplitPoint, ...]:
-    """Split points from ``input`` to ``output``, one per class of dominators without MACs between them.
+def find_split_points(dataflow: Dataflow, max_crossing_tensors: int = 1) -> tuple[SplitPoint, ...]:
+    """Split points from ``input`` to ``output``, one per class of candidates without MACs between them.
 
     ``input`` and ``output`` always stand for themselves; a smaller tensor before the first MAC comes second.
+
+    Args:
+        dataflow: Of the backbone.
+        max_crossing_tensors: Above 1, up to so many tensors may be sent together, where fewer values cross
+            than at a single tensor of the same class.
     """
     values = dataflow.values
     chain = [values[name] for name in dataflow.dominators()]
-    source, result = chain[0], chain[-1]
     first, *others = _classes_without_macs(dataflow, chain)
-    smaller = [value for value in first if value.elements < source.elements] if others else []
-    points = [SplitPoint(INPUT, source.name, source.shape)]
-    for members in (smaller, *others[:-1]):
-        if candidates := [value for value in members if value.can_cross]:
-            best = min(reversed(candidates), key=_preference)
-            taken = {OUTPUT, *(point.name for point in points)}
-            points.append(SplitPoint(_unique(best.path, taken), best.name, best.shape))
-    return (*points, SplitPoint(OUTPUT, result.name, result.shape))
+    smaller = [value for value in first if value.elements < chain[0].elements] if others else []
+    chosen: list[tuple[Value, ...]] = [
+        (min(reversed(candidates), key=_preference),)
+        for members in (smaller, *others[:-1])
+        if (candidates := [value for value in members if value.can_cross])
+    ]
+    if max_crossing_tensors > 1:
+        chosen = with_joint_cuts(dataflow, chosen, max_crossing_tensors)
+    points = [_split_point(INPUT, chain[:1])]
+    for crossing in chosen:
+        taken = {OUTPUT, *(point.name for point in points)}
+        points.append(_split_point(_unique("+".join(value.path for value in crossing), taken), crossing))
+    return (*points, _split_point(OUTPUT, chain[-1:]))
+
+
+def _split_point(name: str, crossing: Sequence[Value]) -> SplitPoint:
+    return SplitPoint(name, tuple(value.name for value in crossing), tuple(value.shape for value in crossing))
 
 
 def _preference(value: Value) -> tuple[int, int]:
@@ -67,7 +88,7 @@ def _classes_without_macs(dataflow: Dataflow, chain: list[Value]) -> list[list[V
     """Runs of dominators with no multiply-accumulates between neighbours."""
     classes = [[chain[0]]]
     for before, value in itertools.pairwise(chain):
-        if total_macs(dataflow.between(before.name, value.name)):
+        if total_macs(dataflow.between([before.name], [value.name])):
             classes.append([])
         classes[-1].append(value)
     return classes
@@ -79,36 +100,57 @@ def _unique(name: str, taken: Set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def cut(graph_module: fx.GraphModule, start: str, end: str) -> fx.GraphModule:
-    """What computes the value ``end`` from the value ``start``, sharing the whole's parameters.
+def cut(graph_module: fx.GraphModule, start: SplitPoint, end: SplitPoint) -> fx.GraphModule:
+    """What computes the tensor sent at ``end`` from that sent at ``start``, sharing the whole's parameters.
 
-    From the network's input it is the edge part, up to the logits the server part. The batch size is read
-    from whatever tensor comes in.
+    From ``input`` it is the edge part, up to ``output`` the server part. The batch size is read from whatever
+    tensor comes in.
 
     Args:
         graph_module: The whole, as traced.
-        start: Node whose tensor comes in; all of ``end`` that depends on the input depends on it.
-        end: Node whose tensor goes out.
+        start: All of ``end`` that depends on the input depends on it.
+        end: Comes later.
     """
     nodes = {node.name: node for node in graph_module.graph.nodes}
-    needed = _ancestors(nodes[end], nodes[start], batch_reads(graph_module.graph))
+    begins = {nodes[name] for name in start.nodes}
+    needed = _ancestors({nodes[name] for name in end.nodes}, begins | batch_reads(graph_module.graph))
     graph = fx.Graph()
     received = graph.placeholder("x")
     copies = {node: received for node in graph_module.graph.nodes if node.op == "placeholder"}
-    copies[nodes[start]] = received
+    copies |= dict(zip((nodes[name] for name in start.nodes), _unpacked(graph, received, start), strict=True))
     for node in graph_module.graph.nodes:
         if node in needed and node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(copies[nodes[end]])
+    graph.output(packed(graph, [copies[nodes[name]] for name in end.nodes]))
     return fx.GraphModule(graph_module, graph)
 
 
-def _ancestors(node: fx.Node, start: fx.Node, anchored: Set[fx.Node]) -> set[fx.Node]:
-    """``node`` and all it is computed from, looking neither behind ``start`` nor behind ``anchored``."""
-    found, pending = {node}, [node]
+def packed(graph: fx.Graph, crossing: Sequence[fx.Node]) -> fx.Node:
+    """One tensor as it is; several flattened and joined."""
+    if len(crossing) == 1:
+        return crossing[0]
+    flat = [graph.call_method("flatten", (node, 1)) for node in crossing]
+    return graph.call_function(torch.cat, (flat, 1))
+
+
+def _unpacked(graph: fx.Graph, received: fx.Node, point: SplitPoint) -> list[fx.Node]:
+    """The tensors that :func:`packed` joined."""
+    if len(point.shapes) == 1:
+        return [received]
+    tensors, start = list[fx.Node](), 0
+    for shape in point.shapes:
+        part = graph.call_method("narrow", (received, 1, start, prod(shape)))
+        tensors.append(graph.call_method("unflatten", (part, 1, shape)))
+        start += prod(shape)
+    return tensors
+
+
+def _ancestors(ends: Set[fx.Node], stops: Set[fx.Node]) -> set[fx.Node]:
+    """``ends`` and all they are computed from, looking behind none of ``stops``."""
+    found, pending = set(ends), list(ends)
     while pending:
         current = pending.pop()
-        if current is not start and current not in anchored:
+        if current not in stops:
             fresh = set(current.all_input_nodes) - found
             found |= fresh
             pending += fresh

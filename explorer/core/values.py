@@ -102,18 +102,18 @@ class Dataflow:
             chain.append(immediate[chain[-1]])
         return chain[::-1]
 
-    def between(self, start: str, end: str) -> list[Value]:
-        """What must be computed to get from the value ``start`` to ``end``, in order, without ``start``.
+    def between(self, start: Iterable[str], end: Iterable[str]) -> list[Value]:
+        """What must be computed to get from the values ``start`` to ``end``, in order, without ``start``.
 
         From the network's input: the edge part's values. Up to the logits: the server part's.
         """
-        needed, pending = {end} - {start}, [end]
+        given = set(start)
+        needed = set(end) - given
+        pending = list(needed)
         while pending:
-            current = pending.pop()
-            if current != start:
-                fresh = set(self.values[current].inputs) - needed - {start}
-                needed |= fresh
-                pending += fresh
+            fresh = set(self.values[pending.pop()].inputs) - needed - given
+            needed |= fresh
+            pending += fresh
         return [self.values[name] for name in sorted(needed, key=self._positions.__getitem__)]
 
     def stored_bytes(self, values: Iterable[Value]) -> int:

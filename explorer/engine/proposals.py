@@ -71,6 +71,7 @@ class Proposer:
             exit_features=self.space.training.exit_features,
             recipe=self._recipe,
             data=self._data,
+            max_crossing_tensors=spec.max_crossing_tensors,
         )
 
     def references(self) -> list[Reference]:

@@ -51,19 +51,23 @@ def _of_factory(parsed: argparse.Namespace) -> list[Backbone]:
         raise UserError(
             f"--input-shape: needed for a factory, such as --input-shape 3,32,32, got {parsed.what!r} alone"
         )
-    return [describe(parsed.what, dict(parsed.argument), parsed.input_shape, parsed.num_classes or 10)]
+    classes, tensors = parsed.num_classes or 10, parsed.max_crossing_tensors or 1
+    arguments = dict(parsed.argument)
+    return [describe(parsed.what, arguments, parsed.input_shape, classes, max_crossing_tensors=tensors)]
 
 
 def _of_space(parsed: argparse.Namespace) -> list[Backbone]:
-    if parsed.argument:
-        raise UserError("--argument: goes with a factory; a space gives its own choices")
+    for option in ("argument", "max_crossing_tensors"):
+        if getattr(parsed, option):
+            name = option.replace("_", "-")
+            raise UserError(f"--{name}: goes with a factory; a space says it by itself")
     space, _, _ = load_space(parsed.what)
     shape, classes = parsed.input_shape, parsed.num_classes
     if shape is None or classes is None:
         data = load_space_data(space, parsed.data_dir)
         shape, classes = shape or data.input_shape, classes or data.num_classes
     return [
-        describe(spec.factory, chosen, shape, classes, space.patterns[0])
+        describe(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors)
         for spec in space.backbones.values()
         for chosen in argument_choices(spec)
     ]
@@ -110,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         help="logits (default: 10; a space takes those of its data)",
     )
     add("--argument", type=_argument, action="append", default=[], metavar="NAME=JSON", help="of the factory")
+    add("--max-crossing-tensors", type=_positive, metavar="N", help="tensors sent together (default: 1)")
     add(
         "--json",
         action="store_true",

@@ -67,6 +67,7 @@ def describe(
     input_shape: tuple[int, ...],
     num_classes: int,
     pattern: PatternName = "block",
+    max_crossing_tensors: int = 1,
 ) -> Backbone:
     """Build a backbone, trace and probe it, and say what it contains; a refusal is part of the answer.
 
@@ -76,6 +77,7 @@ def describe(
         input_shape: Without batch.
         num_classes: Logits.
         pattern: Decides which densities are legal.
+        max_crossing_tensors: How many tensors may be sent together.
 
     Raises:
         UserError: The factory cannot be called.
@@ -89,7 +91,8 @@ def describe(
     }
     nothing: dict[str, Any] = {"split_points": [], "stages": [], "uncounted": {}, "opaque": (), "values": []}
     try:
-        network = Network(module, torch.zeros(1, *input_shape), num_classes, _EXIT_FEATURES)
+        sample = torch.zeros(1, *input_shape)
+        network = Network(module, sample, num_classes, _EXIT_FEATURES, max_crossing_tensors)
     except UserError as error:
         refusal = {"what": "backbone", "name": factory, "reason": str(error)}
         return Backbone(
@@ -99,7 +102,8 @@ def describe(
             traced_by="",
             refusals=[refusal],
         )
-    counts = dense_counts(factory, json.dumps(dict(arguments)), input_shape, num_classes, _EXIT_FEATURES)
+    how = (input_shape, num_classes, _EXIT_FEATURES, max_crossing_tensors)
+    counts = dense_counts(factory, json.dumps(dict(arguments)), *how)
     flow, points = network.dataflow, network.split_points
     junctions = find_junctions(module, pattern, network.read_directly)
     return Backbone(
@@ -119,7 +123,7 @@ def describe(
 
 
 def _split_point(point: SplitPoint, flow: Dataflow) -> dict[str, Any]:
-    edge, server = flow.between(flow.source, point.node), flow.between(point.node, flow.result)
+    edge, server = flow.between([flow.source], point.nodes), flow.between(point.nodes, [flow.result])
     bits = () if point.name == OUTPUT else PAYLOAD_BITS
     return {
         "name": point.name,
@@ -133,17 +137,18 @@ def _split_point(point: SplitPoint, flow: Dataflow) -> dict[str, Any]:
 
 def _stage(start: SplitPoint, end: SplitPoint, flow: Dataflow) -> dict[str, Any]:
     """From one split point to the next, computed alone."""
-    values = flow.between(start.node, end.node)
+    values = flow.between(start.nodes, end.nodes)
     buffers = [
         Buffer(value.name, value.inputs, value.size_bytes, value.view_of)
-        for value in (_as_input(flow.values[start.node]), *values)
+        for value in (*(_as_input(flow.values[node]) for node in start.nodes), *values)
     ]
+    sent = Buffer("what is sent", end.nodes, 0)
     return {
         "start": start.name,
         "end": end.name,
         "macs": total_macs(values),
         "param_bytes": flow.stored_bytes(values),
-        "peak_activation_bytes": peak_live_bytes(buffers, end.node),
+        "peak_activation_bytes": peak_live_bytes([*buffers, sent], sent.name),
     }
 
 
@@ -165,7 +170,7 @@ def _junction(junction: Junction) -> dict[str, Any]:
 
 
 def _value(value: Value, points: tuple[SplitPoint, ...]) -> dict[str, Any]:
-    split_point = next((point.name for point in points if point.node == value.name), "")
+    split_point = next((point.name for point in points if value.name in point.nodes), "")
     return {
         "name": value.name,
         "path": value.path,

@@ -98,7 +98,7 @@ def test_smaller_tensor_before_the_first_multiplication() -> None:
 
 def test_network_without_multiplications_has_two_split_points() -> None:
     points = find_split_points(trace(nn.Sequential(nn.ReLU(), nn.Tanh()), torch.zeros(1, 3)).dataflow)
-    assert [(point.name, point.node) for point in points] == [("input", "input_1"), ("output", "_1")]
+    assert [(point.name, *point.nodes) for point in points] == [("input", "input_1"), ("output", "_1")]
 
 
 class Constant(nn.Module):
@@ -152,15 +152,16 @@ def test_random_graphs(module: RandomGraph) -> None:
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for point in points:
-            edge = cut(found.graph_module, points[0].node, point.node)
-            server = cut(found.graph_module, point.node, points[-1].node)
+            edge = cut(found.graph_module, points[0], point)
+            server = cut(found.graph_module, point, points[-1])
             torch.testing.assert_close(server(edge(x)), module(x))
 
 
 def test_parts_hold_only_what_they_use_and_share_it() -> None:
     found = traced(Residual)
-    edge = cut(found.graph_module, found.dataflow.source, "relu_1")
-    server = cut(found.graph_module, "relu_1", found.dataflow.result)
+    first, _, point, _, last = find_split_points(found.dataflow)
+    assert point.nodes == ("relu_1",)
+    edge, server = cut(found.graph_module, first, point), cut(found.graph_module, point, last)
     on_edge, on_server = (
         {name.split(".")[0] for name, _ in part.named_parameters()} for part in (edge, server)
     )

@@ -19,9 +19,9 @@ def network(name: str) -> Network:
 
 def test_what_comes_from_parameters_alone_is_charged_to_the_side_that_needs_it() -> None:
     found = network("ParametersOnly")
-    flow, points = found.dataflow, {point.name: point.node for point in found.split_points}
+    flow, points = found.dataflow, {point.name: point.nodes for point in found.split_points}
     mask = 5 * 8
-    server = {name: total_macs(flow.between(node, flow.result)) for name, node in points.items()}
+    server = {name: total_macs(flow.between(node, [flow.result])) for name, node in points.items()}
     # fc1 4 x 8, fc2 8 x 8, fc3 8 x 3; the mask is multiplied in behind "relu_1"
     assert server == {
         "input": 32 + 64 + mask + 24,
@@ -30,8 +30,8 @@ def test_what_comes_from_parameters_alone_is_charged_to_the_side_that_needs_it()
         "mul": 24,
         "output": 0,
     }
-    assert flow.stored_bytes(flow.between(flow.source, points["relu_1"])) == 4 * (4 * 8 + 8 + 8 * 8 + 8)
-    assert flow.stored_bytes(flow.between(points["mul"], flow.result)) == 4 * (8 * 3 + 3)
+    assert flow.stored_bytes(flow.between([flow.source], points["relu_1"])) == 4 * (4 * 8 + 8 + 8 * 8 + 8)
+    assert flow.stored_bytes(flow.between(points["mul"], [flow.result])) == 4 * (8 * 3 + 3)
 
 
 class MaskUsedTwice(nn.Module):

@@ -18,7 +18,7 @@ def network(kind: Kind) -> Network:
 
 def edge_macs(found: Network) -> dict[str, int]:
     flow = found.dataflow
-    return {p.name: total_macs(flow.between(flow.source, p.node)) for p in found.split_points}
+    return {p.name: total_macs(flow.between([flow.source], p.nodes)) for p in found.split_points}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ZOO if kind.traced_by == "fx"], ids=lambda kind: kind.name)
