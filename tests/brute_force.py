@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 MULTIPLYING_MODULES = (
     nn.Linear,
     nn.modules.conv._ConvNd,
+    nn.LSTM,
     nn.MultiheadAttention,
     nn.TransformerEncoderLayer,
 )
@@ -95,4 +96,5 @@ def expected_payloads(classes: list[list[tuple[int, int]]]) -> list[tuple[int, i
     first, *others = classes
     smaller = [tensor for tensor in first if tensor[0] < first[0][0]] if others else []
     kept = [smaller] * bool(smaller) + others[:-1]
-    return [min(members, key=lambda tensor: (tensor[0], -tensor[1])) for members in kept]
+    wanted = first[0][1] if first[0][1] > 1 else 3
+    return [min(members[::-1], key=lambda tensor: (tensor[0], abs(tensor[1] - wanted))) for members in kept]

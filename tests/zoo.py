@@ -319,6 +319,38 @@ class CheckedBlock(nn.Module):
         return self.fc(x.flatten(1))
 
 
+class DropPath(nn.Module):
+    """Stochastic depth: a submodule that reads its mode is left whole, and so right in both modes."""
+
+    class Drop(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.training:
+                return x
+            return x * x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(0.5)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv, self.drop = conv(2, 4), conv(4, 4), DropPath.Drop()
+        self.fc = nn.Linear(64, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = torch.relu(x + self.drop(self.conv(x)))
+        return self.fc(x.flatten(1))
+
+
+class Recurrent(nn.Module):
+    """An LSTM: one operator of torch, several results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(4, 6, batch_first=True), nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps, _ = self.lstm(x)
+        return self.fc(steps[:, -1])
+
+
 class ShapeLoop(nn.Module):
     """The backbone's own forward loops and branches on shapes: exported, its modules put back."""
 
@@ -417,7 +449,7 @@ ZOO = (
     Kind(
         Chunks,
         IMAGE,
-        {"input": 0, "mul": 2 * STEM, "stack": 2 * STEM + 2 * 2 * 9 * 16}
+        {"input": 0, "mul": 2 * STEM, "flatten": 2 * STEM + 2 * 2 * 9 * 16}
         | {"output": 2 * STEM + 2 * 2 * 9 * 16 + 64 * 3},
     ),
     Kind(
@@ -442,6 +474,17 @@ ZOO = (
         IMAGE,
         {"input": 0, "relu": STEM, "relu_1": STEM + BLOCK, "output": STEM + BLOCK + 64 * 3},
         "opaque",
+    ),
+    Kind(
+        DropPath,
+        IMAGE,
+        {"input": 0, "stem": STEM, "relu": STEM + BLOCK, "output": STEM + BLOCK + 64 * 3},
+        "opaque",
+    ),
+    Kind(
+        Recurrent,
+        (5, 4),
+        {"input": 0, "getitem_1": 5 * 4 * 6 * (4 + 6), "output": 5 * 4 * 6 * (4 + 6) + 6 * 3},
     ),
     Kind(
         ShapeLoop,

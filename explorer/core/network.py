@@ -100,16 +100,21 @@ class Network(nn.Module):
         self._stages = [cut(self.backbone, start, end) for start, end in pairwise(points)]
 
     def _leave_out_failing(self, name: str, sample: Tensor) -> dict[str, float]:
+        left_out: dict[str, float] = {}
+        while failing := self._failing_on_noise(sample):
+            ends = {self.split_points[0].name, self.split_points[-1].name}
+            if ends & set(failing):
+                raise UserError(f"{name}: {_describe(failing)}")
+            warnings.warn(f"{name}: left out {_describe(failing)}", stacklevel=3)
+            left_out |= failing
+            self._cut_at([point for point in self.split_points if point.name not in failing])
+        return left_out
+
+    def _failing_on_noise(self, sample: Tensor) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
         failing: dict[str, float] = {}
         for batch in PROBE_BATCHES:
             failing |= self._failing(torch.randn(batch_of(sample, batch).shape, generator=generator))
-        kept = [point for point in self.split_points if point.name not in failing]
-        if failing and kept and kept[0] is self.split_points[0] and kept[-1] is self.split_points[-1]:
-            warnings.warn(f"{name}: left out {_describe(failing)}", stacklevel=3)
-            self._cut_at(kept)
-        elif failing:
-            raise UserError(f"{name}: {_describe(failing)}")
         return failing
 
     @property

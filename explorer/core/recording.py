@@ -165,6 +165,19 @@ def _memory(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
+@contextmanager
+def _countable_operators() -> Iterator[None]:
+    """No operator that hides its products: torch's fast attention layers, oneDNN's recurrent layers."""
+    fast_path, onednn = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch._C._set_mkldnn_enabled(onednn)
+
+
 def record_values(
     graph_module: fx.GraphModule, sample: Tensor, paths: Mapping[str, str]
 ) -> tuple[dict[str, Value], dict[str, int]]:
@@ -178,12 +191,7 @@ def record_values(
     Returns:
         The values by name in execution order, and bytes per parameter and buffer that they read.
     """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # one opaque operator, of which nothing could be counted
-    try:
-        with evaluating(graph_module):
-            recorder = _Recorder(graph_module, paths, _tensors_by_batch(graph_module, sample))
-            recorder.record(sample)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
+    with evaluating(graph_module), _countable_operators():
+        recorder = _Recorder(graph_module, paths, _tensors_by_batch(graph_module, sample))
+        recorder.record(sample)
     return recorder.values, recorder.state_bytes

@@ -19,7 +19,7 @@ from explorer.core.shape_reads import batch_reads
 from explorer.core.values import Dataflow, Value, total_macs
 
 INPUT, OUTPUT = "input", "output"
-MAX_AXES = 4  # channels and three extents: what exit classifiers can pool
+IMAGE_AXES = 3  # what a flat input may be reshaped to
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,11 @@ def find_split_points(dataflow: Dataflow, max_crossing_tensors: int = 1) -> tupl
     """
     values = dataflow.values
     chain = [values[name] for name in dataflow.dominators()]
+    axes = len(chain[0].shape) if len(chain[0].shape) > 1 else IMAGE_AXES
     first, *others = _classes_without_macs(dataflow, chain)
     smaller = [value for value in first if value.elements < chain[0].elements] if others else []
     chosen: list[tuple[Value, ...]] = [
-        (min(reversed(candidates), key=_preference),)
+        (min(reversed(candidates), key=lambda value: _preference(value, axes)),)
         for members in (smaller, *others[:-1])
         if (candidates := [value for value in members if value.can_cross])
     ]
@@ -78,10 +79,9 @@ def _split_point(name: str, crossing: Sequence[Value]) -> SplitPoint:
     return SplitPoint(name, tuple(value.name for value in crossing), tuple(value.shape for value in crossing))
 
 
-def _preference(value: Value) -> tuple[int, int]:
-    """Smallest payload first; among equals the tensor with most axes that a pooled exit can use."""
-    axes = len(value.shape)
-    return value.elements, -axes if axes <= MAX_AXES else 0
+def _preference(value: Value, axes: int) -> tuple[int, int]:
+    """Smallest payload first; among equals the tensor whose number of axes is nearest to ``axes``."""
+    return value.elements, abs(len(value.shape) - axes)
 
 
 def _classes_without_macs(dataflow: Dataflow, chain: list[Value]) -> list[list[Value]]:

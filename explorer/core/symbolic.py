@@ -1,5 +1,6 @@
 """Trace a module symbolically, submodules that cannot be traced left whole; name nodes as a person would."""
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,19 +29,21 @@ class UntraceableError(Exception):
 
 
 class _Tracer(fx.Tracer):
-    """Torch's own modules, sparse layers and ``opaque`` ones are single nodes."""
+    """Torch's own modules, sparse layers, readers of the mode and ``opaque`` ones are single nodes."""
 
     def __init__(self, opaque: Sequence[str]) -> None:
         super().__init__()
         self._opaque = opaque
         self.returned: dict[fx.Node, str] = {}
+        self.reads_mode: dict[str, None] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return (
-            isinstance(m, SparseLayer)
-            or module_qualified_name in self._opaque
-            or super().is_leaf_module(m, module_qualified_name)
-        )
+        if isinstance(m, SparseLayer) or super().is_leaf_module(m, module_qualified_name):
+            return True
+        code = getattr(type(m).forward, "__code__", None)
+        if code is not None and "training" in code.co_names:  # its trace would hold for one mode only
+            self.reads_mode[module_qualified_name] = None
+        return module_qualified_name in self._opaque or module_qualified_name in self.reads_mode
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -62,12 +65,14 @@ class SymbolicTrace:
     Attributes:
         graph: Of the whole module.
         returned: The innermost module of which a node is the result.
-        opaque: Why each module that was left whole could not be traced, by path.
+        opaque: Why modules that were left whole could not be traced, by path.
+        reads_mode: Modules left whole because they read ``self.training``.
     """
 
     graph: fx.Graph
     returned: Mapping[fx.Node, str]
     opaque: Mapping[str, Exception]
+    reads_mode: Sequence[str]
 
 
 def trace_symbolically(module: nn.Module) -> SymbolicTrace:
@@ -88,7 +93,7 @@ def trace_symbolically(module: nn.Module) -> SymbolicTrace:
         except Exception as error:
             raise UntraceableError("", error) from error
         else:
-            return SymbolicTrace(graph, tracer.returned, opaque)
+            return SymbolicTrace(graph, tracer.returned, opaque, tuple(tracer.reads_mode))
 
 
 def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str, str]:
@@ -123,7 +128,7 @@ def _function_name(target: Any) -> str:
 
 def where_in_user_code(error: BaseException) -> str:
     """``file.py line 12: `code```, the last line of a traceback that is neither torch's nor ours."""
-    ours, torchs = (str(Path(str(package.__file__)).parent) for package in (explorer, torch))
+    ours, torchs = (f"{Path(str(package.__file__)).parent}{os.sep}" for package in (explorer, torch))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

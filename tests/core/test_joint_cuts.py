@@ -55,22 +55,6 @@ def test_joint_cuts_are_those_of_brute_force(kind: Kind, limit: int) -> None:
     assert all(macs(before.nodes) <= macs(after.nodes) for before, after in pairwise(points))
 
 
-@pytest.mark.parametrize("batch", [1, 7])
-@pytest.mark.parametrize("kind", ZOO, ids=list(KINDS))
-def test_edge_then_server_is_the_whole(kind: Kind, batch: int) -> None:
-    x = torch.randn(batch, *kind.input_shape, generator=torch.Generator().manual_seed(1))
-    found = network(kind, 4)
-    assert not found.left_out
-    with torch.no_grad():
-        expected = build(kind).eval()(x)
-        for point, crossing in zip(found.split_points, found.features(x), strict=True):
-            parts = found.parts(point)
-            received = parts.edge(x)
-            assert received.shape == (batch, *point.shape)
-            torch.testing.assert_close(received, crossing, rtol=0, atol=1e-6)
-            torch.testing.assert_close(parts.server(received), expected, rtol=0, atol=1e-5)
-
-
 def test_inside_a_residual_block_by_hand() -> None:
     found = network(KINDS["Residual"], 2)
     flow = found.dataflow

@@ -12,8 +12,8 @@ from explorer.core.values import total_macs
 NAMES = [kind.name for kind in ZOO]
 
 
-def network(kind: Kind) -> Network:
-    return Network(build(kind), torch.zeros(1, *kind.input_shape), CLASSES, exit_features=8)
+def network(kind: Kind, tensors: int = 1) -> Network:
+    return Network(build(kind), torch.zeros(1, *kind.input_shape), CLASSES, 8, tensors)
 
 
 def edge_macs(found: Network) -> dict[str, int]:
@@ -37,10 +37,11 @@ def test_names_and_edge_macs_by_hand(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("tensors", [1, 4])
 @pytest.mark.parametrize("kind", ZOO, ids=NAMES)
-def test_edge_then_server_is_the_whole(kind: Kind, batch: int) -> None:
+def test_edge_then_server_is_the_whole(kind: Kind, tensors: int, batch: int) -> None:
     x = torch.randn(batch, *kind.input_shape, generator=torch.Generator().manual_seed(1))
-    found = network(kind).eval()
+    found = network(kind, tensors).eval()
     with torch.no_grad():
         expected = build(kind).eval()(x)
         for point, crossing in zip(found.split_points, found.features(x), strict=True):
