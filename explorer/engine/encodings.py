@@ -2,8 +2,8 @@
 
 ``conditional`` has one parameter per backbone and density group (a junction, or several tied). ``fixed`` has
 the same few parameters in every trial, so that samplers which model only what all trials share (GP, NSGA) see
-all of the space: the variant by its rank in size, the densities as groups by depth. What it cannot express are
-different densities in one group.
+all of the space: the variant by its rank in size, the densities as groups by depth. What it cannot express
+are different densities in one group.
 """
 
 import json
