@@ -33,6 +33,7 @@ class NetworkSpec:
         exit_kind: Of the exit classifiers.
         exits_at: Split points that have one; None for all.
         bottleneck: The learned bottleneck; None for none.
+        max_crossing_tensors: How many tensors a split point may send together.
     """
 
     backbone: str
@@ -46,6 +47,7 @@ class NetworkSpec:
     exit_kind: ExitKind = "pooled"
     exits_at: tuple[str, ...] | None = None
     bottleneck: Bottleneck | None = None
+    max_crossing_tensors: int = 1
 
     @cached_property
     def key(self) -> str:

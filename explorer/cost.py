@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from explorer.core.split_points import OUTPUT
-from explorer.core.tracing import FLOAT_BYTES
+from explorer.core.values import FLOAT_BYTES
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.profile.latency import operator_times_s, transfer_energy_j, transfer_time_s
 from explorer.split_costs import SplitCosts

@@ -1,7 +1,7 @@
 """What a search space contains, printed before anything is trained."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from explorer.core.split_points import OUTPUT
 from explorer.data import DataSet
@@ -56,7 +56,13 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
     arguments = ", ".join(f"{name}={value}" for name, value in chosen.items())
     console.print(f"\n{variant.backbone}({arguments})", markup=False, style="bold")
     junctions = Table(
-        "junction", "kind", "inputs x outputs", "weights", "densities", box=None, title_justify="left"
+        Column("junction", no_wrap=True),
+        "kind",
+        "inputs x outputs",
+        "weights",
+        "densities",
+        box=None,
+        title_justify="left",
     )
     for junction in variant.junctions:
         choices = " ".join(str(density) for density in variant.densities[junction.path])
@@ -70,9 +76,16 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
             else junction.stays_dense,
         )
     console.print(junctions)
+    for group, members in variant.groups.items():
+        if len(members) > 1:
+            console.print(f"one density for {group}: {', '.join(members)}", markup=False, highlight=False)
     bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
     points = Table(
-        "split point", "tensor", *(f"payload {b} bits" for b in bits), "edge MACs, dense", box=None
+        Column("split point", no_wrap=True),
+        "tensor",
+        *(f"payload {b} bits" for b in bits),
+        "edge MACs, dense",
+        box=None,
     )
     for point, macs in zip(variant.split_points, variant.macs, strict=True):
         sizes = [

@@ -75,8 +75,13 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
         sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
         sample = torch.zeros(1, *input_shape)
         return Network(
-            *(with_bottleneck(backbone, sample, spec.bottleneck), sample, num_classes),
-            *(spec.exit_features, spec.exit_kind, spec.exits_at),
+            with_bottleneck(backbone, sample, spec.bottleneck),
+            sample,
+            num_classes,
+            spec.exit_features,
+            exit_kind=spec.exit_kind,
+            exits_at=spec.exits_at,
+            max_crossing_tensors=spec.max_crossing_tensors,
         )
 
 
@@ -127,9 +132,8 @@ def costs_before_training(
 
 
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
-    return dense_counts(
-        *(spec.factory, spec.arguments, input_shape, num_classes, spec.exit_features, spec.bottleneck)
-    )
+    how = (input_shape, num_classes, spec.exit_features, spec.bottleneck, spec.max_crossing_tensors)
+    return dense_counts(spec.factory, spec.arguments, *how)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -1,5 +1,6 @@
 """The search space: what may be chosen. A YAML file a person edits, validated by pydantic."""
 
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -80,6 +81,7 @@ DensityChoice = Annotated[_Auto | _DensityList | _DensityRange, Discriminator(_f
 _DensityMapping = Annotated[dict[str, DensityChoice], Tag("<mapping>")]
 _Names = Annotated[list[str], Field(min_length=1), Tag("<list>")]
 _All = Annotated[Literal["all"], Tag("<word>")]
+_GroupRule = Annotated[Literal["junction", "stage", "all"], Tag("<word>")]
 
 
 class DataSpec(_Strict):
@@ -101,17 +103,28 @@ class BottleneckSpec(_Strict):
 
 
 class BackboneSpec(_Strict):
-    """A factory ``package.module:function``, choices for its arguments, densities, split points, exits and
-    learned bottleneck."""
+    """A factory ``package.module:function`` and what is chosen of it.
+
+    Attributes:
+        arguments: Choices for each argument of the factory.
+        densities: For all junctions, or by path or pattern (``stage3.*``); what no key fits stays dense.
+        density_groups: Junctions that share one density: each alone, by stage, all, or by patterns.
+        split_points: Names of those allowed.
+        exits: Names of split points that carry an exit classifier.
+        bottleneck: Choices of a learned bottleneck; None for none.
+        max_crossing_tensors: How many tensors a split point may send together, as inside a residual block.
+    """
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     densities: Annotated[_Auto | _DensityList | _DensityRange | _DensityMapping, Discriminator(_form)] = (
         "auto"
     )
+    density_groups: Annotated[_GroupRule | _Names, Discriminator(_form)] = "junction"
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
     bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
+    max_crossing_tensors: int = Field(default=1, ge=1, le=8)
 
     @property
     def choices(self) -> dict[str, list[Any]]:
@@ -119,8 +132,12 @@ class BackboneSpec(_Strict):
         return {**self.arguments, BOTTLENECK_CHOICE: [b and b.model_dump() for b in self.bottleneck]}
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
-        """The choice for one junction; with a mapping, junctions it does not name stay dense."""
-        choice = self.densities.get(junction, [1.0]) if isinstance(self.densities, dict) else self.densities
+        """The choice for one junction; in a mapping its path goes before the first pattern that fits."""
+        choice: Any = self.densities
+        if isinstance(self.densities, dict):
+            fitting = [key for key in self.densities if fnmatchcase(junction, key)]
+            key = junction if junction in self.densities else next(iter(fitting), None)
+            choice = [1.0] if key is None else self.densities[key]
         return DensityRange() if choice == "auto" else choice
 
 

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT, SplitPoint
-from explorer.core.tracing import FLOAT_BYTES
+from explorer.core.values import FLOAT_BYTES, Value, total_macs
 from explorer.profile.compute import count_dense
 from explorer.profile.memory import Buffer, peak_live_bytes
 from explorer.profile.payload import Ranges, range_bytes
@@ -83,6 +84,7 @@ def dense_counts(
     num_classes: int,
     exit_features: int,
     bottleneck: Bottleneck | None = None,
+    max_crossing_tensors: int = 1,
 ) -> DenseCounts:
     """Count the dense twin cut at each of its split points; cached, since training changes nothing.
 
@@ -93,71 +95,70 @@ def dense_counts(
         num_classes: Logits.
         exit_features: Of the exit classifiers (not counted here).
         bottleneck: The learned bottleneck, which the dense twin has too.
+        max_crossing_tensors: Decides which split points there are.
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
     sample = torch.zeros(1, *input_shape)
     module = with_bottleneck(module, sample, bottleneck)
-    network = Network(module, sample, num_classes, exit_features).eval()
-    edge, server, uncounted = dict[str, int](), dict[str, int](), Counter[str]()
-    for point in network.split_points:
-        parts = network.parts(point)
-        on_edge = count_dense(parts.edge, torch.zeros(1, *input_shape))
-        on_server = count_dense(parts.server, torch.zeros(1, *point.shape))
-        edge[point.name], server[point.name] = on_edge.macs, on_server.macs
-        uncounted = max(uncounted, on_edge.uncounted, key=lambda counter: counter.total())
+    network = Network(
+        module, sample, num_classes, exit_features, max_crossing_tensors=max_crossing_tensors
+    ).eval()
+    stages, points = network.stages, network.split_points
+    counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]
+    uncounted = sum((count.uncounted for count in counts), Counter[str]())
+    between = network.dataflow.between
+    own = [total_macs(between(before.nodes, after.nodes)) for before, after in pairwise(points)]
+
+    def counted(first: int, last: int) -> int:
+        """Of some stages; what several of them compute from parameters alone, a part computes once."""
+        part = total_macs(between(points[first].nodes, points[last].nodes))
+        return sum(count.macs for count in counts[first:last]) - (sum(own[first:last]) - part)
+
+    edge = {point.name: counted(0, index) for index, point in enumerate(points)}
+    server = {point.name: counted(index, len(stages)) for index, point in enumerate(points)}
     return DenseCounts(edge, server, dict(uncounted))
 
 
 def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
     """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads."""
-    names = list(network.costs)
-    ends = [names.index(point.node) + 1 for point in network.split_points]
-    starts = [0, *ends[:-1]]
-    total_macs = sum(cost.macs for cost in network.costs.values())
-    exits = [network.exit_at(point.name) for point in network.split_points]
-    edge_macs, costs = 0, []
-    for point, exit_, start, end in zip(network.split_points, exits, starts, ends, strict=True):
-        stage = [network.costs[name] for name in names[start:end]]
-        edge_macs += sum(cost.macs for cost in stage)
-        parts = network.parts(point)
+    dataflow, costs = network.dataflow, list[SplitCosts]()
+    first, last = network.split_points[0].nodes, network.split_points[-1].nodes
+    before: set[str] = set()
+    for point in network.split_points:
+        edge, server = dataflow.between(first, point.nodes), dataflow.between(point.nodes, last)
+        exit_ = network.exit_at(point.name)
         exit_cost = _exit_cost(exit_)
         costs.append(
             SplitCosts(
                 name=point.name,
                 shape=point.shape,
                 payload_elements=point.payload_elements,
-                edge_macs=edge_macs,
+                edge_macs=total_macs(edge),
                 edge_macs_dense=dense.edge_macs[point.name],
-                server_macs=total_macs - edge_macs,
+                server_macs=total_macs(server),
                 server_macs_dense=dense.server_macs[point.name],
                 exit_macs=sum(macs for macs, _ in exit_cost),
-                edge_param_bytes=stored_bytes(parts.edge),
-                server_param_bytes=stored_bytes(parts.server),
+                edge_param_bytes=dataflow.stored_bytes(edge),
+                server_param_bytes=dataflow.stored_bytes(server),
                 exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
-                peak_activation_bytes=_peak_bytes(network, point),
+                peak_activation_bytes=_peak_bytes([dataflow.values[dataflow.source], *edge], point),
                 exit_peak_bytes=_exit_peak_bytes(exit_, point),
-                operators=tuple((cost.macs, cost.moved_bytes) for cost in stage if cost.moved_bytes),
+                operators=tuple(
+                    (v.macs, v.moved_bytes) for v in edge if v.moved_bytes and v.name not in before
+                ),
                 exit_operators=exit_cost,
                 range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
             )
         )
+        before = {value.name for value in edge}
     return tuple(costs)
 
 
-def _peak_bytes(network: Network, point: SplitPoint) -> int:
-    """Peak of the edge part: all tensor nodes listed up to a dominator are its ancestors."""
-    nodes = [node for node in network.backbone.graph.nodes if node.name in network.costs]
-    end = [node.name for node in nodes].index(point.node) + 1
-    buffers = [
-        Buffer(
-            node.name,
-            tuple(source.name for source in node.all_input_nodes if source.name in network.costs),
-            network.costs[node.name].bytes,
-            network.costs[node.name].view_of,
-        )
-        for node in nodes[:end]
-    ]
-    return peak_live_bytes(buffers, point.node)
+def _peak_bytes(values: Sequence[Value], point: SplitPoint) -> int:
+    """Peak of the edge part that computes ``values``."""
+    buffers = [Buffer(value.name, value.inputs, value.size_bytes, value.view_of) for value in values]
+    sent = Buffer("what is sent", point.nodes, 0)  # holds all that crosses; joining it is the encoder's
+    return peak_live_bytes([*buffers, sent], sent.name)
 
 
 def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:

@@ -16,7 +16,7 @@ def import_function(target: str, what: str) -> Any:
         what: What it stands for, in messages.
 
     Raises:
-        UserError: There is no such module or function.
+        UserError: There is no such module or function, or the module cannot be read.
     """
     module_name, _, function_name = target.partition(":")
     here = str(Path.cwd())
@@ -24,8 +24,9 @@ def import_function(target: str, what: str) -> Any:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"{what} {target!r}: cannot import {module_name!r}: {error}") from None
+    except Exception as error:  # a user's file may raise anything when it is read
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{what} {target!r}: cannot import {module_name!r}: {reason}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UserError(f"{what} {target!r}: module {module_name!r} has no function {function_name!r}")

@@ -8,6 +8,7 @@ change within a study): densities and split point are proposed on a continuous s
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 from math import prod
@@ -22,6 +23,8 @@ from explorer.core.network import Network
 from explorer.core.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import SplitPoint
+from explorer.core.values import total_macs
+from explorer.density_groups import count_assignments, group_junctions
 from explorer.errors import UserError
 from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
 
@@ -35,6 +38,7 @@ class Variant:
         arguments: Chosen arguments of the factory.
         junctions: All junctions, in definition order.
         densities: Density choices per junction path, ascending.
+        groups: Junction paths per density group, in definition order.
         split_points: Those the space allows, from ``input`` to ``output``.
         macs: Dense multiply-accumulates up to each split point.
         bottleneck: The learned bottleneck; None for none.
@@ -44,6 +48,7 @@ class Variant:
     arguments: Mapping[str, Any]
     junctions: tuple[Junction, ...]
     densities: Mapping[str, tuple[Fraction, ...]]
+    groups: Mapping[str, tuple[str, ...]]
     split_points: tuple[SplitPoint, ...]
     macs: tuple[int, ...]
     bottleneck: Bottleneck | None
@@ -65,7 +70,7 @@ class Variant:
     @property
     def num_networks(self) -> int:
         """Distinct choices of densities, patterns apart."""
-        return prod(len(choices) for choices in self.densities.values())
+        return prod(count_assignments(members, self.densities) for members in self.groups.values())
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,15 @@ class Inventory:
             total += dense + (variant.num_networks - dense) * len(self.space.patterns)
         return total
 
-    def density_range(self, backbone: str, path: str) -> tuple[float, float]:
-        """Smallest and largest density any variant offers for a junction."""
-        choices = [v.densities[path] for v in self.variants[backbone] if path in v.densities]
+    def density_range(self, backbone: str, group: str) -> tuple[float, float]:
+        """Smallest and largest density any variant offers for a junction of a group."""
+        choices = [v.densities[path] for v in self.variants[backbone] for path in v.groups.get(group, ())]
         return float(min(c[0] for c in choices)), float(max(c[-1] for c in choices))
 
-    def free_junctions(self, backbone: str) -> list[str]:
-        """Junctions for which some variant offers more than one density, in definition order."""
-        paths = dict.fromkeys(path for variant in self.variants[backbone] for path in variant.densities)
-        return [path for path in paths if len(set(self.density_range(backbone, path))) > 1]
+    def free_groups(self, backbone: str) -> list[str]:
+        """Density groups for which some variant offers more than one density, in definition order."""
+        names = dict.fromkeys(name for variant in self.variants[backbone] for name in variant.groups)
+        return [name for name in names if len(set(self.density_range(backbone, name))) > 1]
 
 
 def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Inventory:
@@ -113,11 +118,13 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     variants = {
         name: tuple(
             _build_variant(space, name, spec, arguments, bottleneck, input_shape, num_classes)
-            for arguments in _argument_choices(spec)
+            for arguments in argument_choices(spec)
             for bottleneck in _bottleneck_choices(spec)
         )
         for name, spec in space.backbones.items()
     }
+    for name, spec in space.backbones.items():
+        _check_groups(name, spec, variants[name])
     return Inventory(space, input_shape, num_classes, variants)
 
 
@@ -125,7 +132,20 @@ def _bottleneck_choices(spec: BackboneSpec) -> list[Bottleneck | None]:
     return [Bottleneck(own.at, own.channels) if own is not None else None for own in spec.bottleneck]
 
 
-def _argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
+def _check_groups(name: str, spec: BackboneSpec, variants: tuple[Variant, ...]) -> None:
+    """Every pattern must fit a junction of some variant."""
+    if isinstance(spec.density_groups, list):
+        known = {group for variant in variants for group in variant.groups}
+        if unknown := [pattern for pattern in spec.density_groups if pattern not in known]:
+            where, paths = (
+                f"backbones.{name}.density_groups",
+                ", ".join(j.path for j in variants[-1].junctions),
+            )
+            raise UserError(f"{where}: no junction fits {unknown[0]!r}; this backbone has: {paths}")
+
+
+def argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
+    """All combinations of a backbone's arguments, in the order of the file."""
     return [
         dict(zip(spec.arguments, values, strict=True))
         for values in itertools.product(*spec.arguments.values())
@@ -144,12 +164,14 @@ def _build_variant(
     where = f"backbones.{name}"
     module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
-    junctions = find_junctions(module, pattern)
-    sample = torch.zeros(1, *input_shape)
-    module = _bottlenecked(module, sample, bottleneck, where)
-    network = Network(module, sample, num_classes, space.training.exit_features)
-    network.check_split_points(torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0)))
-    edge_macs = _cumulative_macs(network)
+    sample, exit_features = torch.zeros(1, *input_shape), space.training.exit_features
+    network = Network(
+        _bottlenecked(module, sample, bottleneck, where),
+        *(sample, num_classes, exit_features),
+        max_crossing_tensors=spec.max_crossing_tensors,
+    )
+    junctions = find_junctions(module, pattern, network.read_directly)
+    source, between = network.split_points[0].nodes, network.dataflow.between
     optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
     points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
     if bottleneck is not None:
@@ -160,8 +182,9 @@ def _build_variant(
         arguments,
         junctions,
         _density_choices(junctions, pattern, spec, f"{where}.densities"),
+        group_junctions([j.path for j in junctions], spec.density_groups, f"{where}.density_groups"),
         points,
-        tuple(edge_macs[point.node] for point in points),
+        tuple(total_macs(between(source, point.nodes)) for point in points),
         bottleneck,
     )
 
@@ -172,13 +195,6 @@ def _bottlenecked(module: nn.Module, sample: Tensor, bottleneck: Bottleneck | No
             return with_bottleneck(module, sample, bottleneck)
     except UserError as error:
         raise UserError(f"{where}.{error}") from None
-
-
-def _cumulative_macs(network: Network) -> dict[str, int]:
-    """Multiply-accumulates up to and including each split point's node."""
-    names = list(network.costs)
-    totals = list(itertools.accumulate(network.costs[name].macs for name in names))
-    return {point.node: totals[names.index(point.node)] for point in network.split_points}
 
 
 def _named(
@@ -198,9 +214,9 @@ def _density_choices(
 ) -> dict[str, tuple[Fraction, ...]]:
     if isinstance(spec.densities, dict):
         paths = [junction.path for junction in junctions]
-        for path in spec.densities:
-            if path not in paths:
-                raise UserError(f"{where}: no junction {path!r}; this backbone has: {', '.join(paths)}")
+        for key in spec.densities:
+            if not any(fnmatchcase(path, key) for path in paths):
+                raise UserError(f"{where}: no junction {key!r}; this backbone has: {', '.join(paths)}")
     return {
         junction.path: _choices(junction, pattern, spec, f"{where}.{junction.path}") for junction in junctions
     }

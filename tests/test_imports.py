@@ -17,13 +17,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data_archives", "data_images"),
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),
-    ("space", "pareto", "candidate", "split_costs"),
+    ("density_groups", "space", "pareto", "candidate", "split_costs"),
     ("variants", "cost", "evaluate"),
     ("network_files", "store", "runs"),
     ("engine", "results"),
-    ("measure", "choice", "dry_run", "report"),
+    ("measure", "choice", "dry_run", "report", "inspect"),
     ("session", "run_session"),
-    ("search", "pick", "report.__main__"),
+    ("search", "pick", "report.__main__", "inspect.__main__"),
 )
 
 

@@ -7,7 +7,11 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-MARKERS = {"quickstart": "on the front", "reproduce_paper": "times fewer weights"}  # text each one must print
+MARKERS = {  # text each one must print
+    "quickstart": "on the front",
+    "reproduce_paper": "times fewer weights",
+    "bring_your_own_model": "smallest payload_bytes",
+}
 
 
 @pytest.mark.slow

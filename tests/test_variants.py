@@ -1,10 +1,16 @@
 """What a search space contains once built: choices of densities, split points, number of networks."""
 
+from collections import OrderedDict
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
 
+from explorer.density_groups import proposal_for, snap_group
 from explorer.errors import UserError
 from explorer.space import SearchSpace
 from explorer.variants import Inventory, build_inventory
@@ -75,7 +81,7 @@ def test_arguments_are_multiplied_out_in_order() -> None:
     assert [variant.num_networks for variant in built.variants["mlp"]] == [9, 15, 4]
     assert built.num_networks == 9 + 15 + 4
     assert built.density_range("mlp", "fc1") == (0.5, 1.0)
-    assert built.free_junctions("mlp") == ["fc1", "classifier"]
+    assert built.free_groups("mlp") == ["fc1", "classifier"]
 
 
 def test_dense_networks_count_once_for_all_patterns() -> None:
@@ -152,7 +158,7 @@ def test_junction_that_cannot_be_sparse_ignores_the_range() -> None:
     built = inventory({"arguments": {"hidden": [[7]]}, "densities": {"low": 0.1, "high": 0.9}})
     (variant,) = built.variants["mlp"]
     assert variant.densities == {"fc1": (ONE,), "classifier": (ONE,)}  # gcd(8, 7) = gcd(7, 4) = 1
-    assert built.free_junctions("mlp") == []
+    assert built.free_groups("mlp") == []
     assert built.num_networks == 1
 
 
@@ -192,3 +198,111 @@ def test_bottlenecks_are_variants_of_their_own() -> None:
 def test_exits_and_bottlenecks_need_a_split_point(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         inventory({"arguments": {"hidden": [[6]]}, **change})
+
+
+# density groups
+
+DEEP = {"arguments": {"hidden": [[16, 8, 8]]}, "densities": {"low": 0.2, "high": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ("junction", {"fc1": ["fc1"], "fc2": ["fc2"], "fc3": ["fc3"], "classifier": ["classifier"]}),
+        ("all", {"all": ["fc1", "fc2", "fc3", "classifier"]}),
+        (["fc[23]"], {"fc1": ["fc1"], "fc[23]": ["fc2", "fc3"], "classifier": ["classifier"]}),
+        (["fc?", "class*"], {"fc?": ["fc1", "fc2", "fc3"], "class*": ["classifier"]}),
+    ],
+)
+def test_junctions_are_tied(groups: Any, expected: dict[str, list[str]]) -> None:
+    built = inventory(DEEP | {"density_groups": groups})
+    (variant,) = built.variants["mlp"]
+    assert {name: list(members) for name, members in variant.groups.items()} == expected
+    assert built.free_groups("mlp") == list(expected)
+
+
+def test_a_stage_is_the_first_part_of_the_path() -> None:
+    built = inventory(
+        {"factory": "test_variants:staged", "density_groups": "stage"}, input_shape=(8,), patterns=["random"]
+    )
+    (variant,) = built.variants["mlp"]
+    assert variant.groups == {"stem": ("stem",), "body": ("body.0", "body.1"), "head": ("head",)}
+
+
+def staged(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """As a factory of a search space."""
+    body = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    return nn.Sequential(
+        OrderedDict(stem=nn.Linear(*input_shape, 8), body=body, head=nn.Linear(8, num_classes))
+    )
+
+
+def read_directly(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """As a factory of a search space."""
+
+    class ReadsWeight(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc2 = nn.Linear(*input_shape, 8), nn.Linear(8, num_classes)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc2(torch.relu(self.fc1(x)) + x @ self.fc1.weight.t())
+
+    return ReadsWeight()
+
+
+def test_a_layer_whose_weight_a_forward_reads_stays_dense() -> None:
+    (variant,) = inventory({"factory": "test_variants:read_directly"}).variants["mlp"]
+    assert variant.densities["fc1"] == (ONE,)
+    assert variant.junctions[0].stays_dense == "its weight is read outside the layer, too"
+    assert len(variant.densities["fc2"]) > 1
+
+
+def test_networks_of_tied_junctions_are_counted_exactly() -> None:
+    densities = {"fc1": [0.25, 0.5, 1.0], "fc2": [0.125, 0.5, 1.0], "fc3": [1.0]}
+    built = inventory(DEEP | {"densities": densities, "density_groups": "all"})
+    (variant,) = built.variants["mlp"]
+    found = {
+        tuple(snap_group(float(proposed), variant.groups["all"], variant.densities).items())
+        for proposed in np.geomspace(0.125, 1.0, 5000)
+    }
+    assert built.num_networks == len(found) == 4  # (1/4, 1/8), (1/4, 1/2), (1/2, 1/2), (1, 1)
+    for assignment in map(dict, found):
+        proposal = proposal_for(assignment, variant.groups["all"], variant.densities)
+        assert snap_group(proposal, variant.groups["all"], variant.densities) == assignment
+        assert 0.125 <= proposal <= 1.0
+
+
+def test_densities_by_pattern() -> None:
+    (variant,) = inventory(DEEP | {"densities": {"fc*": [0.5, 1.0], "fc3": [0.25]}}).variants["mlp"]
+    half, quarter = Fraction(1, 2), Fraction(1, 4)
+    assert variant.densities == {
+        "fc1": (half, ONE),
+        "fc2": (half, ONE),
+        "fc3": (quarter,),  # its own path goes before a pattern
+        "classifier": (ONE,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (
+            {"density_groups": ["fc*", "fc1"]},
+            r"mlp\.density_groups: each .* one group, got 'fc1' in fc\*, fc1",
+        ),
+        (
+            {"density_groups": ["stage9.*"]},
+            r"mlp\.density_groups: no junction fits 'stage9\.\*'; .* fc1",
+        ),
+        ({"densities": {"gc*": "auto"}}, r"mlp\.densities: no junction 'gc\*'"),
+    ],
+)
+def test_groups_that_do_not_fit(backbone: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        inventory(DEEP | backbone)
+
+
+def test_group_rule_is_validated() -> None:
+    with pytest.raises(ValidationError, match=r"'junction', 'stage' or 'all'"):
+        inventory(DEEP | {"density_groups": "layer"})

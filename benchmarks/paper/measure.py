@@ -97,7 +97,7 @@ def accuracy(backbone: nn.Module, data: Subset) -> float:
 def sizes(network: PaperNetwork, pattern: str, batch_size: int) -> Sizes:
     """Weigh ``network`` with one training step on a batch of noise."""
     backbone = build(network, pattern, seed=0)
-    costs = trace(backbone, torch.zeros(1, network.widths[0])).costs
+    costs = trace(backbone, torch.zeros(1, network.widths[0])).dataflow.values
     optimiser = torch.optim.AdamW(backbone.parameters(), fused=True)
     inputs = torch.randn(batch_size, network.widths[0])
     known = {tensor.untyped_storage().data_ptr() for tensor in (*backbone.parameters(), inputs)}

@@ -83,7 +83,7 @@ def suggest(trial: optuna.Trial, inventory: Inventory) -> Choice:
     }
     variant = next(v for v in inventory.variants[backbone] if v.arguments == wanted)
     densities: dict[str, Fraction] = {}
-    for path in inventory.free_junctions(backbone):
+    for path in inventory.free_groups(backbone):
         proposed = trial.suggest_float(f"density.{path}", *inventory.density_range(backbone, path), log=True)
         densities[path] = snap_density(proposed, variant.densities[path])
     points = {point.name: point for point in variant.split_points}

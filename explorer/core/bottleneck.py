@@ -46,7 +46,7 @@ def with_bottleneck(backbone: nn.Module, sample: Tensor, bottleneck: Bottleneck 
     if bottleneck is None:
         return backbone
     traced = trace(backbone, sample)
-    points = {point.name: point for point in find_split_points(traced) if point.name != OUTPUT}
+    points = {point.name: point for point in find_split_points(traced.dataflow) if point.name != OUTPUT}
     if bottleneck.at not in points:
         raise UserError(f"bottleneck: no split point {bottleneck.at!r}; there are: {', '.join(points)}")
     point, whole = points[bottleneck.at], traced.graph_module
@@ -58,7 +58,7 @@ def with_bottleneck(backbone: nn.Module, sample: Tensor, bottleneck: Bottleneck 
     if hasattr(whole, _NAME):
         raise UserError(f"bottleneck: the backbone already has a module {_NAME!r}")
     whole.add_module(_NAME, _layers(point.shape, bottleneck.channels))
-    node = next(node for node in whole.graph.nodes if node.name == point.node)
+    node = next(node for node in whole.graph.nodes if (node.name,) == point.nodes)
     with whole.graph.inserting_after(node):
         narrow = whole.graph.call_module(NARROW_POINT, (node,))
     with whole.graph.inserting_after(narrow):

@@ -1,14 +1,18 @@
 """A backbone with an exit classifier at every split point, and its two parts at each of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isnan
 
 import torch
 from torch import Tensor, fx, nn
 
 from explorer.core.exits import ExitClassifier, ExitKind
-from explorer.core.split_points import SplitPoint, cut, find_split_points
-from explorer.core.tracing import Trace, trace
+from explorer.core.recording import batch_of, evaluating
+from explorer.core.split_points import SplitPoint, cut, find_split_points, packed
+from explorer.core.tracing import PROBE_BATCHES, difference, trace
 from explorer.errors import UserError
 
 PROBE_TOLERANCE = 1e-5
@@ -25,6 +29,8 @@ class Parts:
 class Network(nn.Module):
     """A traced backbone with an exit classifier at every split point but ``output``, or at some of them.
 
+    Split points at which edge then server is not the whole are left out, with a warning.
+
     Args:
         backbone: Maps one input tensor to class logits; sparsified or dense.
         sample: Batch of one input, for shapes.
@@ -32,9 +38,18 @@ class Network(nn.Module):
         exit_features: ``max_features`` of every :class:`ExitClassifier`.
         exit_kind: Of every exit classifier.
         exits_at: Split points that have one; None for all.
+        max_crossing_tensors: How many tensors may be sent together, flattened and joined.
 
     Raises:
-        UserError: The backbone cannot be traced or does not give ``num_classes`` logits.
+        UserError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe at
+            ``input`` or ``output``.
+
+    Attributes:
+        dataflow: What the backbone's values cost.
+        opaque: Modules that could not be traced inside.
+        exported: Whether ``torch.export`` traced the backbone.
+        split_points: From ``input`` to ``output``.
+        left_out: Split points that failed the probe, and by how much.
     """
 
     def __init__(
@@ -45,22 +60,57 @@ class Network(nn.Module):
         exit_features: int,
         exit_kind: ExitKind = "pooled",
         exits_at: Sequence[str] | None = None,
+        max_crossing_tensors: int = 1,
     ) -> None:
         super().__init__()
-        traced: Trace = trace(backbone, sample)
-        self.costs = traced.costs
-        self.split_points: tuple[SplitPoint, ...] = find_split_points(traced)
-        if self.split_points[-1].shape != (num_classes,):
-            got = self.split_points[-1].shape
-            raise UserError(f"{type(backbone).__name__}: must give {num_classes} logits, gives shape {got}")
+        traced = trace(backbone, sample)
+        self.dataflow, self.opaque, self.exported = traced.dataflow, traced.opaque, traced.exported
         self.backbone = traced.graph_module
+        points = find_split_points(traced.dataflow, max_crossing_tensors)
+        if points[-1].shape != (num_classes,):
+            got = points[-1].shape
+            raise UserError(f"{type(backbone).__name__}: must give {num_classes} logits, gives shape {got}")
+        self._cut_at(points)
+        self.left_out = self._leave_out_failing(type(backbone).__name__, sample)
         with_exit = [p for p in self.split_points[:-1] if exits_at is None or p.name in exits_at]
         self.exits = nn.ModuleList(
             ExitClassifier(point.shape, num_classes, exit_features, exit_kind) for point in with_exit
         )
         self._exit_index = {point.name: index for index, point in enumerate(with_exit)}
+
+    def _cut_at(self, points: Sequence[SplitPoint]) -> None:
+        self.split_points = tuple(points)
         self._parts: dict[str, Parts] = {}
-        self._tapped = _with_outputs(self.backbone, [point.node for point in self.split_points])
+        self._tapped = _with_crossing_tensors(self.backbone, points)
+        self._stages = [cut(self.backbone, start, end) for start, end in pairwise(points)]
+
+    def _leave_out_failing(self, name: str, sample: Tensor) -> dict[str, float]:
+        left_out: dict[str, float] = {}
+        while failing := self._failing_on_noise(sample):
+            ends = {self.split_points[0].name, self.split_points[-1].name}
+            if ends & set(failing):
+                raise UserError(f"{name}: {_describe(failing)}")
+            warnings.warn(f"{name}: left out {_describe(failing)}", stacklevel=3)
+            left_out |= failing
+            self._cut_at([point for point in self.split_points if point.name not in failing])
+        return left_out
+
+    def _failing_on_noise(self, sample: Tensor) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(0)
+        failing: dict[str, float] = {}
+        for batch in PROBE_BATCHES:
+            failing |= self._failing(torch.randn(batch_of(sample, batch).shape, generator=generator))
+        return failing
+
+    @property
+    def read_directly(self) -> set[str]:
+        """Parameters that the backbone reads by itself, not by calling their layer."""
+        return {str(node.target) for node in self.backbone.graph.nodes if node.op == "get_attr"}
+
+    @property
+    def stages(self) -> list[fx.GraphModule]:
+        """What lies between each split point and the next."""
+        return self._stages
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
         """The crossing tensor of every split point, in order; the last is the logits (B, classes)."""
@@ -94,7 +144,10 @@ class Network(nn.Module):
     def parts(self, split_point: SplitPoint) -> Parts:
         """Edge and server part at ``split_point``; either may be the identity (``input``, ``output``)."""
         if split_point.name not in self._parts:
-            self._parts[split_point.name] = Parts(*cut(self.backbone, split_point.node))
+            first, last = self.split_points[0], self.split_points[-1]
+            self._parts[split_point.name] = Parts(
+                cut(self.backbone, first, split_point), cut(self.backbone, split_point, last)
+            )
         return self._parts[split_point.name]
 
     def split_point(self, name: str) -> SplitPoint:
@@ -128,24 +181,27 @@ class Network(nn.Module):
             module.load_state_dict(own, strict=False)
 
     def probe(self, x: Tensor) -> dict[str, float]:
-        """Largest absolute difference between whole and parts, per split point, in eval mode.
+        """Largest difference between whole and parts, per split point, in eval mode.
 
-        Compared are the logits of edge then server, and the crossing tensor that the exit classifier reads.
-        Relative to the largest value where that exceeds 1.
+        Each stage gets a copy of what the stage before it gave, and nothing else. So at every split point the
+        stages before it, and those behind it, are a part that needs no other tensor. Compared are the
+        crossing tensors with those that the exit classifiers read, and the logits with the whole's; relative
+        to the largest value where that exceeds 1.
         """
-        was_training = self.training
-        self.eval()
-        with torch.no_grad():
-            whole, differences = self.backbone(x), dict[str, float]()
-            for point, crossing in zip(self.split_points, self.features(x), strict=True):
-                parts = self.parts(point)
-                received = parts.edge(x)
-                at_exit = _difference(received, crossing)
-                differences[point.name] = torch.maximum(
-                    at_exit, _difference(parts.server(received), whole)
-                ).item()
-        self.train(was_training)
-        return differences
+        with evaluating(self):
+            received, differences = [x], list[float]()
+            for stage in self._stages:
+                received.append(stage(received[-1].clone()))
+            at_output = difference(received[-1], self.backbone(x.clone()))
+            for crossing, tapped in zip(received, self.features(x.clone()), strict=True):
+                differences.append(difference(crossing, tapped))
+        return {
+            point.name: gap if isnan(gap) or gap > at_output else at_output
+            for point, gap in zip(self.split_points, differences, strict=True)
+        }
+
+    def _failing(self, x: Tensor) -> dict[str, float]:
+        return {name: gap for name, gap in self.probe(x).items() if not gap <= PROBE_TOLERANCE}
 
     def check_split_points(self, x: Tensor) -> None:
         """Probe every split point with ``x``.
@@ -153,23 +209,24 @@ class Network(nn.Module):
         Raises:
             UserError: The parts differ from the whole by more than 1e-5.
         """
-        for name, difference in self.probe(x).items():
-            if not difference <= PROBE_TOLERANCE:
-                raise UserError(
-                    f"split point {name!r}: edge then server differs from the whole by {difference:.2g} "
-                    f"(at most {PROBE_TOLERANCE:g}); the backbone keeps state or randomness in eval mode, or "
-                    "changes a tensor in place"
-                )
+        if failing := self._failing(x):
+            raise UserError(_describe(failing))
 
 
-def _difference(values: Tensor, expected: Tensor) -> Tensor:
-    return (values - expected).abs().max() / expected.abs().max().clamp(min=1.0)
+def _describe(failing: dict[str, float]) -> str:
+    (name, gap), *others = failing.items()
+    also = f" (and {len(others)} more: {', '.join(other for other, _ in others)})" if others else ""
+    return (
+        f"split point {name!r}{also}: edge then server differs from the whole by {gap:.2g} (at most "
+        f"{PROBE_TOLERANCE:g}); the backbone keeps state or randomness in eval mode, or changes a tensor "
+        "in place"
+    )
 
 
-def _with_outputs(whole: fx.GraphModule, nodes: list[str]) -> fx.GraphModule:
-    """``whole`` returning the values of ``nodes`` as a tuple."""
+def _with_crossing_tensors(whole: fx.GraphModule, points: Sequence[SplitPoint]) -> fx.GraphModule:
+    """``whole`` returning what is sent at each of ``points`` as a tuple."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(whole.graph, copies)
     by_name = {node.name: copy for node, copy in copies.items()}
-    graph.output(tuple(by_name[name] for name in nodes))
+    graph.output(tuple(packed(graph, [by_name[name] for name in point.nodes]) for point in points))
     return fx.GraphModule(whole, graph)

@@ -1,16 +1,18 @@
 """Find the junctions of any module and swap chosen ones for sparse layers."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
 from torch import nn
 
-from explorer.core.layers import SparseLayer, sparse_layer
+from explorer.core.layers import DenseLayer, SparseLayer, sparse_layer
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName, legal_densities_of
 from explorer.errors import UserError
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
@@ -37,29 +39,65 @@ class Junction:
     stays_dense: str = ""
 
 
-def find_junctions(module: nn.Module, pattern: PatternName = "block") -> tuple[Junction, ...]:
-    """Junctions of ``module`` in definition order; a module used twice is one junction.
+def find_junctions(
+    module: nn.Module, pattern: PatternName = "block", read_directly: Set[str] = frozenset()
+) -> tuple[Junction, ...]:
+    """Junctions of ``module`` in definition order; layers that share one weight are one junction.
 
     Args:
         module: A dense module.
         pattern: Decides which densities are legal; the same for all connection patterns.
+        read_directly: Parameters that some forward reads by itself, as the network's trace knows them.
     """
-    return tuple(
-        _junction(path, layer, pattern)
-        for path, layer in module.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
-    )
+    junctions: list[Junction] = []
+    for sharing in _modules_by_weight(module):
+        reasons = [_stays_dense(module, path, layer) for path, layer in sharing.items()]
+        path, layer = next((path, layer) for path, layer in sharing.items() if isinstance(layer, DenseLayer))
+        if any(f"{path}.weight" in read_directly for path in sharing):
+            reasons.append("its weight is read outside the layer, too")
+        junctions.append(_junction(path, layer, pattern, next(filter(None, reasons), "")))
+    return tuple(junctions)
 
 
-def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d, pattern: PatternName) -> Junction:
-    kind = type(layer).__name__
+def _modules_by_weight(module: nn.Module) -> list[dict[str, nn.Module]]:
+    """For each weight of a Linear or convolution: all modules that hold it, by path."""
+    sharing: dict[int, dict[str, nn.Module]] = {}
+    for path, layer in module.named_modules():
+        if isinstance(layer, DenseLayer):
+            held: list[object] = [layer._parameters.get("weight", layer)]  # a computed weight is nobody's
+        else:
+            held = [parameter for parameter in layer._parameters.values() if parameter is not None]
+        for weight in held:
+            sharing.setdefault(id(weight), {})[path] = layer
+    return [held for held in sharing.values() if any(isinstance(m, DenseLayer) for m in held.values())]
+
+
+def _stays_dense(module: nn.Module, path: str, layer: nn.Module) -> str:
+    """Why the weight of a layer may not be thinned out; empty if it may."""
+    name = type(layer).__name__
+    if not isinstance(layer, DenseLayer):
+        return f"its weight is also that of {path!r} ({name})"
+    steps = path.split(".")
+    for depth in range(1, len(steps)):
+        around = module.get_submodule(".".join(steps[:depth]))
+        if type(around).__module__.startswith("torch.nn") and not isinstance(around, _CONTAINERS):
+            return f"inside nn.{type(around).__name__}, which reads the weights itself"
+    if type(layer).forward not in (nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward):
+        return f"{name} has a forward of its own"
+    if "weight" not in layer._parameters:
+        return "its weight is computed from other parameters"
     if isinstance(layer, nn.Linear):
-        inputs, outputs, taps, why = layer.in_features, layer.out_features, 1, ""
+        return ""
+    if layer.padding_mode != "zeros":
+        return f"padding mode {layer.padding_mode!r}"
+    return f"grouped convolution (groups={layer.groups})" if layer.groups > 1 else ""
+
+
+def _junction(path: str, layer: DenseLayer, pattern: PatternName, why: str) -> Junction:
+    if isinstance(layer, nn.Linear):
+        inputs, outputs, taps = layer.in_features, layer.out_features, 1
     else:
         inputs, outputs, taps = layer.in_channels, layer.out_channels, prod(layer.kernel_size)
-        why = f"grouped convolution (groups={layer.groups})" if layer.groups > 1 else ""
-        if layer.padding_mode != "zeros":
-            why = f"padding mode {layer.padding_mode!r}"
     legal = legal_densities_of(pattern, inputs, outputs, taps)
     if not why and len(legal) == 1:
         in_kernel = pattern in KERNEL_PATTERN_NAMES
@@ -67,7 +105,7 @@ def _junction(path: str, layer: nn.Linear | nn.Conv1d | nn.Conv2d, pattern: Patt
         why = f"only legal density is 1 ({cause})"
     if why:
         legal = (Fraction(1),)
-    return Junction(path, kind, inputs, outputs, taps, layer.weight.numel(), legal, why)
+    return Junction(path, type(layer).__name__, inputs, outputs, taps, layer.weight.numel(), legal, why)
 
 
 def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: PatternName, seed: int) -> None:
@@ -98,11 +136,23 @@ def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: Patt
             raise UserError(f"density {density} is not legal for junction {path!r}: {why}")
     sparse_paths = [path for path in junctions if densities.get(path, 1) < 1]
     for place, path in enumerate(sparse_paths):
-        dense = module.get_submodule(path)
-        assert isinstance(dense, nn.Linear | nn.Conv1d | nn.Conv2d)
-        placement_seed = zlib.crc32(f"{seed}/{path}".encode())
-        sparse = sparse_layer(dense, pattern, densities[path], placement_seed, interleaved=place > 0)
-        _replace(module, dense, sparse)
+        (sharing,) = (held for held in _modules_by_weight(module) if path in held)
+        first: SparseLayer | None = None
+        for dense in sharing.values():
+            assert isinstance(dense, DenseLayer)
+            placement_seed = zlib.crc32(f"{seed}/{path}".encode())
+            sparse = sparse_layer(dense, pattern, densities[path], placement_seed, interleaved=place > 0)
+            if first is not None:
+                _tie_weights(sparse, first)
+            first = first or sparse
+            _replace(module, dense, sparse)
+
+
+def _tie_weights(layer: SparseLayer, first: SparseLayer) -> None:
+    """Two layers of one dense weight go on sharing what is kept of it; each has its own bias."""
+    for name, parameter in list(first.named_parameters(recurse=False)):
+        if name != "bias":
+            setattr(layer, name, parameter)
 
 
 def _replace(module: nn.Module, dense: nn.Module, sparse: nn.Module) -> None:

@@ -1,159 +1,195 @@
-"""The data-flow graph of a backbone, with shape and cost of every tensor in it.
+"""From a module to its data flow: ``torch.fx``, then ``torch.export``, or a refusal that says why."""
 
-One fused multiply-add is one MAC; biases, activations, pooling and normalisation count none.
-"""
-
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from explorer.core.layers import SparseLayer
+from explorer.core.exporting import export_graph
+from explorer.core.recording import batch_of, evaluating, record_values
+from explorer.core.shape_reads import anchor_shape_reads
+from explorer.core.symbolic import UntraceableError, readable_paths, trace_symbolically, where_in_user_code
+from explorer.core.values import Dataflow
 from explorer.errors import UserError
 
-FLOAT_BYTES = 4
 TRACE_TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True)
-class NodeCost:
-    """What one node of a traced graph costs for one sample.
-
-    Attributes:
-        shape: Output shape without batch.
-        macs: Effective multiply-accumulates: kept connections only.
-        moved_bytes: Input, output and parameter bytes, float32; 0 for the network's input and for views.
-        view_of: Node whose memory the output shares (flatten, dropout in eval mode), else empty.
-    """
-
-    shape: tuple[int, ...]
-    macs: int
-    moved_bytes: int
-    view_of: str
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the output, float32."""
-        return FLOAT_BYTES * prod(self.shape)
-
-
-class _Recorder(fx.Interpreter):
-    def __init__(self, graph_module: fx.GraphModule) -> None:
-        super().__init__(graph_module)
-        self.costs: dict[str, NodeCost] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        with FlopCounterMode(display=False) as counter:
-            result = super().run_node(n)
-        if isinstance(result, Tensor) and n.op not in ("get_attr", "output"):
-            self.costs[n.name] = self._cost(n, result, counter.get_total_flops() // 2)
-        return result
-
-    def _cost(self, n: fx.Node, result: Tensor, executed_macs: int) -> NodeCost:
-        layer = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        shape = tuple(result.shape[1:])
-        sources = [source for source in n.all_input_nodes if source.name in self.costs]
-        view_of = next((s.name for s in sources if _memory(self.env[s]) == _memory(result)), "")
-        parameters = sum(parameter.numel() for parameter in layer.parameters()) if layer is not None else 0
-        moved = FLOAT_BYTES * (prod(shape) + parameters) + sum(self.costs[s.name].bytes for s in sources)
-        macs = layer.macs(shape) if isinstance(layer, SparseLayer) else executed_macs
-        return NodeCost(shape, macs, moved if sources and not view_of else 0, view_of)
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def record_costs(graph_module: fx.GraphModule, sample: Tensor) -> dict[str, NodeCost]:
-    """Run ``sample`` (batch of one) through a traced module and record what each tensor node costs.
-
-    Sparse layers state their kept connections; everything else is what ``torch.utils.flop_counter`` sees
-    being executed (it counts 2 per MAC).
-    """
-    was_training = graph_module.training
-    graph_module.eval()
-    recorder = _Recorder(graph_module)
-    with torch.no_grad():
-        recorder.run(sample)
-    graph_module.train(was_training)
-    return recorder.costs
+BATCH_TOLERANCE = 1e-4  # another batch size may be computed in another order
+PROBE_BATCHES = (1, 7)
+_ONE_OUTPUT = "the output must be one tensor of class logits (batch, classes)"
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A traced backbone and the cost of each tensor node, by node name, for one sample."""
+    """A traced backbone.
+
+    Attributes:
+        graph_module: Executes it; one node per value.
+        dataflow: What its nodes compute and cost.
+        opaque: Modules whose inside could not be traced: run as they are, never cut inside.
+        exported: Whether ``torch.export`` traced it, because symbolic tracing could not.
+    """
 
     graph_module: fx.GraphModule
-    costs: dict[str, NodeCost]
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SparseLayer) or super().is_leaf_module(m, module_qualified_name)
+    dataflow: Dataflow
+    opaque: tuple[str, ...] = ()
+    exported: bool = False
 
 
 def trace(module: nn.Module, sample: Tensor) -> Trace:
-    """Trace ``module`` and run ``sample`` through it once.
+    """Trace ``module`` and run ``sample`` through it.
 
-    In-place activations of ``module`` are made out-of-place: an exit may read any intermediate tensor.
+    In-place activations of ``module`` are made out-of-place: an exit may read any intermediate tensor. A
+    submodule whose forward cannot be traced symbolically becomes one opaque node; where the backbone's own
+    forward cannot, ``torch.export`` is tried.
 
     Args:
         module: One input tensor, one output tensor of class logits.
         sample: Batch of one input, shape (1, ...).
 
     Raises:
-        UserError: ``torch.fx`` cannot trace the module, the sample does not run through it, the output is
-            not one tensor of shape (1, classes), or the graph computes something else than the module.
+        UserError: The module cannot be traced, the sample does not run through it, the output is not one
+            tensor of shape (1, classes), or the graph computes something else than the module.
     """
     name = type(module).__name__
     for layer in module.modules():
         if getattr(layer, "inplace", False):
             setattr(layer, "inplace", False)  # noqa: B010
-    try:
-        graph = _Tracer().trace(module)
-    except Exception as error:  # a user's module may raise anything while it is traced
-        raise UserError(f"{name}: torch.fx cannot trace the module: {error}") from error
+    _check_names(module)
+    graph, returned, opaque, exported = _graph(module, sample)
     graph_module = fx.GraphModule(module, graph)
     graph.eliminate_dead_code()
     graph_module.recompile()
     if sum(node.op == "placeholder" for node in graph.nodes) != 1:
         raise UserError(f"{name}: the backbone must take exactly one input tensor")
+    dataflow = _dataflow(name, graph_module, sample, returned)
+    _check_same_logits(module, graph_module, sample)
+    return Trace(graph_module, dataflow, opaque, exported)
+
+
+def _check_names(module: nn.Module) -> None:
+    name = type(module).__name__
+    for key in {**module._modules, **module._parameters, **module._buffers}:
+        if key in vars(fx.GraphModule):
+            raise UserError(f"{name}: torch.fx needs the name {key!r} for itself; rename the attribute")
+    for path, _ in module.named_modules():
+        if "/" in path:
+            raise UserError(f"{name}: module names may not contain '/', which separates scopes, got {path!r}")
+
+
+def _graph(
+    module: nn.Module, sample: Tensor
+) -> tuple[fx.Graph, Mapping[fx.Node, str], tuple[str, ...], bool]:
+    """Graph, modules whose results are known, opaque modules, and whether the graph is exported."""
     try:
-        costs = record_costs(graph_module, sample)
-    except Exception as error:  # and while it is run
-        raise UserError(
-            f"{name}: an input of shape {tuple(sample.shape)} does not run through: {error}"
-        ) from error
-    output = output_node(graph)
-    if output is None or len(costs[output.name].shape) != 1:
-        got = "several values" if output is None else f"shape {costs[output.name].shape} per sample"
-        raise UserError(f"{name}: the output must be one tensor of class logits (batch, classes), got {got}")
-    _check_same_logits(module, graph_module, sample.shape)
-    return Trace(graph_module, costs)
+        found = trace_symbolically(module)
+    except UntraceableError as error:
+        try:
+            graph = export_graph(module, sample)
+        except Exception as refusal:  # a user's module may raise anything while it is exported
+            also = f"torch.export neither: {_first_line(refusal)}"
+            where = where_in_user_code(error.cause) or where_in_user_code(refusal)
+            raise UserError(_refusal(module, error.path, error.cause, where, also)) from error
+        return graph, {}, (), True
+    if found.opaque:
+        _check_opaque(module, sample, found.opaque)
+    return found.graph, found.returned, (*found.opaque, *found.reads_mode), False
 
 
-def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, shape: torch.Size) -> None:
-    """Tracing freezes randomness and ``self.training``, and drops ``x.add_(y)`` where no result is used."""
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    was_training = module.training
-    module.eval()
-    graph_module.eval()
-    with torch.no_grad():
-        expected = module(x.clone())
-        difference = (graph_module(x.clone()) - expected).abs().max() / expected.abs().max().clamp(min=1.0)
-    module.train(was_training)
-    graph_module.train(was_training)
-    if not difference <= TRACE_TOLERANCE:
+def _check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, Exception]) -> None:
+    """An opaque module may branch on shapes, not on values: each sample of a batch would need its own branch.
+
+    Fake tensors have shapes and no values.
+    """
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode, evaluating(module):
+            module(mode.from_tensor(batch_of(sample, 2)))
+    except DataDependentOutputException as error:
+        where = where_in_user_code(error)
+        at_fault = [path for path, cause in opaque.items() if where_in_user_code(cause) == where]
+        path = next(iter(at_fault or opaque))
+        also = "it reads values, and each sample of a batch has its own"
+        raise UserError(_refusal(module, path, opaque[path], where, also)) from error
+    except Exception:
+        return  # an operator that fake tensors lack, or a fault of the module that running it will show
+
+
+def _refusal(module: nn.Module, path: str, cause: Exception, where: str, also: str) -> str:
+    """Reason, module and line."""
+    inside = f"module {path!r} ({type(module.get_submodule(path)).__name__})" if path else "its forward"
+    place = f"{inside}, {where}" if where else inside
+    name = type(module).__name__
+    return f"{name}: torch.fx cannot trace the module: {_first_line(cause)} ({place}); {also}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _dataflow(
+    name: str, graph_module: fx.GraphModule, sample: Tensor, returned: Mapping[fx.Node, str]
+) -> Dataflow:
+    """Run ``sample`` through and describe every value, once the batch size needs no crossing.
+
+    Raises:
+        UserError: It does not run, or the output is no tensor of logits that depends on the input.
+    """
+    with evaluating(graph_module):
+        try:
+            fx.Interpreter(graph_module).run(sample)
+        except Exception as error:  # a user's module may raise anything while it is run
+            raise UserError(
+                f"{name}: an input of shape {tuple(sample.shape)} does not run through: {error}"
+            ) from error
+        result = output_node(graph_module.graph)
+        if result is None:
+            raise UserError(f"{name}: {_ONE_OUTPUT}, got several values")
+        try:
+            anchor_shape_reads(graph_module, sample)
+            paths = readable_paths(graph_module.graph, returned)
+            values, state_bytes = record_values(graph_module, sample, paths)
+        except Exception as error:
+            raise UserError(
+                f"{name}: a batch of several samples does not run through: {_first_line(error)}"
+            ) from error
+    dataflow = Dataflow(values, result.name, state_bytes)
+    if result.name not in dataflow.dependent - {dataflow.source}:
+        raise UserError(f"{name}: the output does not depend on the input: no split point")
+    if len(values[result.name].shape) != 1:
+        raise UserError(f"{name}: {_ONE_OUTPUT}, got shape {values[result.name].shape} per sample")
+    return dataflow
+
+
+def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: Tensor) -> None:
+    """Tracing freezes randomness and ``self.training``, and drops ``x.add_(y)`` where no result is used.
+
+    Raises:
+        UserError: The graph does not give the module's logits, or samples of a batch change each other's.
+    """
+    name = type(module).__name__
+    x = torch.randn(batch_of(sample, max(PROBE_BATCHES)).shape, generator=torch.Generator().manual_seed(0))
+    with evaluating(module, graph_module):
+        logits = [module(x[:batch].clone()) for batch in PROBE_BATCHES]
+        gaps = [difference(graph_module(x[: len(given)].clone()), given) for given in logits]
+    if not all(gap <= TRACE_TOLERANCE for gap in gaps):  # NaN is no match either
         raise UserError(
-            f"{type(module).__name__}: the traced graph differs from the module by {difference:.2g}; a "
-            "backbone may not use randomness or state in eval mode, change tensors in place (`x.add_(y)`), "
-            "or read `self.training` (use nn.Dropout, not F.dropout)"
+            f"{name}: the traced graph differs from the module by {max(gaps):.2g}; a backbone may not use "
+            "randomness or state in eval mode, change tensors in place (`x.add_(y)`), or read "
+            "`self.training` (use nn.Dropout, not F.dropout)"
         )
+    alone, together = logits
+    if not difference(together[: len(alone)], alone) <= BATCH_TOLERANCE:
+        raise UserError(f"{name}: the logits of a sample change with the other samples of its batch")
+
+
+def difference(values: Tensor, expected: Tensor) -> float:
+    """Largest absolute difference, relative to the largest expected value where that exceeds 1."""
+    return ((values - expected).abs().max() / expected.abs().max().clamp(min=1.0)).item()
 
 
 def output_node(graph: fx.Graph) -> fx.Node | None:
+    """The node whose value is returned; None if several are."""
     (result,) = (node.args[0] for node in graph.nodes if node.op == "output")
     return result if isinstance(result, fx.Node) else None

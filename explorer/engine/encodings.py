@@ -1,9 +1,9 @@
 """Between Optuna's parameters and what the inventory offers: two encodings of one choice.
 
-``conditional`` has one parameter per backbone and junction. ``fixed`` has the same few parameters in every
-trial, so that samplers which model only what all trials share (GP, NSGA) see all of the space: the
-variant by its rank in size, the densities as groups by depth. What it cannot express are different
-densities in one group.
+``conditional`` has one parameter per backbone and density group (a junction, or several tied). ``fixed`` has
+the same few parameters in every trial, so that samplers which model only what all trials share (GP, NSGA) see
+all of the space: the variant by its rank in size, the densities as groups by depth. What it cannot express
+are different densities in one group.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any, cast
 import optuna
 
 from explorer.core.patterns import PatternName, snap_density
+from explorer.density_groups import proposal_for, snap_group
 from explorer.variants import Inventory, Variant
 
 DENSITY_GROUPS = 3
@@ -141,21 +142,26 @@ class ConditionalEncoding(Encoding):
 
     def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
         densities = variant.densest
-        for path in self._asked(variant):
-            low, high = self._inventory.density_range(variant.backbone, path)
-            proposed = trial.suggest_float(f"{variant.backbone}.density.{path}", low, high, log=True)
-            densities[path] = snap_density(proposed, variant.densities[path])
+        for group in self._asked(variant):
+            low, high = self._inventory.density_range(variant.backbone, group)
+            proposed = trial.suggest_float(f"{variant.backbone}.density.{group}", low, high, log=True)
+            densities |= snap_group(proposed, variant.groups[group], variant.densities)
         return densities
 
     def _density_params(self, variant: Variant, densities: Mapping[str, Fraction]) -> dict[str, Any]:
-        return {f"{variant.backbone}.density.{path}": float(densities[path]) for path in self._asked(variant)}
+        return {
+            f"{variant.backbone}.density.{group}": proposal_for(
+                densities, variant.groups[group], variant.densities
+            )
+            for group in self._asked(variant)
+        }
 
     def _split_parameter(self, variant: Variant) -> str:
         return f"{variant.backbone}.split_point"
 
     def _asked(self, variant: Variant) -> list[str]:
-        free = self._inventory.free_junctions(variant.backbone)
-        return [path for path in free if len(variant.densities.get(path, ())) > 1]
+        own = set(_free(variant))
+        return [group for group in self._inventory.free_groups(variant.backbone) if group in own]
 
 
 class FixedEncoding(Encoding):
@@ -172,7 +178,8 @@ class FixedEncoding(Encoding):
         }
         self._sized = any(len(variants) > 1 for variants in self._by_size.values())
         variants = [variant for own in inventory.variants.values() for variant in own]
-        free = [variant.densities[path] for variant in variants for path in _free(variant)]
+        every = [choices for variant in variants for choices in variant.densities.values()]
+        free = [choices for choices in every if len(choices) > 1]
         self._low = float(min((choices[0] for choices in free), default=Fraction(1)))
         self._high = float(max((choices[-1] for choices in free), default=Fraction(1)))
         most = max(len(_free(variant)) for variant in variants)
@@ -202,28 +209,22 @@ class FixedEncoding(Encoding):
         return variant.densest | chosen
 
     def _density_params(self, variant: Variant, densities: Mapping[str, Fraction]) -> dict[str, Any]:
-        # Per junction, every value between the midpoints to the neighbouring choices snaps to its density;
-        # the middle of what the junctions of a group have in common snaps to all of theirs.
-        low, high = dict.fromkeys(self._groups, self._low), dict.fromkeys(self._groups, self._high)
-        for path, group in self._group_of(variant).items():
-            choices, place = variant.densities[path], variant.densities[path].index(densities[path])
-            if place > 0:
-                low[group] = max(low[group], sqrt(choices[place - 1] * choices[place]))
-            if place + 1 < len(choices):
-                high[group] = min(high[group], sqrt(choices[place] * choices[place + 1]))
-        return {
-            group: min(max(sqrt(low[group] * high[group]), self._low), self._high) for group in self._groups
-        }
+        params = dict.fromkeys(self._groups, sqrt(self._low * self._high))
+        for group in self._groups:
+            if members := [path for path, own in self._group_of(variant).items() if own == group]:
+                params[group] = proposal_for(densities, members, variant.densities)
+        return params
 
     def _split_parameter(self, variant: Variant) -> str:
         return "split_point"
 
     def _group_of(self, variant: Variant) -> dict[str, str]:
-        """Group of each free junction, by its relative depth."""
+        """Parameter of each junction, by the relative depth of the density group it is tied to."""
         free = _free(variant)
         return {
             path: self._groups[_place(_middle(number, len(free)), len(self._groups))]
-            for number, path in enumerate(free)
+            for number, group in enumerate(free)
+            for path in variant.groups[group]
         }
 
 
@@ -231,7 +232,12 @@ ENCODINGS: dict[str, type[Encoding]] = {"conditional": ConditionalEncoding, "fix
 
 
 def _free(variant: Variant) -> list[str]:
-    return [path for path, choices in variant.densities.items() if len(choices) > 1]
+    """Density groups of a variant that have a choice."""
+    return [
+        group
+        for group, members in variant.groups.items()
+        if any(len(variant.densities[path]) > 1 for path in members)
+    ]
 
 
 def _place(relative: float, count: int) -> int:

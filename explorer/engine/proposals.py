@@ -12,6 +12,7 @@ import optuna
 from explorer.candidate import Candidate, NetworkSpec
 from explorer.core.patterns import PatternName, snap_density
 from explorer.core.split_points import INPUT, OUTPUT
+from explorer.core.values import total_macs
 from explorer.engine.encodings import ENCODINGS, Choice
 from explorer.evaluate import build_network
 from explorer.variants import Inventory, Variant
@@ -75,6 +76,7 @@ class Proposer:
             exit_kind=self.space.exits.kind,
             bottleneck=variant.bottleneck,
             exits_at=None if spec.exits == "all" else tuple(spec.exits),
+            max_crossing_tensors=spec.max_crossing_tensors,
         )
 
     def references(self) -> list[Reference]:
@@ -110,7 +112,8 @@ class Proposer:
         """Kept multiply-accumulates of a whole network."""
         spec = self.network(variant, self.space.patterns[0], densities)
         network = build_network(spec, self.inventory.input_shape, self.inventory.num_classes)
-        return sum(cost.macs for cost in network.costs.values())
+        first, *_, last = network.split_points
+        return total_macs(network.dataflow.between(first.nodes, last.nodes))
 
     def _params(
         self, variant: Variant, densities: Mapping[str, Fraction], split_point: str, threshold: float

@@ -7,12 +7,21 @@ effective MACs of a sparse network come with its trace (:mod:`explorer.core.trac
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 from fvcore.nn import FlopCountAnalysis
+from fvcore.nn.jit_handles import get_shape
 from torch import Tensor, nn
 
 # operators whose fvcore "flops" are multiply-accumulates of a matrix product
-_MAC_OPERATORS = ("conv", "linear", "addmm", "mm", "bmm", "matmul", "baddbmm", "einsum")
+_MAC_OPERATORS = ("conv", "linear", "addmm", "mm", "bmm", "matmul", "baddbmm", "einsum", "attention")
+
+
+def _attention_macs(inputs: list[Any], _: list[Any]) -> Counter[str]:
+    """Queries (.., T, D) by keys (.., S, D), then weights by values (.., S, V); fvcore has no rule for it."""
+    queries, keys, values = (get_shape(tensor) for tensor in inputs[:3])
+    return Counter(attention=prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1]))
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ def count_dense(module: nn.Module, sample: Tensor) -> DenseCount:
     analysis = (
         FlopCountAnalysis(module, sample).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     )
+    analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_macs)
     analysis.tracer_warnings("none")
     logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
     by_operator = analysis.by_operator()

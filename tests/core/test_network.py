@@ -96,14 +96,27 @@ class InPlace(nn.Module):
         return self.fc(torch.relu(x))
 
 
-def test_tensor_overwritten_in_place_is_refused() -> None:
+def test_split_point_overwritten_in_place_is_left_out_with_a_warning() -> None:
     torch.manual_seed(0)
-    whole = Network(InPlace(), torch.zeros(1, 4), 3, exit_features=8)
-    with pytest.raises(
-        UserError,
-        match=r"^split point 'first': edge then server differs from the whole by 0\.\d+ \(at most 1e-05",
+    with pytest.warns(
+        UserWarning,
+        match=r"^InPlace: left out split point 'first': edge then server differs from the whole by [\d.]+ ",
     ):
-        whole.check_split_points(torch.randn(2, 4))
+        whole = Network(InPlace(), torch.zeros(1, 4), 3, exit_features=8)
+    assert [point.name for point in whole.split_points] == ["input", "relu_1", "output"]
+    assert list(whole.left_out) == ["first"]
+    whole.check_split_points(torch.randn(2, 4))
+    assert len(whole(torch.randn(2, 4))) == len(whole.exits) + 1 == 3
+
+
+def test_input_overwritten_in_place_is_refused() -> None:
+    class Doubles(InPlace):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.mul_(2))
+
+    torch.manual_seed(0)
+    with pytest.raises(UserError, match=r"Doubles: split point 'input'.*changes a tensor in place"):
+        Network(Doubles(), torch.zeros(1, 4), 3, exit_features=8)
 
 
 def test_state_is_refused() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from explorer.core.layers import BlockConv, BlockLinear, ScatteredLinear, SparseLayer
+from explorer.core.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsify import find_junctions, placement_checksum, sparsify
 from explorer.errors import UserError
 
@@ -61,6 +62,62 @@ def test_a_shared_module_is_one_junction_and_replaced_everywhere() -> None:
     sparsify(module, {"first": QUARTER}, "block", seed=0)
     assert isinstance(module.first, BlockLinear)
     assert module.again is module.first
+
+
+class Tied(nn.Module):
+    """Two Linear layers of one weight, each with its own bias; an embedding and a head of one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+        self.embed, self.head = nn.Embedding(4, 8), nn.Linear(8, 4, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.head(self.second(torch.relu(self.first(x))))
+        return result
+
+
+@pytest.mark.parametrize("pattern", PATTERN_NAMES)
+def test_layers_of_one_weight_are_one_junction_and_stay_tied(pattern: PatternName) -> None:
+    module = Tied()
+    first, head = find_junctions(module)
+    assert (first.path, first.stays_dense) == ("first", "")
+    assert (head.path, head.stays_dense) == ("head", "its weight is also that of 'embed' (Embedding)")
+    sparsify(module, {"first": QUARTER}, pattern, seed=0)
+    assert isinstance(module.second, SparseLayer)
+    shared = {id(p) for p in module.first.parameters()} & {id(p) for p in module.second.parameters()}
+    assert len(shared) == 1  # the kept weights; each keeps its bias
+    assert sum(p.numel() for p in module.parameters()) == 8 * 8 // 4 + 2 * 8 + 4 * 8
+    x = torch.randn(3, 8)
+    with torch.no_grad():
+        module.first.bias.copy_(module.second.bias)
+        torch.testing.assert_close(module.first(x), module.second(x))
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+
+@pytest.mark.parametrize(
+    ("layer", "path", "why"),
+    [
+        (nn.MultiheadAttention(8, 2), "0.out_proj", "inside nn.MultiheadAttention, which reads the weights"),
+        (
+            nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8), 1),
+            "0.layers.0.linear1",
+            "inside nn.TransformerEncoder, which reads",
+        ),
+        (Standardised(4, 4, 3), "0", "Standardised has a forward of its own"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "0", "its weight is computed"),
+    ],
+)
+def test_layers_whose_weight_something_else_reads_stay_dense(layer: nn.Module, path: str, why: str) -> None:
+    junctions = {junction.path: junction for junction in find_junctions(nn.Sequential(layer))}
+    assert junctions[path].stays_dense.startswith(why)
+    assert junctions[path].legal == (1,)
 
 
 def test_named_junctions_are_replaced_others_stay() -> None:

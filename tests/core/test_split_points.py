@@ -1,11 +1,10 @@
 """Split points against brute force: take a tensor away and see whether anything still gets past it."""
 
 from collections.abc import Callable
-from itertools import pairwise
-from math import prod
 
 import pytest
 import torch
+from brute_force import expected_payloads, split_classes
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_nets import (
@@ -22,9 +21,9 @@ from tiny_nets import (
     WeightsInForward,
     build,
 )
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from explorer.core.split_points import cut, dominators, find_split_points
+from explorer.core.split_points import cut, find_split_points
 from explorer.core.tracing import Trace, trace
 from explorer.errors import UserError
 
@@ -33,62 +32,13 @@ def traced(net: Callable[[], nn.Module]) -> Trace:
     return trace(build(net), torch.zeros(1, *IMAGE))
 
 
-def descendants(node: fx.Node, without: fx.Node | None = None) -> set[fx.Node]:
-    found, pending = {node}, [node]
-    while pending:
-        for user in pending.pop().users:
-            if user not in found and user is not without:
-                found.add(user)
-                pending.append(user)
-    return found
-
-
-def brute_force_cuts(found: Trace) -> list[str]:
-    """Tensors without which the output can no longer be reached from the input."""
-    nodes = list(found.graph_module.graph.nodes)
-    (source,) = (node for node in nodes if node.op == "placeholder")
-    (end,) = (node for node in nodes if node.op == "output")
-    tensors = [node for node in nodes if node.name in found.costs and node in descendants(source)]
-    return [node.name for node in tensors if node is source or end not in descendants(source, without=node)]
-
-
-def brute_force_classes(found: Trace) -> list[list[str]]:
-    """The cuts, separated where multiply-accumulates happen on a way from one to the next."""
-    cuts = brute_force_cuts(found)
-    nodes = {node.name: node for node in found.graph_module.graph.nodes}
-    ancestors = {name: {node for node in nodes.values() if nodes[name] in descendants(node)} for name in cuts}
-    classes = [[cuts[0]]]
-    for before, name in pairwise(cuts):
-        between = ancestors[name] - ancestors[before]
-        if sum(found.costs[node.name].macs for node in between if node.name in found.costs):
-            classes.append([])
-        classes[-1].append(name)
-    return classes
-
-
 @pytest.mark.parametrize("net", TINY_NETS)
-def test_dominators_are_the_brute_force_cuts(net: Callable[[], nn.Module]) -> None:
-    found = traced(net)
-    chain = [node.name for node in dominators(found.graph_module.graph) if node.name in found.costs]
-    assert chain == brute_force_cuts(found)
-
-
-@pytest.mark.parametrize("net", TINY_NETS)
-def test_each_class_is_represented_by_its_smallest_payload(net: Callable[[], nn.Module]) -> None:
-    found = traced(net)
-    points = find_split_points(found)
-    first, *inner, last = brute_force_classes(found)
-    elements = {name: prod(cost.shape) for name, cost in found.costs.items()}
-    smallest = [min(elements[name] for name in members) for members in inner]
-    # a smaller tensor before the first multiply-accumulate is a split point of its own
-    early = [smaller] if (smaller := min(elements[name] for name in first)) < elements[first[0]] else []
-    assert [point.payload_elements for point in points[1:-1]] == early + smallest
-    for point, members in zip(points[1 + len(early) : -1], inner, strict=True):
-        assert point.node in members
-        axes = [len(found.costs[name].shape) for name in members if elements[name] == point.payload_elements]
-        assert len(point.shape) == max(axes)
-    assert (points[0].name, points[0].node, points[0].shape) == ("input", first[0], IMAGE)
-    assert (points[-1].name, points[-1].node, points[-1].shape) == ("output", last[-1], (3,))
+def test_split_points_are_those_of_brute_force(net: Callable[[], nn.Module]) -> None:
+    points = find_split_points(traced(net).dataflow)
+    expected = expected_payloads(split_classes(build(net), IMAGE))
+    assert [(point.payload_elements, len(point.shape)) for point in points[1:-1]] == expected
+    assert (points[0].name, points[0].shape) == ("input", IMAGE)
+    assert (points[-1].name, points[-1].shape) == ("output", (3,))
     assert len({point.name for point in points}) == len(points)
 
 
@@ -107,12 +57,12 @@ def test_each_class_is_represented_by_its_smallest_payload(net: Callable[[], nn.
     ],
 )
 def test_names(net: Callable[[], nn.Module], names: list[str]) -> None:
-    assert [point.name for point in find_split_points(traced(net))] == names
+    assert [point.name for point in find_split_points(traced(net).dataflow)] == names
 
 
 def test_name_of_a_nested_module_is_its_path() -> None:
     module = nn.Sequential(nn.Sequential(nn.Linear(4, 8), nn.Tanh()), nn.Linear(8, 3))
-    points = find_split_points(trace(module, torch.zeros(1, 4)))
+    points = find_split_points(trace(module, torch.zeros(1, 4)).dataflow)
     assert [point.name for point in points] == ["input", "0.1", "output"]
 
 
@@ -131,14 +81,14 @@ class MisleadingNames(nn.Module):
 
 
 def test_names_are_unique() -> None:
-    points = find_split_points(trace(MisleadingNames(), torch.zeros(1, 4)))
+    points = find_split_points(trace(MisleadingNames(), torch.zeros(1, 4)).dataflow)
     names = ["input", "input_2", "output_2", "act", "act_1", "act_1_2", "output"]
     assert [point.name for point in points] == names
 
 
 def test_smaller_tensor_before_the_first_multiplication() -> None:
     module = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 3))
-    points = find_split_points(trace(module, torch.zeros(1, *IMAGE)))
+    points = find_split_points(trace(module, torch.zeros(1, *IMAGE)).dataflow)
     assert [(point.name, point.shape) for point in points] == [
         ("input", (2, 4, 4)),
         ("0", (2, 2, 2)),
@@ -147,8 +97,8 @@ def test_smaller_tensor_before_the_first_multiplication() -> None:
 
 
 def test_network_without_multiplications_has_two_split_points() -> None:
-    points = find_split_points(trace(nn.Sequential(nn.ReLU(), nn.Tanh()), torch.zeros(1, 3)))
-    assert [(point.name, point.node) for point in points] == [("input", "input_1"), ("output", "_1")]
+    points = find_split_points(trace(nn.Sequential(nn.ReLU(), nn.Tanh()), torch.zeros(1, 3)).dataflow)
+    assert [(point.name, *point.nodes) for point in points] == [("input", "input_1"), ("output", "_1")]
 
 
 class Constant(nn.Module):
@@ -162,7 +112,7 @@ class Constant(nn.Module):
 
 def test_output_that_ignores_the_input() -> None:
     with pytest.raises(UserError, match="no split point"):
-        find_split_points(trace(Constant(), torch.zeros(1, 4)))
+        find_split_points(trace(Constant(), torch.zeros(1, 4)).dataflow)
 
 
 class RandomGraph(nn.Module):
@@ -196,21 +146,22 @@ def random_graphs(draw: st.DrawFn) -> RandomGraph:
 @given(random_graphs())
 def test_random_graphs(module: RandomGraph) -> None:
     found = trace(module, torch.zeros(1, 3))
-    chain = [node.name for node in dominators(found.graph_module.graph) if node.name in found.costs]
-    assert chain == brute_force_cuts(found)
-    classes = brute_force_classes(found)
-    points = find_split_points(found)
-    assert len(points) == len(classes) + (len(classes) == 1)  # all tensors are equally large
+    points = find_split_points(found.dataflow)
+    expected = expected_payloads(split_classes(module, (3,)))
+    assert [(point.payload_elements, len(point.shape)) for point in points[1:-1]] == expected
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for point in points:
-            edge, server = cut(found.graph_module, point.node)
+            edge = cut(found.graph_module, points[0], point)
+            server = cut(found.graph_module, point, points[-1])
             torch.testing.assert_close(server(edge(x)), module(x))
 
 
 def test_parts_hold_only_what_they_use_and_share_it() -> None:
     found = traced(Residual)
-    edge, server = cut(found.graph_module, "relu_1")
+    first, _, point, _, last = find_split_points(found.dataflow)
+    assert point.nodes == ("relu_1",)
+    edge, server = cut(found.graph_module, first, point), cut(found.graph_module, point, last)
     on_edge, on_server = (
         {name.split(".")[0] for name, _ in part.named_parameters()} for part in (edge, server)
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from explorer.core.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsify import sparsify
-from explorer.core.tracing import NodeCost, trace
+from explorer.core.tracing import trace
 from explorer.errors import UserError
 
 
@@ -30,31 +30,32 @@ class Forward(nn.Module):
 
 def test_costs_of_a_convolution_and_a_linear_layer() -> None:
     module = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(16, 3))
-    costs = list(trace(module, torch.zeros(1, 2, 4, 4)).costs.values())
+    values = list(trace(module, torch.zeros(1, 2, 4, 4)).dataflow.values.values())
     x, activations = 2 * 4 * 4, 4 * 2 * 2  # a 3x3 kernel leaves 2x2 positions
-    assert costs == [
-        NodeCost((2, 4, 4), 0, 0, ""),
-        NodeCost((4, 2, 2), (2 * 4 * 9) * 4, 4 * (x + activations + (2 * 9 + 1) * 4), ""),
-        NodeCost((4, 2, 2), 0, 4 * 2 * activations, ""),
-        NodeCost((16,), 0, 0, "_1"),  # flatten is a view of the activation
-        NodeCost((16,), 0, 0, "_2"),  # dropout does nothing in eval mode
-        NodeCost((3,), 16 * 3, 4 * (16 + 3 + (16 + 1) * 3), ""),
+    assert [(value.shape, value.macs, value.moved_bytes, value.view_of) for value in values] == [
+        ((2, 4, 4), 0, 0, ""),
+        ((4, 2, 2), (2 * 4 * 9) * 4, 4 * (x + activations + (2 * 9 + 1) * 4), ""),
+        ((4, 2, 2), 0, 4 * 2 * activations, ""),
+        ((16,), 0, 0, "_1"),  # flatten is a view of the activation
+        ((16,), 0, 0, "_2"),  # dropout does nothing in eval mode
+        ((3,), 16 * 3, 4 * (16 + 3 + (16 + 1) * 3), ""),
     ]
-    assert costs[1].bytes == 4 * activations
+    assert values[1].size_bytes == 4 * activations
+    assert all(value.can_cross for value in values)
 
 
 @pytest.mark.parametrize("pattern", PATTERN_NAMES)
 def test_sparse_layers_count_kept_connections(pattern: PatternName) -> None:
     module = nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 4))
     sparsify(module, {"0": Fraction(1, 4)}, pattern, seed=0)
-    first, second = list(trace(module, torch.zeros(1, 8)).costs.values())[1:]
+    first, second = list(trace(module, torch.zeros(1, 8)).dataflow.values.values())[1:]
     assert first.macs == 16 * 2  # fan-in 2
     assert first.moved_bytes == 4 * (8 + 16 + 16 * 2 + 16)  # input, output, kept weights, biases
     assert second.macs == 16 * 4
 
 
 def test_operator_of_two_tensors_moves_both() -> None:
-    costs = trace(Forward(lambda module, x: module.fc(x + x.relu())), torch.zeros(1, 4)).costs
+    costs = trace(Forward(lambda module, x: module.fc(x + x.relu())), torch.zeros(1, 4)).dataflow.values
     assert costs["add"].moved_bytes == 4 * (4 + 4 + 4)
 
 
@@ -63,7 +64,7 @@ def test_matrix_product_of_activations_counts() -> None:
         tokens = x.view(x.size(0), 2, 2)  # (B, T, E)
         return module.fc((tokens @ tokens.transpose(1, 2)).flatten(1))
 
-    costs = trace(Forward(attend), torch.zeros(1, 4)).costs
+    costs = trace(Forward(attend), torch.zeros(1, 4)).dataflow.values
     assert costs["matmul"].macs == 2 * 2 * 2  # T * T * E
     assert "size" not in costs  # an integer is no tensor
 
@@ -73,7 +74,7 @@ def test_inplace_modules_are_made_out_of_place_and_modes_are_kept() -> None:
     traced = trace(module, torch.zeros(1, 4))
     _, relu, norm = module
     assert not relu.inplace
-    assert traced.costs["_1"].view_of == ""
+    assert traced.dataflow.values["_1"].view_of == ""
     assert module.training
     assert traced.graph_module.training
     assert norm.num_batches_tracked == 0
@@ -135,3 +136,56 @@ class TwoInputs(nn.Module):
 def test_a_wrong_input_size_is_the_users_to_mend() -> None:
     with pytest.raises(UserError, match=r"Sequential: an input of shape \(1, 5\) does not run through"):
         trace(nn.Sequential(nn.Linear(4, 3)), torch.zeros(1, 5))
+
+
+class Gate(nn.Module):
+    """Branches on values, as a submodule."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+class Gated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.gate = nn.Linear(4, 3), Gate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gate(self.fc(x))
+
+
+def test_a_refusal_names_reason_module_and_line() -> None:
+    where = r"\(module 'gate' \(Gate\), test_tracing.py line \d+: `if x.sum\(\) > 0:`\)"
+    with pytest.raises(
+        UserError, match=rf"^Gated: torch.fx cannot trace .* control flow {where}; it reads values"
+    ):
+        trace(Gated(), torch.zeros(1, 4))
+    with pytest.raises(UserError, match=r"\(its forward, test_tracing.py line \d+: `return x if x.sum\(\)"):
+        trace(Forward(branch), torch.zeros(1, 4))
+
+
+def test_samples_that_change_each_other_are_refused() -> None:
+    torch.manual_seed(0)
+    with pytest.raises(UserError, match="Forward: the logits of a sample change with the other samples"):
+        trace(Forward(lambda module, x: module.fc(x).softmax(0)), torch.zeros(1, 4))
+
+
+def test_a_fixed_batch_size_is_refused() -> None:
+    with pytest.raises(UserError, match=r"Forward: a batch of several samples does not run through: .*shape"):
+        trace(Forward(lambda module, x: module.fc(x.view(1, 4))), torch.zeros(1, 4))
+
+
+def test_a_name_that_torch_fx_needs_is_refused() -> None:
+    module = Forward(lambda module, x: module.fc(x * module.code))
+    module.code = nn.Parameter(torch.ones(4))
+    with pytest.raises(UserError, match=r"Forward: torch.fx needs the name 'code' for itself"):
+        trace(module, torch.zeros(1, 4))
+
+
+def test_a_name_that_counters_would_misread_is_refused() -> None:
+    module = nn.Sequential(nn.Linear(4, 3))
+    module.add_module("a/b", nn.ReLU())
+    with pytest.raises(UserError, match=r"Sequential: module names may not contain '/', .* got 'a/b'"):
+        trace(module, torch.zeros(1, 4))

@@ -215,8 +215,7 @@ def test_of_two_references_of_equal_weights_the_one_with_fewer_macs_comes_first(
     macs = {}
     for reference in own.references()[:2]:
         candidate = suggested(own, reference.params)
-        macs[reference.name] = sum(
-            cost.macs for cost in build_network(candidate.network, (INPUTS,), NUM_CLASSES).costs.values()
-        )
+        network = build_network(candidate.network, (INPUTS,), NUM_CLASSES)
+        macs[reference.name] = sum(value.macs for value in network.dataflow.values.values())
     assert next(iter(macs)) == first
     assert (macs["large_sparse"] > 1.2 * macs["small_dense"]) == (first == "small_dense")

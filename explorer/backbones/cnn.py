@@ -1,0 +1,33 @@
+"""Small plain convolutional networks."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def cnn(*, input_shape: tuple[int, ...], num_classes: int, channels: Sequence[int], hidden: int) -> nn.Module:
+    """3x3 convolutions, each with batch normalisation, ReLU and 2x2 max pooling, then two Linear layers.
+
+    The small networks of Kundu et al. on predefined sparsity (IEEE Trans. Computers 2020, arXiv 2001.10710)
+    have this form.
+
+    Args:
+        input_shape: (C, H, W), H and W at least 2 ** len(channels).
+        num_classes: Logits.
+        channels: Output channels of each convolution.
+        hidden: Units of the first Linear layer.
+    """
+    layers: dict[str, nn.Module] = {}
+    previous, height, width = input_shape
+    for number, outputs in enumerate(channels, start=1):
+        layers |= {
+            f"conv{number}": nn.Conv2d(previous, outputs, 3, padding=1, bias=False),
+            f"norm{number}": nn.BatchNorm2d(outputs),
+            f"relu{number}": nn.ReLU(),
+            f"pool{number}": nn.MaxPool2d(2),
+        }
+        previous, height, width = outputs, height // 2, width // 2
+    layers |= {"flatten": nn.Flatten(), "fc": nn.Linear(previous * height * width, hidden), "relu": nn.ReLU()}
+    layers["classifier"] = nn.Linear(hidden, num_classes)
+    return nn.Sequential(OrderedDict(layers))

@@ -1,0 +1,57 @@
+"""Call the factory that a search space names: one of ours or a user's, treated alike."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from explorer.errors import UserError
+from explorer.user_code import import_function
+
+
+def build_backbone(
+    factory: str, arguments: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int, seed: int
+) -> nn.Module:
+    """Call ``package.module:function``, found on the path or from the working directory.
+
+    Weights are drawn from a generator of their own, so that the same arguments give the same module.
+
+    Args:
+        factory: Function or class; takes ``input_shape`` and ``num_classes`` if it asks for them.
+        arguments: Its other arguments.
+        input_shape: Without batch.
+        num_classes: Logits.
+        seed: Draws the weights.
+
+    Raises:
+        UserError: The module or function is missing or broken, the arguments do not fit, building fails, or
+            the result is no ``torch.nn.Module``.
+    """
+    function = import_function(factory, "factory")
+    accepted = _accepted(function, {"input_shape": input_shape, "num_classes": num_classes})
+    shown = f"{factory}({', '.join(f'{key}={json.dumps(value)}' for key, value in arguments.items())})"
+    try:
+        inspect.signature(function).bind(**accepted, **arguments)
+    except TypeError as error:
+        raise UserError(f"{shown}: arguments do not fit `{inspect.signature(function)}`: {error}") from None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module = function(**accepted, **arguments)
+        except Exception as error:  # a user's factory may raise anything
+            raise UserError(
+                f"{shown} with input shape {input_shape}: {type(error).__name__}: {error}"
+            ) from error
+    if not isinstance(module, nn.Module):
+        raise UserError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
+    return module
+
+
+def _accepted(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a factory takes of what it is offered; one for data of a fixed shape need not ask for it."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return {name: value for name, value in offered.items() if takes_all or name in parameters}

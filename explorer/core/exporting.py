@@ -1,0 +1,94 @@
+"""The graph that ``torch.export`` finds, with torch's own modules and sparse layers put back as single nodes.
+
+Export takes what symbolic tracing cannot (loops, branches and assertions on shapes), but writes every module
+out as operators, for one mode. Modules that behave differently in training (dropout, batch normalisation) and
+sparse layers must stay modules, so each of their calls is folded back into one node.
+"""
+
+import itertools
+import logging
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from explorer.core.layers import SparseLayer
+from explorer.core.recording import batch_of
+
+
+def export_graph(module: nn.Module, sample: Tensor) -> fx.Graph:
+    """Trace ``module`` with ``torch.export`` for any batch size.
+
+    Args:
+        module: Its parameters and submodules are what the graph refers to.
+        sample: Batch of one.
+
+    Raises:
+        Exception: Whatever ``torch.export`` raises.
+    """
+    pair = batch_of(sample, 2)  # a batch of one would be taken for a constant
+    batch = torch.export.Dim("batch")
+    logging.getLogger("torch.fx.experimental.symbolic_shapes").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(module, (pair,), dynamic_shapes=({0: batch},), strict=False)
+    spec = program.call_spec.out_spec
+    single = spec is not None and spec.is_leaf()
+    graph = _plain_copy(program.module(check_guards=False).graph, single)
+    _fold_leaf_calls(graph, module)
+    return graph
+
+
+def _plain_copy(exported: fx.Graph, single_output: bool) -> fx.Graph:
+    """Without export's calling convention: one tensor in, what the module returns out."""
+    graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    for node in exported.nodes:
+        if node.op == "output":
+            (values,) = node.args
+            result = fx.map_arg(values, copies.__getitem__)
+            graph.output(result[0] if single_output else result)
+        elif node.name != "_guards_fn":
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    return graph
+
+
+def _fold_leaf_calls(graph: fx.Graph, module: nn.Module) -> None:
+    calls = itertools.groupby(list(graph.nodes), key=lambda node: _leaf_call(node, module))
+    for (_, path), nodes in ((call, list(nodes)) for call, nodes in calls if call is not None):
+        inside = set(nodes)
+        inputs = {
+            source
+            for node in nodes
+            for source in node.all_input_nodes
+            if source not in inside and source.op != "get_attr" and _is_tensor(source)
+        }
+        results = [node for node in nodes if any(user not in inside for user in node.users)]
+        if len(inputs) == len(results) == 1:
+            with graph.inserting_after(nodes[-1]):
+                call = graph.call_module(path, (inputs.pop(),))
+            call.meta = dict(results[0].meta)
+            results[0].replace_all_uses_with(call)
+            for node in reversed(nodes):
+                graph.erase_node(node)
+
+
+def _leaf_call(node: fx.Node, module: nn.Module) -> tuple[str, str] | None:
+    """The call of a leaf module that a node is part of: which call, and the module's path."""
+    for call, (path, *_) in node.meta.get("nn_module_stack", {}).items():
+        if path and not path.startswith("_") and node.op == "call_function":
+            layer = module.get_submodule(path)
+            if isinstance(layer, SparseLayer) or _is_torch_leaf(layer):
+                return call, path
+    return None
+
+
+def _is_torch_leaf(layer: nn.Module) -> bool:
+    return type(layer).__module__.startswith("torch.nn") and not isinstance(
+        layer, nn.Sequential | nn.ModuleList | nn.ModuleDict
+    )
+
+
+def _is_tensor(node: fx.Node) -> bool:
+    value: Any = node.meta.get("val")
+    return not isinstance(value, int | float | torch.SymInt | torch.SymFloat)

@@ -1,0 +1,139 @@
+"""Trace a module symbolically, submodules that cannot be traced left whole; name nodes as a person would."""
+
+import os
+import traceback
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+import explorer
+from explorer.core.layers import SparseLayer
+
+
+class UntraceableError(Exception):
+    """The forward of one module cannot be traced.
+
+    Attributes:
+        path: The module's path; empty for the backbone itself.
+        cause: What was raised inside it.
+    """
+
+    def __init__(self, path: str, cause: Exception) -> None:
+        super().__init__(f"{path}: {cause}")
+        self.path, self.cause = path, cause
+
+
+class _Tracer(fx.Tracer):
+    """Torch's own modules, sparse layers, readers of the mode and ``opaque`` ones are single nodes."""
+
+    def __init__(self, opaque: Sequence[str]) -> None:
+        super().__init__()
+        self._opaque = opaque
+        self.returned: dict[fx.Node, str] = {}
+        self.reads_mode: dict[str, None] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if isinstance(m, SparseLayer) or super().is_leaf_module(m, module_qualified_name):
+            return True
+        code = getattr(type(m).forward, "__code__", None)
+        if code is not None and "training" in code.co_names:  # its trace would hold for one mode only
+            self.reads_mode[module_qualified_name] = None
+        return module_qualified_name in self._opaque or module_qualified_name in self.reads_mode
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            result = super().call_module(m, forward, args, kwargs)
+        except UntraceableError:
+            raise
+        except Exception as error:  # a user's module may raise anything while it is traced
+            raise UntraceableError(self.path_of_module(m), error) from error
+        path = self.path_of_module(m)
+        if isinstance(result, fx.Proxy) and result.node.target != path:
+            self.returned.setdefault(result.node, path)
+        return result
+
+
+@dataclass(frozen=True)
+class SymbolicTrace:
+    """What ``torch.fx`` found.
+
+    Attributes:
+        graph: Of the whole module.
+        returned: The innermost module of which a node is the result.
+        opaque: Why modules that were left whole could not be traced, by path.
+        reads_mode: Modules left whole because they read ``self.training``.
+    """
+
+    graph: fx.Graph
+    returned: Mapping[fx.Node, str]
+    opaque: Mapping[str, Exception]
+    reads_mode: Sequence[str]
+
+
+def trace_symbolically(module: nn.Module) -> SymbolicTrace:
+    """Trace ``module``, leaving those submodules whole whose forward cannot be traced.
+
+    Raises:
+        UntraceableError: The module's own forward cannot be traced.
+    """
+    opaque: dict[str, Exception] = {}
+    while True:
+        tracer = _Tracer(tuple(opaque))
+        try:
+            graph = tracer.trace(module)
+        except UntraceableError as error:
+            if error.path in opaque:
+                raise
+            opaque[error.path] = error.cause
+        except Exception as error:
+            raise UntraceableError("", error) from error
+        else:
+            return SymbolicTrace(graph, tracer.returned, opaque, tuple(tracer.reads_mode))
+
+
+def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str, str]:
+    """What a person calls each node: a module's path; ``block.add`` for a function inside a module.
+
+    A function, or a module called again, whose result is that of the module around it goes by that module's
+    path. Later calls of the same get a number.
+    """
+    seen: Counter[str] = Counter()
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    paths: dict[str, str] = {}
+    for node in graph.nodes:
+        stack = [path for path, *_ in node.meta.get("nn_module_stack", {}).values()]
+        if node.op == "call_module":
+            name = str(node.target)
+            name = returned.get(node, name) if calls[node.target] > 1 else name
+        elif node in returned:
+            name = returned[node]
+        else:
+            function = node.target if isinstance(node.target, str) else _function_name(node.target)
+            name = ".".join([*stack[-1:], function]).lstrip(".")
+        paths[node.name] = f"{name}_{seen[name]}" if seen[name] else name
+        seen[name] += 1
+    return paths
+
+
+def _function_name(target: Any) -> str:
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target.overloadpacket.__name__)
+    return str(getattr(target, "__name__", target))
+
+
+def where_in_user_code(error: BaseException) -> str:
+    """``file.py line 12: `code```, the last line of a traceback that is neither torch's nor ours."""
+    ours, torchs = (f"{Path(str(package.__file__)).parent}{os.sep}" for package in (explorer, torch))
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((ours, torchs, "<"))
+    ]
+    if not frames:
+        return ""
+    return f"{Path(frames[-1].filename).name} line {frames[-1].lineno}: `{frames[-1].line}`"

@@ -1,0 +1,1 @@
+"""``python -m explorer.inspect``: what a backbone contains, before anything is trained."""

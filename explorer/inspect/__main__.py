@@ -1,0 +1,134 @@
+"""``python -m explorer.inspect FACTORY|SPACE``: split points, junctions and costs of a backbone, drawn."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from explorer.errors import EXIT_USER_ERROR, UserError, run_command
+from explorer.inspect.describe import Backbone, describe
+from explorer.inspect.page import render_page
+from explorer.inspect.tables import print_backbone
+from explorer.runs import REPORTS
+from explorer.session import load_space, load_space_data
+from explorer.variants import argument_choices
+
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Describe one backbone, or all of a space; 2 if one is refused."""
+    parsed = _parser().parse_args(arguments)
+    is_factory = _FACTORY.fullmatch(parsed.what) is not None
+    found = _of_factory(parsed) if is_factory else _of_space(parsed)
+    if parsed.json:
+        content = found[0].to_json() if is_factory else {"backbones": [b.to_json() for b in found]}
+        print(json.dumps(content, indent=2))
+    else:
+        console = Console()
+        for backbone in found:
+            print_backbone(backbone, console)
+        path = (
+            parsed.html
+            or REPORTS / "inspect" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', Path(parsed.what).stem)}.html"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render_page(found), encoding="utf-8")
+        console.print(f"\ndrawing: {path}", markup=False, highlight=False, soft_wrap=True)
+    refused = [r["reason"] for b in found for r in b.refusals if r["what"] == "backbone"]
+    for reason in refused:
+        print(f"error: {reason}", file=sys.stderr)
+    return EXIT_USER_ERROR if refused else 0
+
+
+def _of_factory(parsed: argparse.Namespace) -> list[Backbone]:
+    if parsed.input_shape is None:
+        raise UserError(
+            f"--input-shape: needed for a factory, such as --input-shape 3,32,32, got {parsed.what!r} alone"
+        )
+    classes, tensors = parsed.num_classes or 10, parsed.max_crossing_tensors or 1
+    arguments = dict(parsed.argument)
+    return [describe(parsed.what, arguments, parsed.input_shape, classes, max_crossing_tensors=tensors)]
+
+
+def _of_space(parsed: argparse.Namespace) -> list[Backbone]:
+    for option in ("argument", "max_crossing_tensors"):
+        if getattr(parsed, option):
+            name = option.replace("_", "-")
+            raise UserError(f"--{name}: goes with a factory; a space says it by itself")
+    space, _, _ = load_space(parsed.what)
+    shape, classes = parsed.input_shape, parsed.num_classes
+    if shape is None or classes is None:
+        data = load_space_data(space, parsed.data_dir)
+        shape, classes = shape or data.input_shape, classes or data.num_classes
+    return [
+        describe(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors)
+        for spec in space.backbones.values()
+        for chosen in argument_choices(spec)
+    ]
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
+        raise argparse.ArgumentTypeError(f"must be whole numbers such as 3,32,32, got {text!r}")
+    return tuple(int(extent) for extent in text.split(","))
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        raise argparse.ArgumentTypeError(f"must be NAME=JSON such as hidden=[64,32], got {text!r}") from None
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m explorer.inspect", description=__doc__)
+    add = parser.add_argument
+    add(
+        "what",
+        metavar="FACTORY|SPACE",
+        help="my_package.nets:make_net, a space file, or a shipped space's name",
+    )
+    add(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        help="shape of a sample (a space takes that of its data)",
+    )
+    add(
+        "--num-classes",
+        type=_positive,
+        metavar="N",
+        help="logits (default: 10; a space takes those of its data)",
+    )
+    add("--argument", type=_argument, action="append", default=[], metavar="NAME=JSON", help="of the factory")
+    add("--max-crossing-tensors", type=_positive, metavar="N", help="tensors sent together (default: 1)")
+    add(
+        "--json",
+        action="store_true",
+        help="print split points, junctions and refusals for machines; draw nothing",
+    )
+    add(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="where the drawing goes (default: reports/inspect/NAME.html)",
+    )
+    add("--data-dir", type=Path, metavar="DIR", help="where a space's data files lie")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,27 @@
+"""A described backbone as one page without any request: drawing, split points, junctions, notes."""
+
+from collections.abc import Sequence
+
+from explorer.inspect.describe import Backbone
+from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
+from explorer.inspect.tables import notes, tables, title
+from explorer.report.html import asset_text, render
+
+
+def render_page(backbones: Sequence[Backbone]) -> str:
+    """The page of one or several backbones; every name in it is escaped."""
+    return render(
+        "inspect.html.j2",
+        css=asset_text("page.css"),
+        box_width=BOX_WIDTH,
+        box_height=BOX_HEIGHT,
+        sections=[
+            {
+                "title": title(backbone),
+                "drawing": draw(backbone.values) if backbone.values else None,
+                "tables": tables(backbone),
+                "notes": notes(backbone),
+            }
+            for backbone in backbones
+        ],
+    )

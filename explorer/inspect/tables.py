@@ -1,0 +1,91 @@
+"""A described backbone as tables for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explorer.inspect.describe import PAYLOAD_BITS, Backbone
+
+
+def title(backbone: Backbone) -> str:
+    """Factory, arguments and input."""
+    arguments = ", ".join(f"{name}={value}" for name, value in backbone.arguments.items())
+    shape = " x ".join(map(str, backbone.input_shape))
+    return f"{backbone.factory}({arguments}), input {shape}, {backbone.num_classes} classes"
+
+
+def notes(backbone: Backbone) -> list[str]:
+    """What a reader must know of what is not counted, not cut, or refused."""
+    lines = [
+        f"refused: {refusal['what']} {refusal['name']}: {refusal['reason']}" for refusal in backbone.refusals
+    ]
+    if backbone.traced_by == "torch.export":
+        lines.append("traced by torch.export: torch.fx could not")
+    lines += [f"left whole, never cut inside: {path}" for path in backbone.opaque]
+    if backbone.split_points:
+        operators = ", ".join(f"{name} ({calls})" for name, calls in backbone.uncounted.items())
+        lines.append(f"MACs are not counted for: {operators or 'nothing'}; nor for biases and activations")
+    return lines
+
+
+def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:
+    """Headings and rows of split points, of the stages between them, and of junctions."""
+    sizes = tuple(f"bytes at {bits} bits" for bits in PAYLOAD_BITS)
+    points = [
+        [point["name"], " x ".join(map(str, point["shape"])), *_payloads(point)]
+        + [f"{point[side]:,}" for side in ("edge_macs", "server_macs")]
+        for point in backbone.split_points
+    ]
+    stages = [
+        [f"{stage['start']} -> {stage['end']}"]
+        + [f"{stage[key]:,}" for key in ("macs", "param_bytes", "peak_activation_bytes")]
+        for stage in backbone.stages
+    ]
+    return [
+        (("split point", "tensor", *sizes, "edge MACs", "server MACs"), points),
+        (("stage", "MACs", "parameter bytes", "peak activation bytes"), stages),
+        (("junction", "kind", "inputs x outputs", "weights", "legal densities"), _junction_rows(backbone)),
+    ]
+
+
+def _payloads(point: Mapping[str, Any]) -> list[str]:
+    sizes = point["payload_bytes"]
+    return [f"{sizes[str(bits)]:,}" if sizes else "-" for bits in PAYLOAD_BITS]
+
+
+def _junction_rows(backbone: Backbone) -> list[list[str]]:
+    return [
+        [
+            junction["path"],
+            junction["kind"],
+            f"{junction['inputs']} x {junction['outputs']}",
+            f"{junction['num_weights']:,}",
+            (junction["stays_dense"] and f"stays dense: {junction['stays_dense']}")
+            or _shortened(junction["legal_densities"]),
+        ]
+        for junction in backbone.junctions
+    ]
+
+
+def _shortened(densities: list[str]) -> str:
+    if len(densities) <= 6:
+        return " ".join(densities)
+    return f"{' '.join(densities[:3])} .. {densities[-1]} ({len(densities)})"
+
+
+def print_backbone(backbone: Backbone, console: Console) -> None:
+    """Print split points with the stages before them, junctions, and notes."""
+    console.print(f"\n{title(backbone)}", markup=False, style="bold", highlight=False)
+    for headings, rows in tables(backbone):
+        table = Table(box=None)
+        for heading in headings:
+            table.add_column(heading, overflow="fold", no_wrap=heading == headings[0])
+        for row in rows:
+            table.add_row(*map(Text, row))
+        if rows:
+            console.print(table)
+    for note in notes(backbone):
+        console.print(note, markup=False, highlight=False)

@@ -1,0 +1,64 @@
+"""Values without tensors become constants or follow from the batch size, wherever that is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+
+from explorer.core.recording import evaluating
+from explorer.core.shape_reads import anchor_shape_reads, batch_reads
+
+
+class Shaped(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+def anchored(function: Callable[[Tensor], Any], shape: tuple[int, ...] = (4, 6)) -> fx.GraphModule:
+    graph_module = fx.symbolic_trace(Shaped(function))
+    with evaluating(graph_module):
+        anchor_shape_reads(graph_module, torch.zeros(1, *shape))
+    return graph_module
+
+
+FUNCTIONS: tuple[Callable[[Tensor], Any], ...] = (
+    lambda x: x.view(x.size(0), x.size(1) * x.size(2)),
+    lambda x: x.reshape(x.shape[0] * 2, -1),
+    lambda x: x.reshape(x.shape[0] + 0, *[24]),
+    lambda x: x.view(x.shape[:1] + (24,)),  # noqa: RUF005  (as users write it)
+    lambda x: x[:, : x.shape[1] // 2],
+    lambda x: x.reshape(-1, x.shape[-1])[: x.size(0) * 4 - 1],
+    lambda x: x + torch.zeros(x.shape, device=x.device, dtype=x.dtype),
+    lambda x: x.expand(x.size()),
+    lambda x: torch.arange(x.size(0)).view(x.size(0), 1, 1) + x,
+    lambda x: x / x.numel() * x.size(0),
+    lambda x: x.transpose(-1, x.dim() - 2),
+)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_the_same_for_every_batch_size(function: Callable[[Tensor], Any], batch: int) -> None:
+    x = torch.randn(batch, 4, 6)
+    torch.testing.assert_close(anchored(function)(x), function(x))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_batch_size_and_the_device_are_read_from_the_input(
+    function: Callable[[Tensor], Any],
+) -> None:
+    graph = anchored(function).graph
+    reads = batch_reads(graph)
+    assert {node.target for node in reads} <= {"size", getattr}
+    assert not any(node.target in {"shape", "dim", "numel"} for node in graph.nodes)
+
+
+def test_what_does_not_follow_from_the_batch_size() -> None:
+    with pytest.raises(ValueError, match=r"2\.5 for two samples and 3\.5 for three"):
+        anchored(lambda x: x * (x.size(0) + 0.5))
