@@ -13,7 +13,12 @@ from explorer.core.patterns import PatternName
 from explorer.core.split_points import OUTPUT
 from explorer.core.training import Recipe
 
-_LATER: dict[str, Any] = {"exit_kind": "pooled", "exits_at": None, "bottleneck": None}
+_LATER: dict[str, Any] = {
+    "exit_kind": "pooled",
+    "exits_at": None,
+    "bottleneck": None,
+    "max_crossing_tensors": 1,
+}
 _LATER_IN_RECIPE = {"exit_training": "joint"}
 
 
