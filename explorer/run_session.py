@@ -24,7 +24,8 @@ from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
-from explorer.report import write_index, write_report
+from explorer.report.index import write_index
+from explorer.report.page import write_report
 from explorer.results import MEASUREMENTS_FILE, RUN_FILE, TRIALS_FILE, RunResults, load_run, write_front
 from explorer.session import Options, Session
 from explorer.store import Store, write_json

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
-from explorer.report.embedded import Embedded
 from explorer.results import RunResults
 
 NOT_RECORDED = "not recorded"
@@ -32,6 +31,7 @@ class Summary(NamedTuple):
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
         space_file: Full text of the search space, "" where not recorded.
+        num_points: Operating points of the run.
     """
 
     name: str
@@ -43,9 +43,10 @@ class Summary(NamedTuple):
     gaps: list[str]
     notes: list[str]
     space_file: str
+    num_points: int
 
 
-def summary_info(results: RunResults, embedded: Embedded) -> Summary:
+def summary_info(results: RunResults) -> Summary:
     """Collect what the report says about the run."""
     run = results.run
     return Summary(
@@ -59,9 +60,10 @@ def summary_info(results: RunResults, embedded: Embedded) -> Summary:
             for backbone, operators in _mapping(run, "uncounted_operators").items()
             if operators
         ],
-        gaps=_gaps(results, embedded),
+        gaps=_gaps(results),
         notes=[str(note) for note in run.get("notes") or []],
         space_file=str(run.get("space_file") or ""),
+        num_points=len(results.points),
     )
 
 
@@ -152,11 +154,11 @@ def _failures(results: RunResults) -> list[Failure]:
     return sorted((Failure(*entry) for entry in by_reason.items()), key=lambda failure: -len(failure.trials))
 
 
-def _gaps(results: RunResults, embedded: Embedded) -> list[str]:
+def _gaps(results: RunResults) -> list[str]:
     """What has no value, and what the device profiles lack."""
     gaps = []
-    if len(embedded.points):
-        gaps += [f"{label}: no point has a value." for label in missing_columns(embedded.points)]
+    if len(results.points):
+        gaps += [f"{label}: no point has a value." for label in missing_columns(results.points)]
     for device, missing in _mapping(_mapping(results.run, "devices"), "missing").items():
         what = ", ".join(map(str, missing)) if isinstance(missing, list | tuple | dict) else str(missing)
         if what:
