@@ -142,6 +142,7 @@ export class Page {
     byId("back-to-chosen").addEventListener("click", () => this.change({ selected: null }));
     this.columnBoxes("table-columns", "shownColumns", () => state.shownColumns || Table.defaultColumns(model, state.objectives));
     this.columnBoxes("parallel-columns", "axes", () => state.axes || Parallel.defaultAxes(model, state.objectives));
+    if (innerWidth < 1000) byId("what-if").open = false; // on a phone the plots come first
     addEventListener("resize", () => this.requestDraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redrawAll());
     addEventListener("beforeprint", () => this.print(true));

@@ -106,10 +106,11 @@ export class Scatter {
     const size = state.size && model.columns.has(state.size) ? makeAxis(model.columns.get(state.size), model.listed) : null;
     context.lineWidth = 0.75;
     context.strokeStyle = theme.surface;
-    const many = this.large.length > 4000;
+    const many = this.large.length > 150; // outlines of a crowd would hide it
+    const plain = this.large.length > 2000 ? 2 : many ? 3.2 : 4.2;
     for (const row of this.large) {
       const { colour, shape, hollow } = this.look.of(row);
-      const r = size ? 2.5 + 6 * Math.min(Math.max(size.place(row), 0), 1) : many ? 2 : 4.2;
+      const r = size ? 2.5 + 6 * Math.min(Math.max(size.place(row), 0), 1) : plain;
       drawShape(context, shape, this.px[row], this.py[row], r);
       context.fillStyle = context.strokeStyle = colour;
       if (hollow) context.stroke();
