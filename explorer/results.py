@@ -87,9 +87,20 @@ def load_run(path: Path) -> RunResults:
             f"{path}: the search was cut off; go on with "
             f"`python -m explorer.search --run {path.name} --resume`"
         )
+    return run_results(path, run, read_json(path / TRIALS_FILE))
+
+
+def run_results(path: Path, run: dict[str, Any], trial_rows: list[dict[str, Any]]) -> RunResults:
+    """What a run folder holds so far.
+
+    Args:
+        path: The run folder.
+        run: Contents of ``run.json``.
+        trial_rows: Contents of ``trials.json``.
+    """
     objectives = tuple(METRICS[name] for name in run["space"]["objectives"])
     constraints = [parse_constraint(text, "constraints") for text in run["constraints"]]
-    trials = pd.DataFrame(read_json(path / TRIALS_FILE), columns=TRIAL_COLUMNS)
+    trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
     store = Store(path)
     networks = {key: store.read(key) for key in store}
     points = _all_points(networks, store, trials, read_setting(run))

@@ -60,7 +60,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "constraints": [
             vars(parse_constraint(text, "run.json")) for text in results.run.get("constraints", [])
         ],
-        "metrics": [_metric(name) for name in ALL_METRICS],
+        "metrics": [metric_record(name) for name in ALL_METRICS],
         "profiles": _profiles(results.run.get("profiles", {})),
         "networks": _networks(networks),
         "splitNames": [split.name for split in splits],
@@ -76,7 +76,8 @@ def run_argument(path: Path) -> str:
     return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
 
 
-def _metric(name: str) -> dict[str, str]:
+def metric_record(name: str) -> dict[str, str]:
+    """A metric as the scripts know it, with the group that its axis belongs to."""
     metric = ALL_METRICS[name]
     group = "counted"
     if name in ("accuracy", "exit_rate"):

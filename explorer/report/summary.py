@@ -1,5 +1,6 @@
 """What a report says in words: the result, the machine, the energy of the search, failures, gaps."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,6 +10,12 @@ from explorer.results import RunResults
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
+_OUTCOMES = {
+    "trainings": "networks trained",
+    "cached": "from cache",
+    "infeasible": "ruled out by their cost",
+    "failed": "failed",
+}
 
 
 class Failure(NamedTuple):
@@ -92,10 +99,7 @@ def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
     counts = _mapping(results.run, "counts")
     front = int(results.points["on_front"].astype(bool).sum())
     hypervolume = final_hypervolume(results)
-    outcomes = ", ".join(
-        f"{_count(counts, key)} {word}"
-        for key, word in (("trainings", "trained"), ("cached", "from cache"), ("failed", "failed"))
-    )
+    outcomes = ", ".join(f"{_count(counts, key)} {word}" for key, word in _OUTCOMES.items() if key in counts)
     search = _mapping(results.run, "search")
     cpu = _mapping(results.run, "machine").get("cpu") or "a machine not recorded"
     return [
@@ -132,6 +136,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Suggest time", _suggest_time(_mapping(run, "search"))),
         ("Seed", _text(run, "seed")),
         ("Trials asked for", NOT_RECORDED if asked is None else f"{asked:,}"),
+        ("Epochs", _epochs(results)),
         ("Machine", _machine(_mapping(run, "machine"))),
         ("Versions", ", ".join(f"{k} {v}" for k, v in _mapping(run, "versions").items()) or NOT_RECORDED),
     ]
@@ -144,6 +149,14 @@ def _suggest_time(search: Mapping[str, Any]) -> str:
         return NOT_RECORDED
     total = _duration(search.get("suggest_seconds"))
     return f"{total} in all; median of the last session {quantity_text(float(median_s), 's')} a proposal"
+
+
+def _epochs(results: RunResults) -> str:
+    """How far networks were trained, where not all of them were trained to the end."""
+    done = Counter(stored.training.epochs for stored in results.networks.values())
+    promotions = results.run.get("promotions") or []
+    texts = [f"{count:,} networks for {epochs}" for epochs, count in sorted(done.items())]
+    return "; ".join([*texts, *([f"{len(promotions):,} promotions"] if promotions else [])]) or NOT_RECORDED
 
 
 def _failures(results: RunResults) -> list[Failure]:

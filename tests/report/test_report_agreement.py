@@ -20,7 +20,7 @@ from explorer.cost import Setting, battery_life_days
 from explorer.devices import device_names, link_names, load_device, load_link
 from explorer.errors import UserError
 from explorer.objectives import METRICS
-from explorer.pareto import closest_to_ideal, knee, non_dominated
+from explorer.pareto import closest_to_ideal, hypervolume, knee, non_dominated
 from explorer.pick import make_parser, wishes_of
 from explorer.report.embedded import embedded_run, typed_column
 from explorer.report.html import ASSETS
@@ -250,3 +250,22 @@ def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:
         choice = choose(results, wishes_of(parsed), setting)
         assert choice.point["point_id"] == answer["id"], state
         assert choice.front.index.tolist() == answer["front"], state
+
+
+HYPERVOLUME = """
+import { hypervolumeShare } from "./hypervolume.js";
+const share = ({ points, reference, ideal }) => hypervolumeShare(points, reference, ideal);
+console.log(JSON.stringify(input.map(share)));
+"""
+
+
+def test_hypervolumes_agree() -> None:
+    rng = np.random.default_rng(1)
+    cases = [(rng.random((count, axes)), axes) for axes in (1, 2, 3, 4) for count in (0, 1, 5, 40)]
+    cases += [(rng.integers(0, 5, (60, 3)) / 4, 3)]
+    content = [
+        {"points": points.tolist(), "reference": [0.9] * axes, "ideal": [-0.1] * axes}
+        for points, axes in cases
+    ]
+    expected = [hypervolume(points, np.full(axes, 0.9), np.full(axes, -0.1)) for points, axes in cases]
+    assert run_node(HYPERVOLUME, content) == pytest.approx(expected, abs=1e-12)

@@ -11,8 +11,12 @@ import pytest
 
 from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.choice import override_setting, recosted
+from explorer.objectives import loss_values
+from explorer.pareto import hypervolume, reference_and_ideal
+from explorer.report.index import write_index
 from explorer.report.page import write_report
-from explorer.results import RunResults, read_setting
+from explorer.results import RunResults, read_setting, write_front
+from explorer.store import write_json
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -398,4 +402,30 @@ def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
 def test_odd_runs_raise_no_error(browser: Any, tmp_path: Path, options: dict[str, Any]) -> None:
     visit = open_page(browser, write_report(make_results(tmp_path, **options)))
     visit.page.wait_for_timeout(200)
+    visit.done()
+
+
+def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Path) -> None:
+    for name, count in (("one", 300), (HOSTILE, 200)):
+        folder = tmp_path / ("one" if name == "one" else "two")
+        folder.mkdir()
+        results = make_results(folder, num_points=count)
+        write_json(folder / "run.json", results.run | {"name": name})
+        write_json(folder / "trials.json", [{"hypervolume": 0.5}])
+        write_front(results)
+    visit = open_page(browser, write_index(tmp_path))
+    marks = "document.querySelectorAll('#overlay path').length"
+    both = visit.value(marks)
+    visit.page.locator("input[data-run=one]").uncheck()
+    assert 0 < visit.value(marks) < both
+    assert visit.page.locator("#common-rows tr").count() == 1
+    share = float(visit.page.locator("#common-rows td").first.inner_text())
+    reference, ideal = reference_and_ideal(results.objectives, results.reference_point)
+    losses = loss_values(results.front, results.objectives).to_numpy()
+    assert share == pytest.approx(hypervolume(losses, reference, ideal), abs=1e-4)
+    visit.page.select_option("#overlay-x", "payload_bytes")
+    assert "Payload" in visit.page.text_content("#overlay")
+    visit.page.fill("#filter", "one")
+    assert visit.page.locator("tbody tr[data-text]:visible").count() == 1
+    assert visit.value("document.querySelectorAll('img').length") == 0
     visit.done()

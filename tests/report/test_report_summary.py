@@ -14,7 +14,7 @@ def test_summary_of_a_run(tmp_path: Path) -> None:
     facts = dict(info.facts)
     assert info.created == "02 January 2030, 03:04 UTC"
     assert tiles["Front"] == (str(results.points["on_front"].sum()), "of 400 operating points")
-    assert tiles["Trials"] == ("120", "80 trained, 33 from cache, 7 failed")
+    assert tiles["Trials"] == ("120", "80 networks trained, 33 from cache, 7 failed")
     assert tiles["Search time"] == ("13 min", "on Example CPU")
     assert tiles["Search energy"] == ("5.4 kJ", "codecarbon")
     assert facts["Sampler"] == "tpe, conditional encoding"
