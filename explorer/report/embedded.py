@@ -7,6 +7,7 @@ structure, devices and link is computed in the browser by ``assets/cost.js``, fo
 import base64
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from explorer.core.split_points import OUTPUT
 from explorer.cost import messages
-from explorer.devices import DeviceProfile, LinkProfile, device_names, link_names, load_device, load_link
+from explorer.devices import device_names, link_names, load_device, load_link
 from explorer.objectives import ALL_METRICS, MEASURED_METRICS, parse_constraint
 from explorer.results import RunResults
 from explorer.split_costs import SplitCosts
@@ -50,8 +51,8 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
     Args:
         results: The run; rows of the page are those of ``results.points``.
     """
-    networks, points = list(results.networks.values()), results.points
-    splits = [split for network in networks for split in network.splits]
+    networks, points = results.networks, results.points
+    splits = [split for network in networks.values() for split in network.splits]
     return {
         "run": run_argument(results.path),
         "numPoints": len(points),
@@ -90,43 +91,44 @@ def metric_record(name: str) -> dict[str, str]:
 
 
 def _profiles(run_profiles: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's own profiles, and every shipped one, without the sources of their numbers."""
+    """The run's own profiles, and every shipped one."""
+    own = {role: _plain_profile(content) for role, content in run_profiles.items()}
+    return {"run": own, **_shipped_profiles()}
 
-    def plain(profile: DeviceProfile | LinkProfile) -> dict[str, Any]:
-        return profile.model_dump(mode="json", exclude={"sources", "notes", "kind"})
 
-    own = {
-        role: {key: value for key, value in content.items() if key not in ("sources", "notes", "kind")}
-        for role, content in run_profiles.items()
-    }
+@cache
+def _shipped_profiles() -> dict[str, Any]:
+    devices = [load_device(name).model_dump(mode="json") for name in device_names()]
+    links = [load_link(name).model_dump(mode="json") for name in link_names()]
+    return {"devices": list(map(_plain_profile, devices)), "links": list(map(_plain_profile, links))}
+
+
+def _plain_profile(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile without the sources of its numbers, which `explorer/devices` keeps."""
+    return {key: value for key, value in content.items() if key not in ("sources", "notes", "kind")}
+
+
+def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
+    firsts = np.cumsum([0, *(len(network.splits) for network in networks.values())])[:-1]
+    specs = [network.spec for network in networks.values()]
     return {
-        "run": own,
-        "devices": [plain(load_device(name)) for name in device_names()],
-        "links": [plain(load_link(name)) for name in link_names()],
-    }
-
-
-def _networks(networks: list[StoredNetwork]) -> dict[str, Any]:
-    firsts = np.cumsum([0, *(len(network.splits) for network in networks)])[:-1]
-    specs = [network.spec for network in networks]
-    return {
-        "key": [spec.key for spec in specs],
+        "key": list(networks),
         "backbone": [spec.backbone for spec in specs],
         "pattern": [spec.pattern if spec.is_sparse else "dense" for spec in specs],
         "arguments": [spec.argument_values for spec in specs],
         "densities": [{path: round(float(share), 9) for path, share in spec.densities} for spec in specs],
-        "epochs": [network.training.epochs for network in networks],
+        "epochs": [network.training.epochs for network in networks.values()],
         "epochsAsked": [spec.recipe.epochs for spec in specs],
-        "samples": typed_column([network.num_samples for network in networks]),
+        "samples": typed_column([network.num_samples for network in networks.values()]),
         "firstSplit": firsts.tolist(),
     }
 
 
 def _splits(
-    networks: list[StoredNetwork], splits: list[SplitCosts], points: pd.DataFrame
+    networks: Mapping[str, StoredNetwork], splits: list[SplitCosts], points: pd.DataFrame
 ) -> dict[str, dict[str, str]]:
     """One entry per network and split point, networks one after the other."""
-    owners = np.repeat(np.arange(len(networks)), [len(network.splits) for network in networks])
+    owners = np.repeat(np.arange(len(networks)), [len(network.splits) for network in networks.values()])
     operators = _ragged(split.operators for split in splits)
     exits = _ragged(split.exit_operators for split in splits)
     columns: dict[str, ArrayLike] = {
@@ -139,7 +141,7 @@ def _splits(
         "exit_operator_macs": exits[1],
         "exit_operator_bytes": exits[2],
     }
-    keys = [networks[owner].spec.key for owner in owners]
+    keys = np.array(list(networks), dtype=object)[owners]
     measured = points.drop_duplicates(["network_key", "split_point"]).set_index(
         ["network_key", "split_point"]
     )
@@ -159,11 +161,11 @@ def _ragged(
     return starts, pairs[:, 0], pairs[:, 1]
 
 
-def _points(networks: list[StoredNetwork], points: pd.DataFrame) -> dict[str, dict[str, str]]:
+def _points(networks: Mapping[str, StoredNetwork], points: pd.DataFrame) -> dict[str, dict[str, str]]:
     index = {
-        (network.spec.key, split.name): (number, split.payload_elements)
-        for number, (network, split) in enumerate(
-            (network, split) for network in networks for split in network.splits
+        (key, split.name): (number, split.payload_elements)
+        for number, (key, split) in enumerate(
+            (key, split) for key, network in networks.items() for split in network.splits
         )
     }
     pairs = zip(points["network_key"], points["split_point"], strict=True)

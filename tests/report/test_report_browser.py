@@ -406,8 +406,8 @@ def test_odd_runs_raise_no_error(browser: Any, tmp_path: Path, options: dict[str
 
 
 def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Path) -> None:
-    for name, count in (("one", 300), (HOSTILE, 200)):
-        folder = tmp_path / ("one" if name == "one" else "two")
+    for name, count in (("plain", 300), (HOSTILE, 200)):
+        folder = tmp_path / ("plain" if name == "plain" else "two")
         folder.mkdir()
         results = make_results(folder, num_points=count)
         write_json(folder / "run.json", results.run | {"name": name})
@@ -416,7 +416,7 @@ def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Pa
     visit = open_page(browser, write_index(tmp_path))
     marks = "document.querySelectorAll('#overlay path').length"
     both = visit.value(marks)
-    visit.page.locator("input[data-run=one]").uncheck()
+    visit.page.locator("input[data-run=plain]").uncheck()
     assert 0 < visit.value(marks) < both
     assert visit.page.locator("#common-rows tr").count() == 1
     share = float(visit.page.locator("#common-rows td").first.inner_text())
@@ -425,7 +425,7 @@ def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Pa
     assert share == pytest.approx(hypervolume(losses, reference, ideal), abs=1e-4)
     visit.page.select_option("#overlay-x", "payload_bytes")
     assert "Payload" in visit.page.text_content("#overlay")
-    visit.page.fill("#filter", "one")
+    visit.page.fill("#filter", "plain")
     assert visit.page.locator("tbody tr[data-text]:visible").count() == 1
     assert visit.value("document.querySelectorAll('img').length") == 0
     visit.done()

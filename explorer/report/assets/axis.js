@@ -69,8 +69,8 @@ function numberAxis({ values, shown: [scale] }, range, log) {
     return base + ((turn(value) - low) / (high - low)) * (1 - base);
   };
   const valueAt = (place) => back(low + ((place - base) / (1 - base)) * (high - low));
-  const few = distinct(values);
-  const numbers = few ? few.map((value) => value / scale) : (log ? logTicks : linearTicks)(back(low) / scale, back(high) / scale);
+  const own = distinct(values);
+  const numbers = own ? own.map((value) => value / scale) : (log ? logTicks : linearTicks)(back(low) / scale, back(high) / scale);
   const ticks = numbers.map((tick) => ({ at: placeValue(tick * scale), text: numberText(tick) }));
   const kept = ticks.filter(({ at }) => at >= base - 1e-9 && at <= 1 + 1e-9);
   if (hasZero) kept.unshift({ at: zeroAt, text: "0" });
@@ -101,6 +101,13 @@ function numberAxis({ values, shown: [scale] }, range, log) {
 
 /** The values themselves where there are only a few, such as payload bits; else null. */
 function distinct(values) {
+  if (!few.has(values)) few.set(values, fewOf(values));
+  return few.get(values);
+}
+
+const few = new WeakMap();
+
+function fewOf(values) {
   const found = new Set();
   for (let row = 0; row < values.length && found.size <= MAX_LEVELS; row++) if (Number.isFinite(values[row])) found.add(values[row]);
   return found.size && found.size <= MAX_LEVELS ? [...found].sort((a, b) => a - b) : null;

@@ -87,7 +87,9 @@ export class Model {
   }
 
   rowOf(id) {
-    return id === null ? -1 : rowOf(this.run, id);
+    if (id === null) return -1;
+    if (this.lastId !== id) Object.assign(this, { lastId: id, lastRow: rowOf(this.run, id) });
+    return this.lastRow;
   }
 
   metric(name) {

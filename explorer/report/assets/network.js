@@ -91,11 +91,14 @@ export class NetworkCard {
     return [firstSplit[this.network], firstSplit[this.network + 1] ?? this.run.splits.network.length];
   }
 
-  /** Rows of the same network that fit a test, in order. */
+  /** Rows of the same network that fit a test, in order; a network's rows lie together. */
   siblings(fits) {
-    const { points, splits } = this.run;
+    const { points, splits, numPoints } = this.run;
+    const isOwn = (row) => row >= 0 && row < numPoints && splits.network[points.split[row]] === this.network;
+    let first = this.row;
+    while (isOwn(first - 1)) first--;
     const rows = [];
-    for (let row = 0; row < this.run.numPoints; row++) if (splits.network[points.split[row]] === this.network && fits(row)) rows.push(row);
+    for (let row = first; isOwn(row); row++) if (fits(row)) rows.push(row);
     return rows;
   }
 
