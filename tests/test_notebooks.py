@@ -7,7 +7,11 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-MARKERS = {"quickstart": "on the front", "reproduce_paper": "times fewer weights"}  # text each one must print
+MARKERS = {  # text that each one must print
+    "explore_run": "on the front",
+    "quickstart": "on the front",
+    "reproduce_paper": "times fewer weights",
+}
 
 
 @pytest.mark.slow

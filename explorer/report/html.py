@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 ASSETS = Path(__file__).parent / "assets"
-_IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "\./(\w+)\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([\w\s,]+)\} from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _TEMPLATES = jinja2.Environment(
@@ -59,7 +59,7 @@ def bundle(entry: str) -> str:
             if needed not in done:
                 add(needed)
         exported = ", ".join(_EXPORT.findall(text))
-        body = _EXPORT.sub("", _IMPORT.sub(r"const { \1 } = module_\2;", text))
+        body = _EXPORT.sub("", _IMPORT.sub(r"const {\1} = module_\2;", text))
         done[name] = f"const module_{name} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
 
     add(entry)

@@ -117,9 +117,9 @@ def test_plotly_is_carried_once_and_never_offers_to_upload(page_text: str) -> No
     page = Page(page_text)
     assert page.data["plotlyConfig"]["showSendToCloud"] is False
     assert page.data["plotlyConfig"]["displaylogo"] is False
-    draws = re.findall(r"Plotly\.\w+\((.*)\)", page.scripts[-1])
+    draws = re.findall(r"Plotly\.\w+\((.*?)\)[,;]\n", page.scripts[-1])
     assert len(draws) == 1
-    assert draws[0].endswith("config)")
+    assert draws[0].endswith("config")
     assert len(page.scripts[1]) < 2_100_000
     importances = {f"importances-{place}" for place in range(3)}
     assert set(page.data["figures"]) == {"hypervolume-trials", "hypervolume-time"} | importances

@@ -70,7 +70,9 @@ function numberAxis({ values, shown: [scale] }, range, log) {
   };
   const valueAt = (place) => back(low + ((place - base) / (1 - base)) * (high - low));
   const own = distinct(values);
-  const numbers = own ? own.map((value) => value / scale) : (log ? logTicks : linearTicks)(back(low) / scale, back(high) / scale);
+  const numbers = own
+    ? own.map((value) => value / scale)
+    : (log ? logTicks : linearTicks)(back(low) / scale, back(high) / scale);
   const ticks = numbers.map((tick) => ({ at: placeValue(tick * scale), text: numberText(tick) }));
   const kept = ticks.filter(({ at }) => at >= base - 1e-9 && at <= 1 + 1e-9);
   if (hasZero) kept.unshift({ at: zeroAt, text: "0" });
@@ -109,7 +111,8 @@ const few = new WeakMap();
 
 function fewOf(values) {
   const found = new Set();
-  for (let row = 0; row < values.length && found.size <= MAX_LEVELS; row++) if (Number.isFinite(values[row])) found.add(values[row]);
+  for (let row = 0; row < values.length && found.size <= MAX_LEVELS; row++)
+    if (Number.isFinite(values[row])) found.add(values[row]);
   return found.size && found.size <= MAX_LEVELS ? [...found].sort((a, b) => a - b) : null;
 }
 
@@ -125,7 +128,8 @@ function linearTicks(low, high, target = 6) {
   const magnitude = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * magnitude).find((size) => size >= rough * (1 - 1e-9));
   const ticks = [];
-  for (let place = Math.ceil(low / step); place <= Math.floor(high / step); place++) ticks.push(Number((place * step).toPrecision(12)));
+  for (let place = Math.ceil(low / step); place <= Math.floor(high / step); place++)
+    ticks.push(Number((place * step).toPrecision(12)));
   return ticks;
 }
 
@@ -134,7 +138,9 @@ function logTicks(low, high) {
     const found = [];
     for (let decade = Math.floor(Math.log10(low)); decade <= Math.ceil(Math.log10(high)); decade++) {
       if (decade % stride) continue;
-      for (const factor of factors) if (factor * 10 ** decade >= low && factor * 10 ** decade <= high) found.push(Number((factor * 10 ** decade).toPrecision(12)));
+      for (const factor of factors)
+        if (factor * 10 ** decade >= low && factor * 10 ** decade <= high)
+          found.push(Number((factor * 10 ** decade).toPrecision(12)));
     }
     return found;
   };

@@ -48,3 +48,16 @@ export function rowOf(run, id) {
   }
   return -1;
 }
+
+/** Mean relative depth of every split point's name, so that shallow ones come first. */
+export function depths({ splits, splitNames, networks }) {
+  const found = new Map();
+  splitNames.forEach((name, split) => {
+    const network = splits.network[split];
+    const first = networks.firstSplit[network];
+    const count = (networks.firstSplit[network + 1] ?? splitNames.length) - first;
+    const own = found.get(name) || [0, 0];
+    found.set(name, [own[0] + (split - first) / Math.max(count - 1, 1), own[1] + 1]);
+  });
+  return (name) => found.get(name)[0] / found.get(name)[1];
+}

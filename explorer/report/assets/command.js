@@ -23,8 +23,10 @@ function choiceWords(run, state) {
   if (state.objectives.join() !== run.objectives.join()) words.push("--objectives", state.objectives.join(","));
   if (state.full) words.push("--fully-trained");
   if (state.method === "ideal") words.push("--closest-to-ideal");
-  else if (state.method === "weights") words.push("--weights", state.objectives.map((name) => `${name}=${plain(state.weights[name] ?? 1)}`).join(","));
-  else if (state.method === "best") words.push(state.bestDirection === "maximize" ? "--maximize" : "--minimize", state.best);
+  else if (state.method === "weights")
+    words.push("--weights", state.objectives.map((name) => `${name}=${plain(state.weights[name] ?? 1)}`).join(","));
+  else if (state.method === "best")
+    words.push(state.bestDirection === "maximize" ? "--maximize" : "--minimize", state.best);
   else words.push("--knee");
   return words;
 }

@@ -47,13 +47,23 @@ export function splitTimes(splits, setting) {
     return seconds;
   };
   const times = { edge: new Float64Array(count), exit: new Float64Array(count), server: new Float64Array(count) };
-  for (let first = 0; first < count; ) {
+  for (let first = 0; first < count;) {
     let last = first;
     let edge = 0;
     let done = 0;
     for (; last < count && splits.network[last] === splits.network[first]; last++) {
-      const stage = [splits.operator_macs, splits.operator_bytes, splits.operator_start[last], splits.operator_start[last + 1]];
-      const exit = [splits.exit_operator_macs, splits.exit_operator_bytes, splits.exit_start[last], splits.exit_start[last + 1]];
+      const stage = [
+        splits.operator_macs,
+        splits.operator_bytes,
+        splits.operator_start[last],
+        splits.operator_start[last + 1],
+      ];
+      const exit = [
+        splits.exit_operator_macs,
+        splits.exit_operator_bytes,
+        splits.exit_start[last],
+        splits.exit_start[last + 1],
+      ];
       edge += sum(...stage, setting.edge);
       done += sum(...stage, setting.server);
       times.edge[last] = edge;
@@ -78,7 +88,9 @@ export function countedColumns(run) {
     const hasExit = usesExit(run, row);
     const offload = 1 - points.exited[row] / samples;
     const [low, high] = wilsonInterval(points.correct[row], samples);
-    const peak = hasExit ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split]) : splits.peak_activation_bytes[split];
+    const peak = hasExit
+      ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split])
+      : splits.peak_activation_bytes[split];
     columns.accuracy[row] = points.correct[row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;

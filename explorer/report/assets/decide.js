@@ -8,10 +8,22 @@ const LIMITED = ["accuracy", "edge_memory_bytes", "latency_model_s", "energy_mod
 const STEPS = 400;
 const MAX_OBJECTIVES = 4;
 const METHODS = {
-  knee: ["Knee", "The point where the front bulges most: the smallest sum of the objectives, each scaled to its range on the front."],
-  ideal: ["Closest to ideal", "The point nearest to an imaginary one that is best in every objective, in a straight line over scaled objectives."],
-  weights: ["Weights", "The smallest weighted sum of the scaled objectives: a weight of 2 makes one objective count twice."],
-  best: ["Best of one column", "The best value of one column among all feasible points; ties go to the smallest sum of scaled objectives."],
+  knee: [
+    "Knee",
+    "The point where the front bulges most: the smallest sum of the objectives, each scaled to its range on the front.",
+  ],
+  ideal: [
+    "Closest to ideal",
+    "The point nearest to an imaginary one that is best in every objective, in a straight line over scaled objectives.",
+  ],
+  weights: [
+    "Weights",
+    "The smallest weighted sum of the scaled objectives: a weight of 2 makes one objective count twice.",
+  ],
+  best: [
+    "Best of one column",
+    "The best value of one column among all feasible points; ties go to the smallest sum of scaled objectives.",
+  ],
 };
 
 export class Decide {
@@ -19,10 +31,25 @@ export class Decide {
     this.model = model;
     this.run = run;
     this.change = change;
-    this.columns = LIMITED.concat(run.constraints.map(({ column }) => column)).filter((name, place, all) => all.indexOf(name) === place && model.columns.has(name));
+    this.columns = LIMITED.concat(run.constraints.map(({ column }) => column)).filter(
+      (name, place, all) => all.indexOf(name) === place && model.columns.has(name),
+    );
     byId("limits").replaceChildren(...this.columns.map((name) => this.limitRow(name)));
-    byId("reset-limits").addEventListener("click", () => change({ limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])) }));
-    byId("methods").replaceChildren(...Object.entries(METHODS).map(([key, [name]]) => element("label", { class: "option" }, element("input", { type: "radio", name: "method", value: key, onchange: () => change({ method: key }) }), ` ${name}`)));
+    byId("reset-limits").addEventListener("click", () =>
+      change({
+        limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
+      }),
+    );
+    byId("methods").replaceChildren(
+      ...Object.entries(METHODS).map(([key, [name]]) =>
+        element(
+          "label",
+          { class: "option" },
+          element("input", { type: "radio", name: "method", value: key, onchange: () => change({ method: key }) }),
+          ` ${name}`,
+        ),
+      ),
+    );
     this.objectiveBoxes();
     byId("full-row").hidden = !model.partlyTrained;
     byId("full").addEventListener("change", (event) => change({ full: event.target.checked }));
@@ -30,15 +57,47 @@ export class Decide {
 
   limitRow(name) {
     const column = this.model.columns.get(name);
-    const slider = element("input", { type: "range", min: 0, max: STEPS, id: `limit-${name}`, "aria-label": column.label, oninput: (event) => this.slide(name, Number(event.target.value)) });
-    const field = element("input", { type: "number", step: "any", id: `bound-${name}`, "aria-label": `${column.label}, bound`, placeholder: "none", onchange: (event) => this.type(name, event.target.value) });
+    const slider = element("input", {
+      type: "range",
+      min: 0,
+      max: STEPS,
+      id: `limit-${name}`,
+      "aria-label": column.label,
+      oninput: (event) => this.slide(name, Number(event.target.value)),
+    });
+    const field = element("input", {
+      type: "number",
+      step: "any",
+      id: `bound-${name}`,
+      "aria-label": `${column.label}, bound`,
+      placeholder: "none",
+      onchange: (event) => this.type(name, event.target.value),
+    });
     const sign = column.direction === "maximize" ? "≥" : "≤";
-    return element("div", { class: "slider", id: `row-${name}` }, element("label", { for: `limit-${name}` }, `${shortLabel(column)} ${sign}`), field, element("span", { class: "unit" }), slider);
+    return element(
+      "div",
+      { class: "slider", id: `row-${name}` },
+      element("label", { for: `limit-${name}` }, `${shortLabel(column)} ${sign}`),
+      field,
+      element("span", { class: "unit" }),
+      slider,
+    );
   }
 
   objectiveBoxes() {
-    const known = [...this.model.columns.values()].filter((column) => column.direction && column.values && !column.group.startsWith("measured"));
-    byId("objectives").replaceChildren(...known.map((column) => element("label", { class: "option" }, element("input", { type: "checkbox", value: column.name, onchange: () => this.chooseObjectives() }), ` ${shortLabel(column)}`)));
+    const known = [...this.model.columns.values()].filter(
+      (column) => column.direction && column.values && !column.group.startsWith("measured"),
+    );
+    byId("objectives").replaceChildren(
+      ...known.map((column) =>
+        element(
+          "label",
+          { class: "option" },
+          element("input", { type: "checkbox", value: column.name, onchange: () => this.chooseObjectives() }),
+          ` ${shortLabel(column)}`,
+        ),
+      ),
+    );
   }
 
   chooseObjectives() {
@@ -88,8 +147,10 @@ export class Decide {
     const column = this.model.columns.get(name);
     const [slider, field] = [byId(`limit-${name}`), byId(`bound-${name}`)];
     const loosest = column.direction === "maximize" ? 0 : STEPS;
-    if (document.activeElement !== slider) slider.value = limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest;
-    if (document.activeElement !== field) field.value = limit ? Number((limit.bound / column.shown[0]).toPrecision(6)) : "";
+    if (document.activeElement !== slider)
+      slider.value = limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest;
+    if (document.activeElement !== field)
+      field.value = limit ? Number((limit.bound / column.shown[0]).toPrecision(6)) : "";
     byId(`row-${name}`).classList.toggle("active", Boolean(limit));
     byId(`row-${name}`).querySelector(".unit").textContent = column.shown[1];
     byId(`row-${name}`).hidden = !this.model.hasValues(column);
@@ -101,19 +162,36 @@ export class Decide {
     if (holder.dataset.key === key) return; // keep the slider that is being dragged
     holder.dataset.key = key;
     if (state.method === "weights") {
-      holder.replaceChildren(...state.objectives.map((name) => {
-        const column = this.model.columns.get(name);
-        const value = state.weights[name] ?? 1;
-        const said = element("span", { class: "unit" }, numberText(value));
-        const slide = (event) => {
-          said.textContent = numberText(Number(event.target.value));
-          this.change({ weights: { ...this.state.weights, [name]: Number(event.target.value) } });
-        };
-        return element("div", { class: "slider" }, element("label", { for: `weight-${name}` }, shortLabel(column)), said, element("span"), element("input", { type: "range", id: `weight-${name}`, min: 0, max: 5, step: 0.1, value, oninput: slide }));
-      }));
+      holder.replaceChildren(
+        ...state.objectives.map((name) => {
+          const column = this.model.columns.get(name);
+          const value = state.weights[name] ?? 1;
+          const said = element("span", { class: "unit" }, numberText(value));
+          const slide = (event) => {
+            said.textContent = numberText(Number(event.target.value));
+            this.change({ weights: { ...this.state.weights, [name]: Number(event.target.value) } });
+          };
+          return element(
+            "div",
+            { class: "slider" },
+            element("label", { for: `weight-${name}` }, shortLabel(column)),
+            said,
+            element("span"),
+            element("input", { type: "range", id: `weight-${name}`, min: 0, max: 5, step: 0.1, value, oninput: slide }),
+          );
+        }),
+      );
     } else if (state.method === "best") {
-      const columns = [...this.model.columns.values()].filter((column) => column.direction && column.values && column.name !== "battery_days" && this.model.hasValues(column));
-      const select = element("select", { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: event.target.value }) }, columns.map((column) => element("option", { value: column.name, selected: column.name === state.best }, shortLabel(column))));
+      const columns = [...this.model.columns.values()].filter(
+        (column) => column.direction && column.values && column.name !== "battery_days" && this.model.hasValues(column),
+      );
+      const select = element(
+        "select",
+        { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: event.target.value }) },
+        columns.map((column) =>
+          element("option", { value: column.name, selected: column.name === state.best }, shortLabel(column)),
+        ),
+      );
       holder.replaceChildren(select);
     } else holder.replaceChildren();
   }
@@ -121,12 +199,22 @@ export class Decide {
   drawCounts() {
     const { model } = this;
     const [total, feasible, front] = [model.size, model.feasible.length, model.front.length];
-    byId("counts").textContent = `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.`;
+    byId("counts").textContent =
+      `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.`;
     const banner = byId("infeasible");
     banner.hidden = feasible > 0 || !total;
     if (banner.hidden) return;
-    const items = model.nearest.map((row) => element("li", {}, `${model.id(row)} violates ${violated(model, row).join("; ")}`));
-    banner.replaceChildren(element("p", {}, `No operating point satisfies every constraint. The ${items.length} that miss by least are listed instead of a front:`), element("ul", {}, items));
+    const items = model.nearest.map((row) =>
+      element("li", {}, `${model.id(row)} violates ${violated(model, row).join("; ")}`),
+    );
+    banner.replaceChildren(
+      element(
+        "p",
+        {},
+        `No operating point satisfies every constraint. The ${items.length} that miss by least are listed instead of a front:`,
+      ),
+      element("ul", {}, items),
+    );
   }
 }
 
@@ -136,7 +224,9 @@ export function violated(model, row) {
     const { values, unit, label } = model.columns.get(column);
     const value = values[row];
     const missed = operator === "<=" ? !(value <= bound) : !(value >= bound);
-    return missed ? [`${label} ${operator === "<=" ? "≤" : "≥"} ${quantity(bound, unit)} (is ${quantity(value, unit)})`] : [];
+    return missed
+      ? [`${label} ${operator === "<=" ? "≤" : "≥"} ${quantity(bound, unit)} (is ${quantity(value, unit)})`]
+      : [];
   });
 }
 

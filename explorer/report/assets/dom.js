@@ -7,7 +7,8 @@ export const byId = (id) => document.getElementById(id);
 function fill(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
@@ -17,15 +18,18 @@ function fill(made, attributes, children) {
 export const element = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 
 /** An SVG element. */
-export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+export const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
 
 /** A <select> over groups of [value, text]. */
 export function choices(select, groups, value) {
   select.replaceChildren(
-    ...groups.map(([label, options]) => {
-      const made = options.map(([own, text]) => element("option", { value: own, selected: own === value }, text));
-      return label ? element("optgroup", { label }, made) : made;
-    }).flat(),
+    ...groups
+      .map(([label, options]) => {
+        const made = options.map(([own, text]) => element("option", { value: own, selected: own === value }, text));
+        return label ? element("optgroup", { label }, made) : made;
+      })
+      .flat(),
   );
   select.value = value;
 }
@@ -46,7 +50,9 @@ export function fitCanvas(canvas) {
 export async function copyText(source, button) {
   const said = (text) => {
     button.textContent = text;
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 1500);
   };
   try {
     await navigator.clipboard.writeText(source.textContent);

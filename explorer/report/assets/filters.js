@@ -37,7 +37,11 @@ export class Filters {
   constructor(model, change) {
     this.model = model;
     this.change = change;
-    choices(byId("filter-column"), columnGroups(model, () => true), "backbone");
+    choices(
+      byId("filter-column"),
+      columnGroups(model, () => true),
+      "backbone",
+    );
     byId("filter-column").addEventListener("change", () => this.drawForm());
     byId("filter-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -55,14 +59,24 @@ export class Filters {
     const column = this.model.columns.get(byId("filter-column").value);
     const fields = byId("filter-fields");
     if (column.levels) {
-      const select = element("select", { id: "filter-levels", multiple: true, size: Math.min(column.levels.length, 5), "aria-label": "Values" });
+      const select = element("select", {
+        id: "filter-levels",
+        multiple: true,
+        size: Math.min(column.levels.length, 5),
+        "aria-label": "Values",
+      });
       select.append(...column.levels.map((level) => element("option", { value: level }, level)));
       fields.replaceChildren(select);
       return;
     }
     const unit = column.shown[1];
-    const field = (id, label) => element("label", {}, `${label} `, element("input", { id, type: "number", step: "any" }), unit ? ` ${unit}` : "");
-    fields.replaceChildren(field("filter-low", "from"), field("filter-high", "to"), element("label", {}, element("input", { id: "filter-missing", type: "checkbox" }), " n/a"));
+    const field = (id, label) =>
+      element("label", {}, `${label} `, element("input", { id, type: "number", step: "any" }), unit ? ` ${unit}` : "");
+    fields.replaceChildren(
+      field("filter-low", "from"),
+      field("filter-high", "to"),
+      element("label", {}, element("input", { id: "filter-missing", type: "checkbox" }), " n/a"),
+    );
   }
 
   add() {
@@ -77,9 +91,15 @@ export class Filters {
       const missing = byId("filter-missing").checked;
       const only = missing && low === "" && high === "";
       const [scale] = column.shown;
-      part = { low: only ? null : low === "" ? -OPEN : low * scale, high: only ? null : high === "" ? OPEN : high * scale, missing };
+      part = {
+        low: only ? null : low === "" ? -OPEN : low * scale,
+        high: only ? null : high === "" ? OPEN : high * scale,
+        missing,
+      };
     }
-    this.change({ brushes: { ...this.state.brushes, [column.name]: [...(this.state.brushes[column.name] || []), part] } });
+    this.change({
+      brushes: { ...this.state.brushes, [column.name]: [...(this.state.brushes[column.name] || []), part] },
+    });
   }
 
   step(keep) {
@@ -94,13 +114,28 @@ export class Filters {
     const chips = Object.entries(state.brushes).flatMap(([name, parts]) => {
       const column = this.model.columns.get(name);
       return parts.map((part, place) => {
-        const remove = () => this.change({ brushes: withPart(state.brushes, name, parts.filter((_, other) => other !== place)) });
+        const remove = () =>
+          this.change({
+            brushes: withPart(
+              state.brushes,
+              name,
+              parts.filter((_, other) => other !== place),
+            ),
+          });
         return chip(`${column.label}: ${partText(column, part)}`, remove);
       });
     });
     for (const [place, { keep, brushes, search, ids }] of state.steps.entries()) {
-      const what = [...Object.keys(brushes || {}).map((name) => this.model.columns.get(name)?.label || name), search ? `“${search}”` : "", ids ? ids.join(", ") : ""].filter(Boolean);
-      chips.push(chip(`${keep ? "kept" : "excluded"}: ${what.join(", ")}`, () => this.change({ steps: state.steps.filter((_, other) => other !== place) })));
+      const what = [
+        ...Object.keys(brushes || {}).map((name) => this.model.columns.get(name)?.label || name),
+        search ? `“${search}”` : "",
+        ids ? ids.join(", ") : "",
+      ].filter(Boolean);
+      chips.push(
+        chip(`${keep ? "kept" : "excluded"}: ${what.join(", ")}`, () =>
+          this.change({ steps: state.steps.filter((_, other) => other !== place) }),
+        ),
+      );
     }
     byId("chips").replaceChildren(...chips);
     const empty = !Object.keys(state.brushes).length && !state.search;
@@ -116,4 +151,10 @@ export function withPart(brushes, name, parts) {
   return parts.length ? { ...others, [name]: parts } : others;
 }
 
-const chip = (text, remove) => element("span", { class: "chip" }, text, element("button", { type: "button", "aria-label": `Remove ${text}`, onclick: remove }, "×"));
+const chip = (text, remove) =>
+  element(
+    "span",
+    { class: "chip" },
+    text,
+    element("button", { type: "button", "aria-label": `Remove ${text}`, onclick: remove }, "×"),
+  );

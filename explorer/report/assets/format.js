@@ -2,13 +2,45 @@
 
 export const MISSING = "n/a";
 const PREFIXES = {
-  B: [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
-  MAC: [[1e9, "G MACs"], [1e6, "M MACs"], [1e3, "k MACs"], [1, "MACs"]],
-  s: [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]],
-  J: [[1e3, "kJ"], [1, "J"], [1e-3, "mJ"], [1e-6, "µJ"]],
-  d: [[365.25, "years"], [1, "d"]],
-  "bit/s": [[1e9, "Gbit/s"], [1e6, "Mbit/s"], [1e3, "kbit/s"], [1, "bit/s"]],
-  "J/bit": [[1e-3, "mJ/bit"], [1e-6, "µJ/bit"], [1e-9, "nJ/bit"], [1e-12, "pJ/bit"]],
+  B: [
+    [1e9, "GB"],
+    [1e6, "MB"],
+    [1e3, "kB"],
+    [1, "B"],
+  ],
+  MAC: [
+    [1e9, "G MACs"],
+    [1e6, "M MACs"],
+    [1e3, "k MACs"],
+    [1, "MACs"],
+  ],
+  s: [
+    [1, "s"],
+    [1e-3, "ms"],
+    [1e-6, "µs"],
+  ],
+  J: [
+    [1e3, "kJ"],
+    [1, "J"],
+    [1e-3, "mJ"],
+    [1e-6, "µJ"],
+  ],
+  d: [
+    [365.25, "years"],
+    [1, "d"],
+  ],
+  "bit/s": [
+    [1e9, "Gbit/s"],
+    [1e6, "Mbit/s"],
+    [1e3, "kbit/s"],
+    [1, "bit/s"],
+  ],
+  "J/bit": [
+    [1e-3, "mJ/bit"],
+    [1e-6, "µJ/bit"],
+    [1e-9, "nJ/bit"],
+    [1e-12, "pJ/bit"],
+  ],
 };
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 
@@ -20,7 +52,9 @@ export function unitFor(values, unit) {
   if (unit === "%") return [0.01, "%"];
   const prefixes = PREFIXES[unit];
   if (!prefixes) return [1, unit];
-  const sample = Float64Array.from({ length: Math.min(values.length, 2001) }, (_, place) => Math.abs(values[Math.floor((place * values.length) / Math.min(values.length, 2001))]));
+  const sample = Float64Array.from({ length: Math.min(values.length, 2001) }, (_, place) =>
+    Math.abs(values[Math.floor((place * values.length) / Math.min(values.length, 2001))]),
+  );
   const known = sample.filter((value) => value > 0 && Number.isFinite(value)).sort();
   if (!known.length) return prefixes.find(([scale]) => scale === 1) || prefixes[0];
   const typical = known[known.length >> 1];

@@ -1,9 +1,10 @@
 // The page: one state, one model, and every view drawn from both.
 
 import { decodeRun } from "./columns.js";
+import { connectControls, syncControls } from "./controls.js";
 import { Decide, shortLabel } from "./decide.js";
-import { byId, choices } from "./dom.js";
-import { columnGroups, Filters, withPart } from "./filters.js";
+import { byId } from "./dom.js";
+import { Filters, withPart } from "./filters.js";
 import { quantity } from "./format.js";
 import { legend, title } from "./look.js";
 import { Model } from "./model.js";
@@ -16,7 +17,24 @@ import { cellText, Table } from "./table.js";
 import { WhatIf } from "./whatif.js";
 
 // 0 devices and link, 1 constraints and choice, 2 filter; the rest only changes what is drawn
-const STAGE_OF = { edge: 0, server: 0, link: 0, set: 0, samplesPerDay: 0, batteryWh: 0, limits: 1, objectives: 1, method: 1, weights: 1, best: 1, full: 1, brushes: 2, steps: 2, search: 2, list: 2 };
+const STAGE_OF = {
+  edge: 0,
+  server: 0,
+  link: 0,
+  set: 0,
+  samplesPerDay: 0,
+  batteryWh: 0,
+  limits: 1,
+  objectives: 1,
+  method: 1,
+  weights: 1,
+  best: 1,
+  full: 1,
+  brushes: 2,
+  steps: 2,
+  search: 2,
+  list: 2,
+};
 const LINES = 1500;
 
 export class Page {
@@ -25,7 +43,8 @@ export class Page {
     this.model = new Model(this.run);
     this.initial = initialState(this.run, this.model.columns);
     this.state = readHash(location.hash, this.initial);
-    for (const name of ["x", "y", "colour"]) if (!this.model.columns.has(this.state[name])) this.state[name] = this.initial[name];
+    for (const name of ["x", "y", "colour"])
+      if (!this.model.columns.has(this.state[name])) this.state[name] = this.initial[name];
     const change = (patch) => this.change(patch);
     this.update(0);
     this.scatter = new Scatter(byId("scatter"), {
@@ -34,14 +53,17 @@ export class Page {
       text: (row) => this.hoverText(row),
       turn: (turn) => this.change({ turn }),
     });
-    this.parallel = new Parallel(byId("parallel"), { brush: (name, parts) => change({ brushes: withPart(this.state.brushes, name, parts) }), select: (row) => this.select(row, false) });
+    this.parallel = new Parallel(byId("parallel"), {
+      brush: (name, parts) => change({ brushes: withPart(this.state.brushes, name, parts) }),
+      select: (row) => this.select(row, false),
+    });
     this.filters = new Filters(this.model, change);
     this.table = new Table(this.model, { select: (row) => this.select(row, true), change });
     this.decide = new Decide(this.model, this.run, change);
     this.whatIf = new WhatIf(this.run, change);
     this.card = new NetworkCard(this.run, this.model, { select: (row, scroll = true) => this.select(row, scroll) });
     this.figures = drawFiguresWhenSeen(embedded.figures, embedded.plotlyConfig);
-    this.controls();
+    connectControls(this);
     this.draw();
   }
 
@@ -54,7 +76,8 @@ export class Page {
 
   update(stage) {
     if (stage <= 0) this.model.applySetting(this.state);
-    if (stage === 1 || !this.model.front || (stage <= 0 && this.model.dependsOnSetting(this.state))) this.model.applyChoice(this.state);
+    if (stage === 1 || !this.model.front || (stage <= 0 && this.model.dependsOnSetting(this.state)))
+      this.model.applyChoice(this.state);
     if (stage <= 2) this.model.applyFilter(this.state);
   }
 
@@ -68,7 +91,7 @@ export class Page {
 
   draw() {
     const { model, state } = this;
-    this.syncControls();
+    syncControls(this);
     this.decide.draw(state);
     this.whatIf.draw(state, model.setting);
     this.filters.draw(state);
@@ -84,17 +107,26 @@ export class Page {
 
   drawWords() {
     const { model, state } = this;
-    const used = new Set(model.columns.get(state.colour).codes ? model.listed.map((row) => model.columns.get(state.colour).codes[row]) : []);
+    const used = new Set(
+      model.columns.get(state.colour).codes
+        ? model.listed.map((row) => model.columns.get(state.colour).codes[row])
+        : [],
+    );
     byId("legend").replaceChildren(...legend(this.scatter.look, used));
     const lines = thinned(model.listed, LINES).length;
-    byId("parallel-note").textContent = `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.columns.get(state.colour))}. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
+    byId("parallel-note").textContent =
+      `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.columns.get(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
     byId("answer").textContent = model.chosen < 0 ? "No operating point." : this.answer();
   }
 
   answer() {
     const { model, state } = this;
-    const what = state.objectives.concat(["latency_model_s", "energy_model_j", "battery_days"]).filter((name, place, all) => all.indexOf(name) === place);
-    const parts = what.map((name) => model.columns.get(name)).filter((column) => !Number.isNaN(column.values[model.chosen]));
+    const what = state.objectives
+      .concat(["latency_model_s", "energy_model_j", "battery_days"])
+      .filter((name, place, all) => all.indexOf(name) === place);
+    const parts = what
+      .map((name) => model.columns.get(name))
+      .filter((column) => !Number.isNaN(column.values[model.chosen]));
     return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${shortLabel(column)} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
   }
 
@@ -116,63 +148,22 @@ export class Page {
 
   hoverText(row) {
     const { model, state } = this;
-    const names = ["backbone", "split_point", "payload_bits", "confidence_threshold", state.x, state.y, state.colour, ...state.objectives];
-    const lines = names.filter((name, place) => names.indexOf(name) === place).map((name) => model.columns.get(name)).map((column) => `${shortLabel(column)}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
+    const names = [
+      "backbone",
+      "split_point",
+      "payload_bits",
+      "confidence_threshold",
+      state.x,
+      state.y,
+      state.colour,
+      ...state.objectives,
+    ];
+    const lines = names
+      .filter((name, place) => names.indexOf(name) === place)
+      .map((name) => model.columns.get(name))
+      .map((column) => `${shortLabel(column)}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
     const reference = model.references.filter((own) => own.row === row).map(({ names: own }) => `reference: ${own}`);
     return [model.id(row), ...reference, ...lines];
-  }
-
-  // ---- controls of the plots
-
-  controls() {
-    const { model, state } = this;
-    const known = (column) => column.values && column.name !== "network";
-    choices(byId("axis-x"), columnGroups(model, () => true), state.x);
-    choices(byId("axis-y"), columnGroups(model, () => true), state.y);
-    choices(byId("axis-z"), [["", [["", "none"]]], ...columnGroups(model, () => true)], state.z);
-    choices(byId("axis-colour"), columnGroups(model, () => true), state.colour);
-    choices(byId("axis-size"), [["", [["", "none"]]], ...columnGroups(model, known)], state.size);
-    for (const name of ["x", "y", "z", "colour", "size"]) {
-      byId(`axis-${name}`).addEventListener("change", (event) => this.change({ [name]: event.target.value, ...(name === "x" ? { logX: null } : {}), ...(name === "y" ? { logY: null } : {}) }));
-    }
-    byId("log-x").addEventListener("change", (event) => this.change({ logX: event.target.checked }));
-    byId("log-y").addEventListener("change", (event) => this.change({ logY: event.target.checked }));
-    byId("fit").addEventListener("change", (event) => this.change({ fit: event.target.checked }));
-    byId("list").addEventListener("change", (event) => this.change({ list: event.target.value }));
-    byId("back-to-chosen").addEventListener("click", () => this.change({ selected: null }));
-    this.columnBoxes("table-columns", "shownColumns", () => state.shownColumns || Table.defaultColumns(model, state.objectives));
-    this.columnBoxes("parallel-columns", "axes", () => state.axes || Parallel.defaultAxes(model, state.objectives));
-    if (innerWidth < 1000) byId("what-if").open = false; // on a phone the plots come first
-    addEventListener("resize", () => this.requestDraw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redrawAll());
-    addEventListener("beforeprint", () => this.print(true));
-    addEventListener("afterprint", () => this.print(false));
-    addEventListener("hashchange", () => this.change(readHash(location.hash, this.initial)));
-    if (this.run.live) setTimeout(() => { this.save(); location.reload(); }, this.run.live * 1000);
-  }
-
-  columnBoxes(id, key, current) {
-    const groups = columnGroups(this.model, ({ name }) => name !== "network");
-    const box = (name, label) => {
-      const input = document.createElement("input");
-      Object.assign(input, { type: "checkbox", value: name, checked: current().includes(name) });
-      input.addEventListener("change", () => this.change({ [key]: input.checked ? [...current(), name] : current().filter((other) => other !== name) }));
-      const line = document.createElement("label");
-      line.className = "option";
-      line.append(input, ` ${label}`);
-      return line;
-    };
-    byId(id).replaceChildren(...groups.flatMap(([, columns]) => columns.map(([name, label]) => box(name, label))));
-  }
-
-  syncControls() {
-    const { state } = this;
-    const axes = this.scatter.axes;
-    for (const name of ["x", "y", "z", "colour", "size"]) byId(`axis-${name}`).value = state[name];
-    byId("log-x").checked = state.logX ?? Boolean(axes && axes.x.log);
-    byId("log-y").checked = state.logY ?? Boolean(axes && axes.y.log);
-    byId("fit").checked = state.fit;
-    byId("list").value = state.list;
   }
 
   redrawAll() {

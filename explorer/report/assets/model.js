@@ -1,9 +1,10 @@
 // From the run and the reader's state to what every view shows: columns, feasible points, front, choice, filter.
 
-import { factorize, pointId, rowOf } from "./columns.js";
+import { depths, factorize, pointId, rowOf } from "./columns.js";
 import { countedColumns, modelledColumns } from "./cost.js";
 import { unitFor } from "./format.js";
 import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, totalViolation } from "./pareto.js";
+import { rowsInside } from "./selection.js";
 
 const LEAST_VIOLATING = 10;
 const PERCENT = ["accuracy", "exit_rate"];
@@ -18,11 +19,18 @@ export class Model {
     const counted = countedColumns(run);
     for (const metric of run.metrics) {
       if (counted[metric.name]) this.addNumbers(metric, counted[metric.name]);
-      else if (metric.group === MEASURED) this.addNumbers(metric, this.perSplit((split) => run.splits[metric.name][split]));
+      else if (metric.group === MEASURED)
+        this.addNumbers(
+          metric,
+          this.perSplit((split) => run.splits[metric.name][split]),
+        );
       else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
     }
     this.intervals = { low: counted.accuracy_ci95_low, high: counted.accuracy_ci95_high };
-    this.addNumbers({ name: "battery_days", label: "Battery life (modelled)", unit: "d", direction: "maximize", group: "modelled" }, new Float64Array(this.size));
+    this.addNumbers(
+      { name: "battery_days", label: "Battery life (modelled)", unit: "d", direction: "maximize", group: "modelled" },
+      new Float64Array(this.size),
+    );
     this.addConfiguration();
     this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
   }
@@ -48,24 +56,37 @@ export class Model {
     this.addTexts("backbone", "Backbone", networks.backbone, network);
     this.addTexts("pattern", "Pattern", networks.pattern, network);
     this.addTexts("split_point", "Split point", run.splitNames, (row) => points.split[row], depths(run));
-    this.addNumbers({ name: "payload_bits", label: "Payload bits" }, this.perRow((row) => points.bits[row] || NaN));
+    this.addNumbers(
+      { name: "payload_bits", label: "Payload bits" },
+      this.perRow((row) => points.bits[row] || NaN),
+    );
     const threshold = this.perRow((row) => (splits.is_output[points.split[row]] ? NaN : points.threshold[row]));
     this.addNumbers({ name: "confidence_threshold", label: "Confidence threshold" }, threshold);
     const means = networks.densities.map((all) => {
       const shares = Object.values(all);
       return shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 1;
     });
-    this.addNumbers({ name: "mean_density", label: "Mean density" }, perNetwork((place) => means[place]));
+    this.addNumbers(
+      { name: "mean_density", label: "Mean density" },
+      perNetwork((place) => means[place]),
+    );
     const junctions = new Set(networks.densities.flatMap((all) => Object.keys(all)));
     for (const path of junctions) {
-      this.addNumbers({ name: `density:${path}`, label: `Density of ${path}` }, perNetwork((place) => networks.densities[place][path] ?? NaN));
+      this.addNumbers(
+        { name: `density:${path}`, label: `Density of ${path}` },
+        perNetwork((place) => networks.densities[place][path] ?? NaN),
+      );
     }
     const names = new Set(networks.arguments.flatMap((all) => Object.keys(all)));
     for (const name of names) {
       const texts = networks.arguments.map((all) => (name in all ? JSON.stringify(all[name]) : "n/a"));
       if (new Set(texts).size > 1) this.addTexts(`argument:${name}`, name, texts, network);
     }
-    if (new Set(networks.epochs).size > 1) this.addNumbers({ name: "epochs", label: "Epochs trained" }, perNetwork((place) => networks.epochs[place]));
+    if (new Set(networks.epochs).size > 1)
+      this.addNumbers(
+        { name: "epochs", label: "Epochs trained" },
+        perNetwork((place) => networks.epochs[place]),
+      );
     this.addTexts("network", "Network", networks.key, network);
     this.partlyTrained = networks.epochs.some((epochs, place) => epochs < networks.epochsAsked[place]);
   }
@@ -125,13 +146,18 @@ export class Model {
 
   /** Constraints and objectives: feasible points, the front, the point chosen. */
   applyChoice(state) {
-    const values = Object.fromEntries([...this.columns].filter(([, column]) => column.values).map(([name, column]) => [name, column.values]));
-    this.constraints = Object.entries(state.limits).filter(([name]) => values[name]).map(([column, limit]) => ({ column, ...limit }));
+    const values = Object.fromEntries(
+      [...this.columns].filter(([, column]) => column.values).map(([name, column]) => [name, column.values]),
+    );
+    this.constraints = Object.entries(state.limits)
+      .filter(([name]) => values[name])
+      .map(([column, limit]) => ({ column, ...limit }));
     this.violation = totalViolation(values, this.constraints, this.size);
     const eligible = state.full ? this.fullyTrained() : null;
     const rows = new Uint32Array(this.size);
     let count = 0;
-    for (let row = 0; row < this.size; row++) if (this.violation[row] === 0 && (!eligible || eligible[row])) rows[count++] = row;
+    for (let row = 0; row < this.size; row++)
+      if (this.violation[row] === 0 && (!eligible || eligible[row])) rows[count++] = row;
     this.feasible = rows.subarray(0, count);
     this.objectives = state.objectives.map((name) => this.metric(name)).filter(Boolean);
     this.losses = lossColumns(values, this.objectives);
@@ -154,7 +180,12 @@ export class Model {
   choose(state, values) {
     if (!this.front.length) return this.nearest.length ? this.nearest[0] : -1;
     if (state.method === "ideal") return closestToIdeal(this.losses, this.front);
-    if (state.method === "weights") return byWeights(this.losses, this.front, this.objectives.map(({ name }) => state.weights[name] ?? 1));
+    if (state.method === "weights")
+      return byWeights(
+        this.losses,
+        this.front,
+        this.objectives.map(({ name }) => state.weights[name] ?? 1),
+      );
     if (state.method === "best" && values[state.best]) {
       const [loss] = lossColumns(values, [this.metric(state.best)]);
       return bestOf(loss, this.losses, this.feasible);
@@ -164,7 +195,9 @@ export class Model {
 
   fullyTrained() {
     const { networks, splits, points } = this.run;
-    return Uint8Array.from(points.split, (split) => (networks.epochs[splits.network[split]] >= networks.epochsAsked[splits.network[split]] ? 1 : 0));
+    return Uint8Array.from(points.split, (split) =>
+      networks.epochs[splits.network[split]] >= networks.epochsAsked[splits.network[split]] ? 1 : 0,
+    );
   }
 
   /** Brushes, kept and excluded steps, search text: which rows are left, and which of these are listed. */
@@ -172,71 +205,20 @@ export class Model {
     this.left = new Uint8Array(this.size).fill(1);
     if (state.full) this.left = this.fullyTrained();
     for (const step of state.steps) {
-      const inside = this.inside(step);
+      const inside = rowsInside(this, step);
       for (let row = 0; row < this.size; row++) if (Boolean(inside[row]) !== step.keep) this.left[row] = 0;
     }
-    const inside = this.inside(state);
+    const inside = rowsInside(this, state);
     this.listed = [];
     this.numLeft = 0;
     const feasible = (row) => this.violation[row] === 0;
     for (let row = 0; row < this.size; row++) {
       if (!(this.left[row] &&= inside[row])) continue;
       this.numLeft++;
-      if (state.list === "all" || this.onFront[row] || (state.list === "feasible" && feasible(row))) this.listed.push(row);
+      if (state.list === "all" || this.onFront[row] || (state.list === "feasible" && feasible(row)))
+        this.listed.push(row);
     }
   }
-
-  /** Rows inside every brush, with the search text in their id or texts, and among `ids` where given. */
-  inside({ brushes = {}, search = "", ids = null }) {
-    const inside = new Uint8Array(this.size).fill(1);
-    for (const [name, parts] of Object.entries(brushes)) {
-      const column = this.columns.get(name);
-      if (!column || !parts.length) continue;
-      if (column.levels) {
-        const wanted = new Set(parts.flatMap(({ levels }) => levels));
-        const passes = column.levels.map((level) => wanted.has(level));
-        for (let row = 0; row < this.size; row++) if (!passes[column.codes[row]]) inside[row] = 0;
-      } else {
-        const { values } = column;
-        for (let row = 0; row < this.size; row++) {
-          if (!inside[row]) continue;
-          const value = values[row];
-          const passes = Number.isNaN(value) ? parts.some((part) => part.missing) : parts.some(({ low, high }) => low !== null && value >= low && value <= high);
-          if (!passes) inside[row] = 0;
-        }
-      }
-    }
-    if (search) this.searchInto(inside, search.toLowerCase());
-    if (ids) {
-      const wanted = new Set(ids.map((id) => this.rowOf(id)));
-      for (let row = 0; row < this.size; row++) if (!wanted.has(row)) inside[row] = 0;
-    }
-    return inside;
-  }
-
-  searchInto(inside, text) {
-    const columns = [...this.columns.values()].filter((column) => column.levels);
-    const hits = columns.map((column) => column.levels.map((level) => level.toLowerCase().includes(text)));
-    const named = new Set(this.references.filter(({ names }) => names.includes(text)).map(({ row }) => row));
-    for (let row = 0; row < this.size; row++) {
-      if (!inside[row] || named.has(row)) continue;
-      if (columns.some((column, place) => hits[place][column.codes[row]])) continue;
-      if (!text.includes(".") || !this.id(row).toLowerCase().includes(text)) inside[row] = 0;
-    }
-  }
-}
-
-/** Mean relative depth of every split point's name, so that shallow ones come first. */
-function depths({ splits, splitNames, networks }) {
-  const found = new Map();
-  splitNames.forEach((name, split) => {
-    const network = splits.network[split];
-    const first = networks.firstSplit[network];
-    const count = (networks.firstSplit[network + 1] ?? splitNames.length) - first;
-    const own = found.get(name) || [0, 0];
-    found.set(name, [own[0] + (split - first) / Math.max(count - 1, 1), own[1] + 1]);
-  });
-  return (name) => found.get(name)[0] / found.get(name)[1];
 }
 
 /** Profiles in force: the run's own, those chosen instead, and single numbers changed. */
@@ -252,7 +234,8 @@ export function settingOf(run, state) {
     const [role, quantity] = path.split(".");
     if (!setting[role] || !(quantity in setting[role])) continue;
     setting[role][quantity] = value;
-    if (quantity === "tx_joules_per_bit") Object.assign(setting[role], { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
+    if (quantity === "tx_joules_per_bit")
+      Object.assign(setting[role], { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
   }
   return setting;
 }

@@ -26,11 +26,35 @@ export function drawShape(context, shape, x, y, r) {
   else if (shape === "square") context.rect(x - r * 0.9, y - r * 0.9, r * 1.8, r * 1.8);
   else {
     const corners = {
-      triangle: [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]],
-      diamond: [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]],
-      cross: [[-0.4, -1.1], [0.4, -1.1], [0.4, -0.4], [1.1, -0.4], [1.1, 0.4], [0.4, 0.4], [0.4, 1.1], [-0.4, 1.1], [-0.4, 0.4], [-1.1, 0.4], [-1.1, -0.4], [-0.4, -0.4]],
+      triangle: [
+        [0, -1.2],
+        [1.1, 0.8],
+        [-1.1, 0.8],
+      ],
+      diamond: [
+        [0, -1.3],
+        [1.3, 0],
+        [0, 1.3],
+        [-1.3, 0],
+      ],
+      cross: [
+        [-0.4, -1.1],
+        [0.4, -1.1],
+        [0.4, -0.4],
+        [1.1, -0.4],
+        [1.1, 0.4],
+        [0.4, 0.4],
+        [0.4, 1.1],
+        [-0.4, 1.1],
+        [-0.4, 0.4],
+        [-1.1, 0.4],
+        [-1.1, -0.4],
+        [-0.4, -0.4],
+      ],
     }[shape];
-    corners.forEach(([dx, dy], place) => (place ? context.lineTo(x + r * dx, y + r * dy) : context.moveTo(x + r * dx, y + r * dy)));
+    corners.forEach(([dx, dy], place) =>
+      place ? context.lineTo(x + r * dx, y + r * dy) : context.moveTo(x + r * dx, y + r * dy),
+    );
     context.closePath();
   }
 }

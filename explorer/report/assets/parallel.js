@@ -9,7 +9,7 @@ import { themeColours } from "./palette.js";
 const TOP = 88;
 const BOTTOM = 18;
 const LEFT = 30;
-const RIGHT = 104;
+const RIGHT = 124;
 const MAX_LINES = 1500;
 const REACH = 18;
 const ARROWS = { maximize: " ↑", minimize: " ↓", "": "" };
@@ -18,7 +18,11 @@ export class Parallel {
   /** @param handlers {brush(name, parts), select(row)} */
   constructor(holder, handlers) {
     this.canvas = element("canvas", { class: "layer" });
-    this.overlay = svg("svg", { class: "layer", role: "img", "aria-label": "Parallel coordinates; the filter form above does the same as brushing" });
+    this.overlay = svg("svg", {
+      class: "layer",
+      role: "img",
+      "aria-label": "Parallel coordinates; the filter form above does the same as brushing",
+    });
     this.holder = holder;
     this.handlers = handlers;
     holder.append(this.canvas, this.overlay);
@@ -27,18 +31,29 @@ export class Parallel {
 
   /** Columns with an axis: those chosen, else the objectives and what varies of the configuration. */
   static defaultAxes(model, objectives) {
-    const varied = ["backbone", "pattern", "mean_density", "split_point", "payload_bits", "confidence_threshold"].filter((name) => varies(model.columns.get(name), model));
+    const varied = [
+      "backbone",
+      "pattern",
+      "mean_density",
+      "split_point",
+      "payload_bits",
+      "confidence_threshold",
+    ].filter((name) => varies(model.columns.get(name), model));
     return [...objectives, ...varied];
   }
 
   draw(model, state) {
     this.model = model;
-    this.names = (state.axes || Parallel.defaultAxes(model, state.objectives)).filter((name) => model.columns.has(name));
+    this.names = (state.axes || Parallel.defaultAxes(model, state.objectives)).filter((name) =>
+      model.columns.has(name),
+    );
     this.brushes = state.brushes;
     this.holder.style.minWidth = `${Math.max(this.names.length * 88, 320)}px`;
     const [context, width, height] = fitCanvas(this.canvas);
     this.height = height;
-    this.axes = this.names.map((name) => makeAxis(model.columns.get(name), model.listed.length ? this.domainRows() : null));
+    this.axes = this.names.map((name) =>
+      makeAxis(model.columns.get(name), model.listed.length ? this.domainRows() : null),
+    );
     const gap = this.names.length > 1 ? (width - LEFT - RIGHT) / (this.names.length - 1) : 0;
     this.x = this.names.map((_, place) => LEFT + place * gap);
     this.drawLines(context, state);
@@ -48,7 +63,7 @@ export class Parallel {
   /** Axes span what would be listed without brushes, so that brushing does not move them. */
   domainRows() {
     const { model } = this;
-    return model.front.length ? [...model.front, ...model.listed] : model.listed;
+    return [...(model.front.length ? model.front : []), ...model.listed, ...model.references.map(({ row }) => row)];
   }
 
   y(place) {
@@ -64,6 +79,10 @@ export class Parallel {
     context.globalAlpha = rows.length > 400 ? 0.5 : rows.length > 100 ? 0.7 : 0.9;
     for (const row of rows) this.line(context, row, look.of(row).colour);
     context.globalAlpha = 1;
+    context.lineWidth = 1.3;
+    context.setLineDash([5, 4]);
+    for (const { row } of model.references) this.line(context, row, themeColours().ink);
+    context.setLineDash([]);
     const marked = state.selected === null ? model.chosen : model.rowOf(state.selected);
     context.lineWidth = 3.5;
     if (marked >= 0) this.line(context, marked, themeColours().mark);
@@ -86,7 +105,14 @@ export class Parallel {
       const column = this.model.columns.get(name);
       const x = this.x[place];
       const made = [svg("line", { class: "axis", x1: x, x2: x, y1: TOP, y2: height - BOTTOM })];
-      made.push(svg("text", { class: "axis-title", transform: `translate(${x - 4} ${TOP - 12}) rotate(-18)`, "text-anchor": "start" }, short(title(column).replace(" (modelled, expected)", "").replace(" (validation)", ""), 24) + ARROWS[column.direction]));
+      made.push(
+        svg(
+          "text",
+          { class: "axis-title", transform: `translate(${x - 4} ${TOP - 12}) rotate(-18)`, "text-anchor": "start" },
+          short(title(column).replace(" (modelled, expected)", "").replace(" (validation)", ""), 24) +
+            ARROWS[column.direction],
+        ),
+      );
       const stride = Math.ceil(this.axes[place].ticks.length / 14);
       for (const [number, { at, text }] of this.axes[place].ticks.entries()) {
         if (number % stride) continue;
@@ -94,7 +120,17 @@ export class Parallel {
       }
       for (const [number, part] of (this.brushes[name] || []).entries()) {
         for (const [low, high] of this.axes[place].span(part)) {
-          made.push(svg("rect", { class: "brush", "data-axis": name, "data-part": number, x: x - 9, width: 18, y: this.y(high), height: Math.max(this.y(low) - this.y(high), 3) }));
+          made.push(
+            svg("rect", {
+              class: "brush",
+              "data-axis": name,
+              "data-part": number,
+              x: x - 9,
+              width: 18,
+              y: this.y(high),
+              height: Math.max(this.y(low) - this.y(high), 3),
+            }),
+          );
         }
       }
       return made;
@@ -149,9 +185,11 @@ export class Parallel {
     const right = this.x.findIndex((place) => place > x);
     if (right <= 0) return;
     const share = (x - this.x[right - 1]) / (this.x[right] - this.x[right - 1]);
-    const height = (row) => this.y(this.axes[right - 1].place(row)) * (1 - share) + this.y(this.axes[right].place(row)) * share;
+    const height = (row) =>
+      this.y(this.axes[right - 1].place(row)) * (1 - share) + this.y(this.axes[right].place(row)) * share;
     let [found, best] = [-1, 10];
-    for (const row of this.drawn) if (Math.abs(height(row) - y) < best) [found, best] = [row, Math.abs(height(row) - y)];
+    for (const row of this.drawn)
+      if (Math.abs(height(row) - y) < best) [found, best] = [row, Math.abs(height(row) - y)];
     if (found >= 0) this.handlers.select(found);
   }
 }

@@ -3,7 +3,9 @@
 
 /** Loss columns of objectives: maximised columns negated. */
 export function lossColumns(columns, objectives) {
-  return objectives.map(({ name, direction }) => (direction === "maximize" ? columns[name].map((value) => -value) : columns[name]));
+  return objectives.map(({ name, direction }) =>
+    direction === "maximize" ? columns[name].map((value) => -value) : columns[name],
+  );
 }
 
 const PIVOTS = 12;
@@ -102,7 +104,8 @@ function span(loss, rows) {
 }
 
 const argmin = (values) => values.reduce((best, value, place) => (value < values[best] ? place : best), 0);
-const sums = (scaled, term) => Float64Array.from(scaled[0], (_, place) => scaled.reduce((sum, loss, axis) => sum + term(loss[place], axis), 0));
+const sums = (scaled, term) =>
+  Float64Array.from(scaled[0], (_, place) => scaled.reduce((sum, loss, axis) => sum + term(loss[place], axis), 0));
 
 /** Row where the front bulges most (Das 1999): the smallest sum of scaled losses; -1 for no rows. */
 export function knee(losses, rows) {
@@ -150,7 +153,8 @@ export function totalViolation(columns, constraints, numRows) {
 export function neighbours(losses, front, row, count) {
   const others = front.filter((other) => other !== row);
   const spans = losses.map((loss) => (others.length ? span(loss, others) : 1));
-  const distance = (other) => losses.reduce((sum, loss, axis) => sum + ((loss[other] - loss[row]) / spans[axis]) ** 2, 0);
+  const distance = (other) =>
+    losses.reduce((sum, loss, axis) => sum + ((loss[other] - loss[row]) / spans[axis]) ** 2, 0);
   const distances = new Map(Array.from(others, (other) => [other, distance(other)]));
   return [...others].sort((a, b) => distances.get(a) - distances.get(b)).slice(0, count);
 }

@@ -2,24 +2,31 @@
 
 import { makeAxis } from "./axis.js";
 import { element, fitCanvas, svg } from "./dom.js";
-import { lookOf, short, title } from "./look.js";
+import { drawFrame, MARGIN } from "./frame.js";
+import { lookOf } from "./look.js";
 import { drawShape, themeColours } from "./palette.js";
 
-const MARGIN = { left: 64, right: 16, top: 14, bottom: 46 };
 const REACH = 12; // pixels within which the pointer finds a point
 
 export class Scatter {
   /** @param handlers {select(row), brush({name: part})}, text(row) for the hover box */
   constructor(holder, handlers) {
     this.canvas = element("canvas", { class: "layer" });
-    this.overlay = svg("svg", { class: "layer", role: "application", tabindex: "0", "aria-label": "Scatter of operating points. Arrow keys walk along the front, Enter opens a point." });
+    this.overlay = svg("svg", {
+      class: "layer",
+      role: "application",
+      tabindex: "0",
+      "aria-label": "Scatter of operating points. Arrow keys walk along the front, Enter opens a point.",
+    });
     this.tip = element("div", { class: "tip", hidden: true });
     this.holder = holder;
     this.handlers = handlers;
     holder.append(this.canvas, this.overlay, this.tip);
     this.overlay.addEventListener("pointerdown", (event) => this.press(event));
     this.overlay.addEventListener("pointermove", (event) => this.hover(event));
-    this.overlay.addEventListener("pointerleave", () => { this.tip.hidden = true; });
+    this.overlay.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+    });
     this.overlay.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -31,11 +38,16 @@ export class Scatter {
     this.axes = { x: makeAxis(x, rows, state.logX), y: makeAxis(y, rows, state.logY) };
     this.depth = state.z && model.columns.has(state.z) ? makeAxis(model.columns.get(state.z), rows) : null;
     const [context, width, height] = fitCanvas(this.canvas);
-    this.box = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+    this.box = {
+      left: MARGIN.left,
+      top: MARGIN.top,
+      width: width - MARGIN.left - MARGIN.right,
+      height: height - MARGIN.top - MARGIN.bottom,
+    };
     this.theme = themeColours();
     this.place();
     this.drawPoints(context);
-    this.drawFrame(width, height, x, y);
+    drawFrame(this, width, height, x, y);
   }
 
   /** Pixels of every row; outside the box they are not drawn. */
@@ -65,7 +77,12 @@ export class Scatter {
 
   inBox(row) {
     const { left, top, width, height } = this.box;
-    return this.px[row] >= left - 1 && this.px[row] <= left + width + 1 && this.py[row] >= top - 1 && this.py[row] <= top + height + 1;
+    return (
+      this.px[row] >= left - 1 &&
+      this.px[row] <= left + width + 1 &&
+      this.py[row] >= top - 1 &&
+      this.py[row] <= top + height + 1
+    );
   }
 
   /** Small dots for what is not on the front, one per pixel; then the front in shapes. */
@@ -103,7 +120,8 @@ export class Scatter {
 
   drawLarge(context) {
     const { model, state, theme } = this;
-    const size = state.size && model.columns.has(state.size) ? makeAxis(model.columns.get(state.size), model.listed) : null;
+    const size =
+      state.size && model.columns.has(state.size) ? makeAxis(model.columns.get(state.size), model.listed) : null;
     context.lineWidth = 0.75;
     context.strokeStyle = theme.surface;
     const many = this.large.length > 150; // outlines of a crowd would hide it
@@ -122,79 +140,6 @@ export class Scatter {
     }
   }
 
-  drawFrame(width, height, x, y) {
-    const { left, top, width: w, height: h } = this.box;
-    this.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const parts = [];
-    if (this.depth) parts.push(...this.cube(x, y));
-    else {
-      const step = w < 420 ? 2 : 1;
-      for (const [place, { at, text }] of this.axes.x.ticks.entries()) {
-        const px = left + at * w;
-        parts.push(svg("line", { class: "grid", x1: px, x2: px, y1: top, y2: top + h }));
-        if (place % step === 0) parts.push(svg("text", { x: px, y: top + h + 16, "text-anchor": "middle" }, short(text, 14)));
-      }
-      for (const { at, text } of this.axes.y.ticks) {
-        const py = top + (1 - at) * h;
-        parts.push(svg("line", { class: "grid", x1: left, x2: left + w, y1: py, y2: py }));
-        parts.push(svg("text", { x: left - 6, y: py + 4, "text-anchor": "end" }, short(text, 8)));
-      }
-      parts.push(svg("text", { class: "axis-title", id: "x-title", x: left + w / 2, y: height - 8, "text-anchor": "middle" }, title(x)));
-      parts.push(svg("text", { class: "axis-title", id: "y-title", transform: `translate(14 ${top + h / 2}) rotate(-90)`, "text-anchor": "middle" }, title(y)));
-    }
-    this.overlay.replaceChildren(...parts, ...this.marks(w < 420));
-  }
-
-  cube(x, y) {
-    const { left, top, width: w, height: h } = this.box;
-    const at = (u, v, d) => {
-      const [a, b] = this.project(u - 0.5, v - 0.5, d - 0.5);
-      return [left + a * w, top + (1 - b) * h];
-    };
-    const edges = [];
-    for (const [a, b] of [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]]) {
-      const [from, to] = [a, b].map((corner) => at(corner & 1, (corner >> 1) & 1, corner >> 2));
-      edges.push(svg("line", { class: "grid", x1: from[0], y1: from[1], x2: to[0], y2: to[1] }));
-    }
-    const depth = this.model.columns.get(this.state.z);
-    const names = [[at(0.5, -0.08, 0), x], [at(-0.08, 0.5, 0), y], [at(0, -0.08, 0.5), depth]];
-    return edges.concat(names.map(([[px, py], column]) => svg("text", { class: "axis-title", x: px, y: py, "text-anchor": "middle" }, `${title(column)} →`)));
-  }
-
-  /** References, the chosen and the selected point. */
-  marks(narrow) {
-    const { model, state } = this;
-    const parts = [];
-    const taken = [];
-    const several = new Set(model.references.map(({ row }) => model.columns.get("backbone").codes[row])).size > 1;
-    for (const { row, names } of model.references) {
-      if (!this.inBox(row)) continue;
-      const [px, py] = [this.px[row], this.py[row]];
-      const { levels, codes } = model.columns.get("backbone");
-      const name = several ? `${names} (${levels[codes[row]]})` : names;
-      parts.push(svg("path", { class: "reference", d: `M${px} ${py - 8}l8 8l-8 8l-8 -8z` }, svg("title", {}, name)));
-      if (!narrow) parts.push(this.label(name, px, py, taken));
-    }
-    if (model.chosen >= 0) parts.push(svg("path", { class: "chosen", d: star(this.px[model.chosen], this.py[model.chosen], 9) }));
-    const selected = model.rowOf(state.selected);
-    if (selected >= 0) parts.push(svg("circle", { class: "selected", cx: this.px[selected], cy: this.py[selected], r: 11 }));
-    return parts;
-  }
-
-  /** A reference's name beside it, where no other name stands yet; none where there is no such place. */
-  label(name, px, py, taken) {
-    const width = name.length * 6.6;
-    const places = [[11, 4], [-11 - width, 4], [-width / 2, -13], [-width / 2, 23], [11, -13], [-11 - width, -13], [11, 20], [-11 - width, 20]];
-    for (const [dx, dy] of places) {
-      const box = [px + dx, py + dy - 11, px + dx + width, py + dy + 3];
-      const fits = box[0] >= this.box.left && box[2] <= this.box.left + this.box.width + MARGIN.right && box[1] >= 0;
-      if (!fits || taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
-      taken.push(box);
-      return svg("text", { class: "label", x: box[0], y: py + dy }, name);
-    }
-    return svg("g");
-  }
-
   local(event) {
     const { left, top } = this.overlay.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
@@ -209,7 +154,9 @@ export class Scatter {
       }
       return found;
     };
-    const marked = this.model.references.map(({ row }) => row).concat(this.model.chosen >= 0 ? [this.model.chosen] : []);
+    const marked = this.model.references
+      .map(({ row }) => row)
+      .concat(this.model.chosen >= 0 ? [this.model.chosen] : []);
     const found = closest(this.large.concat(marked));
     return found >= 0 ? found : closest(this.small);
   }
@@ -240,7 +187,13 @@ export class Scatter {
       }
       if (!rectangle.isConnected) this.overlay.append(rectangle);
       const [x, y] = [Math.min(start[0], now[0]), Math.min(start[1], now[1])];
-      for (const [name, value] of Object.entries({ x, y, width: Math.abs(now[0] - start[0]), height: Math.abs(now[1] - start[1]) })) rectangle.setAttribute(name, value);
+      for (const [name, value] of Object.entries({
+        x,
+        y,
+        width: Math.abs(now[0] - start[0]),
+        height: Math.abs(now[1] - start[1]),
+      }))
+        rectangle.setAttribute(name, value);
     };
     const release = (ending) => {
       this.overlay.removeEventListener("pointermove", move);
@@ -274,12 +227,4 @@ export class Scatter {
     if (step) this.handlers.select(walk[Math.min(Math.max(now + step, 0), walk.length - 1)], false);
     else if (selected >= 0) this.handlers.select(selected, true);
   }
-}
-
-function star(x, y, r) {
-  const corners = Array.from({ length: 10 }, (_, place) => {
-    const [length, angle] = [place % 2 ? r * 0.45 : r, (place * Math.PI) / 5 - Math.PI / 2];
-    return `${(x + length * Math.cos(angle)).toFixed(1)} ${(y + length * Math.sin(angle)).toFixed(1)}`;
-  });
-  return `M${corners.join("L")}Z`;
 }

@@ -55,6 +55,8 @@ const sameKind = (value, first) => first === null || value === null || kind(valu
 
 /** The hash of a state: "" where nothing differs from the initial one. */
 export function writeHash(state, initial) {
-  const changed = Object.entries(state).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(initial[name]));
+  const changed = Object.entries(state).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(initial[name]),
+  );
   return changed.length ? `#s=${encodeURIComponent(JSON.stringify(Object.fromEntries(changed)))}` : "";
 }

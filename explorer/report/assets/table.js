@@ -19,17 +19,23 @@ export class Table {
       this.drawBody();
     });
     byId("save-csv").addEventListener("click", () => saveFile("points.csv", "text/csv", this.csv()));
-    byId("save-json").addEventListener("click", () => saveFile("points.json", "application/json", JSON.stringify(this.records(), null, 1)));
+    byId("save-json").addEventListener("click", () =>
+      saveFile("points.json", "application/json", JSON.stringify(this.records(), null, 1)),
+    );
   }
 
   static defaultColumns(model, objectives) {
-    const also = ["edge_memory_bytes", "latency_model_s", "energy_model_j", "exit_rate"].filter((name) => !objectives.includes(name) && model.hasValues(model.columns.get(name)));
+    const also = ["edge_memory_bytes", "latency_model_s", "energy_model_j", "exit_rate"].filter(
+      (name) => !objectives.includes(name) && model.hasValues(model.columns.get(name)),
+    );
     return [...objectives, ...also, "backbone", "mean_density", ...ALWAYS];
   }
 
   draw(state) {
     this.state = state;
-    this.columns = (state.shownColumns || Table.defaultColumns(this.model, state.objectives)).map((name) => this.model.columns.get(name)).filter(Boolean);
+    this.columns = (state.shownColumns || Table.defaultColumns(this.model, state.objectives))
+      .map((name) => this.model.columns.get(name))
+      .filter(Boolean);
     this.rows = this.sorted();
     this.pages = 1;
     this.drawHead();
@@ -58,7 +64,11 @@ export class Table {
       const descending = state.descending ?? column.direction === "maximize";
       const turn = () => this.handlers.change({ sort: column.name, descending: active ? !descending : null });
       const sort = active ? (descending ? "descending" : "ascending") : null;
-      return element("th", { scope: "col", "data-column": column.name, "aria-sort": sort, class: column.levels ? "" : "number" }, element("button", { type: "button", onclick: turn }, title(column), active ? (descending ? " ▼" : " ▲") : ""));
+      return element(
+        "th",
+        { scope: "col", "data-column": column.name, "aria-sort": sort, class: column.levels ? "" : "number" },
+        element("button", { type: "button", onclick: turn }, title(column), active ? (descending ? " ▼" : " ▲") : ""),
+      );
     });
     byId("points").tHead.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
   }
@@ -69,21 +79,45 @@ export class Table {
     const own = compared >= 0 ? this.model.accuracy(compared) : null;
     byId("points").tBodies[0].replaceChildren(...Array.from(rows, (row) => this.line(row, row === compared, own)));
     byId("more").hidden = rows.length === this.rows.length;
-    byId("table-note").textContent = `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;
+    byId("table-note").textContent =
+      `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;
   }
 
   line(row, isCompared, own) {
     const id = this.model.id(row);
     const name = element("button", { type: "button", class: "link", onclick: () => this.handlers.select(row) }, id);
     const exclude = () => this.handlers.change({ steps: [...this.state.steps, { keep: false, ids: [id] }] });
-    const head = element("th", { scope: "row" }, name, this.tags(row), element("button", { type: "button", class: "quiet", title: "Exclude this point", "aria-label": `Exclude ${id}`, onclick: exclude }, "×"));
+    const head = element(
+      "th",
+      { scope: "row" },
+      name,
+      this.tags(row),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          title: "Exclude this point",
+          "aria-label": `Exclude ${id}`,
+          onclick: exclude,
+        },
+        "×",
+      ),
+    );
     const cells = this.columns.map((column) => {
       const text = cellText(column, row);
-      const cell = element("td", { class: column.levels ? "" : "number", "data-value": column.levels ? text : column.values[row] }, text);
+      const cell = element(
+        "td",
+        { class: column.levels ? "" : "number", "data-value": column.levels ? text : column.values[row] },
+        text,
+      );
       if (column.name === "accuracy") {
         const { low, high } = this.model.accuracy(row);
         cell.title = `95 % interval ${quantity(low, "%")} to ${quantity(high, "%")}`;
-        if (own && !isCompared && withinNoise(own, this.model.accuracy(row))) cell.append(element("span", { class: "noise", title: "its difference to the highlighted point is within noise" }, " ≈"));
+        if (own && !isCompared && withinNoise(own, this.model.accuracy(row)))
+          cell.append(
+            element("span", { class: "noise", title: "its difference to the highlighted point is within noise" }, " ≈"),
+          );
       }
       return cell;
     });
@@ -133,7 +167,9 @@ export function withinNoise(a, b) {
 }
 
 function ranks({ levels, codes }) {
-  const order = levels.map((level, code) => [level, code]).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+  const order = levels
+    .map((level, code) => [level, code])
+    .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
   const rank = new Map(order.map(([, code], place) => [code, place]));
   return Float64Array.from(codes, (code) => rank.get(code));
 }

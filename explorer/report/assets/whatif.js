@@ -24,11 +24,20 @@ export class WhatIf {
     for (const [role, label] of Object.entries(ROLES)) {
       const own = run.profiles.run[role];
       const options = names[role].map(({ name, description }) => [name, `${description || name} (${name})`]);
-      choices(byId(`what-${role}`), [["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]], ["shipped profiles", options]], "");
+      choices(
+        byId(`what-${role}`),
+        [
+          ["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]],
+          ["shipped profiles", options],
+        ],
+        "",
+      );
       byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, event.target.value));
     }
     byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
-    byId("reset-setting").addEventListener("click", () => change({ edge: "", server: "", link: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }));
+    byId("reset-setting").addEventListener("click", () =>
+      change({ edge: "", server: "", link: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }),
+    );
   }
 
   /** Another profile brings its own numbers. */
@@ -37,14 +46,21 @@ export class WhatIf {
     this.change({ [role]: name, set: Object.fromEntries(kept) });
   }
 
-  row([path, label, unit, low, high, log]) {
+  row([path, label, , low, high, log]) {
     const value = (step) => (log ? low * (high / low) ** (step / STEPS) : low + (high - low) * (step / STEPS));
     const slide = (event) => {
       const chosen = Number(value(Number(event.target.value)).toPrecision(3));
       this.change(path.includes(".") ? { set: { ...this.state.set, [path]: chosen } } : { [path]: chosen });
     };
     const id = `what-${path.replace(".", "-")}`;
-    return element("div", { class: "slider", "data-path": path }, element("label", { for: id }, label), element("output", { for: id }), element("span"), element("input", { type: "range", id, min: 0, max: STEPS, oninput: slide }));
+    return element(
+      "div",
+      { class: "slider", "data-path": path },
+      element("label", { for: id }, label),
+      element("output", { for: id }),
+      element("span"),
+      element("input", { type: "range", id, min: 0, max: STEPS, oninput: slide }),
+    );
   }
 
   draw(state, setting) {
@@ -54,7 +70,11 @@ export class WhatIf {
       const value = current(path, state, setting);
       const row = document.querySelector(`[data-path="${path}"]`);
       const [output, input] = [row.querySelector("output"), row.querySelector("input")];
-      output.textContent = Number.isNaN(value) ? "unknown" : unit === "%" ? `${numberText(value * 100)} %` : quantity(value, unit);
+      output.textContent = Number.isNaN(value)
+        ? "unknown"
+        : unit === "%"
+          ? `${numberText(value * 100)} %`
+          : quantity(value, unit);
       row.classList.toggle("active", path in state.set);
       if (document.activeElement === input || Number.isNaN(value)) continue;
       const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
