@@ -1,15 +1,24 @@
 // Fronts, ways to choose, constraints. Losses: one array per objective, every one to be minimised.
 // The same rules as explorer/pareto.py and explorer/choice.py.
 
+const negated = new WeakMap(); // by column, so that a front computed anew does not negate anew
+
 /** Loss columns of objectives: maximised columns negated. */
 export function lossColumns(columns, objectives) {
-  return objectives.map(({ name, direction }) =>
-    direction === "maximize" ? columns[name].map((value) => -value) : columns[name],
-  );
+  return objectives.map(({ name, direction }) => {
+    const values = columns[name];
+    if (direction !== "maximize") return values;
+    if (!negated.has(values))
+      negated.set(
+        values,
+        values.map((value) => -value),
+      );
+    return negated.get(values);
+  });
 }
 
-const PIVOTS = 12;
-const SMALL = 600; // rows that need no thinning out
+const SAMPLE = 1500; // rows whose own front thins out the rest
+const STRONG = 128; // of these, so many at most
 
 /** Rows of `rows` that no other dominates, ascending; of equal rows the first counts; NaN is on no front. */
 export function nonDominated(losses, rows) {
@@ -17,7 +26,20 @@ export function nonDominated(losses, rows) {
     for (const loss of losses) if (loss[row] !== loss[row]) return false;
     return true;
   });
-  const order = withoutPlainlyDominated(losses, known).sort((a, b) => {
+  return swept(losses, thinnedOut(losses, known));
+}
+
+/** Without the rows that the front of a sample dominates; again, as long as that takes many away. */
+function thinnedOut(losses, rows) {
+  if (rows.length <= SAMPLE) return rows;
+  const strong = swept(losses, evenly(rows, SAMPLE));
+  const kept = withoutDominated(losses, rows, evenly(strong, STRONG));
+  return kept.length < 0.7 * rows.length ? thinnedOut(losses, kept) : kept;
+}
+
+/** The front of `rows` by one sweep in order of the first objective. */
+function swept(losses, rows) {
+  const order = Uint32Array.from(rows).sort((a, b) => {
     for (const loss of losses) if (loss[a] !== loss[b]) return loss[a] - loss[b];
     return a - b;
   });
@@ -29,7 +51,7 @@ export function nonDominated(losses, rows) {
   for (const row of order) {
     const place = archive.findIndex((other) => noWorse(rest, other, row));
     if (place >= 0) {
-      [archive[place], archive[place >> 1]] = [archive[place >> 1], archive[place]]; // the strong move to the fore
+      toTheFore(archive, place);
       continue;
     }
     archive = archive.filter((other) => !noWorse(rest, row, other));
@@ -39,47 +61,31 @@ export function nonDominated(losses, rows) {
   return Uint32Array.from(front).sort();
 }
 
+/** Rows that none of a few strong ones dominates: one pass, and most rows fall to the first ones asked. */
+function withoutDominated(losses, rows, strong) {
+  const asked = [...strong];
+  return rows.filter((row) => {
+    for (let place = 0; place < asked.length; place++) {
+      const other = asked[place];
+      if (!noWorse(losses, other, row) || noWorse(losses, row, other)) continue;
+      toTheFore(asked, place);
+      return false;
+    }
+    return true;
+  });
+}
+
+/** Strong rows move to the fore, where they are asked first. */
+function toTheFore(rows, place) {
+  [rows[place], rows[place >> 1]] = [rows[place >> 1], rows[place]];
+}
+
 function noWorse(losses, a, b) {
-  for (const loss of losses) if (loss[a] > loss[b]) return false;
+  for (let axis = 0; axis < losses.length; axis++) if (losses[axis][a] > losses[axis][b]) return false;
   return true;
 }
 
-/** Drop what a few strong rows dominate: most rows of a large run, in a few linear passes. */
-function withoutPlainlyDominated(losses, rows) {
-  if (rows.length <= SMALL) return Uint32Array.from(rows);
-  const spans = losses.map((loss) => span(loss, rows));
-  let left = rows;
-  for (let pivot = 0; pivot < PIVOTS && left.length > SMALL; pivot++) {
-    const strong = left[strongest(losses, spans, left, pivot)];
-    const bounds = losses.map((loss) => loss[strong]);
-    const kept = new Uint32Array(left.length);
-    let count = 0;
-    for (const row of left) {
-      let worse = true;
-      let equal = true;
-      for (let axis = 0; axis < bounds.length && worse; axis++) {
-        worse = losses[axis][row] >= bounds[axis];
-        equal &&= losses[axis][row] === bounds[axis];
-      }
-      if (!worse || equal) kept[count++] = row;
-    }
-    left = kept.subarray(0, count);
-  }
-  return Uint32Array.from(left);
-}
-
-/** Place of the smallest weighted sum; the weights turn, so that strong rows lie all over the front. */
-function strongest(losses, spans, rows, turn) {
-  const favoured = turn % (losses.length + 1); // the last turn favours none
-  const weights = spans.map((width, axis) => (axis === favoured ? 2 + turn : 1) / width);
-  let [best, least] = [0, Infinity];
-  for (let place = 0; place < rows.length; place++) {
-    let sum = 0;
-    for (let axis = 0; axis < losses.length; axis++) sum += weights[axis] * losses[axis][rows[place]];
-    if (sum < least) [best, least] = [place, sum];
-  }
-  return best;
-}
+const evenly = (rows, count) => rows.filter((_, place) => place % Math.ceil(rows.length / count) === 0);
 
 /** Losses of `rows` scaled to their range over these rows, per objective. */
 export function scaledLosses(losses, rows) {
