@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from explorer.core.operating_points import POINT_COLUMNS
 from explorer.cost import Setting
 from explorer.devices import load_device, load_link
 from explorer.errors import UserError
@@ -115,9 +116,8 @@ def _number(text: str, change: str) -> float:
 def recosted(results: RunResults, setting: Setting) -> pd.DataFrame:
     """Every operating point with its costs under another setting, in the order of ``results.points``."""
     own = results.points
-    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
     frames = [
-        network_points(results.networks[str(key)], rows[columns], setting)
+        network_points(results.networks[str(key)], rows[POINT_COLUMNS], setting)
         for key, rows in own.groupby("network_key", sort=False)
     ]
     costs = pd.concat(frames, ignore_index=True)[["latency_model_s", "energy_model_j"]]

@@ -11,10 +11,11 @@ import optuna
 import pandas as pd
 
 from explorer.candidate import NetworkSpec
+from explorer.core.operating_points import POINT_COLUMNS
 from explorer.core.training import Recipe, TrainingRecord
 from explorer.cost import Setting
 from explorer.devices import load_device, load_link
-from explorer.objectives import METRICS, parse_constraint
+from explorer.objectives import MEASURED_METRICS, METRICS, parse_constraint
 from explorer.results import FRONT_COLUMNS, TRIAL_COLUMNS, RunResults, mark_front, network_points
 from explorer.split_costs import SplitCosts
 from explorer.store import StoredNetwork
@@ -122,6 +123,7 @@ def _splits(
                 exit_param_bytes=0 if last else 40 * features,
                 peak_activation_bytes=4 * (values + _INPUT_VALUES),
                 exit_peak_bytes=0 if last else 4 * (values + features),
+                range_bytes=8 if not last else 0,
                 operators=((macs, 4 * values + macs // 10), (0, 8 * values)) if macs else (),
                 exit_operators=() if last else ((10 * features, 40 * features),),
             )
@@ -145,8 +147,12 @@ def _sweep(splits: Sequence[SplitCosts], best: float, rng: np.random.Generator) 
             ]
             rows.append((split.name, bits, np.nan, round(SAMPLES * best), 0))
     rows.append((splits[-1].name, None, 0.0, round(SAMPLES * best), SAMPLES))
-    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
-    return pd.DataFrame(rows, columns=columns).astype({"payload_bits": "Int64"})
+    points = pd.DataFrame(rows, columns=POINT_COLUMNS[:-1]).astype({"payload_bits": "Int64"})
+    elements = points["split_point"].map({split.name: split.payload_elements for split in splits})
+    message_bytes = np.where(
+        points["payload_bits"].isna(), 0, 10 + elements * points["payload_bits"].fillna(0) // 8
+    )
+    return points.assign(sent_bytes=(message_bytes * (SAMPLES - points["exited"])).astype(int))
 
 
 def make_trials(num_trials: int, num_objectives: int, seed: int = 0) -> pd.DataFrame:
@@ -181,6 +187,7 @@ def make_run(name: str, constraints: Sequence[str], setting: Setting) -> dict[st
         "created": "2030-01-02T03:04:05+00:00",
         "seed": 7,
         "sampler": "tpe",
+        "encoding": "conditional",
         "trials_asked": 120,
         "space_name": "synthetic",
         "space_file": "# a space\nbackbones:\n  mlp: {}\n",
@@ -216,10 +223,8 @@ def make_results(
     points = (
         pd.concat(frames, ignore_index=True)
         if frames
-        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited"])
-    ).assign(
-        reference="", edge_latency_host_s=np.nan, server_latency_host_s=np.nan, edge_energy_host_j=np.nan
-    )
+        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited", "sent_bytes"])
+    ).assign(reference="", **dict.fromkeys(MEASURED_METRICS, np.nan))
     if len(points):
         measured = points["split_point"].eq("output")
         points.loc[measured, "edge_latency_host_s"] = points.loc[measured, "edge_macs"] / 4e9 + 1e-5

@@ -5,6 +5,7 @@ structure, devices and link is computed in the browser by ``assets/cost.js``, fo
 """
 
 import base64
+import json
 import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -16,7 +17,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from explorer.core.split_points import OUTPUT
-from explorer.cost import messages
 from explorer.devices import device_names, link_names, load_device, load_link
 from explorer.objectives import ALL_METRICS, MEASURED_METRICS, parse_constraint
 from explorer.results import RunResults
@@ -26,7 +26,7 @@ from explorer.store import StoredNetwork
 _INTEGERS = (("u8", np.uint8), ("u16", np.uint16), ("u32", np.uint32))
 _SPLIT_COUNTS = (
     *("payload_elements", "edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes"),
-    *("exit_param_bytes", "peak_activation_bytes", "exit_peak_bytes"),
+    *("exit_param_bytes", "peak_activation_bytes", "exit_peak_bytes", "range_bytes"),
 )
 
 
@@ -53,6 +53,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
     """
     networks, points = results.networks, results.points
     splits = [split for network in networks.values() for split in network.splits]
+    numbers = _split_numbers(networks, points)
     return {
         "run": run_argument(results.path),
         "numPoints": len(points),
@@ -65,8 +66,9 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "profiles": _profiles(results.run.get("profiles", {})),
         "networks": _networks(networks),
         "splitNames": [split.name for split in splits],
-        "splits": _splits(networks, splits, points),
-        "points": _points(networks, points),
+        "splits": _splits(networks, splits),
+        "points": _points(points, numbers),
+        "measured": _measured(points, numbers),
         "references": _references(points),
     }
 
@@ -124,9 +126,7 @@ def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
     }
 
 
-def _splits(
-    networks: Mapping[str, StoredNetwork], splits: list[SplitCosts], points: pd.DataFrame
-) -> dict[str, dict[str, str]]:
+def _splits(networks: Mapping[str, StoredNetwork], splits: list[SplitCosts]) -> dict[str, dict[str, str]]:
     """One entry per network and split point, networks one after the other."""
     owners = np.repeat(np.arange(len(networks)), [len(network.splits) for network in networks.values()])
     operators = _ragged(split.operators for split in splits)
@@ -141,13 +141,6 @@ def _splits(
         "exit_operator_macs": exits[1],
         "exit_operator_bytes": exits[2],
     }
-    keys = np.array(list(networks), dtype=object)[owners]
-    measured = points.drop_duplicates(["network_key", "split_point"]).set_index(
-        ["network_key", "split_point"]
-    )
-    wanted = pd.MultiIndex.from_arrays([keys, [split.name for split in splits]])
-    rows = measured[list(MEASURED_METRICS)].astype(float).reindex(wanted)
-    columns |= {name: rows[name].to_numpy() for name in MEASURED_METRICS}
     return {name: typed_column(values) for name, values in columns.items()}
 
 
@@ -161,26 +154,33 @@ def _ragged(
     return starts, pairs[:, 0], pairs[:, 1]
 
 
-def _points(networks: Mapping[str, StoredNetwork], points: pd.DataFrame) -> dict[str, dict[str, str]]:
-    index = {
-        (key, split.name): (number, split.payload_elements)
-        for number, (key, split) in enumerate(
-            (key, split) for key, network in networks.items() for split in network.splits
-        )
+def _split_numbers(networks: Mapping[str, StoredNetwork], points: pd.DataFrame) -> NDArray[np.int64]:
+    """Per point the place of its split point among those of all networks."""
+    pairs = [(key, split.name) for key, network in networks.items() for split in network.splits]
+    numbers = {pair: number for number, pair in enumerate(pairs)}
+    own = zip(points["network_key"], points["split_point"], strict=True)
+    return np.array([numbers[pair] for pair in own], dtype=np.int64)
+
+
+def _points(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, dict[str, str]]:
+    columns = {
+        "bits": points["payload_bits"].fillna(0),
+        "threshold": points["confidence_threshold"],
+        "correct": points["correct"],
+        "exited": points["exited"],
+        "sent_bytes": points["sent_bytes"],
     }
-    pairs = zip(points["network_key"], points["split_point"], strict=True)
-    found = np.array([index[pair] for pair in pairs], dtype=np.int64).reshape(-1, 2)
-    bits = points["payload_bits"].fillna(0).to_numpy(dtype=np.int64)
-    message_bytes, codec_macs = messages(found[:, 1], bits)
-    return {
-        "split": typed_column(found[:, 0]),
-        "bits": typed_column(bits),
-        "threshold": typed_column(points["confidence_threshold"].to_numpy(dtype=float)),
-        "correct": typed_column(points["correct"].to_numpy(dtype=float)),
-        "exited": typed_column(points["exited"].to_numpy(dtype=float)),
-        "message_bytes": typed_column(message_bytes),
-        "codec_macs": typed_column(codec_macs),
-    }
+    typed = {name: typed_column(values.to_numpy(dtype=float)) for name, values in columns.items()}
+    return {"split": typed_column(numbers)} | typed
+
+
+def _measured(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """Measured values, once per split point and bits; None where one was not measured."""
+    names = list(MEASURED_METRICS)
+    own = points[names].astype(float).assign(split=numbers, bits=points["payload_bits"].fillna(0).astype(int))
+    rows = own.drop_duplicates(["split", "bits"])
+    rows = rows[rows[names].notna().any(axis=1)][["split", "bits", *names]]
+    return {"names": names, "rows": json.loads(rows.to_json(orient="values", double_precision=15))}
 
 
 def _references(points: pd.DataFrame) -> list[list[Any]]:

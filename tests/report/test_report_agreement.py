@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
 from explorer.choice import choose, override_setting
+from explorer.core.operating_points import POINT_COLUMNS
 from explorer.cost import Setting, battery_life_days
 from explorer.devices import device_names, link_names, load_device, load_link
 from explorer.errors import UserError
@@ -65,7 +66,9 @@ def costs_in_javascript(results: RunResults, setting: Setting) -> pd.DataFrame:
 
 def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
     frames = [
-        network_points(stored, results.points[results.points["network_key"] == key], setting)
+        network_points(
+            stored, results.points.loc[results.points["network_key"] == key, POINT_COLUMNS], setting
+        )
         for key, stored in results.networks.items()
     ]
     return pd.concat(frames, ignore_index=True)

@@ -135,7 +135,7 @@ def test_points_are_embedded_once_and_small(page_text: str) -> None:
     data = Page(page_text).data
     assert data["numPoints"] == 400
     assert set(data["points"]) == {
-        *("split", "bits", "threshold", "correct", "exited", "message_bytes", "codec_macs"),
+        *("split", "bits", "threshold", "correct", "exited", "sent_bytes"),
     }
     assert data["points"]["correct"]["type"] == "u16"
     assert sum(len(column["data"]) for column in data["points"].values()) < 400 * 40

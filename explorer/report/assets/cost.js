@@ -98,11 +98,19 @@ export function countedColumns(run) {
     columns.edge_macs[row] = splits.edge_macs[split] + hasExit * splits.exit_macs[split];
     columns.edge_macs_dense[row] = splits.edge_macs_dense[split] + hasExit * splits.exit_macs[split];
     columns.server_macs[row] = offload * splits.server_macs[split];
-    columns.edge_param_bytes[row] = splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split];
+    const hasRange = points.bits[row] > 0 && points.bits[row] <= 8;
+    columns.edge_param_bytes[row] =
+      splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split] + hasRange * splits.range_bytes[split];
     columns.edge_memory_bytes[row] = columns.edge_param_bytes[row] + peak;
-    columns.payload_bytes[row] = offload * points.message_bytes[row];
+    columns.payload_bytes[row] = points.sent_bytes[row] / samples;
   }
   return columns;
+}
+
+/** Mean bytes of the messages that a row sends; 0 where it sends none. */
+export function messageBytes({ points, splits, networks }, row) {
+  const samples = networks.samples[splits.network[points.split[row]]];
+  return points.sent_bytes[row] / Math.max(samples - points.exited[row], 1);
 }
 
 /** 1 where the row has an exit classifier, else 0: not at `output`, not without a threshold. */
@@ -127,15 +135,17 @@ export function modelledColumns(run, setting, use) {
   const battery = new Float64Array(numPoints);
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
-    const message = points.message_bytes[row];
+    const message = messageBytes(run, row);
     const offload = 1 - points.exited[row] / networks.samples[splits.network[split]];
     const edge = times.edge[split] + (usesExit(run, row) ? times.exit[split] : 0);
     latency[row] = edge;
     energy[row] = edge * active;
     if (offload > 0) {
+      const bits = points.bits[row];
+      const codecMacs = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
       const codecBytes = FLOAT_BYTES * splits.payload_elements[split] + message;
-      const encode = operatorTime(points.codec_macs[row], codecBytes, setting.edge);
-      const decode = operatorTime(points.codec_macs[row], codecBytes, setting.server);
+      const encode = operatorTime(codecMacs, codecBytes, setting.edge);
+      const decode = operatorTime(codecMacs, codecBytes, setting.server);
       const air = bytesOnAir(message, link);
       const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + decode + times.server[split];
       const transmit = air === 0 ? 0 : 8 * air * perBit + (link.message_energy_j || 0);

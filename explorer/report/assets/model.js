@@ -19,11 +19,7 @@ export class Model {
     const counted = countedColumns(run);
     for (const metric of run.metrics) {
       if (counted[metric.name]) this.addNumbers(metric, counted[metric.name]);
-      else if (metric.group === MEASURED)
-        this.addNumbers(
-          metric,
-          this.perSplit((split) => run.splits[metric.name][split]),
-        );
+      else if (metric.group === MEASURED) this.addNumbers(metric, this.measured(metric.name));
       else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
     }
     this.intervals = { low: counted.accuracy_ci95_low, high: counted.accuracy_ci95_high };
@@ -95,6 +91,15 @@ export class Model {
     const { split } = this.run.points;
     const values = Float64Array.from(this.run.splits.network, (_, place) => valueOf(place));
     return this.perRow((row) => values[split[row]]);
+  }
+
+  /** A measured column: the same for all rows with one split point and payload bits. */
+  measured(name) {
+    const { measured, points } = this.run;
+    const place = measured.names.indexOf(name);
+    const key = (split, bits) => 64 * split + bits;
+    const known = new Map(measured.rows.map(([split, bits, ...values]) => [key(split, bits), values[place] ?? NaN]));
+    return this.perRow((row) => known.get(key(points.split[row], points.bits[row])) ?? NaN);
   }
 
   perRow(valueOf) {

@@ -3,6 +3,7 @@
 import { barTable, thresholdChart } from "./charts.js";
 import { pickCommand } from "./command.js";
 import { violated } from "./decide.js";
+import { messageBytes } from "./cost.js";
 import { byId, copyText, element } from "./dom.js";
 import { quantity } from "./format.js";
 import { drawNeighbours } from "./neighbourhood.js";
@@ -130,7 +131,7 @@ export class NetworkCard {
       (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]],
     )) {
       const split = run.points.split[row];
-      payload.set(split, run.points.message_bytes[row]);
+      payload.set(split, Math.max(payload.get(split) ?? 0, messageBytes(run, row)));
       if (!best.has(split) || accuracy[row] > accuracy[best.get(split)]) best.set(split, row);
     }
     const places = [];

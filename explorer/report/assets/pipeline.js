@@ -1,5 +1,6 @@
 // One network from left to right: blocks between split points, the cut, the exit, and which machine runs what.
 
+import { messageBytes } from "./cost.js";
 import { byId, element, svg } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 import { short } from "./look.js";
@@ -49,12 +50,7 @@ export function drawPipeline(card) {
     parts.push(
       svg("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high + 30 }),
       pipelineText(cut + 5, high + 12, `split point ${short(run.splitNames[split], 18)}`),
-      pipelineText(
-        cut + 5,
-        high + 27,
-        `sends ${quantity(run.points.message_bytes[card.row], "B")} when unsure`,
-        "soft",
-      ),
+      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, card.row), "B")} when unsure`, "soft"),
     );
   const threshold = run.points.threshold[card.row];
   const exit = isOutput
