@@ -25,6 +25,8 @@ from explorer.devices import DeviceProfile, LinkProfile
 from explorer.profile.latency import operator_times_s, transfer_energy_j, transfer_time_s
 from explorer.split_costs import SplitCosts
 
+JOULES_PER_WH = 3600.0
+
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
     *("peak_activation_bytes", "exit_peak_bytes", "payload_elements", "range_bytes"),
@@ -101,6 +103,14 @@ def operating_points(
         "energy_model_j": energy_j,
     }
     return pd.concat([sweep.reset_index(drop=True), pd.DataFrame(costs)], axis=1)
+
+
+def battery_life_days(
+    energy_j: NDArray[np.float64], samples_per_day: float, battery_wh: float
+) -> NDArray[np.float64]:
+    """Days until ``battery_wh`` are spent on ``samples_per_day`` inferences; sleep between them is free."""
+    with np.errstate(divide="ignore"):
+        return battery_wh * JOULES_PER_WH / (samples_per_day * energy_j)
 
 
 def _split_table(splits: Sequence[SplitCosts], setting: Setting) -> dict[str, NDArray[Any]]:

@@ -63,8 +63,20 @@ def knee(losses: Losses) -> int | None:
     Each objective is scaled to its range on the front; the knee is farthest below the plane through the best
     point of each objective (Das, Structural Optimization 1999), which is the smallest sum of scaled losses.
     """
-    if len(losses) == 0:
-        return None
+    return None if len(losses) == 0 else int(scaled(losses).sum(axis=1).argmin())
+
+
+def closest_to_ideal(losses: Losses) -> int | None:
+    """Row nearest to the best value of every objective, each scaled to its range; None for no rows."""
+    return None if len(losses) == 0 else int(np.square(scaled(losses)).sum(axis=1).argmin())
+
+
+def by_weights(losses: Losses, weights: Sequence[float]) -> int | None:
+    """Row with the smallest weighted sum of losses, each scaled to its range; None for no rows."""
+    return None if len(losses) == 0 else int((scaled(losses) * np.asarray(weights)).sum(axis=1).argmin())
+
+
+def scaled(losses: Losses) -> Losses:
+    """Each column scaled to its range over the rows: 0 is its best, 1 its worst."""
     span = np.ptp(losses, axis=0)
-    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
-    return int(scaled.sum(axis=1).argmin())
+    return np.asarray((losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0))

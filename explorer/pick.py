@@ -1,6 +1,7 @@
 """``python -m explorer.pick RUN``: choose one operating point, say why, and write what a deployment needs."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
-from explorer.choice import Choice, choose
+from explorer.choice import Choice, Wishes, choose, override_setting
 from explorer.core.calibration import Calibration
 from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
-from explorer.cost import wilson_interval
+from explorer.cost import Setting, battery_life_days, wilson_interval
 from explorer.errors import UserError, run_command
 from explorer.evaluate import restore_network
+from explorer.pick_output import print_choice, print_front
 from explorer.profile.payload import header_bytes
-from explorer.results import FRONT_COLUMNS, RunResults, load_run, records
+from explorer.results import FRONT_COLUMNS, RunResults, load_run, read_setting, records
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
 from explorer.space import parse_space
@@ -63,11 +64,12 @@ def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Pat
     }
 
 
-def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dict[str, Any]:
-    """All that a deployment needs, as plain data (``pick.json``)."""
+def deployment(
+    results: RunResults, choice: Choice, setting: Setting, test: dict[str, Any] | None
+) -> dict[str, Any]:
+    """All that a deployment needs, as plain data (``pick.json``); ``test`` is None where it was not read."""
     key = choice.point["network_key"]
-    store = Store(results.path)
-    stored, calibration = store.read(key), store.read_calibration(key)
+    stored, calibration = results.networks[key], Store(results.path).read_calibration(key)
     split = next(split for split in stored.splits if split.name == choice.point["split_point"])
     (row,) = records(choice.point[FRONT_COLUMNS].to_frame().T)
     return {
@@ -78,7 +80,7 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
         "test": test,
         "network": stored.spec.to_json(),
         "placement_checksum": stored.placement_checksum,
-        "weights": f"networks/{key}/weights.safetensors",
+        "weights": None if test is None else f"networks/{key}/weights.safetensors",
         "input": {
             "shape": results.run["data"]["input_shape"],
             "mean": results.run["data"]["mean"],
@@ -96,7 +98,7 @@ def deployment(results: RunResults, choice: Choice, test: dict[str, Any]) -> dic
             "exit_temperature": calibration.temperatures.get(split.name, 1.0),
         },
         "payload": None if split.name == OUTPUT else _described(calibration, row),
-        "profiles": results.run["profiles"],
+        "profiles": {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()},
         "neighbours": records(choice.neighbours[FRONT_COLUMNS]),
     }
 
@@ -116,61 +118,109 @@ def _described(calibration: Calibration, row: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Choose, print and write ``pick.json``."""
-    parsed = _parser().parse_args(arguments)
+    parsed = make_parser().parse_args(arguments)
     results = load_run(find_run(parsed.run, parsed.reports))
-    choice = choose(
-        results, where=parsed.where, minimize=parsed.minimize, maximize=parsed.maximize, point_id=parsed.id
+    own = read_setting(results.run)
+    setting = override_setting(
+        own, edge=parsed.edge, server=parsed.server, link=parsed.link, changes=parsed.set
     )
-    test = read_test_subset(results, choice.point, parsed.data_dir)
+    choice = choose(results, wishes_of(parsed), None if setting == own else setting)
+    content = deployment(results, choice, setting, _test_outcome(results, choice, parsed.data_dir))
     path = results.path / "pick.json"
-    write_json(path, deployment(results, choice, test))
-    _print(choice, test, Console())
+    write_json(path, content)
+    if parsed.json:
+        print(json.dumps(content, indent=1, allow_nan=False))
+        return 0
+    console = Console()
+    print_choice(choice, content["test"], console)
+    energy = choice.point["energy_model_j"]
+    if parsed.battery_wh is not None and not pd.isna(energy):
+        days = battery_life_days(np.array([energy]), parsed.samples_per_day, parsed.battery_wh)[0]
+        print(f"battery: {days:,.1f} days at {parsed.samples_per_day:g} samples a day, sleep not counted")
+    if not parsed.no_picture:
+        print_front(choice, console)
     print(f"written: {path}")
     return 0
 
 
-def _print(choice: Choice, test: dict[str, Any], console: Console) -> None:
-    point = choice.point
-    console.print(f"{point['point_id']}: {choice.why}.", markup=False, highlight=False)
-    console.print(
-        f"validation accuracy {point['accuracy']:.4f} [{point['accuracy_ci95_low']:.4f}, "
-        f"{point['accuracy_ci95_high']:.4f}]; test accuracy {test['accuracy']:.4f} "
-        f"[{test['accuracy_ci95_low']:.4f}, {test['accuracy_ci95_high']:.4f}] on {test['samples']} samples",
-        markup=False,
-        highlight=False,
+def wishes_of(parsed: argparse.Namespace) -> Wishes:
+    """What the command line asks of the point."""
+    return Wishes(
+        where=parsed.where,
+        relax=parsed.relax,
+        fully_trained=parsed.fully_trained,
+        objectives=parsed.objectives,
+        ideal=parsed.closest_to_ideal,
+        weights=parsed.weights,
+        minimize=parsed.minimize,
+        maximize=parsed.maximize,
+        point_id=parsed.id,
     )
-    columns = ["point_id", "split_point", "confidence_threshold", "payload_bits", "accuracy", "exit_rate"]
-    columns += ["edge_macs", "edge_memory_bytes", "payload_bytes", "latency_model_s", "energy_model_j"]
-    table = Table("", "chosen", *(f"neighbour {n + 1}" for n in range(len(choice.neighbours))), box=None)
-    for column in columns:
-        cells = [point[column], *choice.neighbours[column]]
-        table.add_row(column, *(_cell(value) for value in cells))
-    console.print(table)
 
 
-def _cell(value: Any) -> str:
-    if pd.isna(value):
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _test_outcome(results: RunResults, choice: Choice, data_dir: Path | None) -> dict[str, Any] | None:
+    """The test subset's answer, where the network's weights are still there."""
+    if Store(results.path).has_weights(choice.point["network_key"]):
+        return read_test_subset(results, choice.point, data_dir)
+    print(
+        f"warning: weights of {choice.point['network_key']} were dropped when it left the run's front (see "
+        "--keep-weights of explorer.search); the test subset is not read",
+        file=sys.stderr,
+    )
+    return None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _columns(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _weights(text: str) -> dict[str, float]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    try:
+        return {name.strip(): float(number) for name, _, number in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must read COLUMN=NUMBER,..., got {text!r}") from None
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return number
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m explorer.pick", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="RULE",
-        help='such as "accuracy >= 0.95"; may be repeated',
-    )
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
+    rule = 'such as "accuracy >= 0.95"; may be repeated'
+    add("--where", action="append", default=[], metavar="RULE", help=rule)
+    add("--relax", action="store_true", help="leave the run's own constraints out")
+    add("--fully-trained", action="store_true", help="only networks trained for all their epochs")
+    add("--objectives", type=_columns, default=[], metavar="A,B", help="span the front (default: the run's)")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--minimize", metavar="COLUMN", help="the point with the smallest value")
-    how.add_argument("--maximize", metavar="COLUMN", help="the point with the largest value")
+    how.add_argument("--minimize", metavar="COLUMN", help="the feasible point with the smallest value")
+    how.add_argument("--maximize", metavar="COLUMN", help="the feasible point with the largest value")
     how.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
+    how.add_argument("--closest-to-ideal", action="store_true", help="nearest to best in every objective")
+    weights = "smallest weighted sum of scaled objectives; 1 where no weight is given"
+    how.add_argument("--weights", type=_weights, default={}, metavar="A=2,B=1", help=weights)
     how.add_argument("--id", metavar="POINT_ID", help="the point with this id")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where data files lie")
-    parser.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
+    add("--edge", metavar="DEVICE", help="another edge device: a shipped profile or a YAML file")
+    add("--server", metavar="DEVICE", help="another server")
+    add("--link", metavar="LINK", help="another link")
+    change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
+    add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
+    add("--battery-wh", type=_positive, metavar="WH", help="print how long such a battery lasts")
+    add("--samples-per-day", type=_positive, default=1000.0, metavar="N", help="for it (default: 1000)")
+    add("--json", action="store_true", help="print pick.json instead of a table")
+    add("--no-picture", action="store_true", help="do not draw the front")
+    add("--data-dir", type=Path, metavar="DIR", help="where data files lie")
+    add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
     return parser
 
 

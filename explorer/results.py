@@ -54,6 +54,7 @@ class RunResults:
         reference_point: Per objective name, in the metric's own direction and unit.
         points: Every operating point of the run, one row each.
         trials: One row per proposal, failed ones included.
+        networks: Every trained network by key, in the order of ``points``.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class RunResults:
     reference_point: dict[str, float]
     points: pd.DataFrame
     trials: pd.DataFrame
+    networks: dict[str, StoredNetwork]
 
     @property
     def front(self) -> pd.DataFrame:
@@ -85,13 +87,26 @@ def load_run(path: Path) -> RunResults:
             f"{path}: the search was cut off; go on with "
             f"`python -m explorer.search --run {path.name} --resume`"
         )
+    return run_results(path, run, read_json(path / TRIALS_FILE))
+
+
+def run_results(path: Path, run: dict[str, Any], trial_rows: list[dict[str, Any]]) -> RunResults:
+    """What a run folder holds so far.
+
+    Args:
+        path: The run folder.
+        run: Contents of ``run.json``.
+        trial_rows: Contents of ``trials.json``.
+    """
     objectives = tuple(METRICS[name] for name in run["space"]["objectives"])
     constraints = [parse_constraint(text, "constraints") for text in run["constraints"]]
-    trials = pd.DataFrame(read_json(path / TRIALS_FILE), columns=TRIAL_COLUMNS)
-    points = _all_points(Store(path), trials, read_setting(run))
+    trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
+    store = Store(path)
+    networks = {key: store.read(key) for key in store}
+    points = _all_points(networks, store, trials, read_setting(run))
     points = _add_measurements(points, path / MEASUREMENTS_FILE)
     points = mark_front(points, objectives, constraints)
-    return RunResults(path, run, objectives, run["space"]["objectives"], points, trials)
+    return RunResults(path, run, objectives, run["space"]["objectives"], points, trials, networks)
 
 
 TRIAL_COLUMNS = [
@@ -119,15 +134,14 @@ def read_setting(run: Mapping[str, Any]) -> Setting:
     )
 
 
-def _all_points(store: Store, trials: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+def _all_points(
+    networks: Mapping[str, StoredNetwork], store: Store, trials: pd.DataFrame, setting: Setting
+) -> pd.DataFrame:
     proposals = trials[(trials["reference"] != "") & (trials["state"] == "COMPLETE")]
     frames = []
-    for key in store:
-        stored = store.read(key)
-        references = proposals[proposals["network_key"] == key]
-        rows = _with_references(stored, references, store)
-        costed = operating_points(rows, stored.splits, stored.num_samples, setting)
-        frames.append(_identified(costed, stored))
+    for key, stored in networks.items():
+        rows = _with_references(stored, proposals[proposals["network_key"] == key], store)
+        frames.append(network_points(stored, rows, setting))
     return (
         pd.concat(frames, ignore_index=True)
         if frames
@@ -161,8 +175,12 @@ def _with_references(stored: StoredNetwork, references: pd.DataFrame, store: Sto
     return points
 
 
-def _identified(points: pd.DataFrame, stored: StoredNetwork) -> pd.DataFrame:
-    """Add what the network says of itself, and an id built from key, split point, bits and exits."""
+def network_points(stored: StoredNetwork, rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """Swept points of one network with costs, what the network says of itself, and an id.
+
+    The id is built from key, split point, bits and exits.
+    """
+    points = operating_points(rows, stored.splits, stored.num_samples, setting)
     key = stored.spec.key
     index = {split.name: number for number, split in enumerate(stored.splits)}
     exits = points["exited"].astype(str).where(points["confidence_threshold"].notna(), "n")

@@ -1,6 +1,7 @@
 """The two halves of a session after it is prepared: run the search, then measure and write the results."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -24,8 +25,17 @@ from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.measure import measure_parts, parts_to_measure
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
-from explorer.report import write_index, write_report
-from explorer.results import MEASUREMENTS_FILE, RUN_FILE, TRIALS_FILE, RunResults, load_run, write_front
+from explorer.report.index import write_index
+from explorer.report.page import write_report
+from explorer.results import (
+    MEASUREMENTS_FILE,
+    RUN_FILE,
+    TRIALS_FILE,
+    RunResults,
+    load_run,
+    run_results,
+    write_front,
+)
 from explorer.session import Options, Session
 from explorer.store import Store, write_json
 
@@ -67,6 +77,8 @@ def search(
     proposer = Proposer(session.inventory, identity, session.record["encoding"])
     meter = EnergyMeter()
     with _begun(session) as opened, open_pool(session, options) as pool, meter:
+        if options.live_s is not None:
+            loop_report = LiveReport(session, opened.study, loop_report, options.live_s)
         loop = SearchLoop(
             study=opened.study,
             proposer=proposer,
@@ -113,6 +125,37 @@ def _begun(session: Session) -> Iterator[Opened]:
         if not known:
             shutil.rmtree(folder)
         raise
+
+
+class LiveReport:
+    """Shows progress, and writes the report anew at intervals; the page reloads itself.
+
+    Writing takes at most a tenth of the time, however long it takes.
+
+    Args:
+        session: What is being searched.
+        study: Its study.
+        show: Shows progress otherwise.
+        interval_s: Seconds between two reports, at least.
+    """
+
+    def __init__(
+        self, session: Session, study: optuna.Study, show: Callable[[Progress], None], interval_s: float
+    ) -> None:
+        self.session, self.study, self.show, self.interval_s = session, study, show, interval_s
+        self._next = time.perf_counter() + interval_s
+
+    def __call__(self, progress: Progress) -> None:
+        self.show(progress)
+        if (start := time.perf_counter()) < self._next:
+            return
+        folder = self.session.folder
+        search = {"seconds": progress.elapsed_s, "energy_j": None, "energy_reason": "still searching"}
+        summary = _summary(self.session, self.study, Store(folder)) | {"search": search}
+        results = run_results(folder, self.session.record | summary, _trial_rows(self.study))
+        write_report(results, self.study, live_s=self.interval_s)
+        end = time.perf_counter()
+        self._next = end + max(self.interval_s, 9 * (end - start))
 
 
 def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data_dir=parsed.data_dir,
         reports=parsed.reports,
         keep_weights=parsed.keep_weights,
+        live_s=parsed.live,
         energy=not parsed.no_energy,
         workers=parsed.workers,
         threads=parsed.threads,
@@ -227,6 +228,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--memory-limit", type=_positive, metavar="MIB", help="a training whose process needs more fails")
     add("--keep-weights", action="store_true", help="keep weights of networks that left the front")
     add("--no-energy", action="store_true", help="do not measure energy of the front's parts at the end")
+    add(
+        "--live",
+        type=_seconds,
+        nargs="?",
+        const=30.0,
+        metavar="S",
+        help="write the report every S seconds while searching; the open page reloads itself (default: 30)",
+    )
     add("--dry-run", action="store_true", help="print what the space contains and stop")
     return parser
 

@@ -47,6 +47,7 @@ class Options:
     data_dir: Path | None = None
     reports: Path = Path("reports")
     keep_weights: bool = False
+    live_s: float | None = None
     energy: bool = True
     workers: int | None = None
     threads: int = 1

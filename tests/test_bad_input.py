@@ -253,7 +253,7 @@ def test_resume_with_other_settings(
         (["nowhere"], ["nowhere"]),
         (["done", "--where", "accuracy"], ["--where", "accuracy"]),
         (["done", "--where", "charm >= 1"], ["charm"]),
-        (["done", "--where", "accuracy >= 1.5"], ["no point on the front", "accuracy on the front is"]),
+        (["done", "--where", "accuracy >= 1.5"], ["no operating point satisfies", "accuracy is"]),
         (["done", "--minimize", "charm"], ["charm"]),
         (["done", "--id", "nobody"], ["nobody"]),
         (["done", "--knee", "--id", "x"], ["not allowed with"]),

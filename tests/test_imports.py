@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("variants", "cost", "evaluate"),
     ("network_files", "store", "runs"),
     ("engine", "results"),
-    ("measure", "choice", "dry_run", "report", "inspect"),
+    ("measure", "choice", "pick_output", "dry_run", "report", "inspect"),
     ("session", "run_session"),
     ("search", "pick", "report.__main__", "inspect.__main__"),
 )

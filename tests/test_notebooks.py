@@ -7,10 +7,11 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-MARKERS = {  # text each one must print
+MARKERS = {  # text that each one must print
+    "bring_your_own_model": "smallest payload_bytes",
+    "explore_run": "on the front",
     "quickstart": "on the front",
     "reproduce_paper": "times fewer weights",
-    "bring_your_own_model": "smallest payload_bytes",
 }
 
 

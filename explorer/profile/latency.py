@@ -39,6 +39,7 @@ def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
     """Payload plus headers, per message: ``payload + per message + ceil(payload / packet) * per packet``.
 
     Headers that the profile does not know are left out; so are those which its rate contains (they are 0).
+    A lost packet is sent until it arrives, ``1 / (1 - loss)`` times on average; an unknown loss is none.
 
     Args:
         payload_bytes: Bytes of each message, any shape; a message of zero bytes is not sent.
@@ -52,13 +53,13 @@ def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
     if link.packet_payload_bytes is not None:
         packets = np.ceil(payload / link.packet_payload_bytes)
     headers = (link.header_bytes_per_message or 0.0) + packets * (link.header_bytes_per_packet or 0.0)
-    return np.where(payload == 0, 0.0, payload + headers)
+    return np.where(payload == 0, 0.0, (payload + headers) / (1.0 - (link.loss or 0.0)))
 
 
 def transfer_time_s(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
     """Modelled time that each message occupies the uplink; the caller adds ``link.rtt_s``.
 
-    Lost packets are not modelled.
+    Sending again is in the bytes on air; waiting until a loss is noticed is not modelled.
 
     Args:
         payload_bytes: Bytes of each message, any shape.

@@ -1,125 +1,190 @@
-"""The operating points a report carries: the front, every reference, a bounded sample of the rest."""
+"""The run as the page reads it: every operating point, once, in compact typed columns.
 
-from dataclasses import dataclass
+A point is what was observed of it (split point, bits, threshold, right answers, exits); what follows from
+structure, devices and link is computed in the browser by ``assets/cost.js``, for any setting.
+"""
 
+import base64
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-from explorer.errors import UserError
-from explorer.objectives import loss_values, parse_constraint
-from explorer.report.columns import Column, catalogue, derived_columns
+from explorer.core.split_points import OUTPUT
+from explorer.devices import device_names, link_names, load_device, load_link
+from explorer.objectives import ALL_METRICS, MEASURED_METRICS, parse_constraint
 from explorer.results import RunResults
+from explorer.split_costs import SplitCosts
+from explorer.store import StoredNetwork
 
-MAX_OTHER_POINTS = 2000
-NUM_LEAST_VIOLATING = 10
-_SAMPLE_SEED = 0
-
-FRONT = "front"
-LEAST_VIOLATING = "least_violating"
-DOMINATED = "dominated"
-INFEASIBLE = "infeasible"
+_INTEGERS = (("u8", np.uint8), ("u16", np.uint16), ("u32", np.uint32))
+_SPLIT_COUNTS = (
+    *("payload_elements", "edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes"),
+    *("exit_param_bytes", "peak_activation_bytes", "exit_peak_bytes", "range_bytes"),
+)
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """The points of a report.
+def typed_column(values: ArrayLike) -> dict[str, str]:
+    """Numbers as base64 of the smallest type that holds them exactly, little-endian.
 
-    Attributes:
-        points: Rows of the run's points, renumbered from 0, with columns added: ``role`` (front,
-            least_violating, dominated or infeasible), ``reference_label`` (the name of a reference at its
-            most accurate point, else "") and what ``derived_columns`` gives.
-        columns: What can be shown about them, by name.
-        counts: Per role: how many are carried, how many the run has.
+    Returns:
+        ``{"type": "u8" | "u16" | "u32" | "f64", "data": ...}``.
     """
-
-    points: pd.DataFrame
-    columns: dict[str, Column]
-    counts: dict[str, tuple[int, int]]
-
-    @property
-    def no_feasible_point(self) -> bool:
-        """Whether the run has points, and none satisfies its constraints."""
-        return len(self.points) > 0 and self.counts[FRONT][1] == 0
-
-    @property
-    def statement(self) -> str:
-        """One sentence that says what is shown and what is left out."""
-        carried = sum(shown for shown, _ in self.counts.values())
-        total = sum(of for _, of in self.counts.values())
-        if carried == total:
-            return f"All operating points of the run are shown: {total:,}."
-        left_out = [
-            f"{shown:,} of {of:,} {role} points"
-            for role, (shown, of) in self.counts.items()
-            if role in (DOMINATED, INFEASIBLE) and of
-        ]
-        return (
-            f"{carried:,} of {total:,} operating points are shown: the whole front, every reference, "
-            f"and a random sample of the rest ({', '.join(left_out)})."
-        )
+    numbers = np.asarray(values, dtype=np.float64)
+    whole = bool(np.all((numbers >= 0) & (numbers == np.floor(numbers))))  # NaN is not
+    largest = numbers.max(initial=0.0) if whole else np.inf
+    fitting = ((name, kind) for name, kind in _INTEGERS if largest <= np.iinfo(kind).max)
+    name, kind = next(fitting, ("f64", np.float64))
+    little = numbers.astype(np.dtype(kind).newbyteorder("<"))
+    return {"type": name, "data": base64.b64encode(little.tobytes()).decode("ascii")}
 
 
-def embedded_points(results: RunResults) -> Embedded:
-    """Choose the points a report carries; the same run always gives the same choice."""
-    roles = _roles(results)
-    points = results.points
-    must = roles.isin([FRONT, LEAST_VIOLATING]) | points["reference"].ne("") | points["knee"].astype(bool)
-    rest = points.index[~must]
-    if len(rest) > MAX_OTHER_POINTS:
-        rest = rest.to_series().sample(MAX_OTHER_POINTS, random_state=_SAMPLE_SEED).index
-    kept = points.index.isin(points.index[must].union(rest))
-    chosen = points[kept].reset_index(drop=True)
-    chosen["role"] = roles[kept].to_numpy()
-    chosen["reference_label"] = _reference_labels(chosen)
-    chosen = chosen.join(derived_columns(chosen))
-    counts = {
-        role: (int((chosen["role"] == role).sum()), int((roles == role).sum()))
-        for role in (FRONT, LEAST_VIOLATING, DOMINATED, INFEASIBLE)
+def embedded_run(results: RunResults) -> dict[str, Any]:
+    """Everything the page's scripts compute from, as plain data.
+
+    Args:
+        results: The run; rows of the page are those of ``results.points``.
+    """
+    networks, points = results.networks, results.points
+    splits = [split for network in networks.values() for split in network.splits]
+    numbers = _split_numbers(networks, points)
+    return {
+        "run": run_argument(results.path),
+        "numPoints": len(points),
+        "objectives": [metric.name for metric in results.objectives],
+        "referencePoint": results.reference_point,
+        "constraints": [
+            vars(parse_constraint(text, "run.json")) for text in results.run.get("constraints", [])
+        ],
+        "metrics": [metric_record(name) for name in ALL_METRICS],
+        "profiles": _profiles(results.run.get("profiles", {})),
+        "networks": _networks(networks),
+        "splitNames": [split.name for split in splits],
+        "splits": _splits(networks, splits),
+        "points": _points(points, numbers),
+        "measured": _measured(points, numbers),
+        "references": _references(points),
     }
-    return Embedded(chosen, catalogue(chosen), counts)
 
 
-def table_rows(embedded: Embedded) -> list[int]:
-    """Positions of the points worth a table row: the front, or the least violating where it is empty."""
-    role = LEAST_VIOLATING if embedded.no_feasible_point else FRONT
-    return [int(row) for row in embedded.points.index[embedded.points["role"] == role]]
+def run_argument(path: Path) -> str:
+    """How a command line names the run: short where it lies under ``reports``."""
+    resolved = path.resolve()
+    return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
 
 
-def constraint_violation(points: pd.DataFrame, constraints: list[str]) -> "pd.Series[float]":
-    """Sum over the constraints of how far each point misses the bound, relative to the bound.
-
-    Constraints that cannot be read count as satisfied: the order is then less informed, never wrong
-    about feasibility, which the run itself recorded.
-    """
-    total = pd.Series(0.0, index=points.index)
-    for text in constraints:
-        try:
-            constraint = parse_constraint(text, "run.json")
-        except UserError:
-            continue
-        total += points[constraint.column].astype(float).map(constraint.violation).clip(lower=0.0)
-    return total
+def metric_record(name: str) -> dict[str, str]:
+    """A metric as the scripts know it, with the group that its axis belongs to."""
+    metric = ALL_METRICS[name]
+    group = "counted"
+    if name in ("accuracy", "exit_rate"):
+        group = "on validation data"
+    elif name in MEASURED_METRICS:
+        group = "measured on host"
+    elif "_model_" in name:
+        group = "modelled"
+    return {**vars(metric), "group": group}
 
 
-def _reference_labels(points: pd.DataFrame) -> "pd.Series[str]":
-    """Names of the references, once per backbone."""
-    several = points["backbone"].nunique() > 1
-    names = points["reference"].str.replace(",", ", ")
-    labels = names + " (" + points["backbone"] + ")" if several else names
-    best_first = points.assign(label=labels).sort_values("accuracy", ascending=False, kind="stable")
-    return labels.where((points["reference"] != "") & ~best_first["label"].duplicated(), "")
+def _profiles(run_profiles: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's own profiles, and every shipped one."""
+    own = {role: _plain_profile(content) for role, content in run_profiles.items()}
+    return {"run": own, **_shipped_profiles()}
 
 
-def _roles(results: RunResults) -> "pd.Series[str]":
-    points = results.points
-    roles = pd.Series(DOMINATED, index=points.index, dtype="object")
-    roles[~points["feasible"].astype(bool)] = INFEASIBLE
-    roles[points["on_front"].astype(bool)] = FRONT
-    if len(points) and not (roles == FRONT).any():
-        order = pd.DataFrame(
-            {
-                "violation": constraint_violation(points, results.run.get("constraints", [])),
-                "loss": loss_values(points, results.objectives[:1]).iloc[:, 0],
-            }
-        ).sort_values(["violation", "loss"], kind="stable")
-        roles[order.index[:NUM_LEAST_VIOLATING]] = LEAST_VIOLATING
-    return roles
+@cache
+def _shipped_profiles() -> dict[str, Any]:
+    devices = [load_device(name).model_dump(mode="json") for name in device_names()]
+    links = [load_link(name).model_dump(mode="json") for name in link_names()]
+    return {"devices": list(map(_plain_profile, devices)), "links": list(map(_plain_profile, links))}
+
+
+def _plain_profile(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile without the sources of its numbers, which `explorer/devices` keeps."""
+    return {key: value for key, value in content.items() if key not in ("sources", "notes", "kind")}
+
+
+def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
+    firsts = np.cumsum([0, *(len(network.splits) for network in networks.values())])[:-1]
+    specs = [network.spec for network in networks.values()]
+    return {
+        "key": list(networks),
+        "backbone": [spec.backbone for spec in specs],
+        "pattern": [spec.pattern if spec.is_sparse else "dense" for spec in specs],
+        "arguments": [spec.argument_values for spec in specs],
+        "densities": [{path: round(float(share), 9) for path, share in spec.densities} for spec in specs],
+        "epochs": [network.training.epochs for network in networks.values()],
+        "epochsAsked": [spec.recipe.epochs for spec in specs],
+        "samples": typed_column([network.num_samples for network in networks.values()]),
+        "firstSplit": firsts.tolist(),
+    }
+
+
+def _splits(networks: Mapping[str, StoredNetwork], splits: list[SplitCosts]) -> dict[str, dict[str, str]]:
+    """One entry per network and split point, networks one after the other."""
+    owners = np.repeat(np.arange(len(networks)), [len(network.splits) for network in networks.values()])
+    operators = _ragged(split.operators for split in splits)
+    exits = _ragged(split.exit_operators for split in splits)
+    columns: dict[str, ArrayLike] = {
+        name: [getattr(split, name) for split in splits] for name in _SPLIT_COUNTS
+    }
+    columns |= {"network": owners, "is_output": [split.name == OUTPUT for split in splits]}
+    columns |= {"operator_start": operators[0], "operator_macs": operators[1], "operator_bytes": operators[2]}
+    columns |= {
+        "exit_start": exits[0],
+        "exit_operator_macs": exits[1],
+        "exit_operator_bytes": exits[2],
+    }
+    return {name: typed_column(values) for name, values in columns.items()}
+
+
+def _ragged(
+    lists: Iterable[tuple[tuple[int, int], ...]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Lists of pairs laid end to end: where each begins (and the last ends), first and second members."""
+    kept = list(lists)
+    starts = np.cumsum([0, *map(len, kept)])
+    pairs = np.array([pair for pairs in kept for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    return starts, pairs[:, 0], pairs[:, 1]
+
+
+def _split_numbers(networks: Mapping[str, StoredNetwork], points: pd.DataFrame) -> NDArray[np.int64]:
+    """Per point the place of its split point among those of all networks."""
+    pairs = [(key, split.name) for key, network in networks.items() for split in network.splits]
+    numbers = {pair: number for number, pair in enumerate(pairs)}
+    own = zip(points["network_key"], points["split_point"], strict=True)
+    return np.array([numbers[pair] for pair in own], dtype=np.int64)
+
+
+def _points(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, dict[str, str]]:
+    columns = {
+        "bits": points["payload_bits"].fillna(0),
+        "threshold": points["confidence_threshold"],
+        "correct": points["correct"],
+        "exited": points["exited"],
+        "sent_bytes": points["sent_bytes"],
+    }
+    typed = {name: typed_column(values.to_numpy(dtype=float)) for name, values in columns.items()}
+    return {"split": typed_column(numbers)} | typed
+
+
+def _measured(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, Any]:
+    """Measured values, once per split point and bits; None where one was not measured."""
+    names = list(MEASURED_METRICS)
+    own = points[names].astype(float).assign(split=numbers, bits=points["payload_bits"].fillna(0).astype(int))
+    rows = own.drop_duplicates(["split", "bits"])
+    rows = rows[rows[names].notna().any(axis=1)][["split", "bits", *names]]
+    return {"names": names, "rows": json.loads(rows.to_json(orient="values", double_precision=15))}
+
+
+def _references(points: pd.DataFrame) -> list[list[Any]]:
+    """Row and names of every reference."""
+    rows = np.flatnonzero((points["reference"] != "").to_numpy(dtype=bool))
+    names = points["reference"].to_numpy()
+    return [[int(row), str(names[row])] for row in rows]

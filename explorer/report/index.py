@@ -1,14 +1,16 @@
-"""``reports/index.html``: every run in one table, with a link to its report."""
+"""``reports/index.html``: every run with a picture of its front, and chosen fronts in one plot."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from explorer.errors import UserError
+from explorer.objectives import METRICS
 from explorer.report.columns import metric_text
-from explorer.report.html import asset_text, render
+from explorer.report.embedded import metric_record
+from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.report.summary import moment_text, space_name
 from explorer.results import RUN_FILE, TRIALS_FILE
 from explorer.store import read_json, write_text
@@ -26,6 +28,10 @@ class IndexRow(NamedTuple):
         accuracy: Best on the front, as text.
         hypervolume: After the last trial, as text.
         link: Address of the report relative to the index; "" where there is none yet.
+        folder: Name of the run folder.
+        columns: Values of the front's points by metric, None where a point has none; empty where unfinished.
+        reference: Reference point per objective.
+        thumbnail: Places of the front's points in a picture of 120 x 50.
     """
 
     name: str
@@ -36,6 +42,10 @@ class IndexRow(NamedTuple):
     accuracy: str
     hypervolume: str
     link: str
+    folder: str
+    columns: dict[str, list[float | None]]
+    reference: dict[str, float]
+    thumbnail: tuple[tuple[float, float], ...]
 
 
 class IndexInfo(NamedTuple):
@@ -58,8 +68,26 @@ def write_index(reports_dir: Path) -> Path:
     """
     path = reports_dir / "index.html"
     info = index_info(reports_dir)
-    write_text(path, render("index.html.j2", css=Markup(asset_text("page.css")), info=info))
+    script = bundle("overview")
+    text = render(
+        "index.html.j2",
+        csp=content_security_policy(script),
+        css=Markup(asset_text("page.css")),
+        data=Markup(script_json(_page_data(info))),
+        script=Markup(script),
+        info=info,
+    )
+    write_text(path, text)
     return path
+
+
+def _page_data(info: IndexInfo) -> dict[str, Any]:
+    runs = [
+        {"folder": row.folder, "name": row.name, "columns": row.columns, "reference": row.reference}
+        for row in info.rows
+        if row.columns
+    ]
+    return {"runs": runs, "metrics": [metric_record(name) for name in METRICS]}
 
 
 def index_info(reports_dir: Path) -> IndexInfo:
@@ -81,7 +109,8 @@ def _row(folder: Path) -> IndexRow:
     run = read_json(folder / RUN_FILE)
     finished = (folder / TRIALS_FILE).is_file() and (folder / "front.json").is_file()
     trials = read_json(folder / TRIALS_FILE) if finished else []
-    front = read_json(folder / "front.json")["points"] if finished else []
+    content = read_json(folder / "front.json") if finished else {"points": []}
+    front = content["points"]
     hypervolumes = [trial["hypervolume"] for trial in trials if trial["hypervolume"] is not None]
     return IndexRow(
         name=str(run.get("name") or folder.name),
@@ -92,4 +121,25 @@ def _row(folder: Path) -> IndexRow:
         accuracy=metric_text("accuracy", max(point["accuracy"] for point in front)) if front else "",
         hypervolume=f"{hypervolumes[-1]:.3f}" if hypervolumes else "",
         link=f"{quote(folder.name)}/report.html" if (folder / "report.html").is_file() else "",
+        folder=folder.name,
+        columns={name: [point.get(name) for point in front] for name in METRICS} if front else {},
+        reference=dict(content.get("reference_point", {})),
+        thumbnail=_thumbnail(front, [name for name in content.get("objectives", {}) if name != "accuracy"]),
+    )
+
+
+def _thumbnail(front: list[dict[str, Any]], costs: list[str]) -> tuple[tuple[float, float], ...]:
+    """Accuracy upwards, the first cost to the right by rank, so that decades do not hide points."""
+    if not front or not costs:
+        return ()
+    known = [point for point in front if point.get(costs[0]) is not None]
+    ranks = {value: place for place, value in enumerate(sorted({point[costs[0]] for point in known}))}
+    accuracies = [point["accuracy"] for point in known]
+    low, span = min(accuracies), (max(accuracies) - min(accuracies)) or 1.0
+    return tuple(
+        (
+            round(6 + 108 * ranks[point[costs[0]]] / max(len(ranks) - 1, 1), 1),
+            round(44 - 38 * (point["accuracy"] - low) / span, 1),
+        )
+        for point in known
     )

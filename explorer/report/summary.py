@@ -1,15 +1,21 @@
 """What a report says in words: the result, the machine, the energy of the search, failures, gaps."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
-from explorer.report.embedded import Embedded
 from explorer.results import RunResults
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
+_OUTCOMES = {
+    "trainings": "networks trained",
+    "cached": "from cache",
+    "infeasible": "ruled out by their cost",
+    "failed": "failed",
+}
 
 
 class Failure(NamedTuple):
@@ -32,6 +38,7 @@ class Summary(NamedTuple):
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
         space_file: Full text of the search space, "" where not recorded.
+        num_points: Operating points of the run.
     """
 
     name: str
@@ -43,9 +50,10 @@ class Summary(NamedTuple):
     gaps: list[str]
     notes: list[str]
     space_file: str
+    num_points: int
 
 
-def summary_info(results: RunResults, embedded: Embedded) -> Summary:
+def summary_info(results: RunResults) -> Summary:
     """Collect what the report says about the run."""
     run = results.run
     return Summary(
@@ -59,9 +67,10 @@ def summary_info(results: RunResults, embedded: Embedded) -> Summary:
             for backbone, operators in _mapping(run, "uncounted_operators").items()
             if operators
         ],
-        gaps=_gaps(results, embedded),
+        gaps=_gaps(results),
         notes=[str(note) for note in run.get("notes") or []],
         space_file=str(run.get("space_file") or ""),
+        num_points=len(results.points),
     )
 
 
@@ -90,10 +99,7 @@ def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
     counts = _mapping(results.run, "counts")
     front = int(results.points["on_front"].astype(bool).sum())
     hypervolume = final_hypervolume(results)
-    outcomes = ", ".join(
-        f"{_count(counts, key)} {word}"
-        for key, word in (("trainings", "trained"), ("cached", "from cache"), ("failed", "failed"))
-    )
+    outcomes = ", ".join(f"{_count(counts, key)} {word}" for key, word in _OUTCOMES.items() if key in counts)
     search = _mapping(results.run, "search")
     cpu = _mapping(results.run, "machine").get("cpu") or "a machine not recorded"
     return [
@@ -130,6 +136,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Suggest time", _suggest_time(_mapping(run, "search"))),
         ("Seed", _text(run, "seed")),
         ("Trials asked for", NOT_RECORDED if asked is None else f"{asked:,}"),
+        ("Epochs", _epochs(results)),
         ("Machine", _machine(_mapping(run, "machine"))),
         ("Versions", ", ".join(f"{k} {v}" for k, v in _mapping(run, "versions").items()) or NOT_RECORDED),
     ]
@@ -144,6 +151,14 @@ def _suggest_time(search: Mapping[str, Any]) -> str:
     return f"{total} in all; median of the last session {quantity_text(float(median_s), 's')} a proposal"
 
 
+def _epochs(results: RunResults) -> str:
+    """How far networks were trained, where not all of them were trained to the end."""
+    done = Counter(stored.training.epochs for stored in results.networks.values())
+    promotions = results.run.get("promotions") or []
+    texts = [f"{count:,} networks for {epochs}" for epochs, count in sorted(done.items())]
+    return "; ".join([*texts, *([f"{len(promotions):,} promotions"] if promotions else [])]) or NOT_RECORDED
+
+
 def _failures(results: RunResults) -> list[Failure]:
     failed = results.trials[results.trials["state"] == _FAILED]
     by_reason: dict[str, list[int]] = {}
@@ -152,11 +167,11 @@ def _failures(results: RunResults) -> list[Failure]:
     return sorted((Failure(*entry) for entry in by_reason.items()), key=lambda failure: -len(failure.trials))
 
 
-def _gaps(results: RunResults, embedded: Embedded) -> list[str]:
+def _gaps(results: RunResults) -> list[str]:
     """What has no value, and what the device profiles lack."""
     gaps = []
-    if len(embedded.points):
-        gaps += [f"{label}: no point has a value." for label in missing_columns(embedded.points)]
+    if len(results.points):
+        gaps += [f"{label}: no point has a value." for label in missing_columns(results.points)]
     for device, missing in _mapping(_mapping(results.run, "devices"), "missing").items():
         what = ", ".join(map(str, missing)) if isinstance(missing, list | tuple | dict) else str(missing)
         if what:

@@ -2,8 +2,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from synthetic_results import make_results, make_study
 
+from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.errors import UserError
 from explorer.report import __main__ as command
 from explorer.results import RunResults

@@ -5,8 +5,13 @@ from typing import Any
 from explorer.report.index import IndexRow, index_info, write_index
 
 RUN = {"name": "<b>one</b>", "created": "2030-01-02T03:04:05+00:00", "space_name": "digits"}
+OBJECTIVES = {"accuracy": "maximize", "edge_macs": "minimize"}
 TRIALS = [{"hypervolume": 0.25}, {"hypervolume": 0.5}]
-FRONT = {"points": [{"accuracy": 0.9}, {"accuracy": 0.95}]}
+FRONT = {
+    "points": [{"accuracy": 0.9, "edge_macs": 10}, {"accuracy": 0.95, "edge_macs": 5000}],
+    "objectives": OBJECTIVES,
+    "reference_point": {"accuracy": 0.5, "edge_macs": 1e4},
+}
 
 
 def write_run(folder: Path, run: Any = RUN, trials: Any = TRIALS, front: Any = FRONT) -> None:
@@ -21,6 +26,10 @@ def test_index_info_reads_finished_runs_newest_first(tmp_path: Path) -> None:
     write_run(tmp_path / "two", run=RUN | {"name": "two", "created": "2031-01-01"})
     (tmp_path / "a b" / "report.html").touch()
     two, one = index_info(tmp_path).rows
+    assert one.columns["edge_macs"] == [10, 5000]
+    assert one.columns["latency_model_s"] == [None, None]
+    assert one.reference == {"accuracy": 0.5, "edge_macs": 1e4}
+    assert one.thumbnail == ((6.0, 44.0), (114.0, 6.0))
     assert one == IndexRow(
         name="<b>one</b>",
         created="02 January 2030, 03:04 UTC",
@@ -30,6 +39,10 @@ def test_index_info_reads_finished_runs_newest_first(tmp_path: Path) -> None:
         accuracy="95 %",
         hypervolume="0.500",
         link="a%20b/report.html",
+        folder="a b",
+        columns=one.columns,
+        reference=one.reference,
+        thumbnail=one.thumbnail,
     )
     assert (two.name, two.link) == ("two", "")
 
@@ -63,8 +76,9 @@ def test_write_index_escapes_names(tmp_path: Path) -> None:
     text = write_index(tmp_path).read_text(encoding="utf-8")
     assert "&lt;b&gt;one&lt;/b&gt;" in text
     assert "<i>" not in text
-    assert "default-src 'none'" in text
-    assert "<script" not in text
+    assert "default-src &#39;none&#39;" in text
+    assert text.count("<script") == 2
+    assert "\\u003cb\\u003eone" in text
 
 
 def test_write_index_without_runs(tmp_path: Path) -> None:

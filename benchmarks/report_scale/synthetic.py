@@ -1,0 +1,272 @@
+"""A run made of formulas instead of trainings, with the shape a real one has; costs are those of cost.py."""
+
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from explorer.candidate import NetworkSpec
+from explorer.core.operating_points import POINT_COLUMNS
+from explorer.core.training import Recipe, TrainingRecord
+from explorer.cost import Setting
+from explorer.devices import load_device, load_link
+from explorer.objectives import MEASURED_METRICS, METRICS, parse_constraint
+from explorer.results import FRONT_COLUMNS, TRIAL_COLUMNS, RunResults, mark_front, network_points
+from explorer.split_costs import SplitCosts
+from explorer.store import StoredNetwork
+
+SAMPLES = 1000
+BITS = (32, 16, 8)
+DENSITIES = tuple(Fraction(1, n) for n in (8, 4, 2, 1))
+REFERENCE_POINT = {
+    "accuracy": 0.5,
+    "edge_macs": 3e7,
+    "latency_model_s": 0.5,
+    "energy_model_j": 0.1,
+    "payload_bytes": 4000.0,
+    "edge_memory_bytes": 4e5,
+}
+_RECIPE = Recipe(
+    epochs=10,
+    batch_size=64,
+    learning_rate=0.01,
+    weight_decay=0.0,
+    exit_loss_weight=0.3,
+    output_loss_weight=1.0,
+    seed=0,
+)
+# per backbone: junctions as (name, values that leave it, MACs when dense), best accuracy
+_BACKBONES: dict[str, tuple[tuple[tuple[str, int, int], ...], float]] = {
+    "mlp": ((("fc1", 128, 100_352), ("fc2", 64, 8_192), ("classifier", 10, 640)), 0.952),
+    "cnn": (
+        (("conv1", 3136, 112_896), ("conv2", 1568, 3_612_672), ("fc", 64, 100_352), ("classifier", 10, 640)),
+        0.978,
+    ),
+    "resnet8": (
+        (
+            *(("stem", 12_544, 112_896), ("stage1", 12_544, 7_225_344), ("stage2", 6272, 5_419_008)),
+            *(("stage3", 3136, 5_419_008), ("classifier", 10, 640)),
+        ),
+        0.989,
+    ),
+}
+_INPUT_VALUES = 784
+
+
+def make_setting() -> Setting:
+    """Profiles that know every number the model needs."""
+    return Setting(load_device("rpi4"), load_device("xeon_8124m"), load_link("wifi_huang2012"))
+
+
+def make_networks(
+    num_points: int, seed: int = 0, rename: dict[str, str] | None = None
+) -> Iterator[StoredNetwork]:
+    """Networks whose sweeps have ``num_points`` rows together.
+
+    Args:
+        num_points: Operating points.
+        seed: Of everything random.
+        rename: New names for backbones and split points.
+    """
+    rng, names = np.random.default_rng(seed), rename or {}
+    left, number = num_points, 0
+    while left > 0:
+        backbone = list(_BACKBONES)[number % len(_BACKBONES)]
+        junctions, best = _BACKBONES[backbone]
+        density = {name: DENSITIES[rng.integers(len(DENSITIES))] for name, _, _ in junctions[:-1]}
+        splits = _splits(junctions, density, names)
+        share = float(np.mean([float(value) for value in density.values()]))
+        points = _sweep(splits, best - 0.04 * (1 - share) ** 2 - 0.01 * rng.random(), rng).head(left)
+        left -= len(points)
+        spec = NetworkSpec(
+            backbone=names.get(backbone, backbone),
+            factory=f"explorer.backbones:{backbone}",
+            arguments=json.dumps({"number": number}),
+            pattern="block",
+            densities=tuple(density.items()),
+            exit_features=64,
+            recipe=_RECIPE,
+            data="{}",
+        )
+        yield StoredNetwork(spec, splits, TrainingRecord(10, 100, 1.0, 0.1), SAMPLES, points, number, {})
+        number += 1
+
+
+def _splits(
+    junctions: Sequence[tuple[str, int, int]], density: dict[str, Fraction], names: dict[str, str]
+) -> tuple[SplitCosts, ...]:
+    stages = [("input", _INPUT_VALUES, 0, 0)]
+    stages += [(name, values, int(macs * density.get(name, 1)), macs) for name, values, macs in junctions]
+    total, total_dense = sum(stage[2] for stage in stages), sum(stage[3] for stage in stages)
+    costs, edge, edge_dense = [], 0, 0
+    for place, (name, values, macs, dense) in enumerate(stages):
+        edge, edge_dense, last = edge + macs, edge_dense + dense, place == len(stages) - 1
+        features = min(values, 64)
+        name = "output" if last else name
+        costs.append(
+            SplitCosts(
+                name=name if last else names.get(name, name),
+                shape=(values,),
+                payload_elements=values,
+                edge_macs=edge,
+                edge_macs_dense=edge_dense,
+                server_macs=total - edge,
+                server_macs_dense=total_dense - edge_dense,
+                exit_macs=0 if last else 10 * features,
+                edge_param_bytes=edge // 25,
+                server_param_bytes=(total - edge) // 25,
+                exit_param_bytes=0 if last else 40 * features,
+                peak_activation_bytes=4 * (values + _INPUT_VALUES),
+                exit_peak_bytes=0 if last else 4 * (values + features),
+                range_bytes=8 if not last else 0,
+                operators=((macs, 4 * values + macs // 10), (0, 8 * values)) if macs else (),
+                exit_operators=() if last else ((10 * features, 40 * features),),
+            )
+        )
+    return tuple(costs)
+
+
+def _sweep(splits: Sequence[SplitCosts], best: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Frontiers as :func:`explorer.core.operating_points.sweep` gives them: fewer exits, more right."""
+    rows: list[tuple[str, int | None, float, int, int]] = []
+    for depth, split in enumerate(splits[:-1]):
+        for bits in BITS:
+            count = int(rng.integers(8, 24))
+            exited = np.sort(rng.choice(np.arange(1, SAMPLES), count, replace=False))[::-1]
+            lost = 0.35 * (exited / SAMPLES) ** 3 * (1 - depth / len(splits)) ** 1.5 + (bits == 8) * 0.002
+            correct = np.maximum.accumulate(np.round(SAMPLES * (best - lost))).astype(int)
+            threshold = np.sort(rng.random(count))
+            rows += [
+                (split.name, bits, t, c, e)
+                for t, c, e in zip(threshold.tolist(), correct.tolist(), exited.tolist(), strict=True)
+            ]
+            rows.append((split.name, bits, np.nan, round(SAMPLES * best), 0))
+    rows.append((splits[-1].name, None, 0.0, round(SAMPLES * best), SAMPLES))
+    points = pd.DataFrame(rows, columns=POINT_COLUMNS[:-1]).astype({"payload_bits": "Int64"})
+    elements = points["split_point"].map({split.name: split.payload_elements for split in splits})
+    message_bytes = np.where(
+        points["payload_bits"].isna(), 0, 10 + elements * points["payload_bits"].fillna(0) // 8
+    )
+    return points.assign(sent_bytes=(message_bytes * (SAMPLES - points["exited"])).astype(int))
+
+
+def make_trials(num_trials: int, num_objectives: int, seed: int = 0) -> pd.DataFrame:
+    """Proposals of a search that fails now and then."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(num_trials):
+        failed = number % 17 == 5
+        rows.append(
+            {
+                "number": number,
+                "state": "FAIL" if failed else "COMPLETE",
+                "outcome": "failed" if failed else rng.choice(["trained", "cached"]),
+                "reason": "training diverged: loss is nan" if failed else "",
+                "network_key": f"mlp-{number:08x}",
+                "reference": "",
+                "elapsed_s": 2.5 * (number + 1),
+                "hypervolume": 0.93 - 0.6 / (1 + number / 4),
+                "front_size": min(number + 1, 200),
+                "params": {},
+                "values": None if failed else rng.random(num_objectives).tolist(),
+            }
+        )
+    return pd.DataFrame(rows, columns=TRIAL_COLUMNS)
+
+
+def make_run(name: str, constraints: Sequence[str], setting: Setting) -> dict[str, Any]:
+    """What ``run.json`` says."""
+    return {
+        "schema_version": 1,
+        "name": name,
+        "created": "2030-01-02T03:04:05+00:00",
+        "seed": 7,
+        "sampler": "tpe",
+        "encoding": "conditional",
+        "trials_asked": 120,
+        "space_name": "synthetic",
+        "space_file": "# a space\nbackbones:\n  mlp: {}\n",
+        "space": {},
+        "constraints": list(constraints),
+        "profiles": {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()},
+        "versions": {"torch": "2.13.0", "optuna": "5.0.0"},
+        "machine": {"cpu": "Example CPU", "cores": 8, "memory_bytes": 16_000_000_000, "os": "Linux"},
+        "devices": {role: profile.name for role, profile in vars(setting).items()}
+        | {"missing": {"edge": ["flash_bytes"], "server": [], "link": []}},
+        "counts": {"trials": 120, "trainings": 80, "cached": 33, "failed": 7},
+        "search": {
+            "seconds": 754.0,
+            "suggest_seconds": 2.4,
+            "suggest_median_s": 0.0125,
+            "energy_j": 5400.0,
+            "energy_method": "codecarbon",
+            "energy_reason": "",
+        },
+        "uncounted_operators": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
+        "notes": ["cnn: junction stays dense, conv1"],
+    }
+
+
+def make_results(
+    path: Path,
+    *,
+    num_points: int = 400,
+    num_trials: int = 40,
+    objectives: Sequence[str] = ("accuracy", "edge_macs"),
+    constraints: Sequence[str] = ("edge_memory_bytes <= 180 kB",),
+    references: bool = True,
+    setting: Setting | None = None,
+    rename: dict[str, str] | None = None,
+) -> RunResults:
+    """A whole run that would lie in ``path``."""
+    setting = setting or make_setting()
+    networks = {stored.spec.key: stored for stored in make_networks(num_points, rename=rename)}
+    frames = [network_points(stored, stored.points, setting) for stored in networks.values()]
+    points = (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited", "sent_bytes"])
+    ).assign(reference="", **dict.fromkeys(MEASURED_METRICS, np.nan))
+    if len(points):
+        measured = points["split_point"].eq("output")
+        points.loc[measured, "edge_latency_host_s"] = points.loc[measured, "edge_macs"] / 4e9 + 1e-5
+    if references and num_points >= 5:
+        points.loc[points["accuracy"].idxmax(), "reference"] = "all_server"
+        points.loc[points["edge_macs"].idxmax(), "reference"] = "dense,all_edge"
+        points.loc[points["accuracy"].idxmin(), "reference"] = "small_dense"
+    metrics = tuple(METRICS[name] for name in objectives)
+    return RunResults(
+        path=path,
+        run=make_run(path.name, constraints, setting),
+        objectives=metrics,
+        reference_point={name: REFERENCE_POINT[name] for name in objectives},
+        points=mark_front(points, metrics, [parse_constraint(text, "test") for text in constraints]),
+        trials=make_trials(num_trials, len(objectives)),
+        networks=networks,
+    )
+
+
+def make_study(
+    num_trials: int = 40, num_objectives: int = 2, seed: int = 0, storage: str | None = None
+) -> optuna.Study:
+    """A study over two backbones whose first objective depends on one parameter of each only."""
+    rng = np.random.default_rng(seed)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    directions = ["maximize", "minimize", "minimize", "minimize"][:num_objectives]
+    study = optuna.create_study(study_name="synthetic", directions=directions, storage=storage)
+    unit = optuna.distributions.FloatDistribution(0.0, 1.0)
+    for number in range(num_trials):
+        backbone = ("mlp", "cnn")[number % 2]
+        names = ["confidence_threshold", f"{backbone}.density.layers.0", f"{backbone}.density.layers.2"]
+        params: dict[str, Any] = {name: float(rng.random()) for name in names} | {"backbone": backbone}
+        distributions: dict[str, Any] = {name: unit for name in names} | {
+            "backbone": optuna.distributions.CategoricalDistribution(("mlp", "cnn"))
+        }
+        values = [params[names[1]], *(params["confidence_threshold"] for _ in range(num_objectives - 1))]
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, values=values))
+    return study

@@ -1,0 +1,63 @@
+// Columns of the run: typed arrays from base64, and texts as codes into levels.
+
+const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
+
+/** A typed array from {type, data}, data being base64 of little-endian numbers. */
+export function decodeColumn({ type, data }) {
+  const text = atob(data);
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
+  return new ARRAYS[type](bytes.buffer);
+}
+
+const decodeAll = (columns) =>
+  Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, decodeColumn(column)]));
+
+/** The embedded run with its columns decoded. */
+export function decodeRun(embedded) {
+  return {
+    ...embedded,
+    networks: { ...embedded.networks, samples: decodeColumn(embedded.networks.samples) },
+    splits: { ...decodeAll(embedded.splits), names: embedded.splitNames },
+    points: decodeAll(embedded.points),
+    numPoints: embedded.numPoints,
+  };
+}
+
+/** Codes of arbitrary texts: {levels, codes}; levels by `order` (a number per text), else as numbers and words sort. */
+export function factorize(texts, order = null) {
+  const byText = (a, b) => a.localeCompare(b, "en", { numeric: true });
+  const levels = [...new Set(texts)].sort(order ? (a, b) => order(a) - order(b) || byText(a, b) : byText);
+  const places = new Map(levels.map((level, place) => [level, place]));
+  return { levels, codes: Uint32Array.from(texts, (text) => places.get(text)) };
+}
+
+/** The id of a row, as explorer.results builds it: network key, place of the split point, bits, exits. */
+export function pointId(run, row) {
+  const { split, bits, exited, threshold } = run.points;
+  const network = run.splits.network[split[row]];
+  const place = split[row] - run.networks.firstSplit[network];
+  return `${run.networks.key[network]}.${place}.${bits[row]}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}`;
+}
+
+/** Row of a point id, -1 where there is none. */
+export function rowOf(run, id) {
+  for (let row = 0; row < run.numPoints; row++) {
+    const network = run.splits.network[run.points.split[row]];
+    if (id.startsWith(run.networks.key[network]) && pointId(run, row) === id) return row;
+  }
+  return -1;
+}
+
+/** Mean relative depth of every split point's name, so that shallow ones come first. */
+export function depths({ splits, splitNames, networks }) {
+  const found = new Map();
+  splitNames.forEach((name, split) => {
+    const network = splits.network[split];
+    const first = networks.firstSplit[network];
+    const count = (networks.firstSplit[network + 1] ?? splitNames.length) - first;
+    const own = found.get(name) || [0, 0];
+    found.set(name, [own[0] + (split - first) / Math.max(count - 1, 1), own[1] + 1]);
+  });
+  return (name) => found.get(name)[0] / found.get(name)[1];
+}

@@ -1,0 +1,40 @@
+// The `explorer.pick` command that gives the point a reader sees.
+
+import { shellWord } from "./format.js";
+
+const plain = (number) => String(Number(number.toPrecision(15)));
+
+/** Words of the setting: devices, link, single numbers; none where all is as searched. */
+function settingWords(state) {
+  const words = ["edge", "server", "link"].flatMap((role) => (state[role] ? [`--${role}`, state[role]] : []));
+  for (const [path, value] of Object.entries(state.set)) words.push("--set", `${path}=${plain(value)}`);
+  return words;
+}
+
+/** How the chosen point is chosen, for a command line. */
+function choiceWords(run, state) {
+  const words = [];
+  const own = Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }]));
+  const kept = Object.entries(own).every(([name, limit]) => same(state.limits[name], limit));
+  if (!kept) words.push("--relax");
+  for (const [column, limit] of Object.entries(state.limits)) {
+    if (!kept || !same(own[column], limit)) words.push("--where", `${column} ${limit.operator} ${plain(limit.bound)}`);
+  }
+  if (state.objectives.join() !== run.objectives.join()) words.push("--objectives", state.objectives.join(","));
+  if (state.full) words.push("--fully-trained");
+  if (state.method === "ideal") words.push("--closest-to-ideal");
+  else if (state.method === "weights")
+    words.push("--weights", state.objectives.map((name) => `${name}=${plain(state.weights[name] ?? 1)}`).join(","));
+  else if (state.method === "best")
+    words.push(state.bestDirection === "maximize" ? "--maximize" : "--minimize", state.best);
+  else words.push("--knee");
+  return words;
+}
+
+const same = (a, b) => Boolean(a && b) && a.operator === b.operator && a.bound === b.bound;
+
+/** The whole command; by id where the point is not the one that the rules choose. */
+export function pickCommand(run, state, id, isChosen) {
+  const words = isChosen ? choiceWords(run, state) : ["--id", id];
+  return ["python -m explorer.pick", run.run, ...[...words, ...settingWords(state)].map(shellWord)].join(" ");
+}

@@ -1,0 +1,158 @@
+// Expected cost of every operating point, in closed form. The same formulas as explorer/cost.py and
+// explorer/profile/latency.py, which the tests hold against these on every point.
+
+const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
+const FLOAT_BYTES = 4;
+const JOULES_PER_WH = 3600;
+const orNaN = (value) => (value === null || value === undefined ? NaN : value);
+
+/** 95 % score interval of a share (Wilson 1927): [low, high]. */
+export function wilsonInterval(correct, samples) {
+  const share = correct / samples;
+  const centre = (share + Z ** 2 / (2 * samples)) / (1 + Z ** 2 / samples);
+  const half = (Z / (1 + Z ** 2 / samples)) * Math.sqrt((share * (1 - share)) / samples + Z ** 2 / (4 * samples ** 2));
+  return [centre - half, centre + half];
+}
+
+/** Roofline time of one operator; limits that the profile lacks are left out. */
+export function operatorTime(macs, movedBytes, device) {
+  if (device.macs_per_s === null) return NaN;
+  const computing = macs / device.macs_per_s;
+  const moving = device.memory_bandwidth_bytes_per_s === null ? 0 : movedBytes / device.memory_bandwidth_bytes_per_s;
+  return Math.max(computing, moving) + (device.call_overhead_s || 0);
+}
+
+/** Payload plus headers of one message, times the expected number of transmissions. */
+export function bytesOnAir(payload, link) {
+  if (payload === 0) return 0;
+  const packets = link.packet_payload_bytes === null ? 1 : Math.ceil(payload / link.packet_payload_bytes);
+  const headers = (link.header_bytes_per_message || 0) + packets * (link.header_bytes_per_packet || 0);
+  return (payload + headers) / (1 - (link.loss || 0));
+}
+
+/** Joules per bit on air; NaN when the profile has no energy model. */
+export function joulesPerBit(link) {
+  if (link.tx_joules_per_bit !== null) return link.tx_joules_per_bit;
+  const { tx_alpha_w_per_bit_per_s: alpha, tx_beta_w: beta, uplink_bits_per_s: rate } = link;
+  return alpha === null || beta === null || rate === null ? NaN : (alpha * rate + beta) / rate;
+}
+
+/** Seconds of every split point's parts: edge part, exit classifier, server part. */
+export function splitTimes(splits, setting) {
+  const count = splits.network.length;
+  const sum = (macs, bytes, start, end, device) => {
+    if (device.macs_per_s === null) return NaN;
+    let seconds = 0;
+    for (let place = start; place < end; place++) seconds += operatorTime(macs[place], bytes[place], device);
+    return seconds;
+  };
+  const times = { edge: new Float64Array(count), exit: new Float64Array(count), server: new Float64Array(count) };
+  for (let first = 0; first < count;) {
+    let last = first;
+    let edge = 0;
+    let done = 0;
+    for (; last < count && splits.network[last] === splits.network[first]; last++) {
+      const stage = [
+        splits.operator_macs,
+        splits.operator_bytes,
+        splits.operator_start[last],
+        splits.operator_start[last + 1],
+      ];
+      const exit = [
+        splits.exit_operator_macs,
+        splits.exit_operator_bytes,
+        splits.exit_start[last],
+        splits.exit_start[last + 1],
+      ];
+      edge += sum(...stage, setting.edge);
+      done += sum(...stage, setting.server);
+      times.edge[last] = edge;
+      times.exit[last] = sum(...exit, setting.edge);
+      times.server[last] = done; // of all stages so far; turned round below
+    }
+    for (let split = first; split < last; split++) times.server[split] = done - times.server[split];
+    first = last;
+  }
+  return times;
+}
+
+/** Columns that follow from structure and validation outcomes; no device or link changes them. */
+export function countedColumns(run) {
+  const { points, splits, networks, numPoints } = run;
+  const names = ["accuracy", "accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
+  names.push("server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
+  const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
+  for (let row = 0; row < numPoints; row++) {
+    const split = points.split[row];
+    const samples = networks.samples[splits.network[split]];
+    const hasExit = usesExit(run, row);
+    const offload = 1 - points.exited[row] / samples;
+    const [low, high] = wilsonInterval(points.correct[row], samples);
+    const peak = hasExit
+      ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split])
+      : splits.peak_activation_bytes[split];
+    columns.accuracy[row] = points.correct[row] / samples;
+    columns.accuracy_ci95_low[row] = low;
+    columns.accuracy_ci95_high[row] = high;
+    columns.exit_rate[row] = points.exited[row] / samples;
+    columns.edge_macs[row] = splits.edge_macs[split] + hasExit * splits.exit_macs[split];
+    columns.edge_macs_dense[row] = splits.edge_macs_dense[split] + hasExit * splits.exit_macs[split];
+    columns.server_macs[row] = offload * splits.server_macs[split];
+    const hasRange = points.bits[row] > 0 && points.bits[row] <= 8;
+    columns.edge_param_bytes[row] =
+      splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split] + hasRange * splits.range_bytes[split];
+    columns.edge_memory_bytes[row] = columns.edge_param_bytes[row] + peak;
+    columns.payload_bytes[row] = points.sent_bytes[row] / samples;
+  }
+  return columns;
+}
+
+/** Mean bytes of the messages that a row sends; 0 where it sends none. */
+export function messageBytes({ points, splits, networks }, row) {
+  const samples = networks.samples[splits.network[points.split[row]]];
+  return points.sent_bytes[row] / Math.max(samples - points.exited[row], 1);
+}
+
+/** 1 where the row has an exit classifier, else 0: not at `output`, not without a threshold. */
+export function usesExit({ points, splits }, row) {
+  return Number.isNaN(points.threshold[row]) || splits.is_output[points.split[row]] ? 0 : 1;
+}
+
+/**
+ * Columns that devices and link decide: latency, edge energy, battery life.
+ * @param setting {edge, server, link}: profiles; null where one does not know a number.
+ * @param use {samplesPerDay, batteryWh}
+ */
+export function modelledColumns(run, setting, use) {
+  const { points, splits, networks, numPoints } = run;
+  const times = splitTimes(splits, setting);
+  const { link } = setting;
+  const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
+  const rate = orNaN(link.uplink_bits_per_s);
+  const perBit = joulesPerBit(link);
+  const latency = new Float64Array(numPoints);
+  const energy = new Float64Array(numPoints);
+  const battery = new Float64Array(numPoints);
+  for (let row = 0; row < numPoints; row++) {
+    const split = points.split[row];
+    const message = messageBytes(run, row);
+    const offload = 1 - points.exited[row] / networks.samples[splits.network[split]];
+    const edge = times.edge[split] + (usesExit(run, row) ? times.exit[split] : 0);
+    latency[row] = edge;
+    energy[row] = edge * active;
+    if (offload > 0) {
+      const bits = points.bits[row];
+      const codecMacs = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
+      const codecBytes = FLOAT_BYTES * splits.payload_elements[split] + message;
+      const encode = operatorTime(codecMacs, codecBytes, setting.edge);
+      const decode = operatorTime(codecMacs, codecBytes, setting.server);
+      const air = bytesOnAir(message, link);
+      const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + decode + times.server[split];
+      const transmit = air === 0 ? 0 : 8 * air * perBit + (link.message_energy_j || 0);
+      latency[row] += offload * (encode + wait);
+      energy[row] += offload * (encode * active + transmit + wait * idle);
+    }
+    battery[row] = (use.batteryWh * JOULES_PER_WH) / (use.samplesPerDay * energy[row]);
+  }
+  return { latency_model_s: latency, energy_model_j: energy, battery_days: battery };
+}

@@ -1,0 +1,236 @@
+// Constraints as sliders, objectives, and the named ways to choose one point of the front.
+
+import { makeAxis } from "./axis.js";
+import { byId, element } from "./dom.js";
+import { numberText, quantity } from "./format.js";
+
+const LIMITED = ["accuracy", "edge_memory_bytes", "latency_model_s", "energy_model_j", "payload_bytes", "edge_macs"];
+const STEPS = 400;
+const MAX_OBJECTIVES = 4;
+const METHODS = {
+  knee: [
+    "Knee",
+    "The point where the front bulges most: the smallest sum of the objectives, each scaled to its range on the front.",
+  ],
+  ideal: [
+    "Closest to ideal",
+    "The point nearest to an imaginary one that is best in every objective, in a straight line over scaled objectives.",
+  ],
+  weights: [
+    "Weights",
+    "The smallest weighted sum of the scaled objectives: a weight of 2 makes one objective count twice.",
+  ],
+  best: [
+    "Best of one column",
+    "The best value of one column among all feasible points; ties go to the smallest sum of scaled objectives.",
+  ],
+};
+
+export class Decide {
+  constructor(model, run, change) {
+    this.model = model;
+    this.run = run;
+    this.change = change;
+    this.columns = LIMITED.concat(run.constraints.map(({ column }) => column)).filter(
+      (name, place, all) => all.indexOf(name) === place && model.columns.has(name),
+    );
+    byId("limits").replaceChildren(...this.columns.map((name) => this.limitRow(name)));
+    byId("reset-limits").addEventListener("click", () =>
+      change({
+        limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
+      }),
+    );
+    byId("methods").replaceChildren(
+      ...Object.entries(METHODS).map(([key, [name]]) =>
+        element(
+          "label",
+          { class: "option" },
+          element("input", { type: "radio", name: "method", value: key, onchange: () => change({ method: key }) }),
+          ` ${name}`,
+        ),
+      ),
+    );
+    this.objectiveBoxes();
+    byId("full-row").hidden = !model.partlyTrained;
+    byId("full").addEventListener("change", (event) => change({ full: event.target.checked }));
+  }
+
+  limitRow(name) {
+    const column = this.model.columns.get(name);
+    const slider = element("input", {
+      type: "range",
+      min: 0,
+      max: STEPS,
+      id: `limit-${name}`,
+      "aria-label": column.label,
+      oninput: (event) => this.slide(name, Number(event.target.value)),
+    });
+    const field = element("input", {
+      type: "number",
+      step: "any",
+      id: `bound-${name}`,
+      "aria-label": `${column.label}, bound`,
+      placeholder: "none",
+      onchange: (event) => this.type(name, event.target.value),
+    });
+    const sign = column.direction === "maximize" ? "≥" : "≤";
+    return element(
+      "div",
+      { class: "slider", id: `row-${name}` },
+      element("label", { for: `limit-${name}` }, `${shortLabel(column)} ${sign}`),
+      field,
+      element("span", { class: "unit" }),
+      slider,
+    );
+  }
+
+  objectiveBoxes() {
+    const known = [...this.model.columns.values()].filter(
+      (column) => column.direction && column.values && !column.group.startsWith("measured"),
+    );
+    byId("objectives").replaceChildren(
+      ...known.map((column) =>
+        element(
+          "label",
+          { class: "option" },
+          element("input", { type: "checkbox", value: column.name, onchange: () => this.chooseObjectives() }),
+          ` ${shortLabel(column)}`,
+        ),
+      ),
+    );
+  }
+
+  chooseObjectives() {
+    const boxes = [...byId("objectives").querySelectorAll("input:checked")].map((box) => box.value);
+    const kept = this.state.objectives.filter((name) => boxes.includes(name));
+    const objectives = [...kept, ...boxes.filter((name) => !kept.includes(name))].slice(0, MAX_OBJECTIVES);
+    this.change({ objectives: objectives.length ? objectives : this.state.objectives });
+  }
+
+  /** An axis over every value of a column; the loosest end of the slider is no constraint. */
+  axis(name) {
+    return makeAxis(this.model.columns.get(name));
+  }
+
+  slide(name, step) {
+    const { direction } = this.model.columns.get(name);
+    const loosest = direction === "maximize" ? 0 : STEPS;
+    const { [name]: _, ...others } = this.state.limits;
+    if (step === loosest) return this.change({ limits: others });
+    const bound = Number(Math.max(this.axis(name).valueAt(step / STEPS), 0).toPrecision(3));
+    this.change({ limits: { ...others, [name]: { operator: direction === "maximize" ? ">=" : "<=", bound } } });
+  }
+
+  type(name, text) {
+    const column = this.model.columns.get(name);
+    const { [name]: _, ...others } = this.state.limits;
+    if (text === "" || !Number.isFinite(Number(text))) return this.change({ limits: others });
+    const bound = Number((Number(text) * column.shown[0]).toPrecision(12));
+    this.change({ limits: { ...others, [name]: { operator: column.direction === "maximize" ? ">=" : "<=", bound } } });
+  }
+
+  draw(state) {
+    this.state = state;
+    for (const name of this.columns) this.drawLimit(name, state.limits[name]);
+    for (const box of byId("objectives").querySelectorAll("input")) {
+      box.checked = state.objectives.includes(box.value);
+      box.disabled = !box.checked && state.objectives.length >= MAX_OBJECTIVES;
+    }
+    for (const radio of byId("methods").querySelectorAll("input")) radio.checked = radio.value === state.method;
+    byId("full").checked = state.full;
+    byId("method-meaning").textContent = METHODS[state.method][1];
+    this.drawMethod(state);
+    this.drawCounts();
+  }
+
+  drawLimit(name, limit) {
+    const column = this.model.columns.get(name);
+    const [slider, field] = [byId(`limit-${name}`), byId(`bound-${name}`)];
+    const loosest = column.direction === "maximize" ? 0 : STEPS;
+    if (document.activeElement !== slider)
+      slider.value = limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest;
+    if (document.activeElement !== field)
+      field.value = limit ? Number((limit.bound / column.shown[0]).toPrecision(6)) : "";
+    byId(`row-${name}`).classList.toggle("active", Boolean(limit));
+    byId(`row-${name}`).querySelector(".unit").textContent = column.shown[1];
+    byId(`row-${name}`).hidden = !this.model.hasValues(column);
+  }
+
+  drawMethod(state) {
+    const holder = byId("method-options");
+    const key = `${state.method} ${state.objectives}`;
+    if (holder.dataset.key === key) return; // keep the slider that is being dragged
+    holder.dataset.key = key;
+    if (state.method === "weights") {
+      holder.replaceChildren(
+        ...state.objectives.map((name) => {
+          const column = this.model.columns.get(name);
+          const value = state.weights[name] ?? 1;
+          const said = element("span", { class: "unit" }, numberText(value));
+          const slide = (event) => {
+            said.textContent = numberText(Number(event.target.value));
+            this.change({ weights: { ...this.state.weights, [name]: Number(event.target.value) } });
+          };
+          return element(
+            "div",
+            { class: "slider" },
+            element("label", { for: `weight-${name}` }, shortLabel(column)),
+            said,
+            element("span"),
+            element("input", { type: "range", id: `weight-${name}`, min: 0, max: 5, step: 0.1, value, oninput: slide }),
+          );
+        }),
+      );
+    } else if (state.method === "best") {
+      const columns = [...this.model.columns.values()].filter(
+        (column) => column.direction && column.values && column.name !== "battery_days" && this.model.hasValues(column),
+      );
+      const select = element(
+        "select",
+        { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: event.target.value }) },
+        columns.map((column) =>
+          element("option", { value: column.name, selected: column.name === state.best }, shortLabel(column)),
+        ),
+      );
+      holder.replaceChildren(select);
+    } else holder.replaceChildren();
+  }
+
+  drawCounts() {
+    const { model } = this;
+    const [total, feasible, front] = [model.size, model.feasible.length, model.front.length];
+    byId("counts").textContent =
+      `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.`;
+    const banner = byId("infeasible");
+    banner.hidden = feasible > 0 || !total;
+    if (banner.hidden) return;
+    const items = model.nearest.map((row) =>
+      element("li", {}, `${model.id(row)} violates ${violated(model, row).join("; ")}`),
+    );
+    banner.replaceChildren(
+      element(
+        "p",
+        {},
+        `No operating point satisfies every constraint. The ${items.length} that miss by least are listed instead of a front:`,
+      ),
+      element("ul", {}, items),
+    );
+  }
+}
+
+/** What a point violates, and by how much. */
+export function violated(model, row) {
+  return model.constraints.flatMap(({ column, operator, bound }) => {
+    const { values, unit, label } = model.columns.get(column);
+    const value = values[row];
+    const missed = operator === "<=" ? !(value <= bound) : !(value >= bound);
+    return missed
+      ? [`${label} ${operator === "<=" ? "≤" : "≥"} ${quantity(bound, unit)} (is ${quantity(value, unit)})`]
+      : [];
+  });
+}
+
+const numberText0 = (value) => value.toLocaleString("en");
+
+/** A label without what the group already says. */
+export const shortLabel = ({ label }) => label.replace(/ \((validation|modelled, expected|expected|modelled)\)/, "");

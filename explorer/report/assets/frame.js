@@ -1,0 +1,142 @@
+// What surrounds the scatter's points: axes or a cube, references, the chosen and the opened point.
+
+import { svg } from "./dom.js";
+import { short, title } from "./look.js";
+
+export const MARGIN = { left: 64, right: 16, top: 14, bottom: 46 };
+
+/** Draw the frame over a plot whose points are placed. */
+export function drawFrame(plot, width, height, x, y) {
+  const { left, top, width: w, height: h } = plot.box;
+  plot.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const parts = [];
+  if (plot.depth) parts.push(...cube(plot, x, y));
+  else {
+    const step = w < 420 ? 2 : 1;
+    for (const [place, { at, text }] of plot.axes.x.ticks.entries()) {
+      const px = left + at * w;
+      parts.push(svg("line", { class: "grid", x1: px, x2: px, y1: top, y2: top + h }));
+      if (place % step === 0)
+        parts.push(svg("text", { x: px, y: top + h + 16, "text-anchor": "middle" }, short(text, 14)));
+    }
+    for (const { at, text } of plot.axes.y.ticks) {
+      const py = top + (1 - at) * h;
+      parts.push(svg("line", { class: "grid", x1: left, x2: left + w, y1: py, y2: py }));
+      parts.push(svg("text", { x: left - 6, y: py + 4, "text-anchor": "end" }, short(text, 8)));
+    }
+    parts.push(
+      svg(
+        "text",
+        { class: "axis-title", id: "x-title", x: left + w / 2, y: height - 8, "text-anchor": "middle" },
+        title(x),
+      ),
+    );
+    parts.push(
+      svg(
+        "text",
+        {
+          class: "axis-title",
+          id: "y-title",
+          transform: `translate(14 ${top + h / 2}) rotate(-90)`,
+          "text-anchor": "middle",
+        },
+        title(y),
+      ),
+    );
+  }
+  plot.overlay.replaceChildren(...parts, ...marks(plot, w < 420));
+}
+
+function cube(plot, x, y) {
+  const { left, top, width: w, height: h } = plot.box;
+  const at = (u, v, d) => {
+    const [a, b] = plot.project(u - 0.5, v - 0.5, d - 0.5);
+    return [left + a * w, top + (1 - b) * h];
+  };
+  const edges = [];
+  for (const [a, b] of [
+    [0, 1],
+    [0, 2],
+    [0, 4],
+    [1, 3],
+    [1, 5],
+    [2, 3],
+    [2, 6],
+    [3, 7],
+    [4, 5],
+    [4, 6],
+    [5, 7],
+    [6, 7],
+  ]) {
+    const [from, to] = [a, b].map((corner) => at(corner & 1, (corner >> 1) & 1, corner >> 2));
+    edges.push(svg("line", { class: "grid", x1: from[0], y1: from[1], x2: to[0], y2: to[1] }));
+  }
+  const depth = plot.model.columns.get(plot.state.z);
+  const names = [
+    [at(0.5, -0.08, 0), x],
+    [at(-0.08, 0.5, 0), y],
+    [at(0, -0.08, 0.5), depth],
+  ];
+  return edges.concat(
+    names.map(([[px, py], column]) =>
+      svg("text", { class: "axis-title", x: px, y: py, "text-anchor": "middle" }, `${title(column)} →`),
+    ),
+  );
+}
+
+/** References, the chosen and the selected point. */
+function marks(plot, narrow) {
+  const { model, state } = plot;
+  const parts = [];
+  const taken = [];
+  const several = new Set(model.references.map(({ row }) => model.columns.get("backbone").codes[row])).size > 1;
+  for (const { row, names } of model.references) {
+    if (!plot.inBox(row)) continue;
+    const [px, py] = [plot.px[row], plot.py[row]];
+    const { levels, codes } = model.columns.get("backbone");
+    const name = several ? `${names} (${levels[codes[row]]})` : names;
+    parts.push(svg("path", { class: "reference", d: `M${px} ${py - 8}l8 8l-8 8l-8 -8z` }, svg("title", {}, name)));
+    if (!narrow) parts.push(label(plot, name, px, py, taken));
+  }
+  if (model.chosen >= 0)
+    parts.push(svg("path", { class: "chosen", d: star(plot.px[model.chosen], plot.py[model.chosen], 9) }));
+  const selected = model.rowOf(state.selected);
+  if (selected >= 0)
+    parts.push(svg("circle", { class: "selected", cx: plot.px[selected], cy: plot.py[selected], r: 11 }));
+  return parts;
+}
+
+/** A reference's name beside it, where no other name stands yet; none where there is no such place. */
+function label(plot, name, px, py, taken) {
+  const width = name.length * 6.6;
+  const places = [
+    [11, 4],
+    [-11 - width, 4],
+    [-width / 2, -13],
+    [-width / 2, 23],
+    [11, -13],
+    [-11 - width, -13],
+    [11, 20],
+    [-11 - width, 20],
+  ];
+  for (const [dx, dy] of places) {
+    const box = [px + dx, py + dy - 11, px + dx + width, py + dy + 3];
+    const fits = box[0] >= plot.box.left && box[2] <= plot.box.left + plot.box.width + MARGIN.right && box[1] >= 0;
+    if (
+      !fits ||
+      taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])
+    )
+      continue;
+    taken.push(box);
+    return svg("text", { class: "label", x: box[0], y: py + dy }, name);
+  }
+  return svg("g");
+}
+
+function star(x, y, r) {
+  const corners = Array.from({ length: 10 }, (_, place) => {
+    const [length, angle] = [place % 2 ? r * 0.45 : r, (place * Math.PI) / 5 - Math.PI / 2];
+    return `${(x + length * Math.cos(angle)).toFixed(1)} ${(y + length * Math.sin(angle)).toFixed(1)}`;
+  });
+  return `M${corners.join("L")}Z`;
+}

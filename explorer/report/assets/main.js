@@ -1,0 +1,190 @@
+// The page: one state, one model, and every view drawn from both.
+
+import { decodeRun } from "./columns.js";
+import { connectControls, syncControls } from "./controls.js";
+import { Decide, shortLabel } from "./decide.js";
+import { byId } from "./dom.js";
+import { Filters, withPart } from "./filters.js";
+import { quantity } from "./format.js";
+import { legend, title } from "./look.js";
+import { Model } from "./model.js";
+import { NetworkCard } from "./network.js";
+import { Parallel, thinned } from "./parallel.js";
+import { drawFiguresWhenSeen, drawUsage } from "./run.js";
+import { Scatter } from "./scatter.js";
+import { initialState, readHash, writeHash } from "./state.js";
+import { cellText, Table } from "./table.js";
+import { WhatIf } from "./whatif.js";
+
+// 0 devices and link, 1 constraints and choice, 2 filter; the rest only changes what is drawn
+const STAGE_OF = {
+  edge: 0,
+  server: 0,
+  link: 0,
+  set: 0,
+  samplesPerDay: 0,
+  batteryWh: 0,
+  limits: 1,
+  objectives: 1,
+  method: 1,
+  weights: 1,
+  best: 1,
+  full: 1,
+  brushes: 2,
+  steps: 2,
+  search: 2,
+  list: 2,
+};
+const LINES = 1500;
+
+export class Page {
+  constructor(embedded) {
+    this.run = decodeRun(embedded);
+    this.model = new Model(this.run);
+    this.initial = initialState(this.run, this.model.columns);
+    this.state = readHash(location.hash, this.initial);
+    for (const name of ["x", "y", "colour"])
+      if (!this.model.columns.has(this.state[name])) this.state[name] = this.initial[name];
+    const change = (patch) => this.change(patch);
+    this.update(0);
+    this.scatter = new Scatter(byId("scatter"), {
+      select: (row, scroll = false) => this.select(row, scroll),
+      brush: (parts) => this.brush(parts),
+      text: (row) => this.hoverText(row),
+      turn: (turn) => this.change({ turn }),
+    });
+    this.parallel = new Parallel(byId("parallel"), {
+      brush: (name, parts) => change({ brushes: withPart(this.state.brushes, name, parts) }),
+      select: (row) => this.select(row, false),
+    });
+    this.filters = new Filters(this.model, change);
+    this.table = new Table(this.model, { select: (row) => this.select(row, true), change });
+    this.decide = new Decide(this.model, this.run, change);
+    this.whatIf = new WhatIf(this.run, change);
+    this.card = new NetworkCard(this.run, this.model, { select: (row, scroll = true) => this.select(row, scroll) });
+    this.figures = drawFiguresWhenSeen(embedded.figures, embedded.plotlyConfig);
+    connectControls(this);
+    this.draw();
+  }
+
+  /** Take changes of the state; compute what depends on them at once, draw with the next frame. */
+  change(patch) {
+    Object.assign(this.state, patch);
+    this.update(Math.min(...Object.keys(patch).map((name) => STAGE_OF[name] ?? 3)));
+    this.requestDraw();
+  }
+
+  update(stage) {
+    if (stage <= 0) this.model.applySetting(this.state);
+    if (stage === 1 || !this.model.front || (stage <= 0 && this.model.dependsOnSetting(this.state)))
+      this.model.applyChoice(this.state);
+    if (stage <= 2) this.model.applyFilter(this.state);
+  }
+
+  requestDraw() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = null;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { model, state } = this;
+    syncControls(this);
+    this.decide.draw(state);
+    this.whatIf.draw(state, model.setting);
+    this.filters.draw(state);
+    this.scatter.draw(model, state);
+    this.parallel.draw(model, state);
+    this.table.draw(state);
+    this.card.draw(state);
+    drawUsage(model);
+    this.drawWords();
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => this.save(), 120);
+  }
+
+  drawWords() {
+    const { model, state } = this;
+    const used = new Set(
+      model.columns.get(state.colour).codes
+        ? model.listed.map((row) => model.columns.get(state.colour).codes[row])
+        : [],
+    );
+    byId("legend").replaceChildren(...legend(this.scatter.look, used));
+    const lines = thinned(model.listed, LINES).length;
+    byId("parallel-note").textContent =
+      `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.columns.get(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
+    byId("answer").textContent = model.chosen < 0 ? "No operating point." : this.answer();
+  }
+
+  answer() {
+    const { model, state } = this;
+    const what = state.objectives
+      .concat(["latency_model_s", "energy_model_j", "battery_days"])
+      .filter((name, place, all) => all.indexOf(name) === place);
+    const parts = what
+      .map((name) => model.columns.get(name))
+      .filter((column) => !Number.isNaN(column.values[model.chosen]));
+    return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${shortLabel(column)} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
+  }
+
+  save() {
+    const hash = writeHash(this.state, this.initial);
+    if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname);
+  }
+
+  select(row, scroll) {
+    this.change({ selected: row < 0 ? null : this.model.id(row) });
+    if (scroll) byId("network").scrollIntoView({ block: "start" });
+  }
+
+  brush(parts) {
+    let { brushes } = this.state;
+    for (const [name, part] of Object.entries(parts)) brushes = withPart(brushes, name, [part]);
+    this.change({ brushes });
+  }
+
+  hoverText(row) {
+    const { model, state } = this;
+    const names = [
+      "backbone",
+      "split_point",
+      "payload_bits",
+      "confidence_threshold",
+      state.x,
+      state.y,
+      state.colour,
+      ...state.objectives,
+    ];
+    const lines = names
+      .filter((name, place) => names.indexOf(name) === place)
+      .map((name) => model.columns.get(name))
+      .map((column) => `${shortLabel(column)}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
+    const reference = model.references.filter((own) => own.row === row).map(({ names: own }) => `reference: ${own}`);
+    return [model.id(row), ...reference, ...lines];
+  }
+
+  redrawAll() {
+    this.draw();
+    this.figures.redraw?.();
+  }
+
+  /** Paper is light and shows every figure. */
+  print(printing) {
+    document.documentElement.classList.toggle("paper", printing);
+    if (printing) this.figures.start?.();
+    this.redrawAll();
+  }
+}
+
+const embedded = JSON.parse(byId("data").textContent);
+if (embedded.numPoints) {
+  const page = new Page(embedded);
+  document.documentElement.dataset.ready = "true";
+  window.explorerPage = page; // for a reader's console, and for the tests
+} else {
+  drawFiguresWhenSeen(embedded.figures, embedded.plotlyConfig);
+  document.documentElement.dataset.ready = "true";
+}

@@ -1,0 +1,246 @@
+// From the run and the reader's state to what every view shows: columns, feasible points, front, choice, filter.
+
+import { depths, factorize, pointId, rowOf } from "./columns.js";
+import { countedColumns, modelledColumns } from "./cost.js";
+import { unitFor } from "./format.js";
+import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, totalViolation } from "./pareto.js";
+import { rowsInside } from "./selection.js";
+
+const LEAST_VIOLATING = 10;
+const PERCENT = ["accuracy", "exit_rate"];
+const MEASURED = "measured on host";
+
+/** Everything about a run that no setting changes. */
+export class Model {
+  constructor(run) {
+    this.run = run;
+    this.size = run.numPoints;
+    this.columns = new Map();
+    const counted = countedColumns(run);
+    for (const metric of run.metrics) {
+      if (counted[metric.name]) this.addNumbers(metric, counted[metric.name]);
+      else if (metric.group === MEASURED) this.addNumbers(metric, this.measured(metric.name));
+      else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
+    }
+    this.intervals = { low: counted.accuracy_ci95_low, high: counted.accuracy_ci95_high };
+    this.addNumbers(
+      { name: "battery_days", label: "Battery life (modelled)", unit: "d", direction: "maximize", group: "modelled" },
+      new Float64Array(this.size),
+    );
+    this.addConfiguration();
+    this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
+  }
+
+  addNumbers({ name, label, unit = "", direction = "", group = "configuration" }, values) {
+    const own = PERCENT.includes(name) ? "%" : unit;
+    this.columns.set(name, { name, label, unit: own, direction, group, values, shown: unitFor(values, own) });
+  }
+
+  /** @param order places of the levels, by text; in order of the texts themselves where not given */
+  addTexts(name, label, texts, codeOf, order = null) {
+    const { levels, codes } = factorize(texts, order);
+    const own = new Uint32Array(this.size);
+    for (let row = 0; row < this.size; row++) own[row] = codes[codeOf(row)];
+    this.columns.set(name, { name, label, unit: "", direction: "", group: "configuration", levels, codes: own });
+  }
+
+  addConfiguration() {
+    const { run } = this;
+    const { networks, points, splits } = run;
+    const network = (row) => splits.network[points.split[row]];
+    const perNetwork = (valueOf) => this.perSplit((split) => valueOf(splits.network[split]));
+    this.addTexts("backbone", "Backbone", networks.backbone, network);
+    this.addTexts("pattern", "Pattern", networks.pattern, network);
+    this.addTexts("split_point", "Split point", run.splitNames, (row) => points.split[row], depths(run));
+    this.addNumbers(
+      { name: "payload_bits", label: "Payload bits" },
+      this.perRow((row) => points.bits[row] || NaN),
+    );
+    const threshold = this.perRow((row) => (splits.is_output[points.split[row]] ? NaN : points.threshold[row]));
+    this.addNumbers({ name: "confidence_threshold", label: "Confidence threshold" }, threshold);
+    const means = networks.densities.map((all) => {
+      const shares = Object.values(all);
+      return shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 1;
+    });
+    this.addNumbers(
+      { name: "mean_density", label: "Mean density" },
+      perNetwork((place) => means[place]),
+    );
+    const junctions = new Set(networks.densities.flatMap((all) => Object.keys(all)));
+    for (const path of junctions) {
+      this.addNumbers(
+        { name: `density:${path}`, label: `Density of ${path}` },
+        perNetwork((place) => networks.densities[place][path] ?? NaN),
+      );
+    }
+    const names = new Set(networks.arguments.flatMap((all) => Object.keys(all)));
+    for (const name of names) {
+      const texts = networks.arguments.map((all) => (name in all ? JSON.stringify(all[name]) : "n/a"));
+      if (new Set(texts).size > 1) this.addTexts(`argument:${name}`, name, texts, network);
+    }
+    if (new Set(networks.epochs).size > 1)
+      this.addNumbers(
+        { name: "epochs", label: "Epochs trained" },
+        perNetwork((place) => networks.epochs[place]),
+      );
+    this.addTexts("network", "Network", networks.key, network);
+    this.partlyTrained = networks.epochs.some((epochs, place) => epochs < networks.epochsAsked[place]);
+  }
+
+  perSplit(valueOf) {
+    const { split } = this.run.points;
+    const values = Float64Array.from(this.run.splits.network, (_, place) => valueOf(place));
+    return this.perRow((row) => values[split[row]]);
+  }
+
+  /** A measured column: the same for all rows with one split point and payload bits. */
+  measured(name) {
+    const { measured, points } = this.run;
+    const place = measured.names.indexOf(name);
+    const key = (split, bits) => 64 * split + bits;
+    const known = new Map(measured.rows.map(([split, bits, ...values]) => [key(split, bits), values[place] ?? NaN]));
+    return this.perRow((row) => known.get(key(points.split[row], points.bits[row])) ?? NaN);
+  }
+
+  perRow(valueOf) {
+    const values = new Float64Array(this.size);
+    for (let row = 0; row < this.size; row++) values[row] = valueOf(row);
+    return values;
+  }
+
+  id(row) {
+    return pointId(this.run, row);
+  }
+
+  rowOf(id) {
+    if (id === null) return -1;
+    if (this.lastId !== id) Object.assign(this, { lastId: id, lastRow: rowOf(this.run, id) });
+    return this.lastRow;
+  }
+
+  metric(name) {
+    return this.columns.get(name);
+  }
+
+  hasValues(column) {
+    return column.levels ? column.levels.length > 0 : column.values.some((value) => !Number.isNaN(value));
+  }
+
+  /** Accuracy with its interval, for comparisons. */
+  accuracy(row) {
+    return { share: this.metric("accuracy").values[row], low: this.intervals.low[row], high: this.intervals.high[row] };
+  }
+
+  // ---- what the state decides, one stage after the other
+
+  /** Devices and link: the modelled columns. */
+  applySetting(state) {
+    this.setting = settingOf(this.run, state);
+    const modelled = modelledColumns(this.run, this.setting, state);
+    for (const [name, values] of Object.entries(modelled)) {
+      const column = this.metric(name);
+      Object.assign(column, { values, shown: unitFor(values, column.unit) });
+    }
+  }
+
+  /** Whether devices and link change what is feasible, on the front or chosen. */
+  dependsOnSetting({ limits, objectives, method, best }) {
+    const named = [...Object.keys(limits), ...objectives, ...(method === "best" ? [best] : [])];
+    return named.some((name) => this.metric(name)?.group === "modelled");
+  }
+
+  /** Constraints and objectives: feasible points, the front, the point chosen. */
+  applyChoice(state) {
+    const values = Object.fromEntries(
+      [...this.columns].filter(([, column]) => column.values).map(([name, column]) => [name, column.values]),
+    );
+    this.constraints = Object.entries(state.limits)
+      .filter(([name]) => values[name])
+      .map(([column, limit]) => ({ column, ...limit }));
+    this.violation = totalViolation(values, this.constraints, this.size);
+    const eligible = state.full ? this.fullyTrained() : null;
+    const rows = new Uint32Array(this.size);
+    let count = 0;
+    for (let row = 0; row < this.size; row++)
+      if (this.violation[row] === 0 && (!eligible || eligible[row])) rows[count++] = row;
+    this.feasible = rows.subarray(0, count);
+    this.objectives = state.objectives.map((name) => this.metric(name)).filter(Boolean);
+    this.losses = lossColumns(values, this.objectives);
+    this.front = this.objectives.length ? nonDominated(this.losses, this.feasible) : new Uint32Array();
+    this.onFront = new Uint8Array(this.size);
+    for (const row of this.front) this.onFront[row] = 1;
+    this.nearest = this.feasible.length ? [] : this.leastViolating();
+    for (const row of this.nearest) this.onFront[row] = 1;
+    this.chosen = this.choose(state, values);
+  }
+
+  leastViolating() {
+    const rows = Uint32Array.from({ length: this.size }, (_, row) => row);
+    const first = this.losses[0] || this.violation;
+    const compare = (a, b) => this.violation[a] - this.violation[b] || first[a] - first[b] || a - b;
+    const finite = rows.filter((row) => this.violation[row] < Infinity);
+    return [...(finite.length ? finite : rows)].sort(compare).slice(0, LEAST_VIOLATING);
+  }
+
+  choose(state, values) {
+    if (!this.front.length) return this.nearest.length ? this.nearest[0] : -1;
+    if (state.method === "ideal") return closestToIdeal(this.losses, this.front);
+    if (state.method === "weights")
+      return byWeights(
+        this.losses,
+        this.front,
+        this.objectives.map(({ name }) => state.weights[name] ?? 1),
+      );
+    if (state.method === "best" && values[state.best]) {
+      const [loss] = lossColumns(values, [this.metric(state.best)]);
+      return bestOf(loss, this.losses, this.feasible);
+    }
+    return knee(this.losses, this.front);
+  }
+
+  fullyTrained() {
+    const { networks, splits, points } = this.run;
+    return Uint8Array.from(points.split, (split) =>
+      networks.epochs[splits.network[split]] >= networks.epochsAsked[splits.network[split]] ? 1 : 0,
+    );
+  }
+
+  /** Brushes, kept and excluded steps, search text: which rows are left, and which of these are listed. */
+  applyFilter(state) {
+    this.left = new Uint8Array(this.size).fill(1);
+    if (state.full) this.left = this.fullyTrained();
+    for (const step of state.steps) {
+      const inside = rowsInside(this, step);
+      for (let row = 0; row < this.size; row++) if (Boolean(inside[row]) !== step.keep) this.left[row] = 0;
+    }
+    const inside = rowsInside(this, state);
+    this.listed = [];
+    this.numLeft = 0;
+    const feasible = (row) => this.violation[row] === 0;
+    for (let row = 0; row < this.size; row++) {
+      if (!(this.left[row] &&= inside[row])) continue;
+      this.numLeft++;
+      if (state.list === "all" || this.onFront[row] || (state.list === "feasible" && feasible(row)))
+        this.listed.push(row);
+    }
+  }
+}
+
+/** Profiles in force: the run's own, those chosen instead, and single numbers changed. */
+export function settingOf(run, state) {
+  const pick = (own, all, name) => ({ ...(all.find((profile) => profile.name === name) || own) });
+  const { devices, links } = run.profiles;
+  const setting = {
+    edge: pick(run.profiles.run.edge, devices, state.edge),
+    server: pick(run.profiles.run.server, devices, state.server),
+    link: pick(run.profiles.run.link, links, state.link),
+  };
+  for (const [path, value] of Object.entries(state.set)) {
+    const [role, quantity] = path.split(".");
+    if (!setting[role] || !(quantity in setting[role])) continue;
+    setting[role][quantity] = value;
+    if (quantity === "tx_joules_per_bit")
+      Object.assign(setting[role], { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
+  }
+  return setting;
+}

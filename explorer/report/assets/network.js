@@ -1,0 +1,184 @@
+// One operating point, opened: what runs where, the threshold, every split point, neighbours, command, JSON.
+
+import { barTable, thresholdChart } from "./charts.js";
+import { pickCommand } from "./command.js";
+import { violated } from "./decide.js";
+import { messageBytes } from "./cost.js";
+import { byId, copyText, element } from "./dom.js";
+import { quantity } from "./format.js";
+import { drawNeighbours } from "./neighbourhood.js";
+import { drawPipeline } from "./pipeline.js";
+
+export class NetworkCard {
+  /** @param handlers {select(row, scroll)} */
+  constructor(run, model, handlers) {
+    Object.assign(this, { run, model, handlers });
+    this.holder = byId("threshold");
+    this.holder.addEventListener("pointerdown", (event) => {
+      if (!this.seek || event.button) return;
+      this.holder.setPointerCapture(event.pointerId);
+      this.seek(event);
+    });
+    this.holder.addEventListener("pointermove", (event) => {
+      if (event.buttons && this.seek) this.seek(event);
+    });
+    for (const id of ["command", "configuration"])
+      byId(`copy-${id}`).addEventListener("click", (event) => copyText(byId(id), event.target));
+  }
+
+  draw(state) {
+    const { model } = this;
+    const selected = model.rowOf(state.selected);
+    const row = selected >= 0 ? selected : model.chosen;
+    byId("network").hidden = row < 0;
+    if (row < 0) return;
+    Object.assign(this, {
+      row,
+      state,
+      split: this.run.points.split[row],
+      network: this.run.splits.network[this.run.points.split[row]],
+    });
+    byId("network-title").textContent = model.id(row);
+    byId("network-why").textContent =
+      selected >= 0 && selected !== model.chosen
+        ? "The point you opened."
+        : "The point chosen by the rules on the left.";
+    byId("back-to-chosen").hidden = selected < 0 || selected === model.chosen;
+    const missed = violated(model, row);
+    byId("network-violates").textContent = missed.length ? `Violates ${missed.join("; ")}.` : "";
+    this.drawFacts();
+    drawPipeline(this);
+    this.drawThreshold();
+    this.drawSplits();
+    drawNeighbours(this);
+    byId("command").textContent = pickCommand(
+      this.run,
+      { ...state, bestDirection: model.columns.get(state.best)?.direction },
+      model.id(row),
+      row === model.chosen,
+    );
+    byId("configuration").textContent = JSON.stringify(this.record(), null, 1);
+  }
+
+  drawFacts() {
+    const { model, row } = this;
+    const { low, high } = model.accuracy(row);
+    const names = [...model.columns.values()].filter(
+      (column) => column.values && column.direction && !Number.isNaN(column.values[row]),
+    );
+    const facts = names.flatMap((column) => {
+      const text =
+        quantity(column.values[row], column.unit) +
+        (column.name === "accuracy" ? ` (95 % interval ${quantity(low, "%")} to ${quantity(high, "%")})` : "");
+      return [element("dt", {}, column.label), element("dd", {}, text)];
+    });
+    byId("network-facts").replaceChildren(...facts);
+  }
+
+  range() {
+    const { firstSplit } = this.run.networks;
+    return [firstSplit[this.network], firstSplit[this.network + 1] ?? this.run.splits.network.length];
+  }
+
+  /** Rows of the same network that fit a test, in order; a network's rows lie together. */
+  siblings(fits) {
+    const { points, splits, numPoints } = this.run;
+    const isOwn = (row) => row >= 0 && row < numPoints && splits.network[points.split[row]] === this.network;
+    let first = this.row;
+    while (isOwn(first - 1)) first--;
+    const rows = [];
+    for (let row = first; isOwn(row); row++) if (fits(row)) rows.push(row);
+    return rows;
+  }
+
+  drawThreshold() {
+    const { points, splits } = this.run;
+    const bits = points.bits[this.row];
+    const rows = splits.is_output[this.split]
+      ? []
+      : this.siblings((row) => points.split[row] === this.split && points.bits[row] === bits);
+    // a row without exit classifier is what a threshold of 1 would be
+    const threshold = (row) => (Number.isNaN(points.threshold[row]) ? 1 : points.threshold[row]);
+    rows.sort((a, b) => threshold(a) - threshold(b));
+    byId("threshold-part").hidden = rows.length < 2;
+    this.seek = null;
+    if (rows.length < 2) return this.holder.replaceChildren();
+    const rate = this.model.columns.get("exit_rate").values;
+    const steps = rows.map((row) => ({
+      threshold: threshold(row),
+      ...this.model.accuracy(row),
+      accuracy: this.model.accuracy(row).share,
+      exitRate: rate[row],
+    }));
+    const dragged = (place) => {
+      if (rows[place] !== this.row) this.handlers.select(rows[place], false);
+    };
+    const focused = document.activeElement?.id === "threshold-handle";
+    const { chart, seek } = thresholdChart(steps, rows.indexOf(this.row), dragged);
+    this.seek = seek;
+    this.holder.replaceChildren(chart);
+    if (focused) byId("threshold-handle").focus();
+  }
+
+  drawSplits() {
+    const { run, model } = this;
+    const [first, end] = this.range();
+    const bits = run.points.bits[this.row] || 32;
+    const best = new Map();
+    const payload = new Map();
+    const accuracy = model.columns.get("accuracy").values;
+    for (const row of this.siblings(
+      (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]],
+    )) {
+      const split = run.points.split[row];
+      payload.set(split, Math.max(payload.get(split) ?? 0, messageBytes(run, row)));
+      if (!best.has(split) || accuracy[row] > accuracy[best.get(split)]) best.set(split, row);
+    }
+    const places = [];
+    for (let split = first; split < end; split++) if (best.has(split)) places.push(split);
+    const values = [
+      places.map((split) => payload.get(split)),
+      places.map((split) => run.splits.edge_macs[split]),
+      places.map((split) => accuracy[best.get(split)]),
+    ];
+    const units = ["B", "MAC", "%"];
+    const titles = ["Bytes per message", "Edge MACs", "Best accuracy"];
+    const series = values.map((own, place) => ({
+      title: titles[place],
+      values: own,
+      texts: own.map((value) => (value || place < 2 ? quantity(value, units[place]) : "0 %")),
+      highest: units[place] === "%" ? 1 : Math.max(...own),
+    }));
+    byId("splits").replaceChildren(
+      barTable(
+        places.map((split) => run.splitNames[split]),
+        series,
+        places.indexOf(this.split),
+        (line) => this.handlers.select(best.get(places[line]), false),
+      ),
+    );
+  }
+
+  record() {
+    const { model, row, run, network } = this;
+    const { points, networks } = run;
+    const record = {
+      point_id: model.id(row),
+      run: run.run,
+      backbone: networks.backbone[network],
+      arguments: networks.arguments[network],
+      pattern: networks.pattern[network],
+      densities: networks.densities[network],
+      split_point: run.splitNames[this.split],
+    };
+    record.confidence_threshold =
+      run.splits.is_output[this.split] || Number.isNaN(points.threshold[row]) ? null : points.threshold[row];
+    record.payload_bits = points.bits[row] || null;
+    for (const column of model.columns.values())
+      if (column.direction && column.values && Number.isFinite(column.values[row]))
+        record[column.name] = column.values[row];
+    record.setting = Object.fromEntries(Object.entries(model.setting).map(([role, { name }]) => [role, name]));
+    if (Object.keys(this.state.set).length) record.changed = this.state.set;
+    return record;
+  }
+}

@@ -1,0 +1,175 @@
+// Fronts, ways to choose, constraints. Losses: one array per objective, every one to be minimised.
+// The same rules as explorer/pareto.py and explorer/choice.py.
+
+const negated = new WeakMap(); // by column, so that a front computed anew does not negate anew
+
+/** Loss columns of objectives: maximised columns negated. */
+export function lossColumns(columns, objectives) {
+  return objectives.map(({ name, direction }) => {
+    const values = columns[name];
+    if (direction !== "maximize") return values;
+    if (!negated.has(values))
+      negated.set(
+        values,
+        values.map((value) => -value),
+      );
+    return negated.get(values);
+  });
+}
+
+const SAMPLE = 1500; // rows whose own front thins out the rest
+const STRONG = 128; // of these, so many at most
+
+/** Rows of `rows` that no other dominates, ascending; of equal rows the first counts; NaN is on no front. */
+export function nonDominated(losses, rows) {
+  const known = Uint32Array.from(rows).filter((row) => {
+    for (const loss of losses) if (loss[row] !== loss[row]) return false;
+    return true;
+  });
+  return swept(losses, thinnedOut(losses, known));
+}
+
+/** Without the rows that the front of a sample dominates; again, as long as that takes many away. */
+function thinnedOut(losses, rows) {
+  if (rows.length <= SAMPLE) return rows;
+  const strong = swept(losses, evenly(rows, SAMPLE));
+  const kept = withoutDominated(losses, rows, evenly(strong, STRONG));
+  return kept.length < 0.7 * rows.length ? thinnedOut(losses, kept) : kept;
+}
+
+/** The front of `rows` by one sweep in order of the first objective. */
+function swept(losses, rows) {
+  const order = Uint32Array.from(rows).sort((a, b) => {
+    for (const loss of losses) if (loss[a] !== loss[b]) return loss[a] - loss[b];
+    return a - b;
+  });
+  if (losses.length === 1) return order.slice(0, 1);
+  // In this order only an earlier row can dominate, and its first objective is no longer in question.
+  const rest = losses.slice(1);
+  const front = [];
+  let archive = [];
+  for (const row of order) {
+    const place = archive.findIndex((other) => noWorse(rest, other, row));
+    if (place >= 0) {
+      toTheFore(archive, place);
+      continue;
+    }
+    archive = archive.filter((other) => !noWorse(rest, row, other));
+    archive.push(row);
+    front.push(row);
+  }
+  return Uint32Array.from(front).sort();
+}
+
+/** Rows that none of a few strong ones dominates: one pass, and most rows fall to the first ones asked. */
+function withoutDominated(losses, rows, strong) {
+  const asked = [...strong];
+  return rows.filter((row) => {
+    for (let place = 0; place < asked.length; place++) {
+      const other = asked[place];
+      if (!noWorse(losses, other, row) || noWorse(losses, row, other)) continue;
+      toTheFore(asked, place);
+      return false;
+    }
+    return true;
+  });
+}
+
+/** Strong rows move to the fore, where they are asked first. */
+function toTheFore(rows, place) {
+  [rows[place], rows[place >> 1]] = [rows[place >> 1], rows[place]];
+}
+
+function noWorse(losses, a, b) {
+  for (let axis = 0; axis < losses.length; axis++) if (losses[axis][a] > losses[axis][b]) return false;
+  return true;
+}
+
+const evenly = (rows, count) => rows.filter((_, place) => place % Math.ceil(rows.length / count) === 0);
+
+/** Losses of `rows` scaled to their range over these rows, per objective. */
+export function scaledLosses(losses, rows) {
+  return losses.map((loss) => {
+    const low = lowest(loss, rows);
+    const width = span(loss, rows);
+    return Float64Array.from(rows, (row) => (loss[row] - low) / width);
+  });
+}
+
+function lowest(loss, rows) {
+  let low = Infinity;
+  for (const row of rows) if (loss[row] < low) low = loss[row];
+  return low;
+}
+
+/** Range of a loss over rows; 1 where it does not vary, so that one can divide by it. */
+function span(loss, rows) {
+  let high = -Infinity;
+  for (const row of rows) if (loss[row] > high) high = loss[row];
+  return high - lowest(loss, rows) || 1;
+}
+
+const argmin = (values) => values.reduce((best, value, place) => (value < values[best] ? place : best), 0);
+const sums = (scaled, term) =>
+  Float64Array.from(scaled[0], (_, place) => scaled.reduce((sum, loss, axis) => sum + term(loss[place], axis), 0));
+
+/** Row where the front bulges most (Das 1999): the smallest sum of scaled losses; -1 for no rows. */
+export function knee(losses, rows) {
+  return rows.length ? rows[argmin(sums(scaledLosses(losses, rows), (loss) => loss))] : -1;
+}
+
+/** Row nearest to the best value of every objective, in scaled losses. */
+export function closestToIdeal(losses, rows) {
+  return rows.length ? rows[argmin(sums(scaledLosses(losses, rows), (loss) => loss * loss))] : -1;
+}
+
+/** Row with the smallest weighted sum of scaled losses. */
+export function byWeights(losses, rows, weights) {
+  return rows.length ? rows[argmin(sums(scaledLosses(losses, rows), (loss, axis) => weights[axis] * loss))] : -1;
+}
+
+/** Row with the best value of one column; ties go to the smallest sum of scaled losses. */
+export function bestOf(loss, losses, rows) {
+  const best = lowest(loss, rows);
+  const tied = rows.filter((row) => loss[row] === best && losses.every((own) => !Number.isNaN(own[row])));
+  return knee(losses, tied);
+}
+
+/** How far a value misses a bound, relative to it; <= 0 is satisfied, a missing value violates. */
+export function violation(value, { operator, bound }) {
+  if (Number.isNaN(value)) return Infinity;
+  const excess = operator === "<=" ? value - bound : bound - value;
+  return bound ? excess / Math.abs(bound) : excess;
+}
+
+/** Per row the sum of what it misses over all constraints; 0 is feasible. */
+export function totalViolation(columns, constraints, numRows) {
+  const total = new Float64Array(numRows);
+  for (const constraint of constraints) {
+    const values = columns[constraint.column];
+    for (let row = 0; row < numRows; row++) {
+      const missed = violation(values[row], constraint);
+      if (missed > 0) total[row] += missed;
+    }
+  }
+  return total;
+}
+
+/** Rows of `front` nearest to `row` in scaled losses, nearest first. */
+export function neighbours(losses, front, row, count) {
+  const others = front.filter((other) => other !== row);
+  const spans = losses.map((loss) => (others.length ? span(loss, others) : 1));
+  const distance = (other) =>
+    losses.reduce((sum, loss, axis) => sum + ((loss[other] - loss[row]) / spans[axis]) ** 2, 0);
+  const distances = new Map(Array.from(others, (other) => [other, distance(other)]));
+  return [...others].sort((a, b) => distances.get(a) - distances.get(b)).slice(0, count);
+}
+
+/** 95 % interval of the difference of two accuracies (Newcombe 1998, method 10); both as {share, low, high}. */
+export function differenceInterval(a, b) {
+  const difference = a.share - b.share;
+  return [
+    difference - Math.hypot(a.share - a.low, b.high - b.share),
+    difference + Math.hypot(a.high - a.share, b.share - b.low),
+  ];
+}

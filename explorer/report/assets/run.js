@@ -1,0 +1,105 @@
+// The run itself: what its front uses, and plotly's figures, unpacked and drawn only when they come into view.
+
+import { byId, element } from "./dom.js";
+import { numberText } from "./format.js";
+import { themeColours } from "./palette.js";
+
+/** How often the front uses each backbone, split point, bits and density. */
+export function drawUsage(model) {
+  const rows = model.front.length ? model.front : model.nearest;
+  const counted = [...model.columns.values()].filter((column) =>
+    column.name.match(/^(backbone|pattern|split_point|payload_bits|argument:|density:)/),
+  );
+  const groups = counted.map((column) => {
+    const counts = new Map();
+    for (const row of rows) {
+      const value = column.levels ? column.levels[column.codes[row]] : column.values[row];
+      if (value === value) counts.set(value, (counts.get(value) || 0) + 1);
+    }
+    return [
+      column,
+      [...counts].sort(([a], [b]) => (typeof a === "number" ? a - b : 0)),
+      Math.max(...counts.values(), 1),
+    ];
+  });
+  const bar = (column, value, count, most) => [
+    element("dt", {}, typeof value === "number" ? numberText(value) : value),
+    element(
+      "dd",
+      {},
+      element("span", { class: "usage-bar", style: `width:${((72 * count) / most).toFixed(1)}%` }),
+      ` ${count.toLocaleString("en")}`,
+    ),
+  ];
+  byId("usage").replaceChildren(
+    ...groups
+      .filter(([, counts]) => counts.length)
+      .map(([column, counts, most]) =>
+        element(
+          "div",
+          {},
+          element("h4", {}, column.label),
+          element(
+            "dl",
+            { class: "usage" },
+            counts.map(([value, count]) => bar(column, value, count, most)),
+          ),
+        ),
+      ),
+  );
+}
+
+/** Draw every figure of the run once the section is near the screen. */
+export function drawFiguresWhenSeen(figures, config, state = { drawn: false }) {
+  const holders = Object.keys(figures).map(byId).filter(Boolean);
+  for (const holder of holders) holder.style.height = `${figures[holder.id].layout.height}px`;
+  if (!holders.length) return () => {};
+  const draw = () =>
+    holders.forEach((holder) =>
+      Plotly.react(holder, figures[holder.id].data, themed(figures[holder.id].layout), config),
+    );
+  const start = async () => {
+    observer.disconnect();
+    if (state.drawn) return;
+    state.drawn = true;
+    await unpackPlotly();
+    draw();
+  };
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) start();
+    },
+    { rootMargin: "200px" },
+  );
+  holders.forEach((holder) => observer.observe(holder));
+  return {
+    redraw: () => {
+      if (window.Plotly) draw();
+    },
+    start,
+  };
+}
+
+/** Plotly lies in the page as gzip in base64; the policy knows the hash of its text. */
+async function unpackPlotly() {
+  const text = atob(byId("plotly").textContent.trim());
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = element("script");
+  script.textContent = await new Response(unpacked).text();
+  document.head.append(script);
+}
+
+function themed(layout) {
+  const { ink, surface, line } = themeColours();
+  const axis = (own) => ({ ...own, gridcolor: line, linecolor: line, tickcolor: line });
+  return {
+    ...layout,
+    paper_bgcolor: surface,
+    plot_bgcolor: surface,
+    font: { ...(layout.font || {}), color: ink },
+    xaxis: axis(layout.xaxis),
+    yaxis: axis(layout.yaxis),
+    hoverlabel: { bgcolor: surface, font: { color: ink } },
+  };
+}

@@ -1,0 +1,62 @@
+// What the reader has chosen, and how it travels in the address: only what differs from the start, as values
+// and point ids, never as pixels or places in a list.
+
+/** How a page begins; `run` is the decoded run. */
+export function initialState(run, columns) {
+  const objectives = run.objectives.filter((name) => columns.has(name));
+  const [y, x] = objectives.length > 1 ? objectives : [objectives[0] || "accuracy", "edge_macs"];
+  return {
+    x: x === y ? "payload_bytes" : x,
+    y,
+    z: "",
+    colour: objectives[2] || "backbone",
+    size: "",
+    logX: null,
+    logY: null,
+    fit: false,
+    objectives,
+    edge: "",
+    server: "",
+    link: "",
+    set: {},
+    samplesPerDay: 1000,
+    batteryWh: 10,
+    limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
+    method: "knee",
+    weights: {},
+    best: "energy_model_j",
+    brushes: {},
+    steps: [],
+    search: "",
+    list: "front",
+    full: false,
+    axes: null,
+    sort: objectives[0] || "accuracy",
+    descending: null,
+    shownColumns: null,
+    selected: null,
+    turn: [0.6, 0.4],
+  };
+}
+
+/** The state that an address's hash tells, laid over the initial one; a broken hash tells nothing. */
+export function readHash(hash, initial) {
+  try {
+    const told = JSON.parse(decodeURIComponent(hash.replace(/^#s=/, "")));
+    const known = Object.entries(told).filter(([name, value]) => name in initial && sameKind(value, initial[name]));
+    return { ...structuredClone(initial), ...Object.fromEntries(known) };
+  } catch {
+    return structuredClone(initial);
+  }
+}
+
+const kind = (value) => (Array.isArray(value) ? "array" : typeof value);
+const sameKind = (value, first) => first === null || value === null || kind(value) === kind(first);
+
+/** The hash of a state: "" where nothing differs from the initial one. */
+export function writeHash(state, initial) {
+  const changed = Object.entries(state).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(initial[name]),
+  );
+  return changed.length ? `#s=${encodeURIComponent(JSON.stringify(Object.fromEntries(changed)))}` : "";
+}

@@ -1,0 +1,175 @@
+// The table: sort, choose columns, open, exclude, save. It lists what the other views show, a page at a time.
+
+import { byId, element, saveFile } from "./dom.js";
+import { csvField, MISSING, numberText, quantity } from "./format.js";
+import { title } from "./look.js";
+import { differenceInterval } from "./pareto.js";
+
+const PAGE = 50;
+const ALWAYS = ["split_point", "payload_bits", "confidence_threshold"];
+
+export class Table {
+  /** @param handlers {select(row), change(patch)} */
+  constructor(model, handlers) {
+    this.model = model;
+    this.handlers = handlers;
+    this.pages = 1;
+    byId("more").addEventListener("click", () => {
+      this.pages++;
+      this.drawBody();
+    });
+    byId("save-csv").addEventListener("click", () => saveFile("points.csv", "text/csv", this.csv()));
+    byId("save-json").addEventListener("click", () =>
+      saveFile("points.json", "application/json", JSON.stringify(this.records(), null, 1)),
+    );
+  }
+
+  static defaultColumns(model, objectives) {
+    const also = ["edge_memory_bytes", "latency_model_s", "energy_model_j", "exit_rate"].filter(
+      (name) => !objectives.includes(name) && model.hasValues(model.columns.get(name)),
+    );
+    return [...objectives, ...also, "backbone", "mean_density", ...ALWAYS];
+  }
+
+  draw(state) {
+    this.state = state;
+    this.columns = (state.shownColumns || Table.defaultColumns(this.model, state.objectives))
+      .map((name) => this.model.columns.get(name))
+      .filter(Boolean);
+    this.rows = this.sorted();
+    this.pages = 1;
+    this.drawHead();
+    this.drawBody();
+  }
+
+  sorted() {
+    const { model, state } = this;
+    const column = model.columns.get(state.sort);
+    const rows = Uint32Array.from(model.listed);
+    if (!column) return rows;
+    const descending = state.descending ?? column.direction === "maximize";
+    const key = column.levels ? ranks(column) : column.values;
+    const sign = descending ? -1 : 1;
+    return rows.sort((a, b) => {
+      const [x, y] = [key[a], key[b]];
+      if (x !== x || y !== y) return (x !== x) - (y !== y) || a - b;
+      return sign * (x - y) || a - b;
+    });
+  }
+
+  drawHead() {
+    const { state } = this;
+    const cells = this.columns.map((column) => {
+      const active = column.name === state.sort;
+      const descending = state.descending ?? column.direction === "maximize";
+      const turn = () => this.handlers.change({ sort: column.name, descending: active ? !descending : null });
+      const sort = active ? (descending ? "descending" : "ascending") : null;
+      return element(
+        "th",
+        { scope: "col", "data-column": column.name, "aria-sort": sort, class: column.levels ? "" : "number" },
+        element("button", { type: "button", onclick: turn }, title(column), active ? (descending ? " ▼" : " ▲") : ""),
+      );
+    });
+    byId("points").tHead.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
+  }
+
+  drawBody() {
+    const rows = this.rows.slice(0, PAGE * this.pages);
+    const compared = this.state.selected === null ? this.model.chosen : this.model.rowOf(this.state.selected);
+    const own = compared >= 0 ? this.model.accuracy(compared) : null;
+    byId("points").tBodies[0].replaceChildren(...Array.from(rows, (row) => this.line(row, row === compared, own)));
+    byId("more").hidden = rows.length === this.rows.length;
+    byId("table-note").textContent =
+      `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;
+  }
+
+  line(row, isCompared, own) {
+    const id = this.model.id(row);
+    const name = element("button", { type: "button", class: "link", onclick: () => this.handlers.select(row) }, id);
+    const exclude = () => this.handlers.change({ steps: [...this.state.steps, { keep: false, ids: [id] }] });
+    const head = element(
+      "th",
+      { scope: "row" },
+      name,
+      this.tags(row),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          title: "Exclude this point",
+          "aria-label": `Exclude ${id}`,
+          onclick: exclude,
+        },
+        "×",
+      ),
+    );
+    const cells = this.columns.map((column) => {
+      const text = cellText(column, row);
+      const cell = element(
+        "td",
+        { class: column.levels ? "" : "number", "data-value": column.levels ? text : column.values[row] },
+        text,
+      );
+      if (column.name === "accuracy") {
+        const { low, high } = this.model.accuracy(row);
+        cell.title = `95 % interval ${quantity(low, "%")} to ${quantity(high, "%")}`;
+        if (own && !isCompared && withinNoise(own, this.model.accuracy(row)))
+          cell.append(
+            element("span", { class: "noise", title: "its difference to the highlighted point is within noise" }, " ≈"),
+          );
+      }
+      return cell;
+    });
+    return element("tr", { "data-row": row, class: isCompared ? "selected" : null }, head, cells);
+  }
+
+  tags(row) {
+    const { model } = this;
+    const tags = model.references.filter((reference) => reference.row === row).map(({ names }) => names);
+    if (row === model.chosen) tags.push("chosen");
+    if (model.violation[row] > 0) tags.push("infeasible");
+    return tags.map((tag) => element("span", { class: "tag" }, tag));
+  }
+
+  records() {
+    return Array.from(this.rows, (row) => {
+      const record = { point_id: this.model.id(row) };
+      for (const column of this.model.columns.values()) {
+        if (!this.model.hasValues(column)) continue;
+        const value = column.levels ? column.levels[column.codes[row]] : column.values[row];
+        record[column.name] = Number.isFinite(value) || typeof value === "string" ? value : null;
+      }
+      return record;
+    });
+  }
+
+  csv() {
+    const records = this.records();
+    const names = records.length ? Object.keys(records[0]) : ["point_id"];
+    const lines = records.map((record) => names.map((name) => csvField(record[name] ?? NaN)).join(","));
+    return `${[names.map(csvField).join(","), ...lines].join("\n")}\n`;
+  }
+}
+
+/** One value as a person reads it, in the column's unit. */
+export function cellText(column, row) {
+  if (column.levels) return column.levels[column.codes[row]];
+  const value = column.values[row];
+  if (Number.isNaN(value)) return MISSING;
+  return Number.isFinite(value) ? numberText(value / column.shown[0]) : "∞";
+}
+
+/** Whether the interval of the difference of two accuracies contains 0. */
+export function withinNoise(a, b) {
+  const [low, high] = differenceInterval(a, b);
+  return low <= 0 && high >= 0;
+}
+
+function ranks({ levels, codes }) {
+  const order = levels
+    .map((level, code) => [level, code])
+    .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+  const rank = new Map(order.map(([, code], place) => [code, place]));
+  return Float64Array.from(codes, (code) => rank.get(code));
+}

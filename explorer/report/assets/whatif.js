@@ -1,0 +1,107 @@
+// What if the device, the server, the link or the use were others: profiles to choose, numbers to drag.
+
+import { byId, choices, element } from "./dom.js";
+import { numberText, quantity } from "./format.js";
+import { joulesPerBit } from "./cost.js";
+
+const STEPS = 300;
+const ROLES = { edge: "Edge device", server: "Server", link: "Link" };
+// path in the setting or name in the state, label, unit, low, high, logarithmic
+const SLIDERS = [
+  ["link.uplink_bits_per_s", "Uplink rate", "bit/s", 1e2, 1e9, true],
+  ["link.rtt_s", "Round-trip time", "s", 1e-4, 10, true],
+  ["link.loss", "Packet loss", "%", 0, 0.9, false],
+  ["link.tx_joules_per_bit", "Energy per bit", "J/bit", 1e-11, 1e-3, true],
+  ["samplesPerDay", "Samples per day", "", 1, 1e7, true],
+  ["batteryWh", "Battery", "Wh", 0.1, 1000, true],
+];
+
+export class WhatIf {
+  constructor(run, change) {
+    this.run = run;
+    this.change = change;
+    const names = { edge: run.profiles.devices, server: run.profiles.devices, link: run.profiles.links };
+    for (const [role, label] of Object.entries(ROLES)) {
+      const own = run.profiles.run[role];
+      const options = names[role].map(({ name, description }) => [name, `${description || name} (${name})`]);
+      choices(
+        byId(`what-${role}`),
+        [
+          ["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]],
+          ["shipped profiles", options],
+        ],
+        "",
+      );
+      byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, event.target.value));
+    }
+    byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
+    byId("reset-setting").addEventListener("click", () =>
+      change({ edge: "", server: "", link: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }),
+    );
+  }
+
+  /** Another profile brings its own numbers. */
+  choose(role, name) {
+    const kept = Object.entries(this.state.set).filter(([path]) => !path.startsWith(`${role}.`));
+    this.change({ [role]: name, set: Object.fromEntries(kept) });
+  }
+
+  row([path, label, , low, high, log]) {
+    const value = (step) => (log ? low * (high / low) ** (step / STEPS) : low + (high - low) * (step / STEPS));
+    const slide = (event) => {
+      const chosen = Number(value(Number(event.target.value)).toPrecision(3));
+      this.change(path.includes(".") ? { set: { ...this.state.set, [path]: chosen } } : { [path]: chosen });
+    };
+    const id = `what-${path.replace(".", "-")}`;
+    return element(
+      "div",
+      { class: "slider", "data-path": path },
+      element("label", { for: id }, label),
+      element("output", { for: id }),
+      element("span"),
+      element("input", { type: "range", id, min: 0, max: STEPS, oninput: slide }),
+    );
+  }
+
+  draw(state, setting) {
+    this.state = state;
+    for (const role of Object.keys(ROLES)) byId(`what-${role}`).value = state[role];
+    for (const [path, , unit, low, high, log] of SLIDERS) {
+      const value = current(path, state, setting);
+      const row = document.querySelector(`[data-path="${path}"]`);
+      const [output, input] = [row.querySelector("output"), row.querySelector("input")];
+      output.textContent = Number.isNaN(value)
+        ? "unknown"
+        : unit === "%"
+          ? `${numberText(value * 100)} %`
+          : quantity(value, unit);
+      row.classList.toggle("active", path in state.set);
+      if (document.activeElement === input || Number.isNaN(value)) continue;
+      const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
+      input.value = Math.round(Math.min(Math.max(share, 0), 1) * STEPS);
+    }
+    byId("setting-gaps").textContent = gaps(setting);
+  }
+}
+
+function current(path, state, setting) {
+  if (!path.includes(".")) return state[path];
+  const [role, quantityName] = path.split(".");
+  if (quantityName === "tx_joules_per_bit") return joulesPerBit(setting.link);
+  const value = setting[role][quantityName];
+  return value ?? (quantityName === "loss" ? 0 : NaN);
+}
+
+/** What the profiles do not know, and what therefore has no value. */
+function gaps({ edge, server, link }) {
+  const lacks = [];
+  if (edge.macs_per_s === null || server.macs_per_s === null) lacks.push("a rate of multiply-adds");
+  if (link.uplink_bits_per_s === null) lacks.push("an uplink rate");
+  if (link.rtt_s === null) lacks.push("a round-trip time");
+  const noLatency = lacks.length > 0;
+  if (edge.active_w === null) lacks.push("the edge device's active power");
+  if (edge.idle_w === null) lacks.push("its idle power");
+  if (Number.isNaN(joulesPerBit(link))) lacks.push("an energy per bit");
+  if (!lacks.length) return "";
+  return `The profiles lack ${lacks.join(", ")}; ${noLatency ? "latency and energy have" : "energy has"} no value where a term needs it. Nothing is guessed.`;
+}
