@@ -97,6 +97,7 @@ def search(
         except KeyboardInterrupt:
             interrupted = True
     session.record["exhausted"] = loop.exhausted
+    session.record["hypervolume"] = loop.networks.archive.hypervolume
     session.record["rung_results"] = loop.networks.rungs.summary()
     session.record.setdefault("promotions", []).extend(map(asdict, loop.promotions))
     reading = meter.reading

@@ -23,9 +23,10 @@ from benchmarks.engine_overhead.workers import summarise as summarise_rounds
 from explorer.core.operating_points import sweep
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import TrainingTask
+from explorer.session import DEFAULT_SAMPLER
 from explorer.variants import Inventory
 
-CASE = Case("tpe", "sqlite", "distinct", 200)
+CASE = Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200)
 GOOD = Overhead(CASE, trained=190, seconds=3.0, ms_per_proposal=15.0, ms_at_end=20.0, kb_per_proposal=30.0)
 MANY = replace(GOOD, case=Case("nsga2", "sqlite", "distinct", 10_000), ms_at_end=10.0, kb_per_proposal=20.0)
 
@@ -87,7 +88,7 @@ def test_means_and_growth() -> None:
     assert overhead.ms_per_proposal == pytest.approx(44)
     assert overhead.ms_at_end == pytest.approx(100)  # of the last two of 20: (0.88 - 0.68) / 2
     assert overhead.kb_per_proposal == 5.0
-    assert overhead.to_json()["sampler"] == "tpe"
+    assert overhead.to_json()["sampler"] == DEFAULT_SAMPLER
     json.dumps(overhead.to_json())
 
 
@@ -114,7 +115,7 @@ def test_every_shortfall_is_named() -> None:
         Throughput(SLEEPING_EIGHT, 6.0, {SLEEPING_ONE: 6.0}),
     ]
     assert shortfalls(slow, few) == [
-        "tpe, 200 proposals, distinct: 31.0 ms per proposal, at most 30",
+        f"{DEFAULT_SAMPLER}, 200 proposals, distinct: 31.0 ms per proposal, at most 30",
         "nsga2, 10,000 proposals, distinct: 10.5 ms per proposal at the end, at most 10",
         "nsga2, 10,000 proposals, distinct: 21.0 KB per proposal, at most 20",
         "2 workers, 1 thread each over 1 worker, 1 thread: 1.60x, at least 1.7x",
@@ -132,7 +133,7 @@ def test_command_writes_and_checks(
     out = tmp_path / "out.json"
     assert engine_overhead.main(["--quick", "--out", str(out)]) == 0
     assert engine_overhead.main(["--quick", "--check"]) == 1
-    assert "falls short: tpe, 200 proposals" in capsys.readouterr().out
+    assert f"falls short: {DEFAULT_SAMPLER}, 200 proposals" in capsys.readouterr().out
     written = json.loads(out.read_text())
     assert [row["ms_per_proposal"] for row in written["overheads"]] == [31.0]
     assert len(written["falls_short"]) == 1

@@ -21,19 +21,20 @@ from benchmarks.engine_overhead.search import Case, Overhead, measure
 from benchmarks.engine_overhead.workers import SLEEP_S, Throughput, compare_workers
 from explorer.errors import run_command
 from explorer.provenance import machine, versions
+from explorer.session import DEFAULT_SAMPLER
 from explorer.store import write_json
 
 QUICK = (
-    Case("tpe", "sqlite", "distinct", 200),
-    Case("tpe", "sqlite", "repeating", 200),
+    Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200),
+    Case(DEFAULT_SAMPLER, "sqlite", "repeating", 200),
     Case("nsga2", "sqlite", "distinct", 1_000),
 )
 FULL = (
     *(Case(sampler, "sqlite", "distinct", 100) for sampler in ("tpe", "nsga2", "nsga3", "random", "gp")),
-    *(Case("tpe", "sqlite", mix, 200) for mix in ("distinct", "repeating")),
-    Case("tpe", "sqlite", "distinct", 200, sleep_s=0.05),
-    *(Case("tpe", storage, "distinct", 1_000) for storage in ("sqlite", "memory")),
-    *(Case(sampler, "sqlite", "distinct", 1_000) for sampler in ("nsga2", "nsga3", "random")),
+    *(Case(DEFAULT_SAMPLER, "sqlite", mix, 200) for mix in ("distinct", "repeating")),
+    Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200, sleep_s=0.05),
+    Case("tpe", "sqlite", "distinct", 200),
+    *(Case(sampler, "sqlite", "distinct", 1_000) for sampler in ("tpe", "nsga2", "nsga3", "random")),
     Case("nsga2", "memory", "distinct", 1_000),
     *(Case("nsga2", "sqlite", mix, 10_000) for mix in ("distinct", "repeating")),
     *(Case(sampler, "sqlite", "distinct", 10_000) for sampler in ("nsga3", "random")),

@@ -27,6 +27,7 @@ class HypervolumeInfo(NamedTuple):
         hypervolume: After each trial, in [0, 1]; None where not recorded.
         front_size: After each trial.
         failed: Numbers of the trials that failed.
+        later: When, in ``time_unit``, and hypervolume after each training that was no trial.
         reference_point: Label and value per objective.
     """
 
@@ -36,6 +37,7 @@ class HypervolumeInfo(NamedTuple):
     hypervolume: list[float | None]
     front_size: list[int | None]
     failed: list[int]
+    later: list[tuple[float, float]]
     reference_point: list[tuple[str, str]]
 
 
@@ -44,7 +46,8 @@ def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
     trials = results.trials.sort_values("number", kind="stable")
     if trials.empty or not trials["hypervolume"].notna().any():
         return None
-    longest = float(trials["elapsed_s"].max())
+    promotions = results.run.get("promotions") or []
+    longest = max([float(trials["elapsed_s"].max()), *(entry["elapsed_s"] for entry in promotions)])
     scale, unit = next((entry for entry in _TIME_UNITS if longest >= 2 * entry[0]), _TIME_UNITS[-1])
     return HypervolumeInfo(
         trials=[int(number) for number in trials["number"]],
@@ -52,7 +55,8 @@ def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
         time_unit=unit,
         hypervolume=_plain(trials["hypervolume"]),
         front_size=[None if pd.isna(size) else int(size) for size in trials["front_size"]],
-        failed=[int(number) for number in trials.loc[trials["state"] != "COMPLETE", "number"]],
+        failed=[int(number) for number in trials.loc[trials["state"] == "FAIL", "number"]],
+        later=[(entry["elapsed_s"] / scale, entry["hypervolume"]) for entry in promotions],
         reference_point=reference_point_texts(results.objectives, results.reference_point),
     )
 
@@ -68,25 +72,30 @@ def hypervolume_figure(info: HypervolumeInfo, over: Literal["trials", "time"]) -
     """Draw the hypervolume over trials or over time, with the failed trials marked."""
     positions: list[float | None] = [*info.trials] if over == "trials" else info.elapsed
     title = "Trial" if over == "trials" else f"Time since the start [{info.time_unit}]"
+    hovers = [
+        f"trial {number}: {MISSING_TEXT if value is None else format(value, '.4f')}, front {size}"
+        for number, value, size in zip(info.trials, info.hypervolume, info.front_size, strict=True)
+    ]
     figure = base_figure(
         xaxis={"title": {"text": title}},
         yaxis={"title": {"text": "Hypervolume"}, "rangemode": "nonnegative"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         height=320,
     )
+    known = list(zip(positions, info.hypervolume, hovers, strict=True))
+    if over == "time":
+        known += [(when, value, f"trained further: {value:.4f}") for when, value in info.later]
+        known.sort(key=lambda entry: (entry[0] is None, entry[0] or 0.0))
     figure.add_trace(
         go.Scatter(
-            x=positions,
-            y=info.hypervolume,
-            mode="lines+markers" if len(positions) <= 60 else "lines",
+            x=[place for place, _, _ in known],
+            y=[value for _, value, _ in known],
+            mode="lines+markers" if len(known) <= 60 else "lines",
             line={"shape": "hv", "color": PALETTE[0], "width": 2},
             marker={"size": 5},
             connectgaps=True,
             name="hypervolume",
-            hovertext=[
-                f"trial {number}: {MISSING_TEXT if value is None else format(value, '.4f')}, front {size}"
-                for number, value, size in zip(info.trials, info.hypervolume, info.front_size, strict=True)
-            ],
+            hovertext=[text for _, _, text in known],
             hoverinfo="text",
         )
     )

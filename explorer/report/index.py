@@ -26,7 +26,7 @@ class IndexRow(NamedTuple):
         trials: How many finished, as text.
         front: Size of the front, as text.
         accuracy: Best on the front, as text.
-        hypervolume: After the last trial, as text.
+        hypervolume: Of the front in the end, as text.
         link: Address of the report relative to the index; "" where there is none yet.
         folder: Name of the run folder.
         columns: Values of the front's points by metric, None where a point has none; empty where unfinished.
@@ -119,7 +119,7 @@ def _row(folder: Path) -> IndexRow:
         trials=f"{len(trials):,}" if finished else "not finished",
         front=f"{len(front):,}" if finished else "",
         accuracy=metric_text("accuracy", max(point["accuracy"] for point in front)) if front else "",
-        hypervolume=f"{hypervolumes[-1]:.3f}" if hypervolumes else "",
+        hypervolume=f"{run.get('hypervolume', hypervolumes[-1]):.3f}" if hypervolumes else "",
         link=f"{quote(folder.name)}/report.html" if (folder / "report.html").is_file() else "",
         folder=folder.name,
         columns={name: [point.get(name) for point in front] for name in METRICS} if front else {},

@@ -90,7 +90,9 @@ def best_accuracy(results: RunResults) -> tuple[str, str]:
 
 
 def final_hypervolume(results: RunResults) -> float | None:
-    """Hypervolume after the last trial that recorded one."""
+    """Hypervolume of the front in the end; of older runs, after the last trial that recorded one."""
+    if "hypervolume" in results.run:
+        return float(results.run["hypervolume"])
     values = results.trials.sort_values("number", kind="stable")["hypervolume"].dropna()
     return float(values.iloc[-1]) if len(values) else None
 

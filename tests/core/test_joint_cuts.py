@@ -15,7 +15,9 @@ KINDS = {kind.name: kind for kind in ZOO}
 
 
 def network(kind: Kind, tensors: int) -> Network:
-    return Network(build(kind), torch.zeros(1, *kind.input_shape), CLASSES, 8, tensors).eval()
+    return Network(
+        build(kind), torch.zeros(1, *kind.input_shape), CLASSES, 8, max_crossing_tensors=tensors
+    ).eval()
 
 
 def brute_force(flow: Dataflow, limit: int) -> dict[int, int]:
@@ -82,7 +84,9 @@ def residual(*, input_shape: tuple[int, ...], num_classes: int) -> torch.nn.Modu
 
 def test_costs_add_up() -> None:
     found = network(KINDS["Residual"], 2)
-    counts = dense_counts("core.test_joint_cuts:residual", "{}", KINDS["Residual"].input_shape, CLASSES, 8, 2)
+    counts = dense_counts(
+        "core.test_joint_cuts:residual", "{}", KINDS["Residual"].input_shape, CLASSES, 8, None, 2
+    )
     costs = {split.name: split for split in split_costs(found, counts)}
     for split in costs.values():
         assert split.edge_macs + split.server_macs == costs["output"].edge_macs
