@@ -10,17 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from explorer.engine.rungs import (
-    LEAST_STEPS,
-    Rungs,
-    Standing,
-    greedy_gains,
-    rung_epochs,
-    standings,
-    thinned,
-    unit_scaled,
-    worthwhile_rungs,
-)
+from explorer.engine.rungs import LEAST_STEPS, Rungs, rung_epochs, worthwhile_rungs
+from explorer.engine.standings import Standing, greedy_gains, standings, thinned, unit_scaled
 from explorer.pareto import Losses, non_dominated
 
 Points = Sequence[Sequence[float]]
