@@ -8,48 +8,32 @@ Several processes may search one study: claims keep them apart, an exchange give
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict
 
 import optuna
-from optuna.trial import TrialState
 
 from explorer.candidate import Candidate
-from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingFailedError
 from explorer.cost import Setting
+from explorer.engine.asking import Asker
 from explorer.engine.claims import Claims, LocalClaims
 from explorer.engine.cost_check import CostCheck
 from explorer.engine.exchange import Exchange, NoExchange
-from explorer.engine.outcomes import Outcome, Progress, Promotion, TrialResult, candidate_point
+from explorer.engine.outcomes import Outcome, Progress, Promotion
 from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
 from explorer.engine.study import (
     REFERENCE,
-    RESULT,
-    ask_trial,
-    count_asked,
-    finished_trials,
-    missing_references,
-    take_up_trial,
-    trial_claim,
 )
 from explorer.engine.suggest_time import SuggestTimes
+from explorer.engine.telling import Teller
 from explorer.engine.trained import TrainedNetworks
 from explorer.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.space import SearchSpace
-from explorer.split_costs import SplitCosts
 from explorer.store import Store
 
-_STATES: dict[Outcome, TrialState] = {
-    "trained": TrialState.COMPLETE,
-    "cached": TrialState.COMPLETE,
-    "infeasible": TrialState.PRUNED,  # has constraints but no values; TPE learns from it
-    "failed": TrialState.FAIL,
-}
 Waiting = list[tuple[optuna.Trial, Candidate]]
 POLL_S = 0.2
 
@@ -87,40 +71,28 @@ class SearchLoop:
         claims: Claims | None = None,
         exchange: Exchange | None = None,
     ) -> None:
-        self.study, self.proposer, self.setting = study, proposer, setting
-        self.pool, self.sampler, self.seed, self.siblings = pool, sampler, seed, siblings
+        self.study, self.proposer = study, proposer
+        self.pool, self.siblings = pool, siblings
         self.space: SearchSpace = proposer.space
         self._cost_check = CostCheck(proposer.inventory, self.space.parsed_constraints, setting)
         self.claims = claims or LocalClaims()
         self.networks = TrainedNetworks(
             store, self.space, setting, rung_epochs, self.claims, exchange or NoExchange()
         )
-        self.suggest_times = SuggestTimes(sampler)
-        self._references = [(reference.name, reference.params) for reference in proposer.references()]
+        self._teller = Teller(study, self.space, setting, self.networks.archive, self.claims)
+        self._asker = Asker(study, proposer, sampler, seed, self.claims)
         self.promotions: list[Promotion] = []
-        self._counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elsewhere: Waiting = []  # for networks that another process trains
-        self._told = set[int]()
-        told = [TrialResult(**trial.user_attrs[RESULT]) for trial in finished_trials(study)]
-        self._elapsed_before = max((result.elapsed_s for result in told), default=0.0)
-        self._start = time.perf_counter()
         self._recall()
 
     def _recall(self) -> None:
         """Take up what earlier sessions of this run told, and other processes of the study."""
-        for trial in finished_trials(self.study):
-            if trial.number not in self._told:
-                result = TrialResult(**trial.user_attrs[RESULT])
-                self._count(trial.number, result)
-                if result.outcome == "failed":
-                    self.networks.fail(result.network_key, result.reason)
-                if REFERENCE in trial.user_attrs:
-                    self.networks.keep_in_any_case(result.network_key)
-
-    def _count(self, number: int, result: TrialResult) -> None:
-        self._told.add(number)
-        self._counts[result.outcome] += 1
+        for result, is_reference in self._teller.news():
+            if result.outcome == "failed":
+                self.networks.fail(result.network_key, result.reason)
+            if is_reference:
+                self.networks.keep_in_any_case(result.network_key)
 
     def _learn(self) -> None:
         """Take up what other processes of the study trained and told meanwhile."""
@@ -136,9 +108,9 @@ class SearchLoop:
             self._see_to(trial, candidate)
 
     @property
-    def elapsed_s(self) -> float:
-        """Seconds of search over all sessions."""
-        return self._elapsed_before + time.perf_counter() - self._start
+    def suggest_times(self) -> SuggestTimes:
+        """What the sampler took in this session."""
+        return self._asker.times
 
     @property
     def exhausted(self) -> bool:
@@ -152,7 +124,7 @@ class SearchLoop:
         Trials, reference networks and trials of earlier sessions included, are counted together. After
         ``timeout_s`` seconds of this session no further training begins; what is under way is finished.
         """
-        session_start, done_before, shown = time.perf_counter(), self._counts.total(), self._ended
+        session_start, done_before, shown = time.perf_counter(), self._teller.counts.total(), self._ended
 
         def in_time() -> bool:
             return timeout_s is None or time.perf_counter() - session_start < timeout_s
@@ -160,7 +132,7 @@ class SearchLoop:
         def show() -> None:
             nonlocal shown
             if self._ended > shown:
-                shown, new = self._ended, self._counts.total() - done_before
+                shown, new = self._ended, self._teller.counts.total() - done_before
                 per_trial_s = (time.perf_counter() - session_start) / new if new else None
                 report(self._progress(trials, per_trial_s))
 
@@ -180,7 +152,7 @@ class SearchLoop:
                 return
 
     def _all_told(self, trials: int) -> bool:
-        return self._counts.total() >= trials or self.exhausted
+        return self._teller.counts.total() >= trials or self.exhausted
 
     def _others_are_at_work(self, trials: int) -> bool:
         """Whether another process has yet to finish, or to leave, what this one is waiting for."""
@@ -190,18 +162,18 @@ class SearchLoop:
     @property
     def _ended(self) -> int:
         """Proposals and promotions that ended."""
-        return self._counts.total() + len(self.promotions)
+        return self._teller.counts.total() + len(self.promotions)
 
     def _progress(self, trials: int, per_trial_s: float | None) -> Progress:
-        done, archive = self._counts.total(), self.networks.archive
+        done, archive = self._teller.counts.total(), self.networks.archive
         return Progress(
             done,
             trials,
-            dict(self._counts),
+            dict(self._teller.counts),
             len(self.promotions),
             len(archive.front),
             archive.hypervolume,
-            self.elapsed_s,
+            self._teller.elapsed_s,
             None if per_trial_s is None else per_trial_s * (trials - done),
             self.suggest_times.recent_s,
             self.suggest_times.warning(),
@@ -212,8 +184,10 @@ class SearchLoop:
         proposed = sum(len(waiting) for _, waiting in self._under_way.values()) + len(self._elsewhere)
         if (task := self.networks.promotion()) is not None:
             self._submit(task, [])
-        elif self._counts.total() + proposed < trials and not self.exhausted:
-            return self._propose(trials)
+        elif self._teller.counts.total() + proposed < trials and not self.exhausted:
+            if (asked := self._asker.ask(trials)) is None:
+                return False
+            self._see_to(*asked)
         elif not proposed and (task := self.networks.completion()) is not None:
             self._submit(task, [])
         else:
@@ -222,29 +196,6 @@ class SearchLoop:
 
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
         self._under_way[self.pool.submit(task)] = task, waiting
-
-    def _propose(self, limit: int) -> bool:
-        """Ask for a candidate and see to it; False when all processes together asked for ``limit``."""
-        asking, start = (self.study, self.sampler, self.seed, self.claims), time.perf_counter()
-        with self.claims.one_at_a_time():
-            trial = take_up_trial(*asking)
-            if trial is None and (self.claims.alone or count_asked(self.study) < limit):
-                self._enqueue_reference()
-                trial = ask_trial(*asking)
-        if trial is None:
-            return False
-        candidate = self.proposer.suggest(trial)
-        self.suggest_times.add(time.perf_counter() - start, time.perf_counter())
-        self._see_to(trial, candidate)
-        return True
-
-    def _enqueue_reference(self) -> None:
-        """Enqueue the next one: one at a time, so that trials are numbered in the order they are proposed."""
-        if self._references:
-            self._references = missing_references(self.study, self._references)
-        if self._references:
-            name, params = self._references.pop(0)
-            self.study.enqueue_trial(params, user_attrs={REFERENCE: name})
 
     def _see_to(self, trial: optuna.Trial, candidate: Candidate) -> None:
         """Answer a candidate from what is known, or have its network trained, here or elsewhere."""
@@ -257,9 +208,9 @@ class SearchLoop:
         """Answer a candidate whose network was trained or has failed; False if it is neither."""
         key = candidate.network.key
         if key in self.networks:
-            self._answer(trial, candidate, "cached", *self.networks.answer(key))
+            self._teller.point(trial, candidate, "cached", *self.networks.answer(key))
         elif key in self.networks.failures:
-            self._tell(trial, candidate, "failed", self.networks.failures[key])
+            self._teller.failure(trial, candidate, self.networks.failures[key])
         else:
             return False
         return True
@@ -271,11 +222,7 @@ class SearchLoop:
                 waiting.append((trial, candidate))
                 return
         if REFERENCE not in trial.user_attrs and (violations := self._cost_check.violations(candidate)):
-            for constraint, violation in violations.items():
-                trial.set_constraint(constraint, violation)
-            self._tell(
-                trial, candidate, "infeasible", f"known before training: not {'; not '.join(violations)}"
-            )
+            self._teller.infeasible(trial, candidate, violations)
             return
         key = candidate.network.key
         if not self.networks.claim(key):
@@ -297,56 +244,18 @@ class SearchLoop:
             reason = str(error)
             self.networks.fail(key, reason)
             for trial, candidate in waiting:
-                self._tell(trial, candidate, "failed", reason)
+                self._teller.failure(trial, candidate, reason)
         else:
             points = self.networks.keep(network)
             for number, (trial, candidate) in enumerate(waiting):
                 outcome: Outcome = "cached" if number else "trained"
-                self._answer(trial, candidate, outcome, network.evidence, network.splits)
+                self._teller.point(trial, candidate, outcome, network.evidence, network.splits)
             if waiting:
                 on_front = points[self.networks.archive.holds(points)]
                 add_siblings(self.study, *waiting[0], self.proposer, on_front, self.siblings)
         self.networks.release(key)
         if not waiting:
             hypervolume = self.networks.archive.hypervolume
-            self.promotions.append(Promotion(key, task.until_epoch, reason, self.elapsed_s, hypervolume))
-
-    def _answer(
-        self,
-        trial: optuna.Trial,
-        candidate: Candidate,
-        outcome: Outcome,
-        evidence: Evidence,
-        splits: tuple[SplitCosts, ...],
-    ) -> None:
-        """Tell the candidate's own operating point."""
-        point = candidate_point(candidate, evidence, splits, self.setting).iloc[0]
-        for constraint in self.space.parsed_constraints:
-            trial.set_constraint(str(constraint), constraint.violation(float(point[constraint.column])))
-        self._tell(
-            trial, candidate, outcome, "", [float(point[metric.name]) for metric in self.space.metrics]
-        )
-
-    def _tell(
-        self,
-        trial: optuna.Trial,
-        candidate: Candidate,
-        outcome: Outcome,
-        reason: str,
-        values: list[float] | None = None,
-    ) -> None:
-        result = TrialResult(
-            outcome,
-            candidate.network.key,
-            reason,
-            candidate.split_point,
-            candidate.confidence_threshold,
-            candidate.payload_bits,
-            self.elapsed_s,
-            self.networks.archive.hypervolume,
-            len(self.networks.archive.front),
-        )
-        trial.set_user_attr(RESULT, asdict(result))
-        self.study.tell(trial, values, state=_STATES[outcome])
-        self._count(trial.number, result)
-        self.claims.release(trial_claim(trial.number))
+            self.promotions.append(
+                Promotion(key, task.until_epoch, reason, self._teller.elapsed_s, hypervolume)
+            )

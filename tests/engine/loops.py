@@ -9,6 +9,7 @@ import optuna
 from stand_ins import SETTING, fabricate, make_proposer
 
 from explorer.candidate import NetworkSpec
+from explorer.cost import Setting
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult
 from explorer.engine.pool import SerialPool
@@ -45,6 +46,7 @@ def make_loop(
     study: optuna.Study | None = None,
     siblings: int = 0,
     encoding: str = "conditional",
+    setting: Setting = SETTING,
     **space: Any,
 ) -> SearchLoop:
     """A loop as a new process would make it: everything is read from the folder, or the study given."""
@@ -54,7 +56,7 @@ def make_loop(
         study=study or open_study(f"sqlite:///{folder / 'study.db'}", "run", metrics),
         proposer=proposer,
         store=Store(folder),
-        setting=SETTING,
+        setting=setting,
         pool=SerialPool(lambda task: evaluate(task.spec)),
         rung_epochs=(COMPLETE,),
         sampler=sampler,

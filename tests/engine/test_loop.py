@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,9 @@ def test_constraints_reach_the_study(tmp_path: Path) -> None:
 
 
 def test_constraint_on_an_unknown_cost_is_never_met(tmp_path: Path) -> None:
-    loop = make_loop(tmp_path, fabricate, study=in_memory(), constraints=["energy_model_j <= 1"])
-    loop.networks.setting = loop.setting = type(SETTING)(
-        SETTING.edge.model_copy(update={"active_w": None}), SETTING.server, SETTING.link
-    )
+    unknown = replace(SETTING, edge=SETTING.edge.model_copy(update={"active_w": None}))
+    limits = ["energy_model_j <= 1"]
+    loop = make_loop(tmp_path, fabricate, study=in_memory(), setting=unknown, constraints=limits)
     loop.run(2, None, silent)
     assert all(trial.constraints["energy_model_j <= 1"] > 0 for trial in loop.study.trials)
     assert len(loop.networks.archive.front) == 0
