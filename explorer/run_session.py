@@ -115,15 +115,16 @@ def _begun(session: Session) -> Iterator[Opened]:
     """Open the study and write the run's record; a new run whose storage cannot be used leaves nothing."""
     folder, known = session.folder, session.folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RUN_FILE, session.record)  # first: a run that is killed now can be resumed
+    begun = False
     try:
         with opening(
             session.storage, session.study, session.space.metrics, session.begun_with, Store(folder)
         ) as opened:
-            write_json(folder / RUN_FILE, session.record)
-            known = True
+            begun = True
             yield opened
     except UserError:
-        if not known:
+        if not known and not begun:
             shutil.rmtree(folder)
         raise
 

@@ -65,7 +65,7 @@ def test_key_ignores_what_means_the_same() -> None:
 
 def test_key_is_a_folder_name_that_does_not_depend_on_the_process() -> None:
     assert re.fullmatch(r"mlp-[0-9a-f]{12}", SPEC.key)
-    assert SPEC.key == "mlp-1bc84ed720bc"
+    assert SPEC.key == "mlp-e5b16a3601c9"
 
 
 def test_is_sparse() -> None:

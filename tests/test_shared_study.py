@@ -18,6 +18,7 @@ from benchmarks.shared_study import share_and_kill
 from explorer import search
 from explorer.errors import EXIT_USER_ERROR, UserError
 from explorer.results import load_run
+from explorer.session import DEFAULT_SAMPLER
 
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
@@ -89,7 +90,10 @@ def test_resumed_without_naming_the_storage_again(
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(["--seed", "1"], "seed 0, got 1"), (["--sampler", "nsga2"], "sampler 'tpe', got 'nsga2'")],
+    [
+        (["--seed", "1"], "seed 0, got 1"),
+        (["--sampler", "random"], f"sampler '{DEFAULT_SAMPLER}', got 'random'"),
+    ],
 )
 def test_a_study_of_another_search_is_refused(
     postgres_url: str, tmp_path: Path, change: list[str], message: str
