@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MEASURED = 3  # trainings before the choice
-# Workers take some 5 s to start and two of them train up to twice as fast: `benchmarks.engine_overhead`.
+# Workers take some 5 s to start; what several gain is measured by `benchmarks.engine_overhead`.
 WORTHWHILE_SECONDS = 60.0
 
 
