@@ -24,9 +24,7 @@ from explorer.engine.outcomes import Outcome, Progress, Promotion
 from explorer.engine.pool import Pool
 from explorer.engine.proposals import Proposer
 from explorer.engine.siblings import add_siblings
-from explorer.engine.study import (
-    REFERENCE,
-)
+from explorer.engine.study import REFERENCE
 from explorer.engine.suggest_time import SuggestTimes
 from explorer.engine.telling import Teller
 from explorer.engine.trained import TrainedNetworks
