@@ -70,6 +70,11 @@ OVERLAPPING = (
     (Shape(1020, 1020), Fraction(2, 15)),
     (Shape(224, 224, 8), Fraction(2, 7)),
     (Shape(240, 240, 8), Fraction(2, 15)),
+    # many overlapping groups, or few channels
+    (Shape(16, 32, 8), Fraction(5, 16)),
+    (Shape(32, 32, 16), Fraction(3, 8)),
+    (Shape(64, 64, 16), Fraction(3, 8)),
+    (Shape(64, 64, 16), Fraction(5, 8)),
 )
 
 

@@ -14,6 +14,8 @@ from explorer.core.patterns import block_shape, block_source_groups
 
 ASSEMBLED = 4096  # dense weights up to which overlapping Linear blocks train as one product
 VECTOR_WIDTH = 8  # input channels below which convolution groups train merged
+# Overlapping convolution groups train by themselves only where that beats one dense convolution.
+OVERLAPPING_CHANNELS, OVERLAPPING_READS, OVERLAPPING_DENSITY = 64, 3, Fraction(1, 2)
 
 
 class BlockLinear(SparseLayer):
@@ -96,11 +98,14 @@ class BlockConv(SparseLayer):
 
     k > 1 and ``interleaved`` gather channels first. Groups of fewer input channels than a vector register
     holds train as wider groups, their weights on the diagonal: at 1/16, 32 -> 64 channels at 28x28 would be
-    slower than dense without (``benchmarks.sparse_layers``).
+    slower than dense without (``benchmarks.sparse_layers``). Overlapping groups (k > 1) of few channels, or
+    many of them, train as one dense convolution: gathering and adding up gradients would take up to 16 times
+    as long as that.
     """
 
     compact = True
     sources: Tensor | None
+    positions: Tensor | None
 
     def __init__(self, dense: DenseConv, density: Fraction, interleaved: bool = False) -> None:
         super().__init__(dense, "block", density)
@@ -117,17 +122,38 @@ class BlockConv(SparseLayer):
         order = (
             torch.arange(self.inputs).view(-1, self.groups).T if interleaved else torch.arange(self.inputs)
         )
-        channels = order.reshape(self.groups, -1)[_source_index(density)].reshape(-1)
-        self.register_buffer("sources", channels if reads > 1 or interleaved else None, persistent=False)
+        channels_GI = order.reshape(self.groups, -1)[_source_index(density)].reshape(self.groups, -1)
+        gathers = reads > 1 or interleaved
+        self.register_buffer("sources", channels_GI.flatten() if gathers else None, persistent=False)
+        assembled = reads > 1 and (
+            self.inputs < OVERLAPPING_CHANNELS or reads > OVERLAPPING_READS or density > OVERLAPPING_DENSITY
+        )
+        positions = _positions(channels_GI, self) if assembled else None
+        self.register_buffer("positions", positions, persistent=False)
         self.reset(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.positions is not None:
+            kept = self.weight.reshape(-1, *self.weight.shape[2:])
+            weight = scattered_weight(kept, self.positions, self)
+            return self.geometry.convolve(x, weight, self.bias, groups=1)
         if self.sources is not None:
             x = x.index_select(1, self.sources)
         if self.training and self.merged > 1:
             weight = _on_diagonal(self.weight, self.groups, self.merged)
             return self.geometry.convolve(x, weight, self.bias, groups=self.groups // self.merged)
         return self.geometry.convolve(x, self.weight, self.bias, groups=self.groups)
+
+
+def _positions(inputs_GI: Tensor, layer: SparseLayer) -> Tensor:
+    """Where the connections, by group, output and input, lie in a flat dense weight (outputs, inputs).
+
+    Args:
+        inputs_GI: Inputs that each group reads.
+        layer: Whose outputs, in order, are those of the groups.
+    """
+    outputs_GO = torch.arange(layer.outputs).view(len(inputs_GI), -1)
+    return (outputs_GO[:, :, None] * layer.inputs + inputs_GI[:, None, :]).flatten()
 
 
 def _on_diagonal(weight: Tensor, groups: int, merged: int) -> Tensor:

@@ -62,10 +62,17 @@ class SparseLayer(nn.Module):
         return f"{self.inputs}, {self.outputs}, pattern={self.pattern}, density={self.density}"
 
 
-def scattered_weight(values_K: Tensor, positions: Tensor, layer: SparseLayer) -> Tensor:
-    """Kept values placed in a dense Linear weight (outputs, inputs); differentiable."""
-    weight = values_K.new_zeros(layer.outputs * layer.inputs).index_copy(0, positions, values_K)
-    return weight.view(layer.outputs, layer.inputs)
+def scattered_weight(kept_K: Tensor, positions: Tensor, layer: SparseLayer) -> Tensor:
+    """Kept connections placed in a dense weight (outputs, inputs, ...); differentiable.
+
+    Args:
+        kept_K: Weights of each connection, (connections,) or (connections, *kernel).
+        positions: Where each lies in the dense weight, its first two axes flattened.
+        layer: Whose weight it is.
+    """
+    kernel = kept_K.shape[1:]
+    weight = kept_K.new_zeros(layer.outputs * layer.inputs, *kernel).index_copy(0, positions, kept_K)
+    return weight.view(layer.outputs, layer.inputs, *kernel)
 
 
 class ConvGeometry:

@@ -153,6 +153,32 @@ def test_narrow_groups_train_merged(groups: int) -> None:
         assert_is_masked_dense(dense, ("block", False), Fraction(1, groups), x, torch.float64)
 
 
+@pytest.mark.parametrize(
+    ("channels", "density", "as_dense"),
+    [
+        (16, Fraction(3, 8), True),  # few channels
+        (64, Fraction(5, 8), True),  # many reads
+        (64, Fraction(3, 4), True),  # hardly sparse
+        (64, Fraction(3, 8), False),
+        (16, Fraction(1, 4), False),  # nothing overlaps
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_overlapping_convolutions_train_as_dense_where_that_is_faster(
+    channels: int, density: Fraction, as_dense: bool, interleaved: bool
+) -> None:
+    torch.manual_seed(0)
+    for dense, x in (
+        (nn.Conv2d(channels, 2 * channels, 3, padding=1), torch.randn(2, channels, 4, 5)),
+        (nn.Conv1d(channels, channels, 3), torch.randn(2, channels, 7)),
+    ):
+        layer = sparse_layer(dense, "block", density, SEED, interleaved=interleaved)
+        assert isinstance(layer, BlockConv)
+        assert (layer.positions is not None) == as_dense
+        assert_is_masked_dense(dense, ("block", interleaved), density, x, torch.float64)
+
+
 @pytest.mark.parametrize("density", [Fraction(k, 8) for k in range(1, 8)], ids=str)
 @pytest.mark.parametrize("pattern", ["structured", "clash_free"])
 def test_every_legal_density_of_exact_degrees(pattern: PatternName, density: Fraction) -> None:
