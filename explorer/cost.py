@@ -69,18 +69,38 @@ def operating_points(
         setting: Devices and link; a quantity they lack leaves its column NaN.
 
     Returns:
-        ``sweep`` with the metric columns of :mod:`explorer.objectives` and the accuracy's 95 % interval.
+        ``sweep`` with the columns of :func:`expected_costs`.
+    """
+    swept = {
+        "split_point": sweep["split_point"].tolist(),
+        "payload_bits": sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0),
+    } | {name: sweep[name].to_numpy() for name in ("confidence_threshold", "correct", "exited", "sent_bytes")}
+    costs = expected_costs(swept, splits, num_samples, setting)
+    return pd.concat([sweep.reset_index(drop=True), pd.DataFrame(costs)], axis=1)
+
+
+def expected_costs(
+    swept: Mapping[str, Any], splits: Sequence[SplitCosts], num_samples: int, setting: Setting
+) -> dict[str, NDArray[Any]]:
+    """Accuracy with its 95 % interval, exit rate and every expected cost, as plain arrays.
+
+    Args:
+        swept: The columns of :func:`operating_points` by name: names in a list, numbers in arrays; bits are 0
+            where nothing is sent.
+        splits, num_samples, setting: As there.
+
+    Returns:
+        The metric columns of :mod:`explorer.objectives` and the interval.
     """
     numbers = {split.name: number for number, split in enumerate(splits)}
-    rows = np.array([numbers[name] for name in sweep["split_point"]], dtype=np.int64)
+    rows = np.array([numbers[name] for name in swept["split_point"]], dtype=np.int64)
     table = {name: values[rows] for name, values in _split_table(splits, setting).items()}
-    correct, exited = sweep["correct"].to_numpy(), sweep["exited"].to_numpy()
-    has_exit = sweep["confidence_threshold"].notna().to_numpy() & (rows != numbers.get(OUTPUT))
+    correct, exited, sent_bytes = swept["correct"], swept["exited"], swept["sent_bytes"]
+    has_exit = ~np.isnan(swept["confidence_threshold"]) & (rows != numbers.get(OUTPUT))
     exit_rate = exited / num_samples
     offload_rate = 1.0 - exit_rate
     low, high = wilson_interval(correct, num_samples)
-    bits = sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0)
-    sent_bytes = sweep["sent_bytes"].to_numpy()
+    bits = swept["payload_bits"]
     message_bytes = sent_bytes / np.maximum(num_samples - exited, 1)
     has_range = (bits > 0) & (bits <= 8)
     param_bytes = (
@@ -88,7 +108,7 @@ def operating_points(
     )
     peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
     latency_s, energy_j = _latency_and_energy(table, has_exit, offload_rate, bits, message_bytes, setting)
-    costs = {
+    return {
         "accuracy": correct / num_samples,
         "accuracy_ci95_low": low,
         "accuracy_ci95_high": high,
@@ -102,7 +122,6 @@ def operating_points(
         "latency_model_s": latency_s,
         "energy_model_j": energy_j,
     }
-    return pd.concat([sweep.reset_index(drop=True), pd.DataFrame(costs)], axis=1)
 
 
 def battery_life_days(

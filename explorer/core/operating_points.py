@@ -195,38 +195,36 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
     rows: list[tuple[str, int | None, float | None, int, int, int]] = []
     for split, name in enumerate(evidence.split_points):
         confidence = evidence.exit_confidence_SN[split].astype(np.float64)
+        has_exit = not np.isnan(confidence).any()
+        cuts = _cuts(confidence, low, high) if has_exit else None
         for index, bits in enumerate(evidence.payload_bits):
             server_correct = evidence.server_correct_SBN[split, index]
             lengths = evidence.encoded_bytes(split, index)
-            if np.isnan(confidence).any():
+            if cuts is not None:
+                frontier = _frontier(cuts, evidence.exit_correct_SN[split], server_correct, lengths)
+                rows += [(name, bits, *point) for point in frontier]
+            if cuts is None or high >= 1.0:
                 rows.append((name, bits, np.nan, int(server_correct.sum()), 0, int(lengths.sum())))
-                continue
-            frontier = _frontier(
-                confidence, evidence.exit_correct_SN[split], server_correct, lengths, low, high
-            )
-            rows += [(name, bits, *point) for point in frontier]
     output = outcome_at(evidence, OUTPUT, None, None)
     rows.append((OUTPUT, None, 0.0, output.correct, output.exited, output.sent_bytes))
     return _as_table(rows)
 
 
-def _frontier(
-    confidence: NDArray[np.float64],
-    exit_correct: NDArray[np.bool_],
-    server_correct: NDArray[np.bool_],
-    lengths: NDArray[np.int32],
-    low: float,
-    high: float,
-) -> list[tuple[float, int, int, int]]:
-    """Non-dominated (threshold, correct, exited, sent bytes), most exits first; without exit classifier last.
+@dataclass(frozen=True)
+class _Cuts:
+    """Samples by falling confidence (``order``), and where a threshold may cut them, most exits first.
 
-    ``correct[n]``, ``sent[n]`` and ``thresholds[n]`` belong to the ``n`` most confident samples exiting.
+    At ``thresholds[i]`` the ``exited[i]`` most confident samples exit.
     """
+
+    order: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+    exited: NDArray[np.int64]
+
+
+def _cuts(confidence: NDArray[np.float64], low: float, high: float) -> _Cuts:
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
-    gained = np.cumsum(exit_correct[order].astype(np.int64) - server_correct[order])
-    correct = int(server_correct.sum()) + np.append(0, gained)
-    sent = int(lengths.sum()) - np.append(0, np.cumsum(lengths[order], dtype=np.int64))
     thresholds = np.concatenate([[np.inf], (ranked[:-1] + ranked[1:]) / 2, [0.0]])
     distinct = np.concatenate([[False], ranked[:-1] > ranked[1:], [True]])
     allowed = distinct & (thresholds >= low) & (thresholds <= high) & (thresholds < 1.0)
@@ -237,8 +235,19 @@ def _frontier(
     if high >= 1.0:
         allowed[0] = False  # an exit classifier that answers nothing is worse than none
     exited = np.flatnonzero(allowed)[::-1]
-    best_before = np.maximum.accumulate(np.append(-1, correct[exited]))[:-1]
-    kept = exited[correct[exited] > best_before]
-    columns = (thresholds[kept], correct[kept], kept, sent[kept])
-    points = list(zip(*(column.tolist() for column in columns), strict=True))
-    return points + ([(np.nan, int(correct[0]), 0, int(sent[0]))] if high >= 1.0 else [])
+    return _Cuts(order, thresholds[exited], exited)
+
+
+def _frontier(
+    cuts: _Cuts,
+    exit_correct: NDArray[np.bool_],
+    server_correct: NDArray[np.bool_],
+    lengths: NDArray[np.int32],
+) -> list[tuple[float, int, int, int]]:
+    """Non-dominated (threshold, correct, exited, sent bytes) with an exit classifier, most exits first."""
+    gained = np.cumsum(exit_correct[cuts.order].astype(np.int64) - server_correct[cuts.order])
+    correct = (int(server_correct.sum()) + np.append(0, gained))[cuts.exited]
+    sent = (int(lengths.sum()) - np.append(0, np.cumsum(lengths[cuts.order], dtype=np.int64)))[cuts.exited]
+    kept = correct > np.maximum.accumulate(np.append(-1, correct))[:-1]
+    columns = (cuts.thresholds[kept], correct[kept], cuts.exited[kept], sent[kept])
+    return list(zip(*(column.tolist() for column in columns), strict=True))

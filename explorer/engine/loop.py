@@ -248,7 +248,7 @@ class SearchLoop:
             for number, (trial, candidate) in enumerate(waiting):
                 outcome: Outcome = "cached" if number else "trained"
                 self._teller.point(trial, candidate, outcome, network.evidence, network.splits)
-            if waiting:
+            if waiting and self.siblings:
                 on_front = points[self.networks.archive.holds(points)]
                 add_siblings(self.study, *waiting[0], self.proposer, on_front, self.siblings)
         self.networks.release(key)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import optuna
-import pandas as pd
 
 from explorer.candidate import Candidate
-from explorer.core.operating_points import Evidence, point_row
-from explorer.cost import Setting, operating_points
+from explorer.core.operating_points import Evidence, outcome_at
+from explorer.cost import Setting, expected_costs
 from explorer.engine.study import REFERENCE
 from explorer.split_costs import SplitCosts
 
@@ -80,10 +80,20 @@ class Progress:
 
 def candidate_point(
     candidate: Candidate, evidence: Evidence, splits: tuple[SplitCosts, ...], setting: Setting
-) -> pd.DataFrame:
-    """The candidate's own operating point, one row; its threshold need not lie on the swept frontier."""
-    row = point_row(evidence, candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
-    return operating_points(row, splits, evidence.num_samples, setting)
+) -> dict[str, float]:
+    """Costs of the candidate's own operating point, whose threshold need not lie on the swept frontier."""
+    how = (candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
+    own = outcome_at(evidence, *how)
+    swept = {
+        "split_point": [candidate.split_point],
+        "payload_bits": np.array([candidate.payload_bits or 0]),
+        "confidence_threshold": np.array([candidate.confidence_threshold], dtype=np.float64),
+        "correct": np.array([own.correct]),
+        "exited": np.array([own.exited]),
+        "sent_bytes": np.array([own.sent_bytes]),
+    }
+    costs = expected_costs(swept, splits, evidence.num_samples, setting)
+    return {name: float(values[0]) for name, values in costs.items()}
 
 
 def reference_name(trial: optuna.trial.FrozenTrial) -> str:

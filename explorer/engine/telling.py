@@ -70,10 +70,10 @@ class Teller:
         splits: tuple[SplitCosts, ...],
     ) -> None:
         """Tell the candidate's own operating point."""
-        point = candidate_point(candidate, evidence, splits, self._setting).iloc[0]
+        point = candidate_point(candidate, evidence, splits, self._setting)
         for constraint in self._space.parsed_constraints:
-            trial.set_constraint(str(constraint), constraint.violation(float(point[constraint.column])))
-        values = [float(point[metric.name]) for metric in self._space.metrics]
+            trial.set_constraint(str(constraint), constraint.violation(point[constraint.column]))
+        values = [point[metric.name] for metric in self._space.metrics]
         self._tell(trial, candidate, outcome, "", values)
 
     def infeasible(self, trial: optuna.Trial, candidate: Candidate, violations: Mapping[str, float]) -> None:

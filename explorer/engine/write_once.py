@@ -10,7 +10,8 @@ trials at worst.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import distribution_to_json
@@ -19,8 +20,7 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert
 
 FINISHED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
@@ -67,51 +67,55 @@ class WriteOnceStorage(InMemoryStorage):
     def _keep(self, trial_id: int) -> None:
         trial = self.get_trial(trial_id)
         if trial.state.is_finished():
-            with Session(self._connection) as session, session.begin():
-                insert_trial(session, self._study_id, self._written, trial)
+            with self._connection.begin():
+                insert_trial(self._connection, self._study_id, self._written, trial)
             self._written += 1
 
 
-def insert_trial(session: Session, study_id: int, number: int, trial: FrozenTrial) -> None:
+def insert_trial(connection: Connection, study_id: int, number: int, trial: FrozenTrial) -> None:
     """Insert a finished trial into Optuna's tables; the caller commits.
 
     Args:
-        session: Of the database.
+        connection: To the database.
         study_id: Of the study there.
         number: Trials that the study there holds already.
         trial: Without intermediate values, which studies of several objectives refuse.
     """
-    row = models.TrialModel(
-        study_id=study_id,
-        number=number,
-        state=trial.state,
-        datetime_start=trial.datetime_start,
-        datetime_complete=trial.datetime_complete,
-    )
-    session.add(row)
-    session.flush()  # gives the row its id
-    params = [
-        {
-            "param_name": name,
-            "param_value": distribution.to_internal_repr(trial.params[name]),
-            "distribution_json": distribution_to_json(distribution),
-        }
-        for name, distribution in trial.distributions.items()
-    ]
-    stored = [models.TrialValueModel.value_to_stored_repr(value) for value in trial.values or ()]
-    values = [
-        {"objective": objective, "value": value, "value_type": value_type}
-        for objective, (value, value_type) in enumerate(stored)
-    ]
-    user_attrs = [{"key": key, "value_json": json.dumps(value)} for key, value in trial.user_attrs.items()]
-    system_attrs = [
-        {"key": key, "value_json": json.dumps(value)} for key, value in trial.system_attrs.items()
-    ]
-    for model, rows in (
-        (models.TrialParamModel, params),
-        (models.TrialValueModel, values),
-        (models.TrialUserAttributeModel, user_attrs),
-        (models.TrialSystemAttributeModel, system_attrs),
-    ):
+    row = {
+        "study_id": study_id,
+        "number": number,
+        "state": trial.state,
+        "datetime_start": trial.datetime_start,
+        "datetime_complete": trial.datetime_complete,
+    }
+    primary_key = connection.execute(insert(models.TrialModel).values(row)).inserted_primary_key
+    assert primary_key is not None
+    trial_id = primary_key[0]
+    for model, rows in _belonging(trial).items():
         if rows:
-            session.execute(insert(model), [{"trial_id": row.trial_id, **content} for content in rows])
+            connection.execute(insert(model), [{"trial_id": trial_id, **content} for content in rows])
+
+
+def _belonging(trial: FrozenTrial) -> dict[type[Any], list[dict[str, Any]]]:
+    """Rows of the tables that refer to a trial, without the reference."""
+    stored = [models.TrialValueModel.value_to_stored_repr(value) for value in trial.values or ()]
+    return {
+        models.TrialParamModel: [
+            {
+                "param_name": name,
+                "param_value": distribution.to_internal_repr(trial.params[name]),
+                "distribution_json": distribution_to_json(distribution),
+            }
+            for name, distribution in trial.distributions.items()
+        ],
+        models.TrialValueModel: [
+            {"objective": objective, "value": value, "value_type": value_type}
+            for objective, (value, value_type) in enumerate(stored)
+        ],
+        models.TrialUserAttributeModel: _attributes(trial.user_attrs),
+        models.TrialSystemAttributeModel: _attributes(trial.system_attrs),
+    }
+
+
+def _attributes(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]

@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -127,11 +126,11 @@ def test_timeout_ends_between_trials(tmp_path: Path) -> None:
 # constraints and samplers
 
 
-def own_point(loop: SearchLoop, result: TrialResult) -> "pd.Series[Any]":
+def own_point(loop: SearchLoop, result: TrialResult) -> dict[str, float]:
     stored = loop.networks.store.read(result.network_key)
     candidate = Candidate(stored.spec, result.split_point, result.confidence_threshold, result.payload_bits)
     evidence = loop.networks.store.read_evidence(result.network_key)
-    return candidate_point(candidate, evidence, stored.splits, SETTING).iloc[0]
+    return candidate_point(candidate, evidence, stored.splits, SETTING)
 
 
 def test_constraints_reach_the_study(tmp_path: Path) -> None:
@@ -211,7 +210,7 @@ def test_candidate_point_at_the_output() -> None:
     own = make_proposer()
     network = fabricate(own.network(own.inventory.variants["mlp"][0], "block", {}))
     candidate = Candidate.canonical(network.spec, "output", 0.5, 8)
-    (row,) = candidate_point(candidate, network.evidence, network.splits, SETTING).to_dict("records")
+    row = candidate_point(candidate, network.evidence, network.splits, SETTING)
     assert row["accuracy"] == network.evidence.output_correct_N.mean()
     assert (row["exit_rate"], row["payload_bytes"], row["server_macs"]) == (1.0, 0.0, 0.0)
     assert row["edge_macs"] == network.splits[-1].edge_macs
