@@ -51,7 +51,7 @@ def test_every_proposal_is_timed(tmp_path: Path) -> None:
 
 def test_search_with_a_slow_sampler_says_so_once(tmp_path: Path) -> None:
     loop, shown = make_loop(tmp_path, fabricate, study=in_memory()), list[Progress]()
-    loop.suggest_times = SlowSampler("tpe")
+    loop._asker.times = SlowSampler("tpe")
     loop.run(RECENT + 10, None, shown.append)
     assert [number for number, progress in enumerate(shown) if progress.warning] == [RECENT]
     printed = io.StringIO()
