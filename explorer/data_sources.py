@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from explorer.data_archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
 from explorer.data_images import read_image_folder
@@ -99,6 +98,8 @@ def _call(source: str) -> RawData:
 
 def _read_digits() -> RawData:
     """8x8 grey images with values 0 .. 16; the test part is fixed: 36 random samples of every class."""
+    from sklearn.datasets import load_digits  # takes longer to import than all else in worker processes
+
     digits = load_digits()
     images, labels = np.asarray(digits.images), np.asarray(digits.target)
     order = np.random.RandomState(0).permutation(len(labels))

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 ExitKind = Literal["pooled", "conv"]
@@ -101,6 +100,8 @@ def fitted_temperature(logits: Tensor, labels: Tensor) -> float:
 
     def loss(log_temperature: float) -> float:
         return F.cross_entropy(logits.double() / exp(log_temperature), labels).item()
+
+    from scipy.optimize import minimize_scalar  # slow to import; worker processes seldom need it
 
     bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
     return exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)

@@ -1,10 +1,10 @@
-"""A pool that measures the first trainings and goes over to worker processes where that is faster."""
+"""A pool that measures its trainings and goes over to worker processes where that is faster."""
 
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from statistics import median
+from statistics import fmean
 from typing import Generic, Self, TypeVar
 
 from explorer.engine.pool import Pool, SerialPool
@@ -12,9 +12,9 @@ from explorer.engine.pool import Pool, SerialPool
 T = TypeVar("T")
 R = TypeVar("R")
 
-MEASURED = 3  # trainings before the choice
-# Workers take some 5 s to start; what several gain is measured by `benchmarks.engine_overhead`.
-WORTHWHILE_SECONDS = 60.0
+MEASURED = 3  # trainings before the first choice
+# Workers take some 8 s until they train; what several gain is measured by `benchmarks.engine_overhead`.
+WORTHWHILE_SECONDS = 30.0
 
 
 def workers_per_machine(threads: int) -> int:
@@ -54,17 +54,17 @@ class AutoPool(Generic[T, R]):
 
     def submit(self, task: T) -> "Future[R]":
         """Run ``work(task)``; returns a finished future while there are no workers."""
-        if self._workers is None and len(self._seconds) == MEASURED and self._ahead_s > WORTHWHILE_SECONDS:
+        if self._workers is None and len(self._seconds) >= MEASURED and self._ahead_s > WORTHWHILE_SECONDS:
             self._workers = self._open_workers()
         start = time.perf_counter()
         future = self._pool.submit(task)
-        if len(self._seconds) < MEASURED:
+        if self._workers is None:
             self._seconds.append(time.perf_counter() - start)
         return future
 
     @property
     def _ahead_s(self) -> float:
-        return median(self._seconds) * (self._expected - len(self._seconds))
+        return fmean(self._seconds) * (self._expected - len(self._seconds))
 
     def close(self) -> None:
         """End the workers, if there are any."""

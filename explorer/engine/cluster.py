@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
+import dask
 from distributed import Client, LocalCluster
 
 from explorer.errors import UserError
@@ -22,7 +23,8 @@ SILENT = logging.CRITICAL + 1
 def local_cluster(workers: int) -> Iterator[LocalCluster]:
     """Worker processes of one thread each, reachable from this machine only; ended with the context."""
     with tempfile.TemporaryDirectory(prefix="explorer-workers-", ignore_cleanup_errors=True) as folder:
-        with _no_main_module():
+        # workers watch what they run a hundred times a second; they only wait for their child processes
+        with _no_main_module(), dask.config.set({"distributed.worker.profile.enabled": False}):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

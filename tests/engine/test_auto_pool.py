@@ -1,5 +1,6 @@
 """One process for a short search, several for a long one."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 import pytest
@@ -22,13 +23,15 @@ class Workers(SerialPool[int, str]):
         self.closed = True
 
 
-def run(monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int) -> tuple[list[str], list[Workers]]:
-    """Results of six tasks that take ``seconds`` each by the clock, and the workers opened."""
+def run(
+    monkeypatch: pytest.MonkeyPatch, seconds: Sequence[float], expected: int
+) -> tuple[list[str], list[Workers]]:
+    """Results of tasks that take so many ``seconds`` by the clock, and the workers opened."""
     clock, opened = [0.0], list[Workers]()
     monkeypatch.setattr(auto_pool.time, "perf_counter", lambda: clock[0])
 
     def work(task: int) -> str:
-        clock[0] += seconds
+        clock[0] += seconds[task]
         return f"here {task}"
 
     def open_workers() -> Workers:
@@ -36,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int) -> tuple
         return opened[-1]
 
     with AutoPool(work, open_workers, expected) as pool:
-        results = [pool.submit(task).result() for task in range(6)]
+        results = [pool.submit(task).result() for task in range(len(seconds))]
         assert pool.slots == (4 if opened else 1)
         assert pool.in_this_process == (not opened)
     assert [workers.closed for workers in opened] == [True] * len(opened)
@@ -45,15 +48,21 @@ def run(monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int) -> tuple
 
 def test_a_short_search_stays_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = 100
-    results, opened = run(monkeypatch, WORTHWHILE_SECONDS / (expected - MEASURED) * 0.99, expected)
+    results, opened = run(monkeypatch, [WORTHWHILE_SECONDS / (expected - MEASURED) * 0.99] * 6, expected)
     assert results == [f"here {task}" for task in range(6)]
     assert opened == []
 
 
 def test_a_long_search_goes_over_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = 100
-    results, opened = run(monkeypatch, WORTHWHILE_SECONDS / (expected - MEASURED) * 1.01, expected)
+    results, opened = run(monkeypatch, [WORTHWHILE_SECONDS / (expected - MEASURED) * 1.01] * 6, expected)
     assert results == [f"here {task}" for task in range(3)] + [f"worker {task}" for task in range(3, 6)]
+    assert len(opened) == 1
+
+
+def test_a_search_that_turns_out_long_goes_over_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    results, opened = run(monkeypatch, [0.1, 0.1, 0.1, 10.0, 10.0, 10.0], 20)
+    assert results == [f"here {task}" for task in range(4)] + ["worker 4", "worker 5"]
     assert len(opened) == 1
 
 
