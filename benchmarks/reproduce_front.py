@@ -23,7 +23,7 @@ from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
 from explorer.data import DataSet, Subset
 from explorer.errors import run_command
-from explorer.evaluate import restore_network
+from explorer.measure import restored
 from explorer.profile.payload import decode, encode
 from explorer.results import RunResults, load_run
 from explorer.runs import REPORTS, find_run
@@ -141,11 +141,7 @@ def replay_front(results: RunResults, data: DataSet, points: int, seed: int) -> 
     store = Store(results.path)
     replays = []
     for _, point in front.sample(min(points, len(front)), random_state=seed).iterrows():
-        stored = store.read(point["network_key"])
-        weights = store.read_weights(point["network_key"])
-        network = restore_network(
-            stored.spec, weights, stored.placement_checksum, data.input_shape, data.num_classes
-        )
+        network = restored(store, point["network_key"], data)
         calibration = store.read_calibration(point["network_key"])
         replays.append(replay_point(network, calibration, point, data.validation))
     return replays

@@ -17,7 +17,7 @@ from explorer.devices import load_device, load_link
 from explorer.errors import UserError
 from explorer.objectives import ALL_METRICS, METRICS, Metric, loss_values, parse_constraint
 from explorer.pareto import by_weights, closest_to_ideal, knee
-from explorer.results import RunResults, mark_front, network_points
+from explorer.results import RunResults, is_deployable, mark_front, network_points
 
 NEIGHBOURS = 4
 
@@ -117,7 +117,7 @@ def recosted(results: RunResults, setting: Setting) -> pd.DataFrame:
     """Every operating point with its costs under another setting, in the order of ``results.points``."""
     own = results.points
     frames = [
-        network_points(results.networks[str(key)], rows[POINT_COLUMNS], setting)
+        network_points(results.networks[str(key)], rows[[*POINT_COLUMNS, "reference"]], setting)
         for key, rows in own.groupby("network_key", sort=False)
     ]
     costs = pd.concat(frames, ignore_index=True)[["latency_model_s", "energy_model_j"]]
@@ -134,7 +134,8 @@ def choose(results: RunResults, wishes: Wishes, setting: Setting | None = None) 
     """
     points = results.points if setting is None else recosted(results, setting)
     if wishes.fully_trained:
-        points = points[_fully_trained(results)].reset_index(drop=True)
+        points = points[_fully_trained(results)]
+    points = points[is_deployable(points)].reset_index(drop=True)
     objectives = _metrics(wishes.objectives, "--objectives") or results.objectives
     _check_weights(wishes.weights, objectives)
     texts = [] if wishes.relax else list(results.run["constraints"])

@@ -20,6 +20,7 @@ from explorer.evaluate import restore_network
 from explorer.profile.energy import measure_energy_per_call
 from explorer.profile.latency import measure_seconds
 from explorer.profile.payload import Codec, decode, encode
+from explorer.results import is_deployable
 from explorer.store import Store
 
 WARMUP, REPEATS = 5, 30
@@ -30,9 +31,18 @@ def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
 
     The bits are 0 at ``output``, where nothing is sent.
     """
-    wanted = points[points["on_front"] | (points["reference"] != "")]
+    wanted = points[(points["on_front"] | (points["reference"] != "")) & is_deployable(points)]
     bits = wanted["payload_bits"].fillna(0).astype(int)
     return list(dict.fromkeys(zip(wanted["network_key"], wanted["split_point"], bits, strict=True)))
+
+
+def restored(store: Store, key: str, data: DataSet) -> Network:
+    """A stored network with its weights, in eval mode."""
+    stored = store.read(key)
+    return restore_network(
+        *(stored.spec, store.read_weights(key), stored.placement_checksum),
+        *(data.input_shape, data.num_classes),
+    )
 
 
 @dataclass
@@ -75,11 +85,7 @@ def measure_parts(
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
     sample = data.validation.inputs[:1]
     for key, group in groupby(sorted(parts), key=lambda part: part[0]):
-        stored, calibration = store.read(key), store.read_calibration(key)
-        network = restore_network(
-            *(stored.spec, store.read_weights(key), stored.placement_checksum),
-            *(data.input_shape, data.num_classes),
-        )
+        network, calibration = restored(store, key, data), store.read_calibration(key)
         for split_point, bits in groupby(group, key=lambda part: part[1]):
             at = {"network_key": key, "split_point": split_point}
             rows["parts"].append(at | _measured_part(network, split_point, sample, meter))

@@ -17,7 +17,7 @@ from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
 from explorer.cost import Setting, battery_life_days, wilson_interval
 from explorer.errors import UserError, run_command
-from explorer.evaluate import restore_network
+from explorer.measure import restored
 from explorer.pick_output import print_choice, print_front
 from explorer.profile.payload import header_bytes
 from explorer.results import FRONT_COLUMNS, RunResults, load_run, read_setting, records
@@ -42,11 +42,7 @@ def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Pat
             f"{results.path}: the data of {space.data.source!r} are not those the run was made with"
         )
     store = Store(results.path)
-    stored = store.read(point["network_key"])
-    weights = store.read_weights(point["network_key"])
-    network = restore_network(
-        stored.spec, weights, stored.placement_checksum, data.input_shape, data.num_classes
-    )
+    network = restored(store, point["network_key"], data)
     bits = None if pd.isna(point["payload_bits"]) else int(point["payload_bits"])
     threshold = None if pd.isna(point["confidence_threshold"]) else float(point["confidence_threshold"])
     calibration = store.read_calibration(point["network_key"])

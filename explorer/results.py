@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.core.operating_points import point_row
+from explorer.core.operating_points import POINT_COLUMNS, point_row
+from explorer.core.split_points import INPUT, OUTPUT
 from explorer.cost import Setting, operating_points
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.errors import UserError
@@ -18,6 +19,7 @@ from explorer.pareto import knee, non_dominated
 from explorer.store import SCHEMA_VERSION, Store, StoredNetwork, read_json, write_json, write_text
 
 RUN_FILE, TRIALS_FILE, MEASUREMENTS_FILE = "run.json", "trials.json", "measurements.json"
+BASELINES_FILE = "baselines.json"  # rows of explorer.jpeg
 FRONT_COLUMNS = [
     *("point_id", "network_key", "backbone", "pattern", "densities"),
     *(
@@ -103,7 +105,8 @@ def run_results(path: Path, run: dict[str, Any], trial_rows: list[dict[str, Any]
     trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
     store = Store(path)
     networks = {key: store.read(key) for key in store}
-    points = _all_points(networks, store, trials, read_setting(run))
+    baselines = read_json(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
+    points = _all_points(networks, store, trials, pd.DataFrame(baselines), read_setting(run))
     points = _add_measurements(points, path / MEASUREMENTS_FILE)
     points = mark_front(points, objectives, constraints)
     return RunResults(path, run, objectives, run["space"]["objectives"], points, trials, networks)
@@ -135,12 +138,18 @@ def read_setting(run: Mapping[str, Any]) -> Setting:
 
 
 def _all_points(
-    networks: Mapping[str, StoredNetwork], store: Store, trials: pd.DataFrame, setting: Setting
+    networks: Mapping[str, StoredNetwork],
+    store: Store,
+    trials: pd.DataFrame,
+    baselines: pd.DataFrame,
+    setting: Setting,
 ) -> pd.DataFrame:
     proposals = trials[(trials["reference"] != "") & (trials["state"] == "COMPLETE")]
     frames = []
     for key, stored in networks.items():
         rows = _with_references(stored, proposals[proposals["network_key"] == key], store)
+        if not baselines.empty and (own := baselines[baselines["network_key"] == key]).size:
+            rows = pd.concat([rows, _baseline_rows(own).astype(rows.dtypes)], ignore_index=True)
         frames.append(network_points(stored, rows, setting))
     return (
         pd.concat(frames, ignore_index=True)
@@ -175,16 +184,29 @@ def _with_references(stored: StoredNetwork, references: pd.DataFrame, store: Sto
     return points
 
 
+def _baseline_rows(baselines: pd.DataFrame) -> pd.DataFrame:
+    """Inputs sent as files: at ``input``, without exit classifier or payload bits."""
+    rows = baselines.assign(split_point=INPUT, payload_bits=np.nan, confidence_threshold=np.nan)
+    return rows[[*POINT_COLUMNS, "reference"]]
+
+
+def is_deployable(points: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are operating points; the others are baselines, to compare with."""
+    return points["payload_bits"].notna() | (points["split_point"] == OUTPUT)
+
+
 def network_points(stored: StoredNetwork, rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     """Swept points of one network with costs, what the network says of itself, and an id.
 
-    The id is built from key, split point, bits and exits.
+    The id is built from key, split point, bits and exits; a baseline's has its name for the bits.
     """
     points = operating_points(rows, stored.splits, stored.num_samples, setting)
     key = stored.spec.key
     index = {split.name: number for number, split in enumerate(stored.splits)}
     exits = points["exited"].astype(str).where(points["confidence_threshold"].notna(), "n")
     bits = points["payload_bits"].fillna(0).astype(str)
+    if not (deployable := is_deployable(points)).all():
+        bits = bits.where(deployable, points["reference"])
     places = points["split_point"].map(index).astype(str)
     densities = {path: round(float(density), 9) for path, density in stored.spec.densities}
     return points.assign(
@@ -215,12 +237,12 @@ def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
 def mark_front(
     points: pd.DataFrame, objectives: tuple[Metric, ...], constraints: list[Constraint]
 ) -> pd.DataFrame:
-    """Add ``violated``, ``feasible``, ``on_front`` and ``knee``."""
+    """Add ``violated``, ``feasible``, ``on_front`` and ``knee``; baselines are not feasible."""
     violated = pd.Series("", index=points.index)
     for constraint in constraints:
         names = violated.where(violated == "", violated + "; ") + str(constraint)
         violated = violated.where(constraint.satisfied(points), names)
-    feasible = violated == ""
+    feasible = (violated == "") & is_deployable(points)
     losses = loss_values(points, objectives).to_numpy()
     rows = np.flatnonzero(feasible & ~np.isnan(losses).any(axis=1))
     front = rows[non_dominated(losses[rows])]

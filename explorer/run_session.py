@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 import optuna
+import pandas as pd
 
-from explorer.data import Subset
+from explorer.data import DataSet, Subset
 from explorer.dry_run import imbalance_note
 from explorer.engine.auto_pool import AutoPool, workers_per_machine
 from explorer.engine.child import Limits
@@ -22,12 +23,14 @@ from explorer.engine.sharing import Opened, opening
 from explorer.engine.study import REFERENCE, RESULT, finished_trials
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
-from explorer.measure import measure_parts, parts_to_measure
+from explorer.jpeg import is_image, jpeg_rows
+from explorer.measure import measure_parts, parts_to_measure, restored
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.results import (
+    BASELINES_FILE,
     MEASUREMENTS_FILE,
     RUN_FILE,
     TRIALS_FILE,
@@ -167,6 +170,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     record |= _summary(session, study, store)
     write_json(folder / RUN_FILE, record)
     points = load_run(folder).points
+    write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
     parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
     energy_seconds = ENERGY_SECONDS if options.energy else 0.0
     write_json(
@@ -183,6 +187,16 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     write_report(results, study)
     write_index(options.reports)
     return results
+
+
+def _baselines(points: pd.DataFrame, store: Store, data: DataSet) -> list[dict[str, Any]]:
+    """Compress-and-offload with the networks that run on the server as a whole; for images only."""
+    on_server = points.loc[points["reference"].str.contains("all_server"), "network_key"].unique()
+    rows: list[dict[str, Any]] = []
+    for key in on_server if is_image(data.input_shape) else ():
+        if store.has_weights(key):
+            rows += jpeg_rows(key, restored(store, key, data), data)
+    return rows
 
 
 def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, Any]:

@@ -220,6 +220,8 @@ def test_mark_front_by_hand() -> None:
             "accuracy": [0.9, 0.8, 0.5, 0.9, 0.99, 0.95],
             "edge_macs": [10.0, 4.0, 3.0, 11.0, 20.0, np.nan],
             "payload_bytes": [1, 1, 1, 1, 9, 1],
+            "split_point": "relu1",
+            "payload_bits": 8,
         },
         index=[4, 4, 4, 4, 4, 4],
     ).reset_index(drop=True)
@@ -236,8 +238,22 @@ def test_mark_front_by_hand() -> None:
     assert knee(losses) == 1
 
 
+def test_baselines_are_not_feasible() -> None:
+    points = pd.DataFrame(
+        {
+            "accuracy": [0.9, 0.8, 0.7],
+            "split_point": ["input", "input", "output"],
+            "payload_bits": [None, 8, None],
+        }
+    )
+    marked = mark_front(points, (METRICS["accuracy"],), [])
+    assert marked["feasible"].tolist() == [False, True, True]
+    assert marked["on_front"].tolist() == [False, True, False]
+
+
 def test_unknown_objective_keeps_a_point_off_the_front() -> None:
     points = pd.DataFrame({"accuracy": [0.9, 0.8], "energy_model_j": [np.nan, 1.0]})
+    points = points.assign(split_point="relu1", payload_bits=8)
     marked = mark_front(points, (METRICS["accuracy"], METRICS["energy_model_j"]), [])
     assert marked["feasible"].all()
     assert marked["on_front"].tolist() == [False, True]

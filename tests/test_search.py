@@ -16,10 +16,12 @@ from optuna import Study
 from benchmarks.kill_and_resume import kill_and_resume
 from benchmarks.reproduce_front import replay_front
 from explorer import pick, run_session, search
+from explorer.choice import Wishes, choose
+from explorer.errors import UserError
 from explorer.objectives import MEASURED_METRICS
 from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
-from explorer.results import FRONT_COLUMNS, RunResults, load_run
+from explorer.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
 from explorer.session import load_space_data
 from explorer.space import SHIPPED, parse_space
 
@@ -98,7 +100,7 @@ def test_front_files(folder: Path) -> None:
     content = json.loads((folder / "reports" / "run" / "front.json").read_text(encoding="utf-8"))
     assert [row["point_id"] for row in content["points"]] == list(table["point_id"])
     names = {name for row in content["references"] for name in row["reference"].split(",")}
-    assert names == {"dense", "all_edge", "all_server", "large_sparse", "small_dense"}
+    assert names == {"dense", "all_edge", "all_server", "large_sparse", "small_dense", "jpeg_90", "jpeg_50"}
 
 
 def test_front_satisfies_constraints_and_is_not_dominated(folder: Path) -> None:
@@ -136,6 +138,24 @@ def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
         assert front.loc[~sent, column].isna().all()
     energy = front["edge_energy_host_j"]
     assert energy.isna().all() or (energy.dropna() > 0).all()
+
+
+def test_jpeg_baselines_are_shown_but_never_chosen(folder: Path) -> None:
+    results = load_run(folder / "reports" / "run")
+    stored = json.loads((results.path / BASELINES_FILE).read_text(encoding="utf-8"))
+    rows = results.points[~is_deployable(results.points)]
+    assert set(rows["reference"]) == {"jpeg_90", "jpeg_50"}
+    assert sorted(rows["network_key"]) == sorted(row["network_key"] for row in stored)
+    assert not rows["feasible"].any()
+    assert not rows["on_front"].any()
+    assert (rows["edge_macs"] == 0).all()
+    assert rows["point_id"].str.contains("jpeg_").all()
+    assert results.points["point_id"].is_unique
+    assert sorted(rows["payload_bytes"]) == sorted(row["sent_bytes"] / 150 for row in stored)
+    with pytest.raises(UserError, match="no operating point"):
+        choose(results, Wishes(point_id=rows["point_id"].iloc[0]))
+    largest = choose(results, Wishes(maximize="payload_bytes")).point
+    assert largest["point_id"] not in set(rows["point_id"])
 
 
 def test_same_seed_same_front(folder: Path) -> None:
@@ -230,8 +250,8 @@ def test_report_is_rebuilt(folder: Path) -> None:
 def test_killed_searches_resume_to_the_same_result(folder: Path, tmp_path: Path) -> None:
     problems = kill_and_resume(
         str(folder / "space.yaml"),
-        trials=25,
-        kills=3,
+        trials=12,
+        kills=2,
         longest_delay_s=1.0,
         seed=1,
         reports=tmp_path / "reports",
@@ -247,7 +267,7 @@ def test_interrupt_writes_the_report_and_says_how_to_go_on(folder: Path) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(4)
+        time.sleep(2)
         process.send_signal(signal.SIGINT)
         printed = process.stdout.read()
         assert process.wait() == 130
@@ -302,7 +322,7 @@ def test_same_seed_same_front_with_rungs(folder: Path) -> None:
     (folder / "rungs.yaml").write_text(yaml.safe_dump(SPACE | {"training": training}), encoding="utf-8")
     fronts = []
     for name in ("once", "twice"):
-        command = ["--space", "rungs.yaml", "--trials", "12", "--run", name, "--workers", "1", "--no-energy"]
+        command = ["--space", "rungs.yaml", "--trials", "8", "--run", name, "--workers", "1", "--no-energy"]
         assert search.main(command) == 0
         front = pd.read_csv(folder / "reports" / name / "front.csv", keep_default_na=False)
         fronts.append(front.drop(columns=list(MEASURED_METRICS)))

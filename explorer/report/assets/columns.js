@@ -32,12 +32,19 @@ export function factorize(texts, order = null) {
   return { levels, codes: Uint32Array.from(texts, (text) => places.get(text)) };
 }
 
-/** The id of a row, as explorer.results builds it: network key, place of the split point, bits, exits. */
+/** Whether a row is an operating point; the others are baselines, to compare with. */
+export function isDeployable({ points, splits }, row) {
+  return points.bits[row] > 0 || splits.is_output[points.split[row]] === 1;
+}
+
+/** The id of a row, as explorer.results builds it: network key, place of the split point, bits, exits.
+ * A baseline's has its name for the bits. */
 export function pointId(run, row) {
   const { split, bits, exited, threshold } = run.points;
   const network = run.splits.network[split[row]];
   const place = split[row] - run.networks.firstSplit[network];
-  return `${run.networks.key[network]}.${place}.${bits[row]}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}`;
+  const how = isDeployable(run, row) ? bits[row] : run.references.find(([own]) => own === row)[1];
+  return `${run.networks.key[network]}.${place}.${how}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}`;
 }
 
 /** Row of a point id, -1 where there is none. */

@@ -1,6 +1,6 @@
 // From the run and the reader's state to what every view shows: columns, feasible points, front, choice, filter.
 
-import { depths, factorize, pointId, rowOf } from "./columns.js";
+import { depths, factorize, isDeployable, pointId, rowOf } from "./columns.js";
 import { countedColumns, modelledColumns } from "./cost.js";
 import { unitFor } from "./format.js";
 import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, totalViolation } from "./pareto.js";
@@ -28,6 +28,7 @@ export class Model {
       new Float64Array(this.size),
     );
     this.addConfiguration();
+    this.deployable = Uint8Array.from({ length: this.size }, (_, row) => (isDeployable(run, row) ? 1 : 0));
     this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
   }
 
@@ -158,11 +159,11 @@ export class Model {
       .filter(([name]) => values[name])
       .map(([column, limit]) => ({ column, ...limit }));
     this.violation = totalViolation(values, this.constraints, this.size);
-    const eligible = state.full ? this.fullyTrained() : null;
+    const eligible = this.eligible(state);
     const rows = new Uint32Array(this.size);
     let count = 0;
     for (let row = 0; row < this.size; row++)
-      if (this.violation[row] === 0 && (!eligible || eligible[row])) rows[count++] = row;
+      if (this.violation[row] === 0 && eligible[row]) rows[count++] = row;
     this.feasible = rows.subarray(0, count);
     this.objectives = state.objectives.map((name) => this.metric(name)).filter(Boolean);
     this.losses = lossColumns(values, this.objectives);
@@ -178,8 +179,9 @@ export class Model {
     const rows = Uint32Array.from({ length: this.size }, (_, row) => row);
     const first = this.losses[0] || this.violation;
     const compare = (a, b) => this.violation[a] - this.violation[b] || first[a] - first[b] || a - b;
-    const finite = rows.filter((row) => this.violation[row] < Infinity);
-    return [...(finite.length ? finite : rows)].sort(compare).slice(0, LEAST_VIOLATING);
+    const own = rows.filter((row) => this.deployable[row]);
+    const finite = own.filter((row) => this.violation[row] < Infinity);
+    return [...(finite.length ? finite : own)].sort(compare).slice(0, LEAST_VIOLATING);
   }
 
   choose(state, values) {
@@ -198,17 +200,17 @@ export class Model {
     return knee(this.losses, this.front);
   }
 
-  fullyTrained() {
+  /** Rows that may be chosen: no baselines and, where that is asked for, nothing partly trained. */
+  eligible({ full }) {
+    if (!full) return this.deployable.slice();
     const { networks, splits, points } = this.run;
-    return Uint8Array.from(points.split, (split) =>
-      networks.epochs[splits.network[split]] >= networks.epochsAsked[splits.network[split]] ? 1 : 0,
-    );
+    const done = networks.epochs.map((epochs, place) => epochs >= networks.epochsAsked[place]);
+    return this.deployable.map((own, row) => (own && done[splits.network[points.split[row]]] ? 1 : 0));
   }
 
   /** Brushes, kept and excluded steps, search text: which rows are left, and which of these are listed. */
   applyFilter(state) {
-    this.left = new Uint8Array(this.size).fill(1);
-    if (state.full) this.left = this.fullyTrained();
+    this.left = this.eligible(state);
     for (const step of state.steps) {
       const inside = rowsInside(this, step);
       for (let row = 0; row < this.size; row++) if (Boolean(inside[row]) !== step.keep) this.left[row] = 0;
