@@ -7,8 +7,16 @@ const LOG_RATIO = 50; // a cost that spans more than this reads better on a loga
 const SLOT = 0.09;
 const MAX_LEVELS = 4; // so few values are ticks themselves
 
-/** Range, smallest positive value and what is missing, over the rows given. */
+const extents = new WeakMap(); // of whole columns
+
+/** Range, smallest positive value and what is missing, over the rows given; null for all. */
 export function extent(values, rows) {
+  if (rows) return extentOf(values, rows);
+  if (!extents.has(values)) extents.set(values, extentOf(values, null));
+  return extents.get(values);
+}
+
+function extentOf(values, rows) {
   const found = { low: Infinity, high: -Infinity, positive: Infinity, missing: false };
   const see = (value) => {
     if (Number.isNaN(value)) found.missing = true;

@@ -118,13 +118,34 @@ export function usesExit({ points, splits }, row) {
   return Number.isNaN(points.threshold[row]) || splits.is_output[points.split[row]] ? 0 : 1;
 }
 
+const transfers = new WeakMap(); // by run
+
+/** What a row sends, how often, and what encoding takes; computed once, since no device or link changes it. */
+function transfersOf(run) {
+  if (transfers.has(run)) return transfers.get(run);
+  const { points, splits, networks, numPoints } = run;
+  const names = ["offload", "message", "codecMacs", "codecBytes"];
+  const own = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
+  for (let row = 0; row < numPoints; row++) {
+    const split = points.split[row];
+    const bits = points.bits[row];
+    own.message[row] = messageBytes(run, row);
+    own.offload[row] = 1 - points.exited[row] / networks.samples[splits.network[split]];
+    own.codecMacs[row] = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
+    own.codecBytes[row] = FLOAT_BYTES * splits.payload_elements[split] + own.message[row];
+  }
+  own.hasExit = Uint8Array.from({ length: numPoints }, (_, row) => usesExit(run, row));
+  transfers.set(run, own);
+  return own;
+}
+
 /**
  * Columns that devices and link decide: latency, edge energy, battery life.
  * @param setting {edge, server, link}: profiles; null where one does not know a number.
  * @param use {samplesPerDay, batteryWh}
  */
 export function modelledColumns(run, setting, use) {
-  const { points, splits, networks, numPoints } = run;
+  const { points, splits, numPoints } = run;
   const times = splitTimes(splits, setting);
   const { link } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
@@ -133,24 +154,20 @@ export function modelledColumns(run, setting, use) {
   const latency = new Float64Array(numPoints);
   const energy = new Float64Array(numPoints);
   const battery = new Float64Array(numPoints);
+  const { offload, message, codecMacs, codecBytes, hasExit } = transfersOf(run);
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
-    const message = messageBytes(run, row);
-    const offload = 1 - points.exited[row] / networks.samples[splits.network[split]];
-    const edge = times.edge[split] + (usesExit(run, row) ? times.exit[split] : 0);
+    const edge = times.edge[split] + (hasExit[row] ? times.exit[split] : 0);
     latency[row] = edge;
     energy[row] = edge * active;
-    if (offload > 0) {
-      const bits = points.bits[row];
-      const codecMacs = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
-      const codecBytes = FLOAT_BYTES * splits.payload_elements[split] + message;
-      const encode = operatorTime(codecMacs, codecBytes, setting.edge);
-      const decode = operatorTime(codecMacs, codecBytes, setting.server);
-      const air = bytesOnAir(message, link);
+    if (offload[row] > 0) {
+      const encode = operatorTime(codecMacs[row], codecBytes[row], setting.edge);
+      const decode = operatorTime(codecMacs[row], codecBytes[row], setting.server);
+      const air = bytesOnAir(message[row], link);
       const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + decode + times.server[split];
       const transmit = air === 0 ? 0 : 8 * air * perBit + (link.message_energy_j || 0);
-      latency[row] += offload * (encode + wait);
-      energy[row] += offload * (encode * active + transmit + wait * idle);
+      latency[row] += offload[row] * (encode + wait);
+      energy[row] += offload[row] * (encode * active + transmit + wait * idle);
     }
     battery[row] = (use.batteryWh * JOULES_PER_WH) / (use.samplesPerDay * energy[row]);
   }

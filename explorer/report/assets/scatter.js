@@ -95,14 +95,16 @@ export class Scatter {
     const isListed = new Uint8Array(model.size);
     for (const row of model.listed) isListed[row] = 1;
     this.large = [];
-    for (let row = 0; row < model.size; row++) {
-      if (!model.left[row] || !this.inBox(row)) continue;
-      if (model.onFront[row]) this.large.push(row);
+    const { left, onFront, violation } = model;
+    const { px, py } = this;
+    for (let row = 0; row < left.length; row++) {
+      if (!left[row] || !this.inBox(row)) continue;
+      if (onFront[row]) this.large.push(row);
       else {
-        const cell = (this.py[row] | 0) * wide + (this.px[row] | 0);
+        const cell = (py[row] | 0) * wide + (px[row] | 0);
         if (taken[cell]) continue;
         taken[cell] = 1;
-        dots[isListed[row] ? 2 : model.violation[row] > 0 ? 1 : 0].push(row);
+        dots[isListed[row] ? 2 : violation[row] > 0 ? 1 : 0].push(row);
       }
     }
     this.small = dots.flat();
