@@ -19,7 +19,7 @@ _LATER: dict[str, Any] = {
     "bottleneck": None,
     "max_crossing_tensors": 1,
 }
-_LATER_IN_RECIPE = {"exit_training": "joint"}
+_LATER_IN_RECIPE: dict[str, Any] = {"exit_training": "joint", "exit_loss_weights": ()}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class NetworkSpec:
         """Rebuild a spec; ``content`` as :meth:`to_json` gives it."""
         densities = tuple((path, Fraction(text)) for path, text in content["densities"].items())
         texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
-        recipe = Recipe(**content["recipe"])
+        weights = tuple((name, weight) for name, weight in content["recipe"].get("exit_loss_weights", ()))
+        recipe = Recipe(**(content["recipe"] | {"exit_loss_weights": weights}))
         exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
         bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
         typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}

@@ -187,6 +187,7 @@ class ExitsSpec(_Strict):
 
     kind: ExitKind = "pooled"
     training: ExitTraining = "joint"
+    loss_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     score: Score = "max_softmax"
     temperature: Temperature = "none"
 
@@ -257,7 +258,8 @@ class SearchSpace(_Strict):
     def recipe(self) -> Recipe:
         """How its networks are trained."""
         content = self.training.model_dump(exclude={"exit_features"})
-        return Recipe(**content, exit_training=self.exits.training)
+        weights = tuple(sorted(self.exits.loss_weights.items()))
+        return Recipe(**content, exit_training=self.exits.training, exit_loss_weights=weights)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -42,6 +42,7 @@ class Variant:
         split_points: Those the space allows, from ``input`` to ``output``.
         macs: Dense multiply-accumulates up to each split point.
         bottleneck: The learned bottleneck; None for none.
+        exits: Split points with an exit classifier.
     """
 
     backbone: str
@@ -52,6 +53,7 @@ class Variant:
     split_points: tuple[SplitPoint, ...]
     macs: tuple[int, ...]
     bottleneck: Bottleneck | None
+    exits: tuple[str, ...]
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -125,6 +127,7 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     }
     for name, spec in space.backbones.items():
         _check_groups(name, spec, variants[name])
+    _check_loss_weights(space, variants)
     return Inventory(space, input_shape, num_classes, variants)
 
 
@@ -142,6 +145,15 @@ def _check_groups(name: str, spec: BackboneSpec, variants: tuple[Variant, ...]) 
                 ", ".join(j.path for j in variants[-1].junctions),
             )
             raise UserError(f"{where}: no junction fits {unknown[0]!r}; this backbone has: {paths}")
+
+
+def _check_loss_weights(space: SearchSpace, variants: Mapping[str, tuple[Variant, ...]]) -> None:
+    """Every name must be a split point with an exit classifier, in some backbone."""
+    known = dict.fromkeys(name for own in variants.values() for variant in own for name in variant.exits)
+    if unknown := [name for name in space.exits.loss_weights if name not in known]:
+        raise UserError(
+            f"exits.loss_weights: no exit classifier at {unknown[0]!r}; there are some at: {', '.join(known)}"
+        )
 
 
 def argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
@@ -176,7 +188,7 @@ def _build_variant(
     points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
     if bottleneck is not None:
         points = tuple(p for p in network.split_points if p in points or p.name == NARROW_POINT)
-    _named(network.split_points[:-1], spec.exits, optional, f"{where}.exits")
+    exits = _named(network.split_points[:-1], spec.exits, optional, f"{where}.exits")
     return Variant(
         name,
         arguments,
@@ -186,6 +198,7 @@ def _build_variant(
         points,
         tuple(total_macs(between(source, point.nodes)) for point in points),
         bottleneck,
+        tuple(point.name for point in exits),
     )
 
 

@@ -51,6 +51,7 @@ DENSE = replace(SPEC, densities=(("fc1", Fraction(1)), ("classifier", Fraction(1
         {"exits_at": ("fc1",)},
         {"bottleneck": Bottleneck("fc1", 4)},
         {"recipe": replace(RECIPE, exit_training="frozen")},
+        {"recipe": replace(RECIPE, exit_loss_weights=(("fc1", 0.5),))},
     ],
 )
 def test_key_changes_with_everything_that_is_trained(change: dict[str, Any]) -> None:

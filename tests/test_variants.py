@@ -200,6 +200,16 @@ def test_exits_and_bottlenecks_need_a_split_point(change: dict[str, Any], messag
         inventory({"arguments": {"hidden": [[6]]}, **change})
 
 
+def test_loss_weights_need_an_exit() -> None:
+    built = inventory(HIDDEN, exits={"loss_weights": {"relu1": 0.5, "input": 0.0}})
+    recipe = built.space.recipe
+    assert recipe.exit_weights(["input", "relu1", "relu2"]) == [0.0, 0.5, recipe.exit_loss_weight]
+    with pytest.raises(UserError, match="exits.loss_weights: no exit classifier at 'output'"):
+        inventory(HIDDEN, exits={"loss_weights": {"output": 0.5}})
+    with pytest.raises(UserError, match="no exit classifier at 'relu1'; there are some at: relu2"):
+        inventory(HIDDEN | {"exits": ["relu2"]}, exits={"loss_weights": {"relu1": 0.5}})
+
+
 # density groups
 
 DEEP = {"arguments": {"hidden": [[16, 8, 8]]}, "densities": {"low": 0.2, "high": 1.0}}

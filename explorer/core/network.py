@@ -132,6 +132,11 @@ class Network(nn.Module):
         ]
         return [*exits, logits]
 
+    @property
+    def exit_names(self) -> list[str]:
+        """Split points that have an exit classifier, in order."""
+        return list(self._exit_index)
+
     def exit_at(self, split_point: str) -> ExitClassifier | None:
         """The exit classifier at a split point; None where there is none, as at ``output``."""
         index = self._exit_index.get(split_point)

@@ -1,6 +1,7 @@
 """Joint training of a backbone and all its exit classifiers, in one straight loop."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import cos, pi
@@ -32,6 +33,7 @@ class Recipe:
         learning_rate: Peak rate of AdamW; follows half a cosine down to zero.
         weight_decay: Decoupled decay, over kept weights only since no others exist.
         exit_loss_weight: Weight of each exit's cross-entropy (joint loss of BranchyNet, ICPR 2016).
+        exit_loss_weights: Others for the exits at some split points, as (name, weight).
         output_loss_weight: Weight of the backbone's own cross-entropy.
         seed: Initial weights, order of samples, dropout and placement of connections.
         precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
@@ -48,6 +50,12 @@ class Recipe:
     seed: int
     precision: Precision = "float32"
     exit_training: ExitTraining = "joint"
+    exit_loss_weights: tuple[tuple[str, float], ...] = ()
+
+    def exit_weights(self, split_points: Sequence[str]) -> list[float]:
+        """Weight of the exit at each of these split points."""
+        own = dict(self.exit_loss_weights)
+        return [own.get(name, self.exit_loss_weight) for name in split_points]
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,15 @@ def _train(
     sizes = _batch_sizes(len(data), recipe.batch_size)
     total_steps, step, mean_loss = recipe.epochs * len(sizes), epochs * len(sizes), 0.0
     forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
+    exit_weights = recipe.exit_weights(network.exit_names)
     network.train()
     for epoch in range(epochs, until_epoch):
         epoch_loss = torch.zeros(())
         for batch in torch.randperm(len(data), generator=order).split(sizes):
             optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                loss = joint_loss(forward(inputs[batch]), data.labels[batch], recipe)
+                logits = forward(inputs[batch])
+                loss = joint_loss(logits, data.labels[batch], exit_weights, recipe.output_loss_weight)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -198,11 +208,13 @@ def _batch_sizes(samples: int, batch_size: int) -> list[int]:
     return [batch_size] * full + [left_over] * (left_over > 0)
 
 
-def joint_loss(logits: list[Tensor], labels: Tensor, recipe: Recipe) -> Tensor:
+def joint_loss(
+    logits: list[Tensor], labels: Tensor, exit_weights: Sequence[float], output_weight: float
+) -> Tensor:
     """Weighted sum of cross-entropies; ``logits`` are the exits' in order, then the backbone's."""
     *exits, output = logits
-    loss = recipe.output_loss_weight * F.cross_entropy(output, labels)
-    if recipe.exit_loss_weight > 0:
-        for exit_logits in exits:
-            loss = loss + recipe.exit_loss_weight * F.cross_entropy(exit_logits, labels)
+    loss = output_weight * F.cross_entropy(output, labels)
+    for exit_logits, weight in zip(exits, exit_weights, strict=True):
+        if weight > 0:
+            loss = loss + weight * F.cross_entropy(exit_logits, labels)
     return loss

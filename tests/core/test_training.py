@@ -45,9 +45,28 @@ def test_joint_loss() -> None:
     recipe = replace(RECIPE, exit_loss_weight=0.5, output_loss_weight=2.0)
     # 2 x output + 0.5 x each exit
     expected = 2.0 * -log(3 / 4) + 0.5 * (-log(1 / 2) - log(3 / 4))
-    assert joint_loss([even, sure, sure], labels, recipe).item() == pytest.approx(expected)
-    without_exits = replace(recipe, exit_loss_weight=0.0)
-    assert joint_loss([even, sure], labels, without_exits).item() == pytest.approx(2.0 * -log(3 / 4))
+    weights = recipe.exit_weights(["fc1", "fc2"])
+    assert joint_loss([even, sure, sure], labels, weights, 2.0).item() == pytest.approx(expected)
+    assert joint_loss([even, sure], labels, [0.0], 2.0).item() == pytest.approx(2.0 * -log(3 / 4))
+    own = replace(recipe, exit_loss_weights=(("fc2", 0.0), ("fc3", 4.0))).exit_weights(["fc1", "fc2", "fc3"])
+    assert own == [0.5, 0.0, 4.0]
+    expected = 2.0 * -log(3 / 4) + 0.5 * -log(1 / 2) + 4.0 * -log(3 / 4)
+    assert joint_loss([even, even, sure, sure], labels, own, 2.0).item() == pytest.approx(expected)
+
+
+def test_an_exit_of_no_weight_is_not_trained() -> None:
+    backbone = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    trained = Network(backbone, torch.zeros(1, 4), 2, exit_features=8)
+    first, *others = trained.exit_names
+    before = {name: [p.clone() for p in trained.exit_at(name).parameters()] for name in trained.exit_names}
+    weights = ((first, 0.0),)
+    train(trained, data(16), replace(RECIPE, weight_decay=0.0, exit_loss_weights=weights))
+    for name in trained.exit_names:
+        moved = [
+            not torch.equal(a, b)
+            for a, b in zip(before[name], trained.exit_at(name).parameters(), strict=True)
+        ]
+        assert any(moved) == (name in others), name
 
 
 @pytest.mark.parametrize(
@@ -115,7 +134,9 @@ def test_final_loss_is_the_mean_over_samples() -> None:
     subset, standing_still = data(19), replace(RECIPE, learning_rate=0.0)
     record = train(trained, subset, standing_still).record  # batches of 8, 8 and 3
     with torch.no_grad():
-        expected = joint_loss(trained(subset.inputs), subset.labels, standing_still).item()
+        weights = standing_still.exit_weights(trained.exit_names)
+        logits = trained(subset.inputs)
+        expected = joint_loss(logits, subset.labels, weights, standing_still.output_loss_weight).item()
     assert record.final_loss == pytest.approx(expected, rel=1e-5)
 
 
