@@ -68,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     _announce(session)
     with make_reporter(sys.stdout) as reporter:
-        study, interrupted = search(session, options, reporter)
+        try:
+            study, interrupted = search(session, options, reporter)
+        except KeyboardInterrupt:  # before the first proposal
+            print(_resume_hint(session))
+            raise
     print("measuring the parts on the front, one at a time ...", flush=True)
     with failures_explained(session.storage):
         results = finish(session, options, study)
@@ -90,7 +94,7 @@ def _announce(session: Session) -> None:
 def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
     counts, front = results.run["counts"], results.front
     if interrupted:
-        print(f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`")
+        print(_resume_hint(session))
     if results.run["exhausted"]:
         print(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
     print(
@@ -108,6 +112,10 @@ def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
             f"{results.run['search']['seconds']:.0f} s of search"
         )
     print(f"report: {results.path / 'report.html'}")
+
+
+def _resume_hint(session: Session) -> str:
+    return f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`"
 
 
 def _describe_rungs(rungs: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -266,8 +265,8 @@ def test_interrupt_writes_the_report_and_says_how_to_go_on(folder: Path) -> None
     command += ["--run", "stopped", "--no-energy"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(2)
+        process.stdout.readline()  # what is searched
+        process.stdout.readline()  # the first progress
         process.send_signal(signal.SIGINT)
         printed = process.stdout.read()
         assert process.wait() == 130
