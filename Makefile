@@ -1,5 +1,5 @@
 # make search   install once, then search for 200 trials; more options: make search ARGS="--seed 1"
-# make test     all tests
+# make test     all tests, a process per core; some: make test ARGS="tests/core -k split"
 # make check    linting, formatting, types
 # make clean    remove caches and build output; .venv and reports stay
 
@@ -17,7 +17,7 @@ search: $(INSTALLED)
 	$(BIN)/python -m explorer.search --trials 200 $(ARGS)
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check

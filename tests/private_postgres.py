@@ -51,7 +51,8 @@ class Server:
         )
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        options += " -c fsync=off -c max_connections=400"  # pools of many tests, closed when collected
         self._run("pg_ctl", "-D", self._data, "-w", "-l", self._data / "log", "-o", options, "start")
 
     def stop(self) -> None:

@@ -56,6 +56,11 @@ class Visit:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         return self.page.evaluate(f"(({{ model, state, run }}) => {expression})(window.explorerPage)")
 
+    def text(self, selector: str) -> str:
+        """What a reader sees there, after the page drew."""
+        self.model("0")
+        return str(self.page.text_content(selector))
+
     def cells(self, column: str) -> list[str]:
         """Raw values of one column of the table, top down."""
         self.model("0")
@@ -147,13 +152,13 @@ def test_axes_colour_size_and_depth_switch(browser: Any, report: Path) -> None:
     visit.page.select_option("#axis-size", "edge_memory_bytes")
     visit.page.set_checked("#log-x", False)
     assert visit.model("state.logX") is False
-    assert visit.page.text_content("#x-title") == "Latency (modelled, expected) [ms]"
+    assert visit.text("#x-title") == "Latency (modelled, expected) [ms]"
     assert {"mlp", "cnn", "resnet8"} >= set(visit.page.inner_text("#legend").split())
     visit.page.select_option("#axis-z", "payload_bytes")
-    assert "Payload" in visit.page.text_content("#scatter svg")
+    assert "Payload" in visit.text("#scatter svg")
     visit.page.select_option("#axis-x", "edge_latency_host_s")  # most points have none: the n/a slot
     visit.page.select_option("#axis-z", "")
-    assert "n/a" in visit.page.text_content("#scatter svg")
+    assert "n/a" in visit.text("#scatter svg")
     visit.done()
 
 
@@ -258,7 +263,7 @@ def test_what_if_changes_costs_and_front_like_python(browser: Any, report: Path,
     assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(
         expected.tolist(), rel=1e-9
     )
-    assert f"--link ble_2m_dle --set link.rtt_s={rtt:g}" in visit.page.inner_text("#command")
+    assert f"--link ble_2m_dle --set link.rtt_s={rtt:g}" in visit.text("#command")
     visit.page.click("#reset-setting")
     original = results.points["latency_model_s"].tolist()
     assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(original, rel=1e-9)
@@ -274,19 +279,19 @@ def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, resu
     points = results.points
     feasible = (points["accuracy"] >= bound) & (points["edge_memory_bytes"] <= 180_000)
     assert visit.model("model.feasible.length") == feasible.sum()
-    assert f"{feasible.sum():,} of {len(points):,}" in visit.page.inner_text("#counts")
+    assert f"{feasible.sum():,} of {len(points):,}" in visit.text("#counts")
     visit.page.fill("#bound-accuracy", "99.99")
     visit.page.press("#bound-accuracy", "Enter")
     assert visit.model("model.feasible.length") == 0
-    assert "No operating point satisfies" in visit.page.inner_text("#infeasible")
+    assert "No operating point satisfies" in visit.text("#infeasible")
     assert visit.page.locator("#infeasible li").count() == 10
-    assert "Accuracy (validation) ≥ 99.99 % (is " in visit.page.inner_text("#infeasible")
+    assert "Accuracy (validation) ≥ 99.99 % (is " in visit.text("#infeasible")
     visit.page.click("#reset-limits")
     assert not visit.page.locator("#infeasible").is_visible()
     for method in ("ideal", "weights", "best", "knee"):
         visit.page.check(f"#methods input[value={method}]")
         assert visit.model("model.chosen") >= 0
-        assert len(visit.page.inner_text("#method-meaning")) > 60
+        assert len(visit.text("#method-meaning")) > 60
     visit.done()
 
 
@@ -298,10 +303,10 @@ def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
     point = results.points.loc[row, "point_id"]
     visit.value(f"window.explorerPage.select({row}, true)")
     visit.model("0")
-    assert visit.page.inner_text("#network-title") == point
-    assert visit.page.inner_text("#command").endswith(f" --id {point}")
-    assert json.loads(visit.page.text_content("#configuration"))["point_id"] == point
-    assert "conv2" in visit.page.text_content("#pipeline")
+    assert visit.text("#network-title") == point
+    assert visit.text("#command").endswith(f" --id {point}")
+    assert json.loads(visit.text("#configuration"))["point_id"] == point
+    assert "conv2" in visit.text("#pipeline")
     assert visit.page.locator("#splits .bar-row").count() == 5
     handle = visit.page.locator("#threshold-handle")
     before = float(handle.get_attribute("aria-valuenow"))
@@ -314,7 +319,7 @@ def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
     assert float(visit.page.locator("#threshold-handle").get_attribute("aria-valuenow")) < before
     visit.page.click("#copy-command")
     visit.until("/Copied|Ctrl/.test(document.getElementById('copy-command').textContent)")
-    assert "≈" in visit.page.inner_text("#neighbours") or "points" in visit.page.inner_text("#neighbours")
+    assert "≈" in visit.text("#neighbours") or "points" in visit.text("#neighbours")
     visit.page.click("#back-to-chosen")
     assert visit.model("state.selected") is None
     visit.done()
@@ -382,8 +387,8 @@ def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
     visit.page.select_option("#axis-colour", "backbone")
     visit.page.select_option("#list", "all")
     visit.model("0")
-    assert visit.page.inner_text("h1").startswith("<img src=x onerror=")
-    assert HOSTILE in visit.page.text_content("#legend")
+    assert visit.text("h1").startswith("<img src=x onerror=")
+    assert HOSTILE in visit.page.inner_text("#legend")
     assert visit.value("document.title").startswith("<img")
     assert visit.value("document.querySelectorAll('img').length") == 0
     visit.done()
