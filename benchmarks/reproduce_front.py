@@ -28,7 +28,7 @@ from explorer.profile.payload import decode, encode
 from explorer.results import RunResults, load_run
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
-from explorer.space import parse_space
+from explorer.space_files import parse_space
 from explorer.store import Store, write_json
 
 TIE = 1e-5

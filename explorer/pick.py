@@ -23,7 +23,7 @@ from explorer.profile.payload import header_bytes
 from explorer.results import FRONT_COLUMNS, RunResults, load_run, read_setting, records
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
-from explorer.space import parse_space
+from explorer.space_files import parse_space
 from explorer.store import SCHEMA_VERSION, Store, write_json
 
 

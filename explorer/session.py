@@ -20,7 +20,8 @@ from explorer.results import (
     read_setting,
 )
 from explorer.runs import checked_name, list_runs, new_run_folder
-from explorer.space import SHIPPED, SearchSpace, TrainingSpec, parse_space, read_space
+from explorer.space import SearchSpace, TrainingSpec
+from explorer.space_files import SHIPPED, parse_space, read_space
 from explorer.store import SCHEMA_VERSION, read_json
 from explorer.variants import Inventory, build_inventory
 

@@ -77,7 +77,10 @@ def test_is_sparse() -> None:
 
 def test_json_round_trip() -> None:
     others = replace(
-        SPEC, exit_kind="conv", exits_at=("fc1",), recipe=replace(RECIPE, exit_training="frozen")
+        SPEC,
+        exit_kind="conv",
+        exits_at=("fc1",),
+        recipe=replace(RECIPE, exit_training="frozen", exit_loss_weights=(("fc1", 0.5),)),
     )
     for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4))):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))

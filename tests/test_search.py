@@ -22,7 +22,7 @@ from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
 from explorer.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
 from explorer.session import load_space_data
-from explorer.space import SHIPPED, parse_space
+from explorer.space_files import SHIPPED, parse_space
 
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},

@@ -204,7 +204,7 @@ def test_loss_weights_need_an_exit() -> None:
     built = inventory(HIDDEN, exits={"loss_weights": {"relu1": 0.5, "input": 0.0}})
     recipe = built.space.recipe
     assert recipe.exit_weights(["input", "relu1", "relu2"]) == [0.0, 0.5, recipe.exit_loss_weight]
-    with pytest.raises(UserError, match="exits.loss_weights: no exit classifier at 'output'"):
+    with pytest.raises(UserError, match=r"exits\.loss_weights: no exit classifier at 'output'"):
         inventory(HIDDEN, exits={"loss_weights": {"output": 0.5}})
     with pytest.raises(UserError, match="no exit classifier at 'relu1'; there are some at: relu2"):
         inventory(HIDDEN | {"exits": ["relu2"]}, exits={"loss_weights": {"relu1": 0.5}})
