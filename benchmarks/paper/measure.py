@@ -33,6 +33,8 @@ RECIPE = Recipe(
 class WithoutExits(nn.Module):
     """A backbone as :func:`explorer.core.training.train` wants it: giving a list, here of one."""
 
+    exit_names: tuple[str, ...] = ()
+
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone

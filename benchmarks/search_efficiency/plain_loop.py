@@ -51,6 +51,7 @@ class SplitNetwork(nn.Module):
     def __init__(self, edge: nn.Sequential, server: nn.Sequential, exit_: ExitClassifier | None) -> None:
         super().__init__()
         self.edge, self.server, self.exit = edge, server, exit_
+        self.exit_names = [] if exit_ is None else ["cut"]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of the exit, where there is one, then of the server part."""
