@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = parsed.seeds if parsed.seeds is not None else (1 if parsed.quick else 3)
     if seeds < 1:
         raise UserError(f"--seeds: must be at least 1, got {seeds}")
-    spaces = SPACES[:1] if parsed.quick else SPACES
+    spaces = parsed.spaces or (SPACES[:1] if parsed.quick else SPACES)
     load_space_data(make_space(spaces[0], 0), parsed.data_dir)  # fetched once, or named as missing, here
     tasks = [
         Task(space, seed, variant, plain_s if variant == PLAIN else ours_s, THREADS, parsed.data_dir)
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="exit 1 naming every figure that falls short")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write curves and table as JSON")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="write a page with the figure")
+    parser.add_argument("--spaces", nargs="+", choices=SPACES, help="default: all")
     parser.add_argument("--seeds", type=int, metavar="N", help="searches of each kind (default: 3)")
     return parser
 
