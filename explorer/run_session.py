@@ -35,6 +35,7 @@ from explorer.results import (
     RUN_FILE,
     TRIALS_FILE,
     RunResults,
+    is_deployable,
     load_run,
     run_results,
     write_front,
@@ -180,7 +181,10 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     if not options.keep_weights:
         for key in set(store) - {key for key, *_ in parts}:
             store.drop_weights(key)
-    record["counts"] |= {"operating_points": len(points), "front": int(points["on_front"].sum())}
+    record["counts"] |= {
+        "operating_points": int(is_deployable(points).sum()),
+        "front": int(points["on_front"].sum()),
+    }
     write_json(folder / RUN_FILE, record)
     results = load_run(folder)
     write_front(results)

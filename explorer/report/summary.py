@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
-from explorer.results import RunResults
+from explorer.results import RunResults, is_deployable
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
@@ -70,7 +70,7 @@ def summary_info(results: RunResults) -> Summary:
         gaps=_gaps(results),
         notes=[str(note) for note in run.get("notes") or []],
         space_file=str(run.get("space_file") or ""),
-        num_points=len(results.points),
+        num_points=int(is_deployable(results.points).sum()),
     )
 
 
@@ -105,7 +105,7 @@ def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
     search = _mapping(results.run, "search")
     cpu = _mapping(results.run, "machine").get("cpu") or "a machine not recorded"
     return [
-        ("Front", f"{front:,}", f"of {len(results.points):,} operating points"),
+        ("Front", f"{front:,}", f"of {is_deployable(results.points).sum():,} operating points"),
         ("Best accuracy", *best_accuracy(results)),
         ("Hypervolume", NOT_RECORDED if hypervolume is None else f"{hypervolume:.3f}", "of at most 1"),
         ("Trials", _count(counts, "trials"), outcomes),

@@ -198,7 +198,7 @@ export class Decide {
 
   drawCounts() {
     const { model } = this;
-    const [total, feasible, front] = [model.size, model.feasible.length, model.front.length];
+    const [total, feasible, front] = [model.numDeployable, model.feasible.length, model.front.length];
     byId("counts").textContent =
       `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.`;
     const banner = byId("infeasible");

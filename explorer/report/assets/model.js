@@ -29,6 +29,7 @@ export class Model {
     );
     this.addConfiguration();
     this.deployable = Uint8Array.from({ length: this.size }, (_, row) => (isDeployable(run, row) ? 1 : 0));
+    this.numDeployable = this.deployable.reduce((sum, own) => sum + own, 0);
     this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
   }
 
