@@ -15,12 +15,18 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 _shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
+_newest_parents: WeakKeyDictionary[optuna.Study, tuple[int, list[FrozenTrial]]] = WeakKeyDictionary()
 
 
 class _Resumable(BaseGASampler):
     def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
         """By trial number, whether selected just now (Optuna: best first) or kept; see the base class."""
-        return sorted(super().get_parent_population(study, generation), key=lambda trial: trial.number)
+        kept = _newest_parents.get(study)
+        if kept is None or kept[0] != generation:
+            parents = super().get_parent_population(study, generation)
+            kept = generation, sorted(parents, key=lambda trial: trial.number)
+            _newest_parents[study] = kept
+        return kept[1]
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -38,9 +44,9 @@ class _Resumable(BaseGASampler):
         if key in trial.system_attrs:
             return int(trial.system_attrs[key])
         newest, size = 0, 0
-        for other in reversed(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
+        for other in reversed(study.get_trials(deepcopy=False)):
             generation = other.system_attrs.get(key)
-            if generation is None:
+            if generation is None or other.state != TrialState.COMPLETE:
                 continue
             if size and generation < newest:
                 break

@@ -137,9 +137,11 @@ def take_up_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) 
 
 def ask_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial:
     """Ask for a trial and claim it. Arguments as of :func:`take_up_trial`."""
-    trials = study.get_trials(deepcopy=False)
-    parallel = any(trial.state == TrialState.RUNNING for trial in trials)
-    study.sampler = make_sampler(sampler, seed, _next_number(trials), parallel)
+    unfinished = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+    parallel = any(trial.state == TrialState.RUNNING for trial in unfinished)
+    waiting = [trial.number for trial in unfinished if trial.state == TrialState.WAITING]
+    number = min(waiting) if waiting else len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(sampler, seed, number, parallel)
     trial = study.ask()
     claims.take(trial_claim(trial.number))
     return trial
@@ -158,8 +160,3 @@ def _is_orphan(study: optuna.Study, trial: FrozenTrial, claims: Claims) -> bool:
         return True
     claims.release(trial_claim(trial.number))
     return False
-
-
-def _next_number(trials: Sequence[FrozenTrial]) -> int:
-    waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-    return min(waiting, default=len(trials))

@@ -10,7 +10,7 @@ trials at worst.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -41,6 +41,7 @@ class WriteOnceStorage(InMemoryStorage):
         self._connection.commit()
         self._study_id = kept._study_id
         self._written = len(kept.get_trials(deepcopy=False))
+        self._unfinished: dict[int, None] = {}  # ids, in order
         study_id = self.create_new_study(kept.directions, kept.study_name)
         for trial in kept.get_trials(deepcopy=False, states=FINISHED):
             super().create_new_trial(study_id, trial)
@@ -53,8 +54,21 @@ class WriteOnceStorage(InMemoryStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial, or add a finished one; see the base class."""
         trial_id = super().create_new_trial(study_id, template_trial)
+        self._unfinished[trial_id] = None
         self._keep(trial_id)
         return trial_id
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """All trials, or those in some states; see the base class.
+
+        The few that are not finished are asked for at every proposal: they are found without a look at all.
+        """
+        if deepcopy or states is None or any(state in states for state in FINISHED):
+            return super().get_all_trials(study_id, deepcopy, states)
+        unfinished = [self.get_trial(trial_id) for trial_id in self._unfinished]
+        return [trial for trial in unfinished if trial.state in states]
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -67,6 +81,7 @@ class WriteOnceStorage(InMemoryStorage):
     def _keep(self, trial_id: int) -> None:
         trial = self.get_trial(trial_id)
         if trial.state.is_finished():
+            self._unfinished.pop(trial_id, None)
             with self._connection.begin():
                 insert_trial(self._connection, self._study_id, self._written, trial)
             self._written += 1
