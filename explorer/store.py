@@ -257,11 +257,7 @@ class Store:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
         folder = self.networks / key
         path = (folder if epochs is None else folder / _EARLIER / str(epochs)) / _EVIDENCE
-        return read_evidence(path, self._splits(key))
-
-    def _splits(self, key: str) -> tuple[SplitCosts, ...]:
-        splits = read_json(self.networks / key / "network.json")["splits"]
-        return tuple(SplitCosts.from_json(split) for split in splits)
+        return read_evidence(path, self.read_splits(key))
 
     def read_calibration(self, key: str) -> Calibration:
         """What was fitted to a network besides its weights."""

@@ -66,8 +66,8 @@ def _rule(pattern: PatternName, inputs: int, outputs: int, taps: int) -> str:
 
 
 def snap_density(density: float, choices: tuple[Fraction, ...]) -> Fraction:
-    """The choice nearest to ``density`` by ratio; ties go to the denser one."""
-    return min(choices, key=lambda choice: (abs(log(float(choice) / density)), -choice))
+    """The choice, of an ascending list, nearest to ``density`` by ratio; ties go to the denser one."""
+    return min(reversed(choices), key=lambda choice: abs(log(float(choice) / density)))
 
 
 def ladder(legal: tuple[Fraction, ...], limit: int) -> tuple[Fraction, ...]:
