@@ -147,6 +147,8 @@ def test_plotly_is_unpacked_when_seen_and_never_offers_to_upload(browser: Any, r
 
 def test_axes_colour_size_and_depth_switch(browser: Any, report: Path) -> None:
     visit = open_page(browser, report)
+    shown = visit.value("document.getElementById('log-x').checked")
+    assert shown == visit.value("window.explorerPage.scatter.axes.x.log")
     visit.page.select_option("#axis-x", "latency_model_s")
     visit.page.select_option("#axis-colour", "backbone")
     visit.page.select_option("#axis-size", "edge_memory_bytes")

@@ -91,11 +91,11 @@ export class Page {
 
   draw() {
     const { model, state } = this;
-    syncControls(this);
     this.decide.draw(state);
     this.whatIf.draw(state, model.setting);
     this.filters.draw(state);
     this.scatter.draw(model, state);
+    syncControls(this); // shows whether the scatter's axes are logarithmic
     this.parallel.draw(model, state);
     this.table.draw(state);
     this.card.draw(state);
