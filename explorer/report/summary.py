@@ -34,6 +34,7 @@ class Summary(NamedTuple):
         tiles: Caption, headline, small print.
         facts: Label and text.
         failures: Most frequent first.
+        stopped: Networks that could not be trained further, and why; they stay as they were.
         uncounted: Backbone, and the operators nobody counted MACs for.
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
@@ -46,6 +47,7 @@ class Summary(NamedTuple):
     tiles: list[tuple[str, str, str]]
     facts: list[tuple[str, str]]
     failures: list[Failure]
+    stopped: list[str]
     uncounted: list[tuple[str, str]]
     gaps: list[str]
     notes: list[str]
@@ -62,6 +64,11 @@ def summary_info(results: RunResults) -> Summary:
         tiles=_tiles(results),
         facts=_facts(results),
         failures=_failures(results),
+        stopped=[
+            f"{promotion['network_key']}, to {promotion['until_epoch']} epochs: {promotion['reason']}"
+            for promotion in results.run.get("promotions") or []
+            if promotion["reason"]
+        ],
         uncounted=[
             (str(backbone), ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
             for backbone, operators in _mapping(run, "uncounted_operators").items()

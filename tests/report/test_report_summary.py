@@ -26,6 +26,17 @@ def test_summary_of_a_run(tmp_path: Path) -> None:
     assert not [gap for gap in info.gaps if "server" in gap and "Profile" in gap]
 
 
+def test_networks_that_could_not_be_trained_further_are_named(tmp_path: Path) -> None:
+    results = make_results(tmp_path)
+    assert summary_info(results).stopped == []
+    common = {"network_key": "mlp-1", "elapsed_s": 1.0, "hypervolume": 0.5}
+    results.run["promotions"] = [
+        common | {"until_epoch": 3, "reason": ""},
+        common | {"until_epoch": 9, "reason": "exceeded 5 s"},
+    ]
+    assert summary_info(results).stopped == ["mlp-1, to 9 epochs: exceeded 5 s"]
+
+
 def test_failures_are_grouped_by_reason(tmp_path: Path) -> None:
     results = make_results(tmp_path, num_trials=60)
     results.trials.loc[22, "reason"] = "out of memory"
