@@ -88,7 +88,8 @@ function cube(plot, x, y) {
 function marks(plot, narrow) {
   const { model, state } = plot;
   const parts = [];
-  const taken = [];
+  const around = (row) => [plot.px[row] - 7, plot.py[row] - 7, plot.px[row] + 7, plot.py[row] + 7];
+  const taken = model.references.filter(({ row }) => plot.inBox(row)).map(({ row }) => around(row));
   const several = new Set(model.references.map(({ row }) => model.columns.get("backbone").codes[row])).size > 1;
   for (const { row, names } of model.references) {
     if (!plot.inBox(row)) continue;
@@ -106,7 +107,7 @@ function marks(plot, narrow) {
   return parts;
 }
 
-/** A reference's name beside it, where no other name stands yet; none where there is no such place. */
+/** A reference's name beside it, where no other name or reference stands; none where there is no such place. */
 function label(plot, name, px, py, taken) {
   const width = name.length * 6.6;
   const places = [
