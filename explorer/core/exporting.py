@@ -36,6 +36,7 @@ def export_graph(module: nn.Module, sample: Tensor) -> fx.Graph:
     spec = program.call_spec.out_spec
     single = spec is not None and spec.is_leaf()
     graph = _plain_copy(program.module(check_guards=False).graph, single)
+    _read_buffers_directly(graph)
     _fold_leaf_calls(graph, module)
     return graph
 
@@ -51,6 +52,15 @@ def _plain_copy(exported: fx.Graph, single_output: bool) -> fx.Graph:
         elif node.name != "_guards_fn":
             copies[node] = graph.node_copy(node, copies.__getitem__)
     return graph
+
+
+def _read_buffers_directly(graph: fx.Graph) -> None:
+    """What changes a buffer in place returns it: no call has to wait for another that counts batches."""
+    for node in graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+            changed = node.args[0]
+            if isinstance(changed, fx.Node) and changed.op == "get_attr":
+                node.replace_all_uses_with(changed)
 
 
 def _fold_leaf_calls(graph: fx.Graph, module: nn.Module) -> None:

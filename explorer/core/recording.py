@@ -148,17 +148,23 @@ def batch_of(sample: Tensor, samples: int) -> Tensor:
 
 
 @contextmanager
+def keeping_modes(*modules: nn.Module) -> Iterator[None]:
+    """Afterwards every module inside ``modules`` is in the mode in which it was."""
+    modes = {layer: layer.training for module in modules for layer in module.modules()}
+    try:
+        yield
+    finally:
+        for layer, mode in modes.items():
+            layer.training = mode
+
+
+@contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
     """Eval mode without gradients while this lasts."""
-    were_training = [module.training for module in modules]
-    for module in modules:
-        module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, was_training in zip(modules, were_training, strict=True):
-            module.train(was_training)
+    with keeping_modes(*modules), torch.no_grad():
+        for module in modules:
+            module.eval()
+        yield
 
 
 def _memory(tensor: Tensor) -> int:

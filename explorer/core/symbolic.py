@@ -4,7 +4,7 @@ import os
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import fx, nn
 
 import explorer
 from explorer.core.layers import SparseLayer
+from explorer.core.modes import ByMode, without_prefix
 
 
 class UntraceableError(Exception):
@@ -29,19 +30,19 @@ class UntraceableError(Exception):
 
 
 class _Tracer(fx.Tracer):
-    """Torch's own modules, sparse layers, readers of the mode and ``opaque`` ones are single nodes."""
+    """Leaves: torch's modules, sparse layers, ``opaque`` ones and, if asked, what reads its mode."""
 
-    def __init__(self, opaque: Sequence[str]) -> None:
+    def __init__(self, opaque: Sequence[str], keep_readers: bool) -> None:
         super().__init__()
-        self._opaque = opaque
+        self._opaque, self._keep_readers = opaque, keep_readers
         self.returned: dict[fx.Node, str] = {}
         self.reads_mode: dict[str, None] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, SparseLayer) or super().is_leaf_module(m, module_qualified_name):
+        if isinstance(m, SparseLayer | ByMode) or super().is_leaf_module(m, module_qualified_name):
             return True
         code = getattr(type(m).forward, "__code__", None)
-        if code is not None and "training" in code.co_names:  # its trace would hold for one mode only
+        if self._keep_readers and code is not None and "training" in code.co_names:
             self.reads_mode[module_qualified_name] = None
         return module_qualified_name in self._opaque or module_qualified_name in self.reads_mode
 
@@ -60,7 +61,7 @@ class _Tracer(fx.Tracer):
 
 @dataclass(frozen=True)
 class SymbolicTrace:
-    """What ``torch.fx`` found.
+    """What was found in one mode.
 
     Attributes:
         graph: Of the whole module.
@@ -70,20 +71,24 @@ class SymbolicTrace:
     """
 
     graph: fx.Graph
-    returned: Mapping[fx.Node, str]
-    opaque: Mapping[str, Exception]
-    reads_mode: Sequence[str]
+    returned: Mapping[fx.Node, str] = field(default_factory=dict)
+    opaque: Mapping[str, Exception] = field(default_factory=dict)
+    reads_mode: Sequence[str] = ()
 
 
-def trace_symbolically(module: nn.Module) -> SymbolicTrace:
-    """Trace ``module``, leaving those submodules whole whose forward cannot be traced.
+def trace_symbolically(module: nn.Module, keep_readers: bool = False) -> SymbolicTrace:
+    """Trace ``module`` in its mode, leaving those submodules whole whose forward cannot be traced.
+
+    Args:
+        module: The backbone.
+        keep_readers: Leave whole what reads ``self.training``, too.
 
     Raises:
         UntraceableError: The module's own forward cannot be traced.
     """
     opaque: dict[str, Exception] = {}
     while True:
-        tracer = _Tracer(tuple(opaque))
+        tracer = _Tracer(tuple(opaque), keep_readers)
         try:
             graph = tracer.trace(module)
         except UntraceableError as error:
@@ -108,7 +113,7 @@ def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str
     for node in graph.nodes:
         stack = [path for path, *_ in node.meta.get("nn_module_stack", {}).values()]
         if node.op == "call_module":
-            name = str(node.target)
+            name = without_prefix(str(node.target))
             name = returned.get(node, name) if calls[node.target] > 1 else name
         elif node in returned:
             name = returned[node]

@@ -1,6 +1,6 @@
 """From a module to its data flow: ``torch.fx``, then ``torch.export``, or a refusal that says why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,16 @@ from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from explorer.core.exporting import export_graph
-from explorer.core.recording import batch_of, evaluating, record_values
+from explorer.core.modes import ModesDifferError, merge_modes
+from explorer.core.recording import batch_of, evaluating, keeping_modes, record_values
 from explorer.core.shape_reads import anchor_shape_reads
-from explorer.core.symbolic import UntraceableError, readable_paths, trace_symbolically, where_in_user_code
+from explorer.core.symbolic import (
+    SymbolicTrace,
+    UntraceableError,
+    readable_paths,
+    trace_symbolically,
+    where_in_user_code,
+)
 from explorer.core.values import Dataflow
 from explorer.errors import UserError
 
@@ -57,11 +64,8 @@ def trace(module: nn.Module, sample: Tensor) -> Trace:
         if getattr(layer, "inplace", False):
             setattr(layer, "inplace", False)  # noqa: B010
     _check_names(module)
-    graph, returned, opaque, exported = _graph(module, sample)
-    graph_module = fx.GraphModule(module, graph)
-    graph.eliminate_dead_code()
-    graph_module.recompile()
-    if sum(node.op == "placeholder" for node in graph.nodes) != 1:
+    graph_module, returned, opaque, exported = _graph(module, sample)
+    if sum(node.op == "placeholder" for node in graph_module.graph.nodes) != 1:
         raise UserError(f"{name}: the backbone must take exactly one input tensor")
     dataflow = _dataflow(name, graph_module, sample, returned)
     _check_same_logits(module, graph_module, sample)
@@ -80,21 +84,59 @@ def _check_names(module: nn.Module) -> None:
 
 def _graph(
     module: nn.Module, sample: Tensor
-) -> tuple[fx.Graph, Mapping[fx.Node, str], tuple[str, ...], bool]:
-    """Graph, modules whose results are known, opaque modules, and whether the graph is exported."""
+) -> tuple[fx.GraphModule, Mapping[fx.Node, str], tuple[str, ...], bool]:
+    """Graph for both modes, modules whose results are known, opaque modules, and whether it is exported."""
     try:
-        found = trace_symbolically(module)
+        graph_module, found = _traced(module)
     except UntraceableError as error:
         try:
-            graph = export_graph(module, sample)
+            graph_module, _ = _in_both_modes(module, lambda: SymbolicTrace(export_graph(module, sample)))
         except Exception as refusal:  # a user's module may raise anything while it is exported
             also = f"torch.export neither: {_first_line(refusal)}"
             where = where_in_user_code(error.cause) or where_in_user_code(refusal)
             raise UserError(_refusal(module, error.path, error.cause, where, also)) from error
-        return graph, {}, (), True
+        return graph_module, {}, (), True
     if found.opaque:
         _check_opaque(module, sample, found.opaque)
-    return found.graph, found.returned, (*found.opaque, *found.reads_mode), False
+    return graph_module, found.returned, (*found.opaque, *found.reads_mode), False
+
+
+def _traced(module: nn.Module) -> tuple[fx.GraphModule, SymbolicTrace]:
+    """Submodules that do different things in training and in eval mode are left whole."""
+    try:
+        return _in_both_modes(module, lambda: trace_symbolically(module))
+    except ModesDifferError:
+        pass
+    try:
+        return _in_both_modes(module, lambda: trace_symbolically(module, keep_readers=True))
+    except ModesDifferError as error:
+        raise UserError(
+            f"{type(module).__name__}: its forward does different things in training and in eval mode "
+            f"({error}); put what reads `self.training` into a submodule, and draw no random numbers"
+        ) from error
+
+
+def _in_both_modes(
+    module: nn.Module, trace_once: Callable[[], SymbolicTrace]
+) -> tuple[fx.GraphModule, SymbolicTrace]:
+    """The merged graph, and what the trace in eval mode found besides."""
+    was_training = module.training
+    with keeping_modes(module):
+        (training, _), (evaluation, found) = (
+            _graph_module(module.train(mode), trace_once) for mode in (True, False)
+        )
+        merge_modes(evaluation, training, readable_paths(evaluation.graph, found.returned))
+        evaluation.train(was_training)
+    return evaluation, found
+
+
+def _graph_module(
+    module: nn.Module, trace_once: Callable[[], SymbolicTrace]
+) -> tuple[fx.GraphModule, SymbolicTrace]:
+    found = trace_once()
+    graph_module = fx.GraphModule(module, found.graph)
+    graph_module.graph.eliminate_dead_code()
+    return graph_module, found
 
 
 def _check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, Exception]) -> None:
@@ -163,7 +205,7 @@ def _dataflow(
 
 
 def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: Tensor) -> None:
-    """Tracing freezes randomness and ``self.training``, and drops ``x.add_(y)`` where no result is used.
+    """Tracing freezes randomness, and drops ``x.add_(y)`` where no result is used.
 
     Raises:
         UserError: The graph does not give the module's logits, or samples of a batch change each other's.
@@ -176,8 +218,7 @@ def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: 
     if not all(gap <= TRACE_TOLERANCE for gap in gaps):  # NaN is no match either
         raise UserError(
             f"{name}: the traced graph differs from the module by {max(gaps):.2g}; a backbone may not use "
-            "randomness or state in eval mode, change tensors in place (`x.add_(y)`), or read "
-            "`self.training` (use nn.Dropout, not F.dropout)"
+            "randomness or state in eval mode, or change tensors in place (`x.add_(y)`)"
         )
     alone, together = logits
     if not difference(together[: len(alone)], alone) <= BATCH_TOLERANCE:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.patterns import PATTERN_NAMES, PatternName
@@ -88,8 +87,12 @@ def frozen_noise(module: Any, x: Tensor) -> Any:
     return module.fc(x + torch.randn(4))
 
 
-def functional_dropout(module: Any, x: Tensor) -> Any:
-    return module.fc(F.dropout(x, training=module.training))
+def noise_in_training(module: Any, x: Tensor) -> Any:
+    return module.fc(x + torch.randn_like(x) if module.training else x)
+
+
+def another_constant_in_training(module: Any, x: Tensor) -> Any:
+    return module.fc(x * torch.tensor(0.5 if module.training else 1.0))
 
 
 def dropped_addition(module: Any, x: Tensor) -> Any:
@@ -111,8 +114,9 @@ def counter(module: Any, x: Tensor) -> Any:
         (lambda module, x: (x, x), "the output must be one tensor .* got several values"),
         (lambda module, x: x.view(-1, 2, 2), r"the output must be .* got shape \(2, 2\) per sample"),
         (lambda module, x: x.sum(), r"the output must be .* got shape \(\) per sample"),
-        (frozen_noise, "Forward: the traced graph differs from the module by"),
-        (functional_dropout, "use nn.Dropout, not F.dropout"),
+        (frozen_noise, r"Forward: .* \(a tensor that it makes has other values\); .* no random numbers"),
+        (noise_in_training, r"Forward: .* different .* \('randn_like' in training, 'fc' in eval mode\); put"),
+        (another_constant_in_training, r"Forward: .* \(a tensor that it makes has other values\); put what"),
         (dropped_addition, "Forward: the traced graph differs from the module by"),
         (counter, "may not use randomness or state in eval mode"),
     ],
