@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pandas as pd
@@ -43,6 +43,9 @@ from explorer.results import (
 from explorer.session import Options, Session
 from explorer.store import Store, write_json
 
+if TYPE_CHECKING:
+    from explorer.engine.workers import DaskPool
+
 ENERGY_SECONDS = 0.25
 
 
@@ -54,7 +57,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 
-    def open_workers() -> Pool[TrainingTask, EvaluatedNetwork]:
+    def open_workers() -> "DaskPool[TrainingTask, EvaluatedNetwork]":
         from explorer.engine.workers import DaskPool
 
         return DaskPool(
@@ -70,7 +73,15 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
         return open_workers()
     if workers == 1:
         return SerialPool(work)
-    return AutoPool(work, open_workers, session.trials) if options.workers is None else open_workers()
+    if options.workers is not None:
+        return open_workers()
+
+    def open_ready_workers() -> Pool[TrainingTask, EvaluatedNetwork]:
+        pool = open_workers()
+        pool.wait_until_ready()
+        return pool
+
+    return AutoPool(work, open_ready_workers, session.trials)
 
 
 def search(

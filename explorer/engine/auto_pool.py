@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from statistics import fmean
 from typing import Generic, Self, TypeVar
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MEASURED = 3  # trainings before the first choice
-# Workers take some 8 s until they train; what several gain is measured by `benchmarks.engine_overhead`.
-WORTHWHILE_SECONDS = 30.0
+# Workers take some 6 s to start, beside the search; `benchmarks.engine_overhead` measures what they gain.
+WORTHWHILE_SECONDS = 15.0
 
 
 def workers_per_machine(threads: int) -> int:
@@ -27,6 +27,8 @@ def workers_per_machine(threads: int) -> int:
 class AutoPool(Generic[T, R]):
     """Runs tasks on the calling thread, and in worker processes once it knows that a long search lies ahead.
 
+    While the workers start, tasks go on on the calling thread.
+
     Args:
         work: What is run for every task.
         open_workers: Starts the worker processes.
@@ -35,6 +37,8 @@ class AutoPool(Generic[T, R]):
 
     def __init__(self, work: Callable[[T], R], open_workers: Callable[[], Pool[T, R]], expected: int) -> None:
         self._serial, self._open_workers, self._expected = SerialPool(work), open_workers, expected
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="open-workers")
+        self._opening: Future[Pool[T, R]] | None = None
         self._workers: Pool[T, R] | None = None
         self._seconds: list[float] = []
 
@@ -54,8 +58,10 @@ class AutoPool(Generic[T, R]):
 
     def submit(self, task: T) -> "Future[R]":
         """Run ``work(task)``; returns a finished future while there are no workers."""
-        if self._workers is None and len(self._seconds) >= MEASURED and self._ahead_s > WORTHWHILE_SECONDS:
-            self._workers = self._open_workers()
+        if self._workers is None and self._opening is not None and self._opening.done():
+            self._workers = self._opening.result()
+        if self._opening is None and len(self._seconds) >= MEASURED and self._ahead_s > WORTHWHILE_SECONDS:
+            self._opening = self._opener.submit(self._open_workers)
         start = time.perf_counter()
         future = self._pool.submit(task)
         if self._workers is None:
@@ -68,7 +74,9 @@ class AutoPool(Generic[T, R]):
 
     def close(self) -> None:
         """End the workers, if there are any."""
-        self._pool.close()
+        if self._opening is not None and self._opening.exception() is None:
+            self._opening.result().close()
+        self._opener.shutdown()
 
     def __enter__(self) -> Self:
         return self

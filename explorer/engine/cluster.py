@@ -17,14 +17,19 @@ from explorer.errors import UserError
 CONNECT_SECONDS = 15.0
 POLL_SECONDS = 0.2
 SILENT = logging.CRITICAL + 1
+_LOCAL = {
+    # workers watch what they run a hundred times a second; they only wait for their child processes
+    "distributed.worker.profile.enabled": False,
+    # what waits may go to any worker, and is not blamed when one dies
+    "distributed.scheduler.worker-saturation": 1.0,
+}
 
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[LocalCluster]:
     """Worker processes of one thread each, reachable from this machine only; ended with the context."""
     with tempfile.TemporaryDirectory(prefix="explorer-workers-", ignore_cleanup_errors=True) as folder:
-        # workers watch what they run a hundred times a second; they only wait for their child processes
-        with _no_main_module(), dask.config.set({"distributed.worker.profile.enabled": False}):
+        with _no_main_module(), dask.config.set(_LOCAL):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

@@ -12,7 +12,7 @@ from explorer.engine.child import Child, Limits, Outcome
 
 
 class ChildPlugin(WorkerPlugin):
-    """One child process per Dask worker, started with the first task and replaced when lost.
+    """One child process per Dask worker, started at once and replaced, when lost, with the next task.
 
     Args:
         work: The pickled callable; reaches a worker once, with the plugin.
@@ -31,12 +31,20 @@ class ChildPlugin(WorkerPlugin):
         self._child: Child | None = None
         if self._ignore_interrupt and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=self.prepare, daemon=True).start()
 
     def teardown(self, worker: Worker) -> None:
         """Called by Dask when the plugin is removed or the worker closes."""
         self._closed = True
         if self._child is not None:
             self._child.kill()
+
+    def prepare(self) -> None:
+        """Have a child ready before the first task; returns when it is."""
+        with self._lock:
+            self._started()
+            if self._closed:
+                self._drop()
 
     def run(self, task: bytes) -> Outcome:
         """Run one pickled task in the child.
@@ -47,19 +55,34 @@ class ChildPlugin(WorkerPlugin):
         with self._lock:
             if self._closed:
                 raise Reschedule
-            if self._child is None:
-                self._child = Child(self._work, self._threads, self._limits.memory_bytes)
-            child = self._child
+            child = self._started()
             outcome = child.run(task, self._limits)
             if self._closed or not child.usable:
-                child.kill()
-                self._child = None
+                self._drop()
             if self._closed:
                 raise Reschedule
             return outcome
+
+    def _started(self) -> Child:
+        """The child, started if there is none; the lock is held."""
+        if self._child is None:
+            self._child = Child(self._work, self._threads, self._limits.memory_bytes)
+        return self._child
+
+    def _drop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        self._child = None
 
 
 def run_task(plugin: str, task: bytes) -> Outcome | None:
     """The task as Dask sees it; None where the plugin is not (yet) registered."""
     found = get_worker().plugins.get(plugin)
     return found.run(task) if isinstance(found, ChildPlugin) else None
+
+
+def prepare(plugin: str) -> None:
+    """Wait until the worker's child is ready."""
+    found = get_worker().plugins.get(plugin)
+    if isinstance(found, ChildPlugin):
+        found.prepare()

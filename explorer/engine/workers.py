@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
@@ -29,7 +29,8 @@ from explorer.engine.cluster import (
     offers,
     suits,
 )
-from explorer.engine.dask_plugin import ChildPlugin, run_task
+from explorer.engine.dask_plugin import ChildPlugin, prepare, run_task
+from explorer.engine.pace import Pace
 from explorer.engine.pool import running_future
 from explorer.errors import UserError
 
@@ -86,7 +87,7 @@ class DaskPool(Generic[T, R]):
         resources: Mapping[str, float] | None = None,
         reconnect_seconds: float = 120.0,
     ) -> None:
-        self.slots = 0
+        self._workers, self._pace = 0, Pace()
         self._name = f"explorer-{uuid.uuid4().hex}"
         self._plugin = ChildPlugin(pickle.dumps(work), threads, limits, ignore_interrupt=scheduler is None)
         self._resources, self._reconnect_seconds = dict(resources or {}), reconnect_seconds
@@ -107,6 +108,11 @@ class DaskPool(Generic[T, R]):
             self.close()
             raise
 
+    @property
+    def slots(self) -> int:
+        """One for each worker; while tasks are short another that waits."""
+        return self._pace.in_flight(self._workers)
+
     def submit(self, task: T) -> Future[R]:
         """Run ``work(task)`` on a worker; equal tasks are run each for itself.
 
@@ -123,6 +129,13 @@ class DaskPool(Generic[T, R]):
             self._tasks[future] = payload
             self._send(future, payload)
         return future
+
+    def wait_until_ready(self) -> None:
+        """Return when the workers' processes have started, which takes seconds; tasks may be sent before."""
+        with self._lock:
+            executor = self._executor
+        if executor is not None:
+            wait([executor.submit(prepare, self._name) for _ in range(self._workers)])
 
     def close(self) -> None:
         """End what the pool started, here and in its workers; unfinished tasks fail."""
@@ -171,11 +184,12 @@ class DaskPool(Generic[T, R]):
                 self._lost.set()
             if outcome is None or self._tasks.pop(future, None) is None:
                 return
+        self._pace.task_ended()
         _settle(future, outcome)
 
     def _connect(self, seconds: float) -> None:
         with connecting(self.address, seconds) as client:
-            self.slots = count_workers(client, self._resources, seconds, self._closing)
+            self._workers = count_workers(client, self._resources, seconds, self._closing)
             client.register_plugin(self._plugin, self._name)
         with self._lock:
             self._client, self._connections = client, self._connections + 1
