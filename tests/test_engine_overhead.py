@@ -129,7 +129,7 @@ def test_command_writes_and_checks(
 ) -> None:
     slow = replace(GOOD, ms_per_proposal=31.0)
     monkeypatch.setattr(engine_overhead, "run_cases", lambda cases, postgres: iter([slow]))
-    monkeypatch.setattr(engine_overhead, "compare_workers", lambda rounds, trainings: [])
+    monkeypatch.setattr(engine_overhead, "compare_workers", lambda rounds, trainings, sleeps: [])
     out = tmp_path / "out.json"
     assert engine_overhead.main(["--quick", "--out", str(out)]) == 0
     assert engine_overhead.main(["--quick", "--check"]) == 1

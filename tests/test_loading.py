@@ -22,6 +22,16 @@ def make_net(num_classes, **others):
 def fixed():
     return Net((4,), 3)
 
+class Classes(nn.Sequential):
+    def __init__(self, num_classes=1000):
+        super().__init__(nn.Linear(4, 8), nn.Linear(8, num_classes))
+
+def hands_on(*, weights=None, **kwargs):
+    return Classes(**kwargs)
+
+def broken(**kwargs):
+    raise TypeError("got an unexpected keyword argument 'colour'")
+
 not_callable = 3
 """
 
@@ -35,7 +45,7 @@ def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["Net", "make_net", "fixed"])
+@pytest.mark.parametrize("name", ["Net", "make_net", "fixed", "hands_on"])
 def test_a_factory_in_the_working_directory(name: str) -> None:
     module = build_backbone(f"my_own_package.nets:{name}", {}, (4,), 3, seed=0)
     assert [layer.out_features for layer in module if isinstance(layer, nn.Linear)] == [8, 3]
@@ -44,6 +54,11 @@ def test_a_factory_in_the_working_directory(name: str) -> None:
 def test_its_arguments_are_the_spaces() -> None:
     module = build_backbone("my_own_package.nets:Net", {"width": 5}, (4,), 3, seed=0)
     assert module[0].out_features == 5
+
+
+def test_an_error_inside_the_factory_is_told() -> None:
+    with pytest.raises(UserError, match=r"nets:broken\(\) with input shape \(4,\): TypeError: .*'colour'"):
+        build_backbone("my_own_package.nets:broken", {}, (4,), 3, seed=0)
 
 
 @pytest.mark.parametrize(

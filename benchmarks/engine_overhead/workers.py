@@ -46,28 +46,25 @@ class Throughput:
         return asdict(self)
 
 
-def compare_workers(rounds: int, trainings: int) -> list[Throughput]:
+def compare_workers(rounds: int, trainings: int, sleeps: int) -> list[Throughput]:
     """Run every search of :data:`WORKERS` in turn, ``rounds`` times.
 
     Args:
         rounds: At least 1.
-        trainings: Proposals of each search; those of the eight workers make eight times as many.
+        trainings: Proposals of each search that really trains.
+        sleeps: Proposals per worker of those that sleep.
     """
     inventory, data = make_inventory("repeating")
     train = partial(evaluate_network, data=data, readout=inventory.space.readout)
     sleep = Stub(inventory, SLEEP_S)
-    taken = [
-        {
-            name: _trainings_per_s(
-                sleep if name in (SLEEPING_ONE, SLEEPING_EIGHT) else train,
-                *WORKERS[name],
-                inventory,
-                trainings * (8 if name == SLEEPING_EIGHT else 1),
-            )
-            for name in WORKERS
-        }
-        for _ in range(rounds)
-    ]
+
+    def trainings_per_s(name: str) -> float:
+        workers, threads = WORKERS[name]
+        if name in (SLEEPING_ONE, SLEEPING_EIGHT):
+            return _trainings_per_s(sleep, workers, threads, inventory, sleeps * workers)
+        return _trainings_per_s(train, workers, threads, inventory, trainings)
+
+    taken = [{name: trainings_per_s(name) for name in WORKERS} for _ in range(rounds)]
     yardsticks = {SLEEPING_EIGHT: (SLEEPING_ONE,), ONE_TWO_THREADS: (ONE,), TWO: (ONE, ONE_TWO_THREADS)}
     return [summarise(name, taken, yardsticks.get(name, ())) for name in WORKERS]
 

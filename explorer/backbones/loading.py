@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,17 +38,26 @@ def build_backbone(
         inspect.signature(function).bind(**accepted, **arguments)
     except TypeError as error:
         raise UserError(f"{shown}: arguments do not fit `{inspect.signature(function)}`: {error}") from None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            module = function(**accepted, **arguments)
-        except Exception as error:  # a user's factory may raise anything
-            raise UserError(
-                f"{shown} with input shape {input_shape}: {type(error).__name__}: {error}"
-            ) from error
+    try:
+        module = _called(function, accepted, arguments, seed)
+    except Exception as error:  # a user's factory may raise anything
+        raise UserError(f"{shown} with input shape {input_shape}: {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
         raise UserError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
     return module
+
+
+def _called(function: Any, accepted: dict[str, Any], arguments: Mapping[str, Any], seed: int) -> Any:
+    """One that takes any arguments may hand them on to one that does not: torchvision's do."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return function(**accepted, **arguments)
+        except TypeError as error:
+            (refused,) = re.findall(r"unexpected keyword argument '(\w+)'", str(error)) or [""]
+            if refused not in accepted or refused in inspect.signature(function).parameters:
+                raise
+    return _called(function, {k: v for k, v in accepted.items() if k != refused}, arguments, seed)
 
 
 def _accepted(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:

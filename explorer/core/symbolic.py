@@ -1,5 +1,6 @@
 """Trace a module symbolically, submodules that cannot be traced left whole; name nodes as a person would."""
 
+import inspect
 import os
 import traceback
 from collections import Counter
@@ -14,6 +15,8 @@ from torch import fx, nn
 import explorer
 from explorer.core.layers import SparseLayer
 from explorer.core.modes import ByMode, without_prefix
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class UntraceableError(Exception):
@@ -37,6 +40,14 @@ class _Tracer(fx.Tracer):
         self._opaque, self._keep_readers = opaque, keep_readers
         self.returned: dict[fx.Node, str] = {}
         self.reads_mode: dict[str, None] = {}
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        """The input alone; other arguments of ``forward`` keep their defaults."""
+        _, *parameters = inspect.signature(root_fn).parameters.values()
+        required = [p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
+        if len(required) != 1 or required[0] != parameters[0].name:
+            return super().create_args_for_root(root_fn, is_module, concrete_args)
+        return root_fn, [self.root, self.create_proxy("placeholder", required[0], (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, SparseLayer | ByMode) or super().is_leaf_module(m, module_qualified_name):

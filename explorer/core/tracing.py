@@ -166,7 +166,8 @@ def _refusal(module: nn.Module, path: str, cause: Exception, where: str, also: s
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said, _, _ = str(error).partition("While executing")  # what torch.fx adds
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
@@ -183,7 +184,7 @@ def _dataflow(
             fx.Interpreter(graph_module).run(sample)
         except Exception as error:  # a user's module may raise anything while it is run
             raise UserError(
-                f"{name}: an input of shape {tuple(sample.shape)} does not run through: {error}"
+                f"{name}: an input of shape {tuple(sample.shape)} does not run through: {_first_line(error)}"
             ) from error
         result = output_node(graph_module.graph)
         if result is None:

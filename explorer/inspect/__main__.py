@@ -33,10 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console()
         for backbone in found:
             print_backbone(backbone, console)
-        path = (
-            parsed.html
-            or REPORTS / "inspect" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', Path(parsed.what).stem)}.html"
-        )
+        name = parsed.what if is_factory else Path(parsed.what).stem
+        path = parsed.html or REPORTS / "inspect" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render_page(found), encoding="utf-8")
         console.print(f"\ndrawing: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -137,6 +137,26 @@ class TwoInputs(nn.Module):
         return x + y
 
 
+class Optional(nn.Module):
+    """As transformers have it: arguments that need not be given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, *rest: Any, scale: float = 2.0) -> Tensor:
+        if mask is not None:
+            x = x * mask
+        return self.fc(x) * scale
+
+
+def test_further_arguments_keep_their_defaults() -> None:
+    module = Optional()
+    traced = trace(module, torch.zeros(1, 4))
+    x = torch.randn(2, 4)
+    torch.testing.assert_close(traced.graph_module(x), 2 * module.fc(x))
+
+
 def test_a_wrong_input_size_is_the_users_to_mend() -> None:
     with pytest.raises(UserError, match=r"Sequential: an input of shape \(1, 5\) does not run through"):
         trace(nn.Sequential(nn.Linear(4, 3)), torch.zeros(1, 5))
@@ -174,6 +194,16 @@ def test_samples_that_change_each_other_are_refused() -> None:
     torch.manual_seed(0)
     with pytest.raises(UserError, match="Forward: the logits of a sample change with the other samples"):
         trace(Forward(lambda module, x: module.fc(x).softmax(0)), torch.zeros(1, 4))
+
+
+def assert_size(module: Any, x: Tensor) -> Any:
+    torch._assert(x.shape[1] % 3 == 0, "width must be divisible by 3")
+    return module.fc(x)
+
+
+def test_a_failed_assertion_is_told_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"run through: width must be divisible by 3$"):
+        trace(Forward(assert_size), torch.zeros(1, 4))
 
 
 def test_a_fixed_batch_size_is_refused() -> None:
