@@ -112,8 +112,7 @@ class Child:
                 raise EOFError
             if time.monotonic() > deadline:
                 raise _HopelessError(f"exceeded {seconds:g} s")
-            used = self._used_bytes()
-            if limits.memory_bytes is not None and used > limits.memory_bytes:
+            if limits.memory_bytes is not None and (used := self._used_bytes()) > limits.memory_bytes:
                 raise _HopelessError(f"exceeded {_megabytes(limits.memory_bytes)}: used {_megabytes(used)}")
 
     def _used_bytes(self) -> int:
