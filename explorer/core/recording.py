@@ -142,6 +142,13 @@ def _tensors_by_batch(graph_module: fx.GraphModule, sample: Tensor) -> set[str]:
     }
 
 
+def function_name(target: Any) -> str:
+    """What a node of a graph calls: a function, an operator, or a method or module by name."""
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target.overloadpacket.__name__)
+    return target if isinstance(target, str) else str(getattr(target, "__name__", target))
+
+
 def batch_of(sample: Tensor, samples: int) -> Tensor:
     """``sample``, a batch of one, repeated."""
     return sample.repeat(samples, *[1] * (sample.dim() - 1))

@@ -1,4 +1,5 @@
-"""Take values that hold no tensor (``x.size(0)``, ``x.shape[1] // 2``) out of a traced graph's data flow.
+"""Take values that hold no tensor (``x.size(0)``, ``x.shape[1] // 2``) out of a traced graph's data flow, and
+tensors that take nothing but a shape from another (``torch.zeros_like(x)``).
 
 A backbone has inputs of one shape, so such a value is a constant or follows from the batch size. The batch
 size is read from whatever tensor comes in, by the edge from the input and by the server from the payload: it
@@ -6,15 +7,26 @@ never has to cross, and reading it at the top of ``forward`` hides no split poin
 """
 
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from explorer.core.recording import batch_of
+from explorer.core.recording import batch_of, function_name
 
 _BATCHES = (2, 3)
+_FILLING = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A tensor of one value."""
+
+    shape: tuple[int, ...]
+    value: float
+    dtype: torch.dtype
 
 
 def anchor_shape_reads(graph_module: fx.GraphModule, sample: Tensor) -> None:
@@ -34,7 +46,10 @@ def anchor_shape_reads(graph_module: fx.GraphModule, sample: Tensor) -> None:
     (source,) = (node for node in graph.nodes if node.op == "placeholder")
     reads = _Reads(graph, source)
     for node in list(graph.nodes):
-        if node.name not in small and node.op != "output":
+        if isinstance(small.get(node.name), _Filled):
+            with graph.inserting_before(node):
+                node.replace_all_uses_with(reads.expression(small[node.name], large[node.name]))
+        elif node.name not in small and node.op != "output":
             with graph.inserting_before(node):
                 replacement = {
                     used: reads.expression(small[used.name], large[used.name])
@@ -71,7 +86,11 @@ class _Reads:
             items = [self.expression(s, b) for s, b in zip(small, large, strict=True)]
             return items if isinstance(small, list) else tuple(items)
         if isinstance(small, torch.device):
-            return self._read("device", fx.Graph.call_function, getattr, (self._source, "device"))
+            return self._device()
+        if isinstance(small, _Filled):
+            how: dict[str, Any] = {"dtype": small.dtype, "device": self._device()}
+            shape = self.expression(small.shape, large.shape)
+            return self._graph.call_function(torch.full, (shape, small.value), how)
         if small == large:
             return small
         if not isinstance(small, int):
@@ -82,6 +101,9 @@ class _Reads:
         if slope != 1:
             result = self._graph.call_function(operator.mul, (result, slope))
         return result if offset == 0 else self._graph.call_function(operator.add, (result, offset))
+
+    def _device(self) -> fx.Node:
+        return self._read("device", fx.Graph.call_function, getattr, (self._source, "device"))
 
     def _read(self, name: str, create: Any, target: Any, args: tuple[Any, ...]) -> fx.Node:
         if name not in self._nodes:
@@ -100,11 +122,13 @@ class _TensorFree(fx.Interpreter):
         result = super().run_node(n)
         if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(result)) and n.op != "output":
             self.found[n.name] = result
+        elif n.op != "call_module" and function_name(n.target) in _FILLING and result.numel():
+            self.found[n.name] = _Filled(tuple(result.shape), result.flatten()[0].item(), result.dtype)
         return result
 
 
 def _tensor_free(graph_module: fx.GraphModule, sample: Tensor, batch: int) -> dict[str, Any]:
-    """Every value without a tensor in it, for a batch of so many samples."""
+    """Every value without a tensor in it, or with a filled one, for a batch of so many samples."""
     interpreter = _TensorFree(graph_module)
     interpreter.run(batch_of(sample, batch))
     return interpreter.found

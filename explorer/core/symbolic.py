@@ -15,6 +15,7 @@ from torch import fx, nn
 import explorer
 from explorer.core.layers import SparseLayer
 from explorer.core.modes import ByMode, without_prefix
+from explorer.core.recording import function_name
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -129,17 +130,10 @@ def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str
         elif node in returned:
             name = returned[node]
         else:
-            function = node.target if isinstance(node.target, str) else _function_name(node.target)
-            name = ".".join([*stack[-1:], function]).lstrip(".")
+            name = ".".join([*stack[-1:], function_name(node.target)]).lstrip(".")
         paths[node.name] = f"{name}_{seen[name]}" if seen[name] else name
         seen[name] += 1
     return paths
-
-
-def _function_name(target: Any) -> str:
-    if isinstance(target, torch._ops.OpOverload):
-        return str(target.overloadpacket.__name__)
-    return str(getattr(target, "__name__", target))
 
 
 def where_in_user_code(error: BaseException) -> str:

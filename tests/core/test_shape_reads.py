@@ -9,6 +9,8 @@ from torch import Tensor, fx, nn
 
 from explorer.core.recording import evaluating
 from explorer.core.shape_reads import anchor_shape_reads, batch_reads
+from explorer.core.split_points import find_split_points
+from explorer.core.tracing import trace
 
 
 class Shaped(nn.Module):
@@ -27,6 +29,12 @@ def anchored(function: Callable[[Tensor], Any], shape: tuple[int, ...] = (4, 6))
     return graph_module
 
 
+def zeros_written_to(x: Tensor) -> Tensor:
+    y = torch.zeros_like(x)
+    y += x
+    return y + y
+
+
 FUNCTIONS: tuple[Callable[[Tensor], Any], ...] = (
     lambda x: x.view(x.size(0), x.size(1) * x.size(2)),
     lambda x: x.reshape(x.shape[0] * 2, -1),
@@ -39,7 +47,26 @@ FUNCTIONS: tuple[Callable[[Tensor], Any], ...] = (
     lambda x: torch.arange(x.size(0)).view(x.size(0), 1, 1) + x,
     lambda x: x / x.numel() * x.size(0),
     lambda x: x.transpose(-1, x.dim() - 2),
+    lambda x: torch.cat([x, torch.zeros_like(x), torch.full_like(x, 2.5), x.new_ones(x.shape[0], 4, 6)], 1),
+    lambda x: x.new_full((x.shape[0], 1), 3, dtype=torch.int64),
+    zeros_written_to,
 )
+
+
+def test_what_is_filled_takes_nothing_from_another_tensor() -> None:
+    """The second layer's output is all that has to cross, though the first state has the input's shape."""
+
+    class Cell(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.state = nn.Linear(6, 5), nn.Linear(5, 6), nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.relu(self.second(torch.relu(self.first(x))))
+            return y + self.state(torch.ones_like(x))
+
+    points = find_split_points(trace(Cell(), torch.zeros(1, 6)).dataflow)
+    assert [point.name for point in points] == ["input", "relu", "relu_1", "output"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
