@@ -27,7 +27,7 @@ from explorer.core.training import Recipe, train
 from explorer.data import Subset
 from explorer.errors import run_command
 from explorer.evaluate import build_network
-from explorer.store import write_json
+from explorer.files import write_json
 
 RECIPE = Recipe(
     epochs=1,

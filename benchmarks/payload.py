@@ -24,8 +24,8 @@ from explorer.core.training import Recipe, train
 from explorer.data import DataSet, Subset, load_data
 from explorer.errors import run_command
 from explorer.evaluate import build_network
+from explorer.files import write_json
 from explorer.profile.payload import PAYLOAD_BITS, PayloadForm, Ranges
-from explorer.store import write_json
 
 ALLOWED_LOSS = 0.002  # of accuracy, at 8 bits against 32
 ARGUMENTS = {"channels": [12, 24, 32], "hidden": 64}

@@ -27,10 +27,11 @@ from explorer.backbones import build_backbone
 from explorer.core.training import Recipe
 from explorer.data import DataSet
 from explorer.errors import run_command
+from explorer.files import write_json
 from explorer.results import RunResults, load_run
 from explorer.session import load_space_data
 from explorer.space_files import parse_space
-from explorer.store import StoredNetwork, write_json
+from explorer.store import StoredNetwork
 
 ALLOWED_LOSS = 0.02  # of accuracy against the plain loop; 400 validation samples tell no less apart
 BACKBONES: dict[str, dict[str, Any]] = {

@@ -23,13 +23,14 @@ from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
 from explorer.data import DataSet, Subset
 from explorer.errors import run_command
+from explorer.files import write_json
 from explorer.measure import restored
 from explorer.profile.payload import decode, encode
 from explorer.results import RunResults, load_run
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
 from explorer.space_files import parse_space
-from explorer.store import Store, write_json
+from explorer.store import Store
 
 TIE = 1e-5
 COMPRESSED_TOLERANCE = 1e-3

@@ -33,10 +33,11 @@ from explorer.engine.proposals import Proposer
 from explorer.engine.study import SAMPLERS, open_study
 from explorer.errors import UserError, run_command
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
+from explorer.files import write_json
 from explorer.provenance import machine, versions
 from explorer.session import load_space, load_space_data
 from explorer.space import SearchSpace
-from explorer.store import Store, write_json
+from explorer.store import Store
 from explorer.variants import build_inventory
 
 MARKS, QUICK_MARKS = (50, 100, 200), (10, 20)  # proposals after which the front is scored

@@ -17,6 +17,7 @@ from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
 from explorer.cost import Setting, battery_life_days, wilson_interval
 from explorer.errors import UserError, run_command
+from explorer.files import write_json
 from explorer.measure import restored
 from explorer.pick_output import print_choice, print_front
 from explorer.profile.payload import header_bytes
@@ -24,7 +25,7 @@ from explorer.results import FRONT_COLUMNS, RunResults, load_run, read_setting, 
 from explorer.runs import REPORTS, find_run
 from explorer.session import load_space_data
 from explorer.space_files import parse_space
-from explorer.store import SCHEMA_VERSION, Store, write_json
+from explorer.store import SCHEMA_VERSION, Store
 
 
 def read_test_subset(results: RunResults, point: "pd.Series[Any]", data_dir: Path | None) -> dict[str, Any]:

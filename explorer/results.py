@@ -14,9 +14,10 @@ from explorer.core.split_points import INPUT, OUTPUT
 from explorer.cost import Setting, operating_points
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.errors import UserError
+from explorer.files import read_json, write_json, write_text
 from explorer.objectives import MEASURED_METRICS, METRICS, Constraint, Metric, loss_values, parse_constraint
 from explorer.pareto import knee, non_dominated
-from explorer.store import SCHEMA_VERSION, Store, StoredNetwork, read_json, write_json, write_text
+from explorer.store import SCHEMA_VERSION, Store, StoredNetwork
 
 RUN_FILE, TRIALS_FILE, MEASUREMENTS_FILE = "run.json", "trials.json", "measurements.json"
 BASELINES_FILE = "baselines.json"  # rows of explorer.jpeg

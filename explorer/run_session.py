@@ -23,6 +23,7 @@ from explorer.engine.sharing import Opened, opening
 from explorer.engine.study import REFERENCE, RESULT, finished_trials
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
+from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
 from explorer.measure import measure_parts, parts_to_measure, restored
 from explorer.profile.energy import EnergyMeter
@@ -41,7 +42,7 @@ from explorer.results import (
     write_front,
 )
 from explorer.session import Options, Session
-from explorer.store import Store, write_json
+from explorer.store import Store
 
 if TYPE_CHECKING:
     from explorer.engine.workers import DaskPool

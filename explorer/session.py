@@ -14,6 +14,7 @@ from explorer.devices import load_device, load_link
 from explorer.engine.database import without_password
 from explorer.engine.rungs import worthwhile_rungs
 from explorer.errors import UserError
+from explorer.files import read_json
 from explorer.profile.latency import transfer_energy_j
 from explorer.results import (
     RUN_FILE,
@@ -22,7 +23,7 @@ from explorer.results import (
 from explorer.runs import checked_name, list_runs, new_run_folder
 from explorer.space import SearchSpace, TrainingSpec
 from explorer.space_files import SHIPPED, parse_space, read_space
-from explorer.store import SCHEMA_VERSION, read_json
+from explorer.store import SCHEMA_VERSION
 from explorer.variants import Inventory, build_inventory
 
 DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "nsga2", "conditional"  # by benchmarks.samplers

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from safetensors.torch import load_file as load_tensors
@@ -23,6 +22,7 @@ from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
+from explorer.files import read_json, write_json
 from explorer.network_files import (
     load,
     read_codecs,
@@ -67,32 +67,6 @@ class StoredNetwork:
     points: pd.DataFrame
     placement_checksum: int
     uncounted: dict[str, int]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole: to a temporary name beside it, then renamed."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole; NaN and infinity are refused, since JSON has none."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        UserError: Missing, unreadable or no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; is this a run folder?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from None
 
 
 class Store:

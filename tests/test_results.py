@@ -16,10 +16,11 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.pool import SerialPool
 from explorer.engine.study import REFERENCE, RESULT
 from explorer.errors import UserError
+from explorer.files import write_json
 from explorer.objectives import MEASURED_METRICS, METRICS, Constraint, parse_constraint
 from explorer.pareto import knee, non_dominated
 from explorer.results import FRONT_COLUMNS, RunResults, load_run, mark_front, read_setting, write_front
-from explorer.store import SCHEMA_VERSION, Store, write_json
+from explorer.store import SCHEMA_VERSION, Store
 
 LIMIT = "edge_memory_bytes <= 1200"
 OBJECTIVES = {"accuracy": 0.1, "edge_macs": 400.0}

@@ -19,9 +19,10 @@ from explorer.core.calibration import Calibration, Readout
 from explorer.core.operating_points import sweep
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
+from explorer.files import read_json, write_json
 from explorer.profile.payload import PayloadForm
 from explorer.profile.ranges import fitted_codec
-from explorer.store import SCHEMA_VERSION, Store, read_json, write_json, write_text
+from explorer.store import SCHEMA_VERSION, Store
 
 
 def network(variant: int = 0) -> EvaluatedNetwork:
@@ -417,23 +418,3 @@ def test_damaged_arrays_name_the_file(stored: Stored) -> None:
     corrupt("weights.safetensors", b"x" * 20)(store.networks / key)
     with pytest.raises(UserError, match=r"weights\.safetensors: cannot be read: "):
         store.read_weights(key)
-
-
-def test_files_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "run.json"
-    write_json(path, {"a": 1})
-    with monkeypatch.context() as patch:
-        patch.setattr("explorer.store.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            write_text(path, "half")
-    assert read_json(path) == {"a": 1}
-    write_json(path, {"a": 2})
-    assert read_json(path) == {"a": 2}
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_json_has_no_nan(tmp_path: Path, value: float) -> None:
-    path = tmp_path / "run.json"
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(path, {"a": value})
-    assert not path.exists()

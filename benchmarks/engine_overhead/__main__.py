@@ -20,9 +20,9 @@ from benchmarks.engine_overhead.limits import shortfalls
 from benchmarks.engine_overhead.search import Case, Overhead, measure
 from benchmarks.engine_overhead.workers import SLEEP_S, Throughput, compare_workers
 from explorer.errors import run_command
+from explorer.files import write_json
 from explorer.provenance import machine, versions
 from explorer.session import DEFAULT_SAMPLER
-from explorer.store import write_json
 
 QUICK = (
     Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200),

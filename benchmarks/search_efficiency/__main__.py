@@ -30,9 +30,9 @@ from benchmarks.search_efficiency.ours import WHOLE
 from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks
 from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.errors import UserError, run_command
+from explorer.files import write_json
 from explorer.provenance import machine, versions
 from explorer.session import load_space_data
-from explorer.store import write_json
 
 BUDGETS_S, QUICK_BUDGETS_S = (150.0, 60.0), (40.0, 12.0)  # plain loop, ours
 THREADS = 1  # of torch; as in explorer.search

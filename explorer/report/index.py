@@ -7,13 +7,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from explorer.errors import UserError
+from explorer.files import read_json, write_text
 from explorer.objectives import METRICS
 from explorer.report.columns import metric_text
 from explorer.report.embedded import metric_record
 from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.report.summary import moment_text, space_name
 from explorer.results import RUN_FILE, TRIALS_FILE
-from explorer.store import read_json, write_text
 
 
 class IndexRow(NamedTuple):

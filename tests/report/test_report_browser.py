@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.choice import override_setting, recosted
+from explorer.files import write_json
 from explorer.objectives import loss_values
 from explorer.pareto import hypervolume, reference_and_ideal
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.results import RunResults, read_setting, write_front
-from explorer.store import write_json
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
