@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for overhead in run_cases(cases, parsed.postgres):
         overheads.append(overhead)
         print(describe(overhead), flush=True)
-    throughputs = compare_workers(1, 12, 6) if parsed.quick else compare_workers(3, 96, 24)
+    throughputs = compare_workers(1, 12, 3) if parsed.quick else compare_workers(3, 96, 24)
     print_tables(overheads, throughputs)
     short = shortfalls(overheads, throughputs)
     if parsed.quick:

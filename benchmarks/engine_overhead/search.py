@@ -97,6 +97,7 @@ def make_inventory(mix: str) -> tuple[Inventory, DataSet]:
 def make_study(storage: str, folder: Path, space: SearchSpace, postgres: str | None = None) -> optuna.Study:
     """An empty study, named after the folder, in a file there, in memory, or on PostgreSQL."""
     if storage == "memory":
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         return optuna.create_study(directions=[metric.direction for metric in space.metrics])
     url = postgres if storage == "postgres" else f"sqlite:///{folder / 'study.db'}"
     assert url is not None

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import optuna
 import plotly.graph_objects as go
-from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from explorer.objectives import Metric
@@ -139,6 +138,9 @@ def _group(backbone: str, trials: Sequence[FrozenTrial], objectives: tuple[Metri
 
 def _importances(study: optuna.Study, objective: int) -> dict[str, float]:
     """Importances of one objective; empty where there is nothing to attribute."""
+    # brings scikit-learn, more than a second that no command should take to start
+    from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
+
     values = [trial.values[objective] for trial in study.get_trials(deepcopy=False)]
     if min(values) == max(values):
         return {}
