@@ -27,7 +27,7 @@ from explorer.store import SCHEMA_VERSION
 from explorer.variants import Inventory, build_inventory
 
 DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "nsga2", "conditional"  # by benchmarks.samplers
-DEFAULT_SEED, DEFAULT_RUNGS = 0, "on"
+DEFAULT_SEED, DEFAULT_RUNGS = 0, "off"
 ENERGY_SECONDS = 0.25
 
 

@@ -322,7 +322,7 @@ def test_same_seed_same_front_with_rungs(folder: Path) -> None:
     fronts = []
     for name in ("once", "twice"):
         command = ["--space", "rungs.yaml", "--trials", "8", "--run", name, "--workers", "1", "--no-energy"]
-        assert search.main(command) == 0
+        assert search.main([*command, "--rungs", "on"]) == 0
         front = pd.read_csv(folder / "reports" / name / "front.csv", keep_default_na=False)
         fronts.append(front.drop(columns=list(MEASURED_METRICS)))
     pd.testing.assert_frame_equal(*fronts)

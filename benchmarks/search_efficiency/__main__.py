@@ -2,7 +2,7 @@
 
 Two spaces on Fashion-MNIST, objectives accuracy, edge MACs and payload bytes. The plain loop is Optuna's
 default sampler over masked dense networks with one exit, one operating point per training; beside it the
-whole engine (which tells its sampler no siblings), the engine without rungs, with siblings told, and with
+whole engine (by default without rungs, no siblings told), the engine with rungs, with siblings told, and with
 random proposals. All train with the same recipe and the same torch threads, each search in a fresh process;
 loading data and imports are not timed, everything else is. Speed-up: seconds until the plain loop last
 improved, over the seconds to the same hypervolume.
@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.search_efficiency.comparison import (
     LEAST_SPEEDUP,
-    MOST_SHARE,
+    WORTHWHILE_SHARE,
     Row,
     compare,
     efficiency_figure,
@@ -26,7 +26,7 @@ from benchmarks.search_efficiency.comparison import (
     shortfalls,
 )
 from benchmarks.search_efficiency.curves import DEFINITION, Curve
-from benchmarks.search_efficiency.ours import WHOLE
+from benchmarks.search_efficiency.ours import RUNGS
 from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks
 from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.errors import UserError, run_command
@@ -106,9 +106,7 @@ def _print_tables(rows: Sequence[Row]) -> None:
     table = pd.DataFrame(rows).assign(variant=[LABELS[row["variant"]] for row in rows])
     for column in ("target_s", "speedup"):
         table[column] = [shown(row[column]) for row in rows]
-    table["no_rungs_share"] = [
-        shown(row["no_rungs_share"]) if row["variant"] == WHOLE else "" for row in rows
-    ]
+    table["rungs_share"] = [shown(row["rungs_share"]) if row["variant"] == RUNGS else "" for row in rows]
     print(table.sort_values(["space", "seed"], kind="stable").to_string(index=False, float_format="%.4f"))
     for variant, figures in medians(rows).items():
         print(
@@ -116,10 +114,11 @@ def _print_tables(rows: Sequence[Row]) -> None:
             f"{figures['trainings']:g} trainings, target {shown(figures['target_s'])} s, "
             f"speed-up {shown(figures['speedup'])}"
         )
-    share = medians(rows)[WHOLE]["no_rungs_share"]
+    share = medians(rows)[RUNGS]["rungs_share"]
     print(
-        f"median share of the seconds without rungs: {shown(share)}; promised: speed-up of the whole engine "
-        f"at least {LEAST_SPEEDUP:g}, share at most {MOST_SHARE:g}; target: plain loop's final hypervolume"
+        f"target: plain loop's final hypervolume; promised: speed-up of the whole engine at least "
+        f"{LEAST_SPEEDUP:g}\nmedian share of the seconds without rungs that rungs take to the same "
+        f"hypervolume: {shown(share)}; they are off by default unless it is at most {WORTHWHILE_SHARE:g}"
     )
 
 
