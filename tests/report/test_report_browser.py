@@ -233,6 +233,7 @@ def test_table_sorts_searches_and_pages(browser: Any, report: Path, results: Run
     assert payloads == sorted(payloads)
     assert header.get_attribute("aria-sort") == "ascending"
     header.locator("button").click()
+    visit.model("0")  # the page has drawn
     assert header.get_attribute("aria-sort") == "descending"
     visit.page.select_option("#list", "all")
     visit.page.fill("#search", "resnet8")
