@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from explorer.arguments import above_zero
 from explorer.choice import Choice, Wishes, choose, override_setting
 from explorer.core.calibration import Calibration
 from explorer.core.operating_points import collect_evidence, outcome_at
@@ -179,16 +180,6 @@ def _weights(text: str) -> dict[str, float]:
         raise argparse.ArgumentTypeError(f"must read COLUMN=NUMBER,..., got {text!r}") from None
 
 
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
-    return number
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m explorer.pick", description=__doc__)
@@ -212,8 +203,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--link", metavar="LINK", help="another link")
     change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
     add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
-    add("--battery-wh", type=_positive, metavar="WH", help="print how long such a battery lasts")
-    add("--samples-per-day", type=_positive, default=1000.0, metavar="N", help="for it (default: 1000)")
+    add("--battery-wh", type=above_zero, metavar="WH", help="print how long such a battery lasts")
+    add("--samples-per-day", type=above_zero, default=1000.0, metavar="N", help="for it (default: 1000)")
     add("--json", action="store_true", help="print pick.json instead of a table")
     add("--no-picture", action="store_true", help="do not draw the front")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from explorer.arguments import above_zero, whole_number
 from explorer.dry_run import print_data, print_inventory
 from explorer.engine.database import failures_explained
 from explorer.engine.encodings import ENCODINGS
@@ -130,32 +131,6 @@ def _describe_rungs(rungs: Mapping[str, Any]) -> str:
     return f"networks by epochs: {reached}; rank correlation between rungs: {foretold}"
 
 
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return number
-
-
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
-    return number
-
-
 def _address(text: str) -> str:
     if not re.fullmatch(r"(tcp|tls)://[^\s:/]+:\d{1,5}", text):
         raise argparse.ArgumentTypeError(f"must be tcp://HOST:PORT, got {text!r}")
@@ -172,9 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer.search", description=__doc__)
     add = parser.add_argument
     add("--space", metavar="FILE", help="search space file, or the name of a shipped one (default: digits)")
-    add("--trials", type=_positive, metavar="N", help=f"proposals in all (default: {DEFAULT_TRIALS})")
+    add("--trials", type=whole_number(1), metavar="N", help=f"proposals in all (default: {DEFAULT_TRIALS})")
     add("--run", metavar="NAME", help="name of the folder under reports/ (default: space and time)")
-    add("--seed", type=_seed, help=f"seed of the sampler (default: {DEFAULT_SEED})")
+    add("--seed", type=whole_number(0), help=f"seed of the sampler (default: {DEFAULT_SEED})")
     add("--sampler", choices=SAMPLERS, help=f"default: {DEFAULT_SAMPLER}")
     add(
         "--rungs",
@@ -187,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of what the sampler proposes: a parameter per backbone and junction, or few that all networks "
         f"share (default: {DEFAULT_ENCODING})",
     )
-    add("--timeout", type=_seconds, metavar="S", help="begin no training after S seconds")
+    add("--timeout", type=above_zero, metavar="S", help="begin no training after S seconds")
     add("--resume", action="store_true", help="go on with a run: --run NAME, or the newest")
     add(
         "--storage",
@@ -206,14 +181,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--threads",
-        type=_positive,
+        type=whole_number(1),
         default=1,
         metavar="N",
         help="threads of a training (default: 1; small networks train no faster on more)",
     )
     add(
         "--workers",
-        type=_positive,
+        type=whole_number(1),
         metavar="N",
         help="trainings at a time, each in a process of its own; 1: in this process, which alone gives the "
         "same proposals twice (default: 1, then one per core if the first trainings foretell a long search)",
@@ -232,13 +207,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=N",
         help="what a training takes of its Dask worker, such as GPU=1; may be given several times",
     )
-    add("--time-limit", type=_seconds, metavar="S", help="a training that takes longer fails")
-    add("--memory-limit", type=_positive, metavar="MIB", help="a training whose process needs more fails")
+    add("--time-limit", type=above_zero, metavar="S", help="a training that takes longer fails")
+    add(
+        "--memory-limit",
+        type=whole_number(1),
+        metavar="MIB",
+        help="a training whose process needs more fails",
+    )
     add("--keep-weights", action="store_true", help="keep weights of networks that left the front")
     add("--no-energy", action="store_true", help="do not measure energy of the front's parts at the end")
     add(
         "--live",
-        type=_seconds,
+        type=above_zero,
         nargs="?",
         const=30.0,
         metavar="S",

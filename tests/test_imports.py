@@ -13,7 +13,7 @@ ROOT = Path(explorer.__file__).parent
 # From the ground up; a module may import what lies on its own floor or below. A package stands for its
 # modules; a longer name goes before a shorter one.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "provenance", "user_code"),
+    ("arguments", "errors", "files", "provenance", "user_code"),
     ("data_archives", "data_images"),
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),

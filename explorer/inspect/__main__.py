@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from explorer.arguments import whole_number
 from explorer.errors import EXIT_USER_ERROR, UserError, run_command
 from explorer.inspect.describe import Backbone, describe
 from explorer.inspect.page import render_page
@@ -85,12 +86,6 @@ def _argument(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"must be NAME=JSON such as hidden=[64,32], got {text!r}") from None
 
 
-def _positive(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m explorer.inspect", description=__doc__)
     add = parser.add_argument
@@ -107,12 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--num-classes",
-        type=_positive,
+        type=whole_number(1),
         metavar="N",
         help="logits (default: 10; a space takes those of its data)",
     )
     add("--argument", type=_argument, action="append", default=[], metavar="NAME=JSON", help="of the factory")
-    add("--max-crossing-tensors", type=_positive, metavar="N", help="tensors sent together (default: 1)")
+    add(
+        "--max-crossing-tensors", type=whole_number(1), metavar="N", help="tensors sent together (default: 1)"
+    )
     add(
         "--json",
         action="store_true",
