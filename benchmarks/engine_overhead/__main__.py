@@ -27,7 +27,6 @@ from explorer.session import DEFAULT_SAMPLER
 QUICK = (
     Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200),
     Case(DEFAULT_SAMPLER, "sqlite", "repeating", 200),
-    Case("nsga2", "sqlite", "distinct", 1_000),
 )
 FULL = (
     *(Case(sampler, "sqlite", "distinct", 100) for sampler in ("tpe", "nsga2", "nsga3", "random", "gp")),
@@ -45,7 +44,7 @@ ON_POSTGRES = (Case("tpe", "postgres", "distinct", 200), Case("nsga2", "postgres
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; ``--check`` fails where a figure falls short."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine_overhead", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="at most 1,000 proposals, one round of workers")
+    parser.add_argument("--quick", action="store_true", help="200 proposals, one short round of workers")
     parser.add_argument("--check", action="store_true", help="exit 1 naming every figure that falls short")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     parser.add_argument("--postgres", metavar="URL", help="Optuna storage URL; searches on PostgreSQL too")
@@ -57,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(describe(overhead), flush=True)
     throughputs = compare_workers(1, 12, 3) if parsed.quick else compare_workers(3, 96, 24)
     print_tables(overheads, throughputs)
-    short = shortfalls(overheads, throughputs)
+    short = shortfalls(overheads, () if parsed.quick else throughputs)
     if parsed.quick:
-        print("not measured with --quick: 10,000 proposals")
+        print("not measured with --quick: 10,000 proposals; not checked: workers, who did too little to tell")
     if parsed.out:
         content = {
             "quick": parsed.quick,
