@@ -131,7 +131,7 @@ class Child:
 
 def _environment(threads: int) -> dict[str, str]:
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    # Dask has its workers return freed memory at once; fetching it again slows training by half
+    # Dask has its workers return freed memory at once; fetching it again slows training
     inherited = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
     return {**inherited, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONPATH": path}
 

@@ -20,7 +20,7 @@ SILENT = logging.CRITICAL + 1
 _LOCAL = {
     # workers watch what they run a hundred times a second; they only wait for their child processes
     "distributed.worker.profile.enabled": False,
-    # and nobody asks how busy their event loops are, which a twentieth of a core goes into
+    # and nobody asks how busy their event loops are, fifty times a second by default
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
     # what waits may go to any worker, and is not blamed when one dies

@@ -10,15 +10,16 @@ _TASKS = 8  # of which the pace is the mean
 class Pace:
     """Tells short tasks from long ones.
 
-    Between two tasks a worker waits for the search to store a network and to propose the next, some 25 ms: a
-    tenth of a short training, nothing to a long one. A task that waits in line was proposed one result
-    earlier, so it should wait only where that gains something.
+    Between two tasks a worker waits for the search to store a network and to propose the next: tens of
+    milliseconds, a tenth of a short training, nothing to a long one. A task that waits in line was proposed
+    one result earlier, so it should wait only where that gains something.
     """
 
     def __init__(self) -> None:
         self._ends: deque[float] = deque(maxlen=_TASKS + 1)
 
     def task_ended(self) -> None:
+        """Note the time."""
         self._ends.append(time.monotonic())
 
     def in_flight(self, workers: int) -> int:
