@@ -18,7 +18,8 @@ from pydantic import (
 from explorer.core.calibration import Readout, Temperature
 from explorer.core.exits import ExitKind, Score
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
-from explorer.core.training import ExitTraining, Precision, Recipe
+from explorer.core.same_training import Precision
+from explorer.core.training import ExitTraining, Recipe
 from explorer.data_checks import Layout
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 from explorer.profile.payload import Entropy, PayloadForm, Ranges

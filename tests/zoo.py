@@ -320,7 +320,7 @@ class CheckedBlock(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: a submodule that reads its mode is left whole, and so right in both modes."""
+    """Stochastic depth: operations that are run in training alone."""
 
     class Drop(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -479,7 +479,6 @@ ZOO = (
         DropPath,
         IMAGE,
         {"input": 0, "stem": STEM, "relu": STEM + BLOCK, "output": STEM + BLOCK + 64 * 3},
-        "opaque",
     ),
     Kind(
         Recurrent,

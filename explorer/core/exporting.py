@@ -8,6 +8,9 @@ sparse layers must stay modules, so each of their calls is folded back into one 
 import itertools
 import logging
 import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -17,12 +20,16 @@ from explorer.core.layers import SparseLayer
 from explorer.core.recording import batch_of
 
 
-def export_graph(module: nn.Module, sample: Tensor) -> fx.Graph:
+def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str, Any]]:
     """Trace ``module`` with ``torch.export`` for any batch size.
 
     Args:
         module: Its parameters and submodules are what the graph refers to.
         sample: Batch of one.
+
+    Returns:
+        The graph, and what it reads besides: tensors made in a forward (``torch.tensor(..)``), parts of the
+        graph under ``torch.no_grad``.
 
     Raises:
         Exception: Whatever ``torch.export`` raises.
@@ -30,15 +37,18 @@ def export_graph(module: nn.Module, sample: Tensor) -> fx.Graph:
     pair = batch_of(sample, 2)  # a batch of one would be taken for a constant
     batch = torch.export.Dim("batch")
     logging.getLogger("torch.fx.experimental.symbolic_shapes").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stderr(StringIO()), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         program = torch.export.export(module, (pair,), dynamic_shapes=({0: batch},), strict=False)
     spec = program.call_spec.out_spec
     single = spec is not None and spec.is_leaf()
-    graph = _plain_copy(program.module(check_guards=False).graph, single)
+    whole = program.module(check_guards=False)
+    graph = _plain_copy(whole.graph, single)
     _read_buffers_directly(graph)
     _fold_leaf_calls(graph, module)
-    return graph
+    own = {name for name, _ in itertools.chain(module.named_parameters(), module.named_buffers())}
+    read = {str(node.target) for node in graph.find_nodes(op="get_attr")}
+    return graph, {name: attrgetter(name)(whole) for name in sorted(read - own)}
 
 
 def _plain_copy(exported: fx.Graph, single_output: bool) -> fx.Graph:

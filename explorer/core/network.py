@@ -1,7 +1,8 @@
 """A backbone with an exit classifier at every split point, and its two parts at each of them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isnan
@@ -10,9 +11,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from explorer.core.exits import ExitClassifier, ExitKind
-from explorer.core.recording import batch_of, evaluating
+from explorer.core.module_state import evaluating, keeping_state
+from explorer.core.recording import batch_of
+from explorer.core.refusals import refused_classes
+from explorer.core.same_training import Precision, to_layout
 from explorer.core.split_points import SplitPoint, cut, find_split_points, packed
-from explorer.core.tracing import PROBE_BATCHES, difference, trace
+from explorer.core.trace_checks import PROBE_BATCHES, difference
+from explorer.core.tracing import trace
 from explorer.errors import UserError
 
 PROBE_TOLERANCE = 1e-5
@@ -39,6 +44,9 @@ class Network(nn.Module):
         exit_kind: Of every exit classifier.
         exits_at: Split points that have one; None for all.
         max_crossing_tensors: How many tensors may be sent together, flattened and joined.
+        precision: In which it will be trained.
+        probe: Whether it is compared with the backbone as it was given: in training steps, and cut. A network
+            that is only counted needs none of it.
 
     Raises:
         UserError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe at
@@ -50,6 +58,7 @@ class Network(nn.Module):
         exported: Whether ``torch.export`` traced the backbone.
         split_points: From ``input`` to ``output``.
         left_out: Split points that failed the probe, and by how much.
+        channels_last: Whether it trains the same with images in this memory format, which is faster.
     """
 
     def __init__(
@@ -61,17 +70,20 @@ class Network(nn.Module):
         exit_kind: ExitKind = "pooled",
         exits_at: Sequence[str] | None = None,
         max_crossing_tensors: int = 1,
+        precision: Precision = "float32",
+        probe: bool = True,
     ) -> None:
         super().__init__()
-        traced = trace(backbone, sample)
+        name = type(backbone).__name__
+        traced = trace(backbone, sample, precision, probe)
         self.dataflow, self.opaque, self.exported = traced.dataflow, traced.opaque, traced.exported
         self.backbone = traced.graph_module
         points = find_split_points(traced.dataflow, max_crossing_tensors)
         if points[-1].shape != (num_classes,):
-            got = points[-1].shape
-            raise UserError(f"{type(backbone).__name__}: must give {num_classes} logits, gives shape {got}")
+            raise UserError(refused_classes(name, points[-1].shape, num_classes))
         self._cut_at(points)
-        self.left_out = self._leave_out_failing(type(backbone).__name__, sample)
+        self.left_out = self._leave_out_failing(name, sample) if probe else {}
+        self.channels_last = traced.channels_last
         with_exit = [p for p in self.split_points[:-1] if exits_at is None or p.name in exits_at]
         self.exits = nn.ModuleList(
             ExitClassifier(point.shape, num_classes, exit_features, exit_kind) for point in with_exit
@@ -101,6 +113,27 @@ class Network(nn.Module):
         for batch in PROBE_BATCHES:
             failing |= self._failing(torch.randn(batch_of(sample, batch).shape, generator=generator))
         return failing
+
+    @contextmanager
+    def laid_out(self, inputs: Tensor) -> Iterator[Tensor]:
+        """Convolution kernels, and the images given, in the memory format that is fastest; then back.
+
+        Measured on CPU, channels last: a training step of a small CNN takes 0.7 of the time, evidence 0.45.
+        """
+        if not self.channels_last:
+            yield inputs
+            return
+        to_layout(self, torch.channels_last)
+        try:
+            yield inputs.contiguous(memory_format=torch.channels_last)
+        finally:
+            to_layout(self, torch.contiguous_format)
+
+    def train(self, mode: bool = True) -> "Network":
+        """Set the mode as the backbone's own ``train`` does, which may keep batch norms in eval mode."""
+        super().train(mode)
+        self.backbone.train(mode)  # last: taps share its modules
+        return self
 
     @property
     def read_directly(self) -> set[str]:
@@ -193,7 +226,7 @@ class Network(nn.Module):
         crossing tensors with those that the exit classifiers read, and the logits with the whole's; relative
         to the largest value where that exceeds 1.
         """
-        with evaluating(self):
+        with keeping_state(self), evaluating(self):
             received, differences = [x], list[float]()
             for stage in self._stages:
                 received.append(stage(received[-1].clone()))

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from explorer.core.layers import SparseLayer
+from explorer.core.module_state import evaluating
 from explorer.core.values import FLOAT_BYTES, Value
 
 
@@ -152,26 +153,6 @@ def function_name(target: Any) -> str:
 def batch_of(sample: Tensor, samples: int) -> Tensor:
     """``sample``, a batch of one, repeated."""
     return sample.repeat(samples, *[1] * (sample.dim() - 1))
-
-
-@contextmanager
-def keeping_modes(*modules: nn.Module) -> Iterator[None]:
-    """Afterwards every module inside ``modules`` is in the mode in which it was."""
-    modes = {layer: layer.training for module in modules for layer in module.modules()}
-    try:
-        yield
-    finally:
-        for layer, mode in modes.items():
-            layer.training = mode
-
-
-@contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients while this lasts."""
-    with keeping_modes(*modules), torch.no_grad():
-        for module in modules:
-            module.eval()
-        yield
 
 
 def _memory(tensor: Tensor) -> int:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
+from explorer.core.effects import has_effect
 from explorer.core.recording import batch_of, function_name
 
 _BATCHES = (2, 3)
@@ -57,7 +58,7 @@ def anchor_shape_reads(graph_module: fx.GraphModule, sample: Tensor) -> None:
                     if used.name in small
                 }
             _substitute(node, replacement)
-    graph.eliminate_dead_code()
+    graph.eliminate_dead_code(has_effect)
     graph_module.recompile()
 
 
@@ -120,7 +121,9 @@ class _TensorFree(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
-        if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(result)) and n.op != "output":
+        if n.op == "output" or has_effect(n):
+            return result
+        if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(result)):
             self.found[n.name] = result
         elif n.op != "call_module" and function_name(n.target) in _FILLING and result.numel():
             self.found[n.name] = _Filled(tuple(result.shape), result.flatten()[0].item(), result.dtype)

@@ -4,7 +4,7 @@ import inspect
 import os
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from torch import fx, nn
 import explorer
 from explorer.core.layers import SparseLayer
 from explorer.core.modes import ByMode, without_prefix
+from explorer.core.module_state import keeping_state
+from explorer.core.proxies import RecordingTracer
 from explorer.core.recording import function_name
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -33,30 +35,26 @@ class UntraceableError(Exception):
         self.path, self.cause = path, cause
 
 
-class _Tracer(fx.Tracer):
-    """Leaves: torch's modules, sparse layers, ``opaque`` ones and, if asked, what reads its mode."""
+class _Tracer(RecordingTracer):
+    """Leaves: torch's modules, sparse layers, and those given."""
 
-    def __init__(self, opaque: Sequence[str], keep_readers: bool) -> None:
-        super().__init__()
-        self._opaque, self._keep_readers = opaque, keep_readers
+    def __init__(self, leaves: Collection[str], proxy_buffers: bool) -> None:
+        super().__init__(proxy_buffers)
+        self._leaves = leaves
         self.returned: dict[fx.Node, str] = {}
-        self.reads_mode: dict[str, None] = {}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         """The input alone; other arguments of ``forward`` keep their defaults."""
-        _, *parameters = inspect.signature(root_fn).parameters.values()
-        required = [p.name for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
-        if len(required) != 1 or required[0] != parameters[0].name:
+        _, first, *others = inspect.signature(root_fn).parameters.values()
+        required = [p for p in others if p.default is p.empty and p.kind not in _VARIADIC]
+        if required or first.kind in _VARIADIC:
             return super().create_args_for_root(root_fn, is_module, concrete_args)
-        return root_fn, [self.root, self.create_proxy("placeholder", required[0], (), {})]
+        return root_fn, [self.root, self.create_proxy("placeholder", first.name, (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, SparseLayer | ByMode) or super().is_leaf_module(m, module_qualified_name):
             return True
-        code = getattr(type(m).forward, "__code__", None)
-        if self._keep_readers and code is not None and "training" in code.co_names:
-            self.reads_mode[module_qualified_name] = None
-        return module_qualified_name in self._opaque or module_qualified_name in self.reads_mode
+        return module_qualified_name in self._leaves
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         try:
@@ -79,30 +77,39 @@ class SymbolicTrace:
         graph: Of the whole module.
         returned: The innermost module of which a node is the result.
         opaque: Why modules that were left whole could not be traced, by path.
-        reads_mode: Modules left whole because they read ``self.training``.
+        constants: What the graph reads besides parameters and buffers, by name.
+        leaves: Modules left whole on request.
+        exported: Whether ``torch.export`` made it.
     """
 
     graph: fx.Graph
     returned: Mapping[fx.Node, str] = field(default_factory=dict)
     opaque: Mapping[str, Exception] = field(default_factory=dict)
-    reads_mode: Sequence[str] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ()
+    exported: bool = False
 
 
-def trace_symbolically(module: nn.Module, keep_readers: bool = False) -> SymbolicTrace:
+def trace_symbolically(
+    module: nn.Module, leaves: Collection[str] = (), proxy_buffers: bool = True
+) -> SymbolicTrace:
     """Trace ``module`` in its mode, leaving those submodules whole whose forward cannot be traced.
 
     Args:
-        module: The backbone.
-        keep_readers: Leave whole what reads ``self.training``, too.
+        module: The backbone; what a forward assigns to it stays, see :func:`keeping_state`.
+        leaves: Paths of submodules to leave whole besides.
+        proxy_buffers: See :class:`explorer.core.proxies.RecordingTracer`.
 
     Raises:
         UntraceableError: The module's own forward cannot be traced.
     """
     opaque: dict[str, Exception] = {}
     while True:
-        tracer = _Tracer(tuple(opaque), keep_readers)
+        tracer = _Tracer({*leaves, *opaque}, proxy_buffers)
         try:
-            graph = tracer.trace(module)
+            with keeping_state(module):
+                graph = tracer.trace(module)
+                constants = _constants(module, graph)
         except UntraceableError as error:
             if error.path in opaque:
                 raise
@@ -110,7 +117,13 @@ def trace_symbolically(module: nn.Module, keep_readers: bool = False) -> Symboli
         except Exception as error:
             raise UntraceableError("", error) from error
         else:
-            return SymbolicTrace(graph, tracer.returned, opaque, tuple(tracer.reads_mode))
+            return SymbolicTrace(graph, tracer.returned, opaque, constants, tuple(leaves))
+
+
+def _constants(module: nn.Module, graph: fx.Graph) -> dict[str, Any]:
+    """Tensors made while tracing: attributes of the module until it is put back as it was."""
+    read = {str(node.target) for node in graph.find_nodes(op="get_attr")}
+    return {name: getattr(module, name) for name in sorted(read) if name.startswith("_tensor_constant")}
 
 
 def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str, str]:

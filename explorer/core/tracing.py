@@ -1,30 +1,34 @@
 """From a module to its data flow: ``torch.fx``, then ``torch.export``, or a refusal that says why."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
-import torch
 from torch import Tensor, fx, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from explorer.core.exporting import export_graph
-from explorer.core.modes import ModesDifferError, merge_modes
-from explorer.core.recording import batch_of, evaluating, keeping_modes, record_values
-from explorer.core.shape_reads import anchor_shape_reads
-from explorer.core.symbolic import (
-    SymbolicTrace,
-    UntraceableError,
-    readable_paths,
-    trace_symbolically,
-    where_in_user_code,
+from explorer.core.both_modes import Attempt, exported_graph, in_both_modes
+from explorer.core.modes import ModesDifferError
+from explorer.core.module_state import keeping_state
+from explorer.core.refusals import refuse_kinds
+from explorer.core.same_training import Precision, Steps
+from explorer.core.split_points import find_split_points
+from explorer.core.symbolic import SymbolicTrace, UntraceableError, trace_symbolically, where_in_user_code
+from explorer.core.trace_checks import (
+    TrainsOtherwiseError,
+    check_opaque,
+    check_same_logits,
+    check_same_training,
+    describe_values,
+    first_line,
+    own_steps,
+    trains_channels_last,
+    untraceable,
 )
 from explorer.core.values import Dataflow
 from explorer.errors import UserError
 
-TRACE_TOLERANCE = 1e-5
-BATCH_TOLERANCE = 1e-4  # another batch size may be computed in another order
-PROBE_BATCHES = (1, 7)
-_ONE_OUTPUT = "the output must be one tensor of class logits (batch, classes)"
+_TRIALS = 32  # of submodules that may be traced inside again
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
@@ -32,44 +36,130 @@ class Trace:
     """A traced backbone.
 
     Attributes:
-        graph_module: Executes it; one node per value.
+        graph_module: Executes it; one node per value. Its modes are those of the module it was traced from.
         dataflow: What its nodes compute and cost.
         opaque: Modules whose inside could not be traced: run as they are, never cut inside.
         exported: Whether ``torch.export`` traced it, because symbolic tracing could not.
+        channels_last: Whether it trains the same on images in this memory format, as far as was probed.
     """
 
     graph_module: fx.GraphModule
     dataflow: Dataflow
     opaque: tuple[str, ...] = ()
     exported: bool = False
+    channels_last: bool = False
 
 
-def trace(module: nn.Module, sample: Tensor) -> Trace:
+def trace(module: nn.Module, sample: Tensor, precision: Precision = "float32", probe: bool = True) -> Trace:
     """Trace ``module`` and run ``sample`` through it.
 
     In-place activations of ``module`` are made out-of-place: an exit may read any intermediate tensor. A
     submodule whose forward cannot be traced symbolically becomes one opaque node; where the backbone's own
-    forward cannot, ``torch.export`` is tried.
+    forward cannot, or a module is opaque, ``torch.export`` is tried. The graph must train as the module does.
 
     Args:
-        module: One input tensor, one output tensor of class logits.
+        module: One input tensor, one output tensor of class logits; only the in-place switches are changed.
         sample: Batch of one input, shape (1, ...).
+        precision: In which it will be trained.
+        probe: Whether training steps are compared; a network whose like was compared needs it no more.
 
     Raises:
         UserError: The module cannot be traced, the sample does not run through it, the output is not one
-            tensor of shape (1, classes), or the graph computes something else than the module.
+            tensor of shape (1, classes), or the graph computes or trains something else than the module.
     """
-    name = type(module).__name__
+    refuse_kinds(module)
     for layer in module.modules():
         if getattr(layer, "inplace", False):
             setattr(layer, "inplace", False)  # noqa: B010
     _check_names(module)
-    graph_module, returned, opaque, exported = _graph(module, sample)
-    if sum(node.op == "placeholder" for node in graph_module.graph.nodes) != 1:
-        raise UserError(f"{name}: the backbone must take exactly one input tensor")
-    dataflow = _dataflow(name, graph_module, sample, returned)
-    _check_same_logits(module, graph_module, sample)
-    return Trace(graph_module, dataflow, opaque, exported)
+
+    @cache
+    def steps() -> Steps:
+        return own_steps(module, sample, precision)
+
+    def finished(attempt: Attempt) -> Trace:
+        found = _finished(module, sample, attempt)
+        if probe:
+            check_same_training(module, found.graph_module, sample, steps(), precision)
+        return found
+
+    with keeping_state(module):
+        best = _best(module, sample, finished)
+        images = probe and sample.dim() == 4
+        fits = images and trains_channels_last(best.graph_module, module, sample, steps(), precision)
+        return replace(best, channels_last=fits)
+
+
+def _best(module: nn.Module, sample: Tensor, finished: Callable[[Attempt], Trace]) -> Trace:
+    """The first trace without opaque modules; else the one with most split points."""
+    found, errors = list[Trace](), list[Exception]()
+    for attempt in _attempts(module, sample, errors):
+        try:
+            found.append(finished(attempt))
+        except UserError as error:
+            errors.append(error)
+        else:
+            if not found[-1].opaque:
+                break
+    if not found and any(isinstance(error, TrainsOtherwiseError) for error in errors):
+        found += _with_modules_whole(module, finished)
+    if not found:
+        raise _refusal_of(module, errors)
+    return max(found, key=lambda trace: len(find_split_points(trace.dataflow)))
+
+
+def _attempts(module: nn.Module, sample: Tensor, errors: list[Exception]) -> Iterator[Attempt]:
+    """Traces by ever stronger means; ``errors`` takes up what they raise."""
+    means: list[Callable[[], SymbolicTrace]] = [
+        lambda: trace_symbolically(module),
+        lambda: trace_symbolically(module, proxy_buffers=False),
+        lambda: exported_graph(module, sample),
+    ]
+    for trace_once in means:
+        try:
+            yield in_both_modes(module, trace_once)
+        except Exception as error:  # a user's module may raise anything while it is traced
+            errors.append(error)
+
+
+def _with_modules_whole(module: nn.Module, finished: Callable[[Attempt], Trace]) -> Iterator[Trace]:
+    """Traces with submodules left whole, each finer than the one before.
+
+    First all outermost modules with a forward of the user's own are; then one after the other is traced
+    inside again, where that does not change the training.
+    """
+
+    def attempted(whole: Sequence[str]) -> Trace | None:
+        try:
+            return finished(in_both_modes(module, lambda: trace_symbolically(module, whole)))
+        except (UserError, UntraceableError, ModesDifferError):
+            return None
+
+    whole = _outermost(module)
+    if not whole or (found := attempted(whole)) is None:
+        return
+    yield found
+    pending = list(whole)
+    for _ in range(_TRIALS):
+        if not pending:
+            return
+        path = pending.pop(0)
+        inside = [f"{path}.{inner}" for inner in _outermost(module.get_submodule(path))]
+        finer = [*(other for other in whole if other != path), *inside]
+        if (found := attempted(finer)) is not None:
+            yield found
+            whole, pending = finer, pending + inside
+
+
+def _outermost(module: nn.Module) -> list[str]:
+    """Submodules with a forward of the user's own that are inside no other such one."""
+    paths: list[str] = []
+    for name, child in module.named_children():
+        if isinstance(child, _CONTAINERS):
+            paths += [f"{name}.{inner}" for inner in _outermost(child)]
+        elif not type(child).__module__.startswith(("torch.nn", "explorer.core")):
+            paths.append(name)
+    return paths
 
 
 def _check_names(module: nn.Module) -> None:
@@ -82,156 +172,27 @@ def _check_names(module: nn.Module) -> None:
             raise UserError(f"{name}: module names may not contain '/', which separates scopes, got {path!r}")
 
 
-def _graph(
-    module: nn.Module, sample: Tensor
-) -> tuple[fx.GraphModule, Mapping[fx.Node, str], tuple[str, ...], bool]:
-    """Graph for both modes, modules whose results are known, opaque modules, and whether it is exported."""
-    try:
-        graph_module, found = _traced(module)
-    except UntraceableError as error:
-        try:
-            graph_module, _ = _in_both_modes(module, lambda: SymbolicTrace(export_graph(module, sample)))
-        except Exception as refusal:  # a user's module may raise anything while it is exported
-            also = f"torch.export neither: {_first_line(refusal)}"
-            where = where_in_user_code(error.cause) or where_in_user_code(refusal)
-            raise UserError(_refusal(module, error.path, error.cause, where, also)) from error
-        return graph_module, {}, (), True
-    if found.opaque:
-        _check_opaque(module, sample, found.opaque)
-    return graph_module, found.returned, (*found.opaque, *found.reads_mode), False
+def _finished(module: nn.Module, sample: Tensor, attempt: Attempt) -> Trace:
+    """What an attempt computes and costs, if it gives the module's logits."""
+    name, graph_module = type(module).__name__, attempt.graph_module
+    if len(graph_module.graph.find_nodes(op="placeholder")) != 1:
+        raise UserError(f"{name}: the backbone must take exactly one input tensor")
+    if attempt.causes:
+        check_opaque(module, sample, attempt.causes)
+    dataflow = describe_values(name, graph_module, sample, attempt.returned)
+    check_same_logits(module, graph_module, sample)
+    return Trace(graph_module, dataflow, attempt.whole, attempt.exported)
 
 
-def _traced(module: nn.Module) -> tuple[fx.GraphModule, SymbolicTrace]:
-    """Submodules that do different things in training and in eval mode are left whole."""
-    try:
-        return _in_both_modes(module, lambda: trace_symbolically(module))
-    except ModesDifferError:
-        pass
-    try:
-        return _in_both_modes(module, lambda: trace_symbolically(module, keep_readers=True))
-    except ModesDifferError as error:
-        raise UserError(
-            f"{type(module).__name__}: its forward does different things in training and in eval mode "
-            f"({error}); put what reads `self.training` into a submodule, and draw no random numbers"
-        ) from error
-
-
-def _in_both_modes(
-    module: nn.Module, trace_once: Callable[[], SymbolicTrace]
-) -> tuple[fx.GraphModule, SymbolicTrace]:
-    """The merged graph, and what the trace in eval mode found besides."""
-    was_training = module.training
-    with keeping_modes(module):
-        (training, _), (evaluation, found) = (
-            _graph_module(module.train(mode), trace_once) for mode in (True, False)
-        )
-        merge_modes(evaluation, training, readable_paths(evaluation.graph, found.returned))
-        evaluation.train(was_training)
-    return evaluation, found
-
-
-def _graph_module(
-    module: nn.Module, trace_once: Callable[[], SymbolicTrace]
-) -> tuple[fx.GraphModule, SymbolicTrace]:
-    found = trace_once()
-    graph_module = fx.GraphModule(module, found.graph)
-    graph_module.graph.eliminate_dead_code()
-    return graph_module, found
-
-
-def _check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, Exception]) -> None:
-    """An opaque module may branch on shapes, not on values: each sample of a batch would need its own branch.
-
-    Fake tensors have shapes and no values.
-    """
-    try:
-        with FakeTensorMode(allow_non_fake_inputs=True) as mode, evaluating(module):
-            module(mode.from_tensor(batch_of(sample, 2)))
-    except DataDependentOutputException as error:
-        where = where_in_user_code(error)
-        at_fault = [path for path, cause in opaque.items() if where_in_user_code(cause) == where]
-        path = next(iter(at_fault or opaque))
-        also = "it reads values, and each sample of a batch has its own"
-        raise UserError(_refusal(module, path, opaque[path], where, also)) from error
-    except Exception:
-        return  # an operator that fake tensors lack, or a fault of the module that running it will show
-
-
-def _refusal(module: nn.Module, path: str, cause: Exception, where: str, also: str) -> str:
-    """Reason, module and line."""
-    inside = f"module {path!r} ({type(module.get_submodule(path)).__name__})" if path else "its forward"
-    place = f"{inside}, {where}" if where else inside
-    name = type(module).__name__
-    return f"{name}: torch.fx cannot trace the module: {_first_line(cause)} ({place}); {also}"
-
-
-def _first_line(error: BaseException) -> str:
-    said, _, _ = str(error).partition("While executing")  # what torch.fx adds
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
-def _dataflow(
-    name: str, graph_module: fx.GraphModule, sample: Tensor, returned: Mapping[fx.Node, str]
-) -> Dataflow:
-    """Run ``sample`` through and describe every value, once the batch size needs no crossing.
-
-    Raises:
-        UserError: It does not run, or the output is no tensor of logits that depends on the input.
-    """
-    with evaluating(graph_module):
-        try:
-            fx.Interpreter(graph_module).run(sample)
-        except Exception as error:  # a user's module may raise anything while it is run
-            raise UserError(
-                f"{name}: an input of shape {tuple(sample.shape)} does not run through: {_first_line(error)}"
-            ) from error
-        result = output_node(graph_module.graph)
-        if result is None:
-            raise UserError(f"{name}: {_ONE_OUTPUT}, got several values")
-        try:
-            anchor_shape_reads(graph_module, sample)
-            paths = readable_paths(graph_module.graph, returned)
-            values, state_bytes = record_values(graph_module, sample, paths)
-        except Exception as error:
-            raise UserError(
-                f"{name}: a batch of several samples does not run through: {_first_line(error)}"
-            ) from error
-    dataflow = Dataflow(values, result.name, state_bytes)
-    if result.name not in dataflow.dependent - {dataflow.source}:
-        raise UserError(f"{name}: the output does not depend on the input: no split point")
-    if len(values[result.name].shape) != 1:
-        raise UserError(f"{name}: {_ONE_OUTPUT}, got shape {values[result.name].shape} per sample")
-    return dataflow
-
-
-def _check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: Tensor) -> None:
-    """Tracing freezes randomness, and drops ``x.add_(y)`` where no result is used.
-
-    Raises:
-        UserError: The graph does not give the module's logits, or samples of a batch change each other's.
-    """
-    name = type(module).__name__
-    x = torch.randn(batch_of(sample, max(PROBE_BATCHES)).shape, generator=torch.Generator().manual_seed(0))
-    with evaluating(module, graph_module):
-        logits = [module(x[:batch].clone()) for batch in PROBE_BATCHES]
-        gaps = [difference(graph_module(x[: len(given)].clone()), given) for given in logits]
-    if not all(gap <= TRACE_TOLERANCE for gap in gaps):  # NaN is no match either
-        raise UserError(
-            f"{name}: the traced graph differs from the module by {max(gaps):.2g}; a backbone may not use "
-            "randomness or state in eval mode, or change tensors in place (`x.add_(y)`)"
-        )
-    alone, together = logits
-    if not difference(together[: len(alone)], alone) <= BATCH_TOLERANCE:
-        raise UserError(f"{name}: the logits of a sample change with the other samples of its batch")
-
-
-def difference(values: Tensor, expected: Tensor) -> float:
-    """Largest absolute difference, relative to the largest expected value where that exceeds 1."""
-    return ((values - expected).abs().max() / expected.abs().max().clamp(min=1.0)).item()
-
-
-def output_node(graph: fx.Graph) -> fx.Node | None:
-    """The node whose value is returned; None if several are."""
-    (result,) = (node.args[0] for node in graph.nodes if node.op == "output")
-    return result if isinstance(result, fx.Node) else None
+def _refusal_of(module: nn.Module, errors: Sequence[Exception]) -> UserError:
+    """The first reason; the last one besides, where the forward cannot be traced at all."""
+    name, first, last = type(module).__name__, errors[0], errors[-1]
+    if isinstance(first, UntraceableError):
+        also = f"torch.export neither: {first_line(last)}"
+        where = where_in_user_code(first.cause) or where_in_user_code(last)
+        return UserError(untraceable(module, first.path, first.cause, where, also))
+    if isinstance(first, UserError):
+        return first
+    if isinstance(first, ModesDifferError):
+        return UserError(f"{name}: training and eval mode differ: {first}")
+    return UserError(f"{name}: torch.fx cannot trace the module: {type(first).__name__}: {first_line(first)}")

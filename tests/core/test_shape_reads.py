@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from explorer.core.recording import evaluating
+from explorer.core.module_state import evaluating
 from explorer.core.shape_reads import anchor_shape_reads, batch_reads
 from explorer.core.split_points import find_split_points
 from explorer.core.tracing import trace

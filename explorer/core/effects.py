@@ -1,0 +1,83 @@
+"""What nodes of a graph call that ``torch.fx`` has no node for, and which nodes do more than give a value."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+OF_STATE = "of_state"  # in a node's meta: computed from parameters and buffers alone
+AGAIN = "again"  # in a node's meta: called for what it does to buffers, its result is not read
+
+
+class RegisterHook:
+    """Registers a hook on a tensor: a function, so that it can be a node of a graph."""
+
+    def __init__(self, hook: Callable[[Tensor], Tensor | None]) -> None:
+        self.hook, self.__name__ = hook, "register_hook"
+
+    def __call__(self, tensor: Tensor) -> None:
+        tensor.register_hook(self.hook)
+
+    def __eq__(self, other: object) -> bool:
+        """Two traces make two hooks of one line of code."""
+        return isinstance(other, RegisterHook) and _code(self.hook) == _code(other.hook)
+
+    def __hash__(self) -> int:
+        return hash(_code(self.hook))
+
+
+def _code(function: Any) -> object:
+    return getattr(function, "__code__", function)
+
+
+def with_item(tensor: Tensor, index: Any, value: Any) -> Tensor:
+    """A copy of ``tensor`` with ``copy[index] = value``."""
+    result = tensor.clone()
+    result[index] = value
+    return result
+
+
+def enter_grad_mode(enabled: bool) -> bool:
+    """Switch recording of gradients; returns what to hand to :func:`leave_grad_mode`."""
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(enabled)
+    return before
+
+
+def leave_grad_mode(before: bool) -> None:
+    """Switch recording of gradients back."""
+    torch.set_grad_enabled(before)
+
+
+@cache
+def as_function(custom: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """``custom.apply`` as a function that a graph can call; its backward is the custom one."""
+
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        return custom.apply(*args, **kwargs)
+
+    apply.__name__ = apply.__qualname__ = custom.__name__
+    return apply
+
+
+def update_buffer(buffer: Tensor, value: Tensor) -> None:
+    """What assigning ``value`` leaves in a buffer."""
+    buffer.detach().copy_(value.detach())
+
+
+_KEPT = (enter_grad_mode, leave_grad_mode, update_buffer)
+
+
+def has_effect(node: fx.Node) -> bool:
+    """Whether a node does something besides giving a value, so that it stays without being read."""
+    if node.op == "call_method":
+        first, name = (node.args or (None,))[0], str(node.target)
+        in_place = name.endswith("_") and not name.endswith("__")
+        return in_place and isinstance(first, fx.Node) and bool(first.meta.get(OF_STATE))
+    if node.meta.get(AGAIN):
+        return True
+    if node.op == "call_function" and (node.target in _KEPT or isinstance(node.target, RegisterHook)):
+        return True
+    return bool(node.is_impure())

@@ -1,0 +1,91 @@
+"""Pieces of graphs: what identifies a node, what it reads, and nodes as modules of their own."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+
+class NodeKey:
+    """What has to be the same for nodes of two traces to be one: a tensor has a new name in each."""
+
+    def __init__(self, root: fx.GraphModule, node: fx.Node) -> None:
+        self._kind: tuple[str, Any] = node.op, "" if node.op == "placeholder" else node.target
+        value = attrgetter(str(node.target))(root) if node.op == "get_attr" else None
+        self._tensor = value if isinstance(value, Tensor) else None
+        if self._tensor is not None:
+            self._kind = node.op, tuple(self._tensor.shape)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NodeKey) or self._kind != other._kind:
+            return False
+        one, two = self._tensor, other._tensor
+        return one is two or (one is not None and two is not None and torch.equal(one, two))
+
+    def __hash__(self) -> int:
+        return hash(self._kind)
+
+
+def inputs_of(node: fx.Node) -> list[fx.Node]:
+    """Nodes among the arguments, as often as they stand there."""
+    found: list[fx.Node] = []
+
+    def note(source: fx.Node) -> fx.Node:
+        found.append(source)
+        return source
+
+    fx.map_arg((node.args, node.kwargs), note)
+    return found
+
+
+def constants_of(node: fx.Node) -> Any:
+    return fx.map_arg((node.args, node.kwargs), lambda _: "input")
+
+
+def replace_input(node: fx.Node, position: int, new: fx.Node) -> None:
+    """Change one of :func:`inputs_of`."""
+    count = itertools.count()
+    node.args, node.kwargs = fx.map_arg(
+        (node.args, node.kwargs), lambda source: new if next(count) == position else source
+    )
+
+
+def part_as_module(
+    root: fx.GraphModule,
+    nodes: list[fx.Node],
+    inputs: list[fx.Node],
+    same: Mapping[fx.Node, fx.Node],
+    outputs: Sequence[fx.Node],
+) -> fx.GraphModule:
+    """A block in one mode as a module of its own.
+
+    Args:
+        root: The graph that ``nodes`` belong to.
+        nodes: The block.
+        inputs: Common nodes, in eval mode, that it is called with.
+        same: From common nodes of ``root`` to those in eval mode, where it is not the same graph.
+        outputs: What is returned.
+    """
+    graph = fx.Graph()
+    copies = {node: graph.placeholder(f"input_{number}") for number, node in enumerate(inputs)}
+
+    def copied(node: fx.Node) -> fx.Node:
+        return copies[same.get(node, node)]
+
+    for node in nodes:
+        copies[node] = graph.node_copy(node, copied)
+    results = tuple(map(copied, outputs))
+    graph.output(results[0] if len(results) == 1 else results)
+    return fx.GraphModule(root, graph)
+
+
+def node_as_module(root: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
+    """One operation as a module; an input for each place where it reads a node."""
+    graph = fx.Graph()
+    inputs = iter([graph.placeholder(f"input_{place}") for place, _ in enumerate(inputs_of(node))])
+    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda _: next(inputs))
+    graph.output(graph.create_node(node.op, node.target, args, kwargs))
+    return fx.GraphModule(root, graph)

@@ -1,0 +1,104 @@
+"""Look at a module without changing it: what running or tracing it does to its state is taken back."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def keeping_state(*modules: nn.Module) -> Iterator[None]:
+    """Afterwards every module inside ``modules`` is as it was.
+
+    That is: parameters and buffers (objects, values, memory, gradients), attributes, modes, hooks, and
+    submodules; lists, dicts and sets that are attributes hold what they held.
+    """
+    layers = list(dict.fromkeys(layer for module in modules for layer in module.modules()))
+    attributes = {layer: dict(vars(layer)) for layer in layers}
+    containers = [_Container(value) for values in attributes.values() for value in _containers(values)]
+    tensors = {id(tensor): _Kept(tensor) for values in attributes.values() for tensor in _tensors(values)}
+    try:
+        yield
+    finally:
+        for layer, values in attributes.items():
+            vars(layer).clear()
+            vars(layer).update(values)
+        for container in containers:
+            container.restore()
+        for kept in tensors.values():
+            kept.restore()
+
+
+class _Container:
+    def __init__(self, value: Any) -> None:
+        self._value, self._content = value, value.copy()
+
+    def restore(self) -> None:
+        if isinstance(self._value, list):
+            self._value[:] = self._content
+        else:
+            self._value.clear()
+            self._value.update(self._content)
+
+
+class _Kept:
+    """A tensor, where its values lie, and what they are."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self._memory, self._grad = tensor, tensor.data, tensor.grad
+        self._values, self._needs_grad = tensor.detach().clone(), tensor.requires_grad
+
+    def restore(self) -> None:
+        self._tensor.data = self._memory
+        self._memory.copy_(self._values)
+        self._tensor.grad = self._grad
+        if self._tensor.grad_fn is not None and not self._needs_grad:
+            self._tensor.detach_()  # a buffer that took a value with a gradient
+        self._tensor.requires_grad_(self._needs_grad)
+
+
+def _containers(attributes: dict[str, Any]) -> Iterator[Any]:
+    return (value for value in attributes.values() if isinstance(value, list | dict | set))
+
+
+def _tensors(attributes: dict[str, Any]) -> Iterator[Tensor]:
+    """Parameters, buffers and tensors that are attributes; results of other tensors are computed again."""
+    held = [*attributes["_parameters"].values(), *attributes["_buffers"].values(), *attributes.values()]
+    return (tensor for tensor in held if type(tensor) in (Tensor, nn.Parameter) and tensor.is_leaf)
+
+
+@contextmanager
+def keeping_modes(*modules: nn.Module) -> Iterator[None]:
+    """Afterwards every module inside ``modules`` is in the mode in which it was."""
+    modes = {layer: layer.training for module in modules for layer in module.modules()}
+    try:
+        yield
+    finally:
+        for layer, mode in modes.items():
+            layer.training = mode
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients while this lasts; what calls itself ``train`` is not asked."""
+    with keeping_modes(*modules), torch.no_grad():
+        for layer in (layer for module in modules for layer in module.modules()):
+            layer.training = False
+        yield
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Every generator that a module may draw from starts at ``seed``, and goes on afterwards as before."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        yield
