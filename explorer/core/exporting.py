@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import TreeSpec, tree_unflatten
 
 from explorer.core.layers import SparseLayer
 from explorer.core.recording import batch_of
+from explorer.core.refusals import picked_logits
 
 
 def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str, Any]]:
@@ -40,10 +42,8 @@ def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str,
     with warnings.catch_warnings(), redirect_stderr(StringIO()), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         program = torch.export.export(module, (pair,), dynamic_shapes=({0: batch},), strict=False)
-    spec = program.call_spec.out_spec
-    single = spec is not None and spec.is_leaf()
     whole = program.module(check_guards=False)
-    graph = _plain_copy(whole.graph, single)
+    graph = _plain_copy(whole.graph, program.call_spec.out_spec)
     _read_buffers_directly(graph)
     _fold_leaf_calls(graph, module)
     own = {name for name, _ in itertools.chain(module.named_parameters(), module.named_buffers())}
@@ -51,14 +51,15 @@ def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str,
     return graph, {name: attrgetter(name)(whole) for name in sorted(read - own)}
 
 
-def _plain_copy(exported: fx.Graph, single_output: bool) -> fx.Graph:
-    """Without export's calling convention: one tensor in, what the module returns out."""
+def _plain_copy(exported: fx.Graph, returned: TreeSpec) -> fx.Graph:
+    """Without export's calling convention: one tensor in, the logits out, else all that is returned."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     for node in exported.nodes:
         if node.op == "output":
             (values,) = node.args
-            result = fx.map_arg(values, copies.__getitem__)
-            graph.output(result[0] if single_output else result)
+            result = list(fx.map_arg(values, copies.__getitem__))
+            logits = picked_logits(tree_unflatten(result, returned))
+            graph.output(result if logits is None else logits)
         elif node.name != "_guards_fn":
             copies[node] = graph.node_copy(node, copies.__getitem__)
     return graph

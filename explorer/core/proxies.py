@@ -6,9 +6,10 @@ torch's own proxies lose what is no operator: in-place changes, hooks, ``torch.n
 
 import inspect
 import operator
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -52,7 +53,7 @@ class TensorProxy(fx.Proxy):
             return fx.proxy.Attribute(self, name)
 
         def changed(*args: Any, **kwargs: Any) -> fx.Proxy:
-            self.node = self.tracer.create_proxy("call_method", out_of_place, (self, *args), kwargs).node
+            self._stand_for(self.tracer.create_proxy("call_method", out_of_place, (self, *args), kwargs))
             return self
 
         return changed
@@ -67,7 +68,11 @@ class TensorProxy(fx.Proxy):
             _refuse_parameters(self)
             self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
         else:
-            self.node = self.tracer.create_proxy("call_function", with_item, (self, index, value), {}).node
+            self._stand_for(self.tracer.create_proxy("call_function", with_item, (self, index, value), {}))
+
+    def _stand_for(self, result: fx.Proxy) -> None:
+        self.tracer.changed.append((self, self.node))  # type: ignore[attr-defined]
+        self.node = result.node
 
     @property
     def requires_grad(self) -> bool:
@@ -93,6 +98,16 @@ def _refuse_parameters(proxy: fx.Proxy) -> None:
         raise WritesParameterError
 
 
+class _Mark(NamedTuple):
+    """How far a trace has come."""
+
+    node: fx.Node | None
+    grad_modes: list[tuple[bool, fx.Node | None]]
+    module_stack: OrderedDict[str, Any]
+    proxies: set[str]
+    changes: int
+
+
 class RecordingTracer(fx.Tracer):
     """Traces with :class:`TensorProxy`.
 
@@ -106,6 +121,8 @@ class RecordingTracer(fx.Tracer):
         self.proxy_buffer_attributes = proxy_buffers
         self._grad_modes: list[tuple[bool, fx.Node | None]] = [(True, None)]
         self._recomputing = False
+        self._proxies: dict[str, fx.Proxy] = {}  # of parameters and buffers, by path
+        self.changed: list[tuple[TensorProxy, fx.Node]] = []  # proxies, and what they stood for before
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return TensorProxy(node, self)
@@ -123,6 +140,23 @@ class RecordingTracer(fx.Tracer):
         if self._recomputing and kind == "call_module":
             self._run_again(target, args)
         return node
+
+    def mark(self) -> _Mark:
+        """Where tracing stands, for :meth:`forget`."""
+        last = next(iter(reversed(self.graph.nodes)), None)
+        modes, stack = list(self._grad_modes), OrderedDict(self.module_stack)
+        return _Mark(last, modes, stack, set(self._proxies), len(self.changed))
+
+    def forget(self, mark: _Mark) -> None:
+        """Undo what was traced since ``mark``."""
+        while len(self.changed) > mark.changes:
+            proxy, node = self.changed.pop()
+            proxy.node = node
+        for path in set(self._proxies) - mark.proxies:
+            del self._proxies[path]
+        self._grad_modes, self.module_stack = mark.grad_modes, mark.module_stack
+        while (last := next(iter(reversed(self.graph.nodes)), None)) is not None and last is not mark.node:
+            self.graph.erase_node(last)
 
     @contextmanager
     def recomputing(self) -> Iterator[None]:

@@ -42,6 +42,7 @@ class _Tracer(RecordingTracer):
         super().__init__(proxy_buffers)
         self._leaves = leaves
         self.returned: dict[fx.Node, str] = {}
+        self.opaque: dict[str, Exception] = {}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         """The input alone; other arguments of ``forward`` keep their defaults."""
@@ -54,16 +55,19 @@ class _Tracer(RecordingTracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, SparseLayer | ByMode) or super().is_leaf_module(m, module_qualified_name):
             return True
-        return module_qualified_name in self._leaves
+        return module_qualified_name in self._leaves or module_qualified_name in self.opaque
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        """Trace inside; what cannot be traced is forgotten again, and the module left whole."""
+        path, mark = self.path_of_module(m), self.mark()
         try:
             result = super().call_module(m, forward, args, kwargs)
-        except UntraceableError:
-            raise
         except Exception as error:  # a user's module may raise anything while it is traced
-            raise UntraceableError(self.path_of_module(m), error) from error
-        path = self.path_of_module(m)
+            if path in self.opaque:
+                raise
+            self.forget(mark)
+            self.opaque[path] = error
+            result = super().call_module(m, forward, args, kwargs)
         if isinstance(result, fx.Proxy) and result.node.target != path:
             self.returned.setdefault(result.node, path)
         return result
@@ -103,21 +107,20 @@ def trace_symbolically(
     Raises:
         UntraceableError: The module's own forward cannot be traced.
     """
-    opaque: dict[str, Exception] = {}
-    while True:
-        tracer = _Tracer({*leaves, *opaque}, proxy_buffers)
-        try:
-            with keeping_state(module):
-                graph = tracer.trace(module)
-                constants = _constants(module, graph)
-        except UntraceableError as error:
-            if error.path in opaque:
-                raise
-            opaque[error.path] = error.cause
-        except Exception as error:
-            raise UntraceableError("", error) from error
-        else:
-            return SymbolicTrace(graph, tracer.returned, opaque, constants, tuple(leaves))
+    tracer = _Tracer(leaves, proxy_buffers)
+    try:
+        with keeping_state(module):
+            graph = tracer.trace(module)
+            constants = _constants(module, graph)
+    except Exception as error:  # a user's module may raise anything while it is traced
+        raise UntraceableError("", error) from error
+    opaque = {path: cause for path, cause in tracer.opaque.items() if _is_called(graph, path)}
+    return SymbolicTrace(graph, tracer.returned, opaque, constants, tuple(leaves))
+
+
+def _is_called(graph: fx.Graph, path: str) -> bool:
+    """Whether a module left whole is not inside another one."""
+    return any(node.target == path for node in graph.find_nodes(op="call_module"))
 
 
 def _constants(module: nn.Module, graph: fx.Graph) -> dict[str, Any]:
