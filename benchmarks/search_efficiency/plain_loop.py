@@ -8,6 +8,7 @@ encoding.
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod, sqrt
@@ -23,6 +24,7 @@ from benchmarks.search_efficiency.curves import Sample
 from explorer.backbones import build_backbone
 from explorer.core.exits import ExitClassifier
 from explorer.core.patterns import ConnectionPattern, adjacency, snap_density
+from explorer.core.same_training import laid_out
 from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
 from explorer.core.training import TrainingFailedError, train
 from explorer.data import DataSet, Subset
@@ -52,6 +54,10 @@ class SplitNetwork(nn.Module):
         super().__init__()
         self.edge, self.server, self.exit = edge, server, exit_
         self.exit_names = [] if exit_ is None else ["cut"]
+
+    def laid_out(self, inputs: Tensor) -> AbstractContextManager[Tensor]:
+        """As :meth:`explorer.core.network.Network.laid_out`: its backbones train the same in either format."""
+        return laid_out(self, inputs, inputs.dim() == 4)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of the exit, where there is one, then of the server part."""
