@@ -1,7 +1,7 @@
 """How long tracing, cutting and probing take, for ResNet-20 and for networks of 50, 100 and 200 layers.
 
-Processor seconds of one thread, median of ``--repeats``; training steps of graph and module are compared too. ``--check`` exits 1 if ResNet-20 takes more than 1 s
-or the time grows faster than the layers.
+Training steps of graph and module are compared, too. Processor seconds of one thread, median of
+``--repeats``. ``--check`` exits 1 if ResNet-20 takes more than 1 s or the time grows faster than the layers.
 """
 
 import argparse

@@ -56,7 +56,7 @@ class SplitNetwork(nn.Module):
         self.exit_names = [] if exit_ is None else ["cut"]
 
     def laid_out(self, inputs: Tensor) -> AbstractContextManager[Tensor]:
-        """As :meth:`explorer.core.network.Network.laid_out`: its backbones train the same in either format."""
+        """As :meth:`Network.laid_out`: its backbones train the same in either format."""
         return laid_out(self, inputs, inputs.dim() == 4)
 
     def forward(self, x: Tensor) -> list[Tensor]:
