@@ -18,7 +18,7 @@ import numpy as np
 from explorer.data_archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
 from explorer.data_images import read_image_folder
 from explorer.errors import UserError
-from explorer.user_code import import_function
+from explorer.user_code import import_function, said
 
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -88,8 +88,8 @@ def _call(source: str) -> RawData:
     function = import_function(source, "data source")
     try:
         returned = function()
-    except Exception as error:  # a user's function may raise anything
-        raise UserError(f"data source {source!r}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
+        raise UserError(f"data source {source!r}: {said(error)}") from error
     if not isinstance(returned, tuple) or len(returned) != len(NPZ_KEYS):
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")

@@ -9,6 +9,7 @@ from explorer.profile.payload import encoded_bytes
 from explorer.variants import Inventory, Variant
 
 IMBALANCE_NOTED = 1.5  # largest by smallest class
+IMBALANCED = "classes are imbalanced"
 
 
 def print_data(data: DataSet, console: Console) -> None:
@@ -31,7 +32,7 @@ def imbalance_note(data: DataSet) -> str:
         return ""
     majority = max(data.class_counts()["validation"]) / len(data.validation)
     return (
-        f"classes are imbalanced: {smallest} to {largest} training samples per class; always answering one"
+        f"{IMBALANCED}: {smallest} to {largest} training samples per class; always answering one"
         f" class is right on {majority:.1%} of the validation subset"
     )
 
@@ -52,9 +53,10 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
 
 
 def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
-    chosen = variant.arguments if variant.bottleneck is None else variant.choices
-    arguments = ", ".join(f"{name}={value}" for name, value in chosen.items())
-    console.print(f"\n{variant.backbone}({arguments})", markup=False, style="bold")
+    console.print(f"\n{variant.name}", markup=False, style="bold")
+    if variant.failure:
+        console.print(f"cannot be used: {variant.failure}", markup=False, highlight=False)
+        return
     junctions = Table(
         Column("junction", no_wrap=True),
         "kind",

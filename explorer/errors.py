@@ -4,11 +4,16 @@ import sys
 from collections.abc import Callable
 
 EXIT_USER_ERROR = 2
+EXIT_ALL_FAILED = 3  # a search in which no network could be trained
 EXIT_INTERRUPTED = 130
 
 
 class UserError(ValueError):
     """Bad input: the message names the file or option, the key, the rule and the value received."""
+
+
+class NetworkError(UserError):
+    """One network cannot be used: its factory raises, or it cannot be traced. Others of the space may be."""
 
 
 def run_command(main: Callable[[], int]) -> int:

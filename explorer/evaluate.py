@@ -1,5 +1,7 @@
 """Train one network and gather all that can be known about it: the one expensive step of the search."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +14,13 @@ from explorer.core.calibration import Calibration, Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, collect_evidence
 from explorer.core.sparsify import placement_checksum, sparsify
+from explorer.core.symbolic import where_in_user_code
 from explorer.core.training import TrainingFailedError, TrainingRecord, train
 from explorer.data import DataSet
+from explorer.errors import UserError
 from explorer.profile.payload import PayloadError, Ranges
 from explorer.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
+from explorer.user_code import said
 
 
 @dataclass(frozen=True)
@@ -94,21 +99,20 @@ def evaluate_network(task: TrainingTask, data: DataSet, readout: Readout) -> Eva
         readout: How it is run; server answers are recomputed for each of its payload bits.
 
     Raises:
-        TrainingFailedError: Training diverged, memory ran out, or a crossing tensor holds NaN.
+        TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, or the user's
+            code raised anything.
     """
+    with failing_alone():
+        return _evaluated(task, data, readout)
+
+
+def _evaluated(task: TrainingTask, data: DataSet, readout: Readout) -> EvaluatedNetwork:
     spec = task.spec
-    try:
-        network = build_network(spec, data.input_shape, data.num_classes)
-        network.check_split_points(data.validation.inputs[:2])
-        training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
-        calibration = calibrate(network, data.train, data.validation, readout)
-        evidence = collect_evidence(network, data.validation, calibration)
-    except PayloadError as error:
-        raise TrainingFailedError(f"diverged: {error}") from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, TrainingFailedError) or not _is_out_of_memory(error):
-            raise
-        raise TrainingFailedError(f"out of memory: {error}") from error
+    network = build_network(spec, data.input_shape, data.num_classes)
+    network.check_split_points(data.validation.inputs[:2])
+    training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
+    calibration = calibrate(network, data.train, data.validation, readout)
+    evidence = collect_evidence(network, data.validation, calibration)
     dense = _dense_twin(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
@@ -126,9 +130,42 @@ def evaluate_network(task: TrainingTask, data: DataSet, readout: Readout) -> Eva
 def costs_before_training(
     spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, ranges: Ranges
 ) -> tuple[SplitCosts, ...]:
-    """Costs at every split point of a network: training changes none of them."""
-    network = build_network(spec, input_shape, num_classes).eval()
-    return split_costs(network, _dense_twin(spec, input_shape, num_classes), ranges)
+    """Costs at every split point of a network: training changes none of them.
+
+    Raises:
+        TrainingFailedError: It cannot be built.
+    """
+    with failing_alone():
+        network = build_network(spec, input_shape, num_classes).eval()
+        return split_costs(network, _dense_twin(spec, input_shape, num_classes), ranges)
+
+
+@contextmanager
+def failing_alone() -> Iterator[None]:
+    """What goes wrong with one network is that network's failure, with its reason, and ends nothing else.
+
+    Raises:
+        TrainingFailedError: Anything was raised; a module and a factory may raise whatever they like.
+    """
+    try:
+        yield
+    except TrainingFailedError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TrainingFailedError(failure_reason(error)) from error
+
+
+def failure_reason(error: BaseException) -> str:
+    """One line: what was raised, and the line of the user's code that raised it."""
+    if isinstance(error, PayloadError):
+        return f"diverged: {error}"
+    if _is_out_of_memory(error):
+        return f"out of memory: {error}"
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    first = next(iter(said(error).splitlines()), "")
+    where = where_in_user_code(error)
+    return f"{first} ({where})" if where else first
 
 
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:

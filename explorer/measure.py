@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
+from explorer.core.training import TrainingFailedError
 from explorer.data import DataSet
-from explorer.evaluate import restore_network
+from explorer.evaluate import failing_alone, restore_network
 from explorer.profile.energy import measure_energy_per_call
 from explorer.profile.latency import measure_seconds
 from explorer.profile.payload import Codec, decode, encode
@@ -79,19 +80,19 @@ def measure_parts(
         energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
 
     Returns:
-        Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit.
+        Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit. A
+        network that fails has no rows, but a reason among the conditions.
     """
-    meter = _EnergyMeter(energy_seconds)
+    meter, failures = _EnergyMeter(energy_seconds), dict[str, str]()
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
-    sample = data.validation.inputs[:1]
     for key, group in groupby(sorted(parts), key=lambda part: part[0]):
-        network, calibration = restored(store, key, data), store.read_calibration(key)
-        for split_point, bits in groupby(group, key=lambda part: part[1]):
-            at = {"network_key": key, "split_point": split_point}
-            rows["parts"].append(at | _measured_part(network, split_point, sample, meter))
-            codecs = [calibration.codecs[part[1:]] for part in bits if part[2]]
-            crossing = _crossing(network, split_point, sample)
-            rows["codecs"] += [at | _measured_codec(codec, crossing) for codec in codecs]
+        try:
+            with failing_alone():
+                own = _measured_network(key, [part[1:] for part in group], store, data, meter)
+        except TrainingFailedError as error:
+            failures[key] = str(error)
+        else:
+            rows = {table: rows[table] + own[table] for table in rows}
     conditions = {
         "threads": torch.get_num_threads(),
         "batch_size": 1,
@@ -101,8 +102,25 @@ def measure_parts(
         "energy_seconds": energy_seconds,
         "energy_method": meter.method,
         "energy_reasons": list(meter.reasons),
+        "failures": failures,
     }
     return {"conditions": conditions, **rows}
+
+
+def _measured_network(
+    key: str, ways: list[tuple[str, int]], store: Store, data: DataSet, meter: _EnergyMeter
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one network, run at each (split point, payload bits)."""
+    rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
+    sample = data.validation.inputs[:1]
+    network, calibration = restored(store, key, data), store.read_calibration(key)
+    for split_point, group in groupby(ways, key=lambda way: way[0]):
+        at = {"network_key": key, "split_point": split_point}
+        rows["parts"].append(at | _measured_part(network, split_point, sample, meter))
+        codecs = [calibration.codecs[way] for way in group if way[1]]
+        crossing = _crossing(network, split_point, sample)
+        rows["codecs"] += [at | _measured_codec(codec, crossing) for codec in codecs]
+    return rows
 
 
 @torch.inference_mode()

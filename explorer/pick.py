@@ -17,6 +17,7 @@ from explorer.core.calibration import Calibration
 from explorer.core.operating_points import collect_evidence, outcome_at
 from explorer.core.split_points import OUTPUT
 from explorer.cost import Setting, battery_life_days, wilson_interval
+from explorer.dry_run import IMBALANCED
 from explorer.errors import UserError, run_command
 from explorer.files import write_json
 from explorer.measure import restored
@@ -118,6 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Choose, print and write ``pick.json``."""
     parsed = make_parser().parse_args(arguments)
     results = load_run(find_run(parsed.run, parsed.reports))
+    if results.all_failed:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in results.failures.items())
+        raise UserError(f"{results.path}: no network of this run could be trained: {reasons}")
     own = read_setting(results.run)
     setting = override_setting(
         own, edge=parsed.edge, server=parsed.server, link=parsed.link, changes=parsed.set
@@ -131,6 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     console = Console()
     print_choice(choice, content["test"], console)
+    for note in results.run.get("notes", []):
+        if note.startswith(IMBALANCED):
+            console.print(note, markup=False, highlight=False)
     energy = choice.point["energy_model_j"]
     if parsed.battery_wh is not None and not pd.isna(energy):
         days = battery_life_days(np.array([energy]), parsed.samples_per_day, parsed.battery_wh)[0]

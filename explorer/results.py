@@ -74,6 +74,18 @@ class RunResults:
         front = self.points[self.points["on_front"]]
         return front.sort_values(["accuracy", "point_id"], ascending=[False, True])
 
+    @property
+    def failures(self) -> dict[str, int]:
+        """Why networks failed, and how many for each reason; variants that were never proposed included."""
+        failed = self.trials[self.trials["outcome"] == "failed"].drop_duplicates("network_key")
+        counts = {str(reason): int(count) for reason, count in failed["reason"].value_counts().items()}
+        return counts | {why: 1 for why in self.run.get("failed_variants", {}).values() if why not in counts}
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether trainings were tried and none succeeded."""
+        return not self.networks and bool(self.failures)
+
 
 def load_run(path: Path) -> RunResults:
     """Read a run folder.

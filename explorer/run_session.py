@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pandas as pd
 
+from explorer.core.training import TrainingFailedError
 from explorer.data import DataSet, Subset
 from explorer.dry_run import imbalance_note
 from explorer.engine.auto_pool import AutoPool, workers_per_machine
@@ -22,7 +23,7 @@ from explorer.engine.proposals import Proposer
 from explorer.engine.sharing import Opened, opening
 from explorer.engine.study import REFERENCE, RESULT, finished_trials
 from explorer.errors import UserError
-from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network, failing_alone
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
 from explorer.measure import measure_parts, parts_to_measure, restored
@@ -186,10 +187,10 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
     parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
     energy_seconds = ENERGY_SECONDS if options.energy else 0.0
-    write_json(
-        folder / MEASUREMENTS_FILE,
-        measure_parts(parts, store, session.data, energy_seconds=energy_seconds),
-    )
+    measured = measure_parts(parts, store, session.data, energy_seconds=energy_seconds)
+    write_json(folder / MEASUREMENTS_FILE, measured)
+    failures = measured["conditions"]["failures"]
+    record["notes"] += [f"{key} was not measured: {reason}" for key, reason in failures.items()]
     if not options.keep_weights:
         for key in set(store) - {key for key, *_ in parts}:
             store.drop_weights(key)
@@ -211,7 +212,8 @@ def _baselines(points: pd.DataFrame, store: Store, data: DataSet) -> list[dict[s
     rows: list[dict[str, Any]] = []
     for key in on_server if is_image(data.input_shape) else ():
         if store.has_weights(key):
-            rows += jpeg_rows(key, restored(store, key, data), data)
+            with suppress(TrainingFailedError), failing_alone():  # measuring it again will say why
+                rows += jpeg_rows(key, restored(store, key, data), data)
     return rows
 
 
@@ -242,6 +244,7 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
             "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),
         },
         "uncounted_operators": uncounted,
+        "failed_variants": {variant.name: variant.failure for variant in session.inventory.failures},
         "notes": _notes(session),
     }
 

@@ -12,12 +12,12 @@ import torch
 from rich.console import Console
 
 from explorer.arguments import above_zero, whole_number
-from explorer.dry_run import print_data, print_inventory
+from explorer.dry_run import imbalance_note, print_data, print_inventory
 from explorer.engine.database import failures_explained
 from explorer.engine.encodings import ENCODINGS
 from explorer.engine.progress import make_reporter
 from explorer.engine.study import SAMPLERS
-from explorer.errors import EXIT_INTERRUPTED, UserError, run_command
+from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, UserError, run_command
 from explorer.results import RunResults
 from explorer.run_session import finish, search
 from explorer.session import (
@@ -78,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with failures_explained(session.storage):
         results = finish(session, options, study)
     _conclude(session, results, interrupted)
-    return EXIT_INTERRUPTED if interrupted else 0
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_ALL_FAILED if results.all_failed else 0
 
 
 def _announce(session: Session) -> None:
@@ -90,6 +92,10 @@ def _announce(session: Session) -> None:
         f"seed {session.record['seed']}",
         flush=True,
     )
+    for variant in session.inventory.failures:
+        print(f"{variant.name} cannot be used: {variant.failure}", flush=True)
+    if note := imbalance_note(session.data):
+        print(note, flush=True)
 
 
 def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
@@ -112,6 +118,10 @@ def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
             f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; "
             f"{results.run['search']['seconds']:.0f} s of search"
         )
+    for reason, count in results.failures.items():
+        print(f"failed, {count} network{'s' * (count > 1)}: {reason}")
+    if results.all_failed:
+        print("no network could be trained")
     print(f"report: {results.path / 'report.html'}")
 
 

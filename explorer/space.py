@@ -121,6 +121,13 @@ class BackboneSpec(_Strict):
     bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
     max_crossing_tensors: int = Field(default=1, ge=1, le=8)
 
+    @field_validator("arguments")
+    @classmethod
+    def _not_given_by_the_data(cls, arguments: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        if given := [name for name in ("num_classes", "input_shape") if name in arguments]:
+            raise ValueError(f"{given[0]} must be left out: the data give it, got {arguments[given[0]]}")
+        return arguments
+
     @property
     def choices(self) -> dict[str, list[Any]]:
         """What its variants differ in: each argument of the factory, and the bottleneck, as plain data."""

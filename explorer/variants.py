@@ -6,7 +6,7 @@ change within a study): densities and split point are proposed on a continuous s
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -25,8 +25,9 @@ from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import SplitPoint
 from explorer.core.values import total_macs
 from explorer.density_groups import count_assignments, group_junctions
-from explorer.errors import UserError
+from explorer.errors import NetworkError, UserError
 from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
+from explorer.user_code import said
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Variant:
         macs: Dense multiply-accumulates up to each split point.
         bottleneck: The learned bottleneck; None for none.
         exits: Split points with an exit classifier.
+        failure: Why it cannot be used, else empty; it then has no junctions and no split points.
     """
 
     backbone: str
@@ -54,6 +56,20 @@ class Variant:
     macs: tuple[int, ...]
     bottleneck: Bottleneck | None
     exits: tuple[str, ...]
+    failure: str = ""
+
+    @classmethod
+    def failed(
+        cls, backbone: str, arguments: Mapping[str, Any], bottleneck: Bottleneck | None, failure: str
+    ) -> "Variant":
+        """One that cannot be used."""
+        return cls(backbone, arguments, (), {}, {}, (), (), bottleneck, (), failure)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        chosen = self.arguments if self.bottleneck is None else self.choices
+        return f"{self.backbone}({', '.join(f'{name}={value}' for name, value in chosen.items())})"
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -91,6 +107,15 @@ class Inventory:
     num_classes: int
     variants: Mapping[str, tuple[Variant, ...]]
 
+    @property
+    def failures(self) -> list[Variant]:
+        """Variants that cannot be used."""
+        return [variant for own in self.variants.values() for variant in own if variant.failure]
+
+    def usable(self, backbone: str) -> list[Variant]:
+        """Variants of a backbone that can be used."""
+        return [variant for variant in self.variants[backbone] if not variant.failure]
+
     @cached_property
     def num_networks(self) -> int:
         """Distinct networks; dense ones count once whatever the number of patterns."""
@@ -114,8 +139,11 @@ class Inventory:
 def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> Inventory:
     """Build every variant once (untrained) and read off junctions and split points.
 
+    A variant whose factory raises, or which cannot be traced, fails alone, see :attr:`Variant.failure`.
+
     Raises:
-        UserError: A factory, a density or a split point of the space does not fit; names the key.
+        UserError: A factory, a density or a split point of the space does not fit, or all variants fail;
+            names the key.
     """
     variants = {
         name: tuple(
@@ -125,17 +153,23 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
         )
         for name, spec in space.backbones.items()
     }
+    inventory = Inventory(space, input_shape, num_classes, variants)
+    every = [variant for own in variants.values() for variant in own]
+    if len(inventory.failures) == len(every):
+        also = f" (and {len(every) - 1} more variants fail)" if len(every) > 1 else ""
+        raise UserError(f"backbones.{every[0].backbone}: {every[0].failure}{also}")
     for name, spec in space.backbones.items():
-        _check_groups(name, spec, variants[name])
+        if usable := inventory.usable(name):
+            _check_groups(name, spec, usable)
     _check_loss_weights(space, variants)
-    return Inventory(space, input_shape, num_classes, variants)
+    return inventory
 
 
 def _bottleneck_choices(spec: BackboneSpec) -> list[Bottleneck | None]:
     return [Bottleneck(own.at, own.channels) if own is not None else None for own in spec.bottleneck]
 
 
-def _check_groups(name: str, spec: BackboneSpec, variants: tuple[Variant, ...]) -> None:
+def _check_groups(name: str, spec: BackboneSpec, variants: Sequence[Variant]) -> None:
     """Every pattern must fit a junction of some variant."""
     if isinstance(spec.density_groups, list):
         known = {group for variant in variants for group in variant.groups}
@@ -174,14 +208,21 @@ def _build_variant(
     num_classes: int,
 ) -> Variant:
     where = f"backbones.{name}"
-    module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
     sample, exit_features = torch.zeros(1, *input_shape), space.training.exit_features
-    network = Network(
-        _bottlenecked(module, sample, bottleneck, where),
-        *(sample, num_classes, exit_features),
-        max_crossing_tensors=spec.max_crossing_tensors,
-    )
+    try:
+        module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
+        network = Network(
+            _bottlenecked(module, sample, bottleneck, where),
+            *(sample, num_classes, exit_features),
+            max_crossing_tensors=spec.max_crossing_tensors,
+            precision=space.training.precision,
+        )
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
+        if isinstance(error, UserError) and not isinstance(error, NetworkError):
+            raise  # the space asks for what there is not
+        failure = str(error) if isinstance(error, NetworkError) else said(error)
+        return Variant.failed(name, arguments, bottleneck, " ".join(failure.split()))
     junctions = find_junctions(module, pattern, network.read_directly)
     source, between = network.split_points[0].nodes, network.dataflow.between
     optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
@@ -206,6 +247,8 @@ def _bottlenecked(module: nn.Module, sample: Tensor, bottleneck: Bottleneck | No
     try:
         with torch.random.fork_rng(devices=[]):  # its weights do not matter here
             return with_bottleneck(module, sample, bottleneck)
+    except NetworkError:
+        raise
     except UserError as error:
         raise UserError(f"{where}.{error}") from None
 

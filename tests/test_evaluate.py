@@ -15,6 +15,7 @@ from explorer.core.operating_points import collect_evidence
 from explorer.core.sparsify import placement_checksum
 from explorer.core.training import Recipe, TrainingFailedError
 from explorer.data import DataSet, Subset
+from explorer.errors import UserError
 from explorer.evaluate import (
     EvaluatedNetwork,
     TrainingTask,
@@ -171,12 +172,35 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
         evaluate_network(complete(SPEC), DATA, READOUT)
 
 
-def test_a_defect_is_no_failed_training(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (
+            RuntimeError("shapes differ\nin detail"),
+            r"^RuntimeError: shapes differ \(test_evaluate.py line",
+        ),
+        (SystemExit("no licence"), r"^it called sys.exit\('no licence'\) \(test_evaluate.py line"),
+        (UserError("two\nlines"), "^two lines$"),
+        (MemoryError("of 3 GiB"), "^out of memory: of 3 GiB$"),
+    ],
+)
+def test_whatever_is_raised_is_the_failure_of_that_network(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, reason: str
+) -> None:
     def failing(*_: object) -> Tensor:
-        raise RuntimeError("shapes differ")
+        raise raised
 
     monkeypatch.setattr("explorer.evaluate.train", failing)
-    with pytest.raises(RuntimeError, match=r"^shapes differ$"):
+    with pytest.raises(TrainingFailedError, match=reason):
+        evaluate_network(complete(SPEC), DATA, READOUT)
+
+
+def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Tensor:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("explorer.evaluate.train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         evaluate_network(complete(SPEC), DATA, READOUT)
 
 

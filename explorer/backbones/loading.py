@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from explorer.errors import UserError
-from explorer.user_code import import_function
+from explorer.errors import NetworkError, UserError
+from explorer.user_code import import_function, said
 
 
 def build_backbone(
@@ -28,8 +28,8 @@ def build_backbone(
         seed: Draws the weights.
 
     Raises:
-        UserError: The module or function is missing or broken, the arguments do not fit, building fails, or
-            the result is no ``torch.nn.Module``.
+        UserError: The module or function is missing or broken, or the arguments do not fit.
+        NetworkError: Building fails, or the result is no ``torch.nn.Module``.
     """
     function = import_function(factory, "factory")
     accepted = _accepted(function, {"input_shape": input_shape, "num_classes": num_classes})
@@ -40,10 +40,10 @@ def build_backbone(
         raise UserError(f"{shown}: arguments do not fit `{inspect.signature(function)}`: {error}") from None
     try:
         module = _called(function, accepted, arguments, seed)
-    except Exception as error:  # a user's factory may raise anything
-        raise UserError(f"{shown} with input shape {input_shape}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a user's factory may raise anything
+        raise NetworkError(f"{shown} with input shape {input_shape}: {said(error)}") from error
     if not isinstance(module, nn.Module):
-        raise UserError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
+        raise NetworkError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
     return module
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 
 from explorer.core.effects import has_effect
 from explorer.core.exporting import export_graph
+from explorer.core.graph_parts import QuietGraphModule
 from explorer.core.modes import merge_modes
 from explorer.core.module_state import keeping_state
 from explorer.core.refusals import picked_logits
@@ -55,7 +56,7 @@ def _traced_in(
     found = trace_once()
     targets = [str(n.target) for n in found.graph.nodes if n.op in ("get_attr", "call_module")]
     root = {n: found.constants[n] if n in found.constants else attrgetter(n)(module) for n in targets}
-    graph_module = fx.GraphModule(root if found.constants else module, found.graph, type(module).__name__)
+    graph_module = QuietGraphModule(root if found.constants else module, found.graph, type(module).__name__)
     output = next(iter(found.graph.find_nodes(op="output")))
     if (logits := picked_logits(output.args[0])) is not None:
         output.args = (logits,)

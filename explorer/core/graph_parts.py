@@ -6,7 +6,16 @@ from operator import attrgetter
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+
+
+class QuietGraphModule(fx.GraphModule):
+    """A graph whose exceptions are not printed: whoever catches them says what a user should know."""
+
+    @staticmethod
+    def _wrapped_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """What ``torch.fx`` calls; its own prints the traceback and the code."""
+        return nn.Module.__call__(module, *args, **kwargs)
 
 
 class NodeKey:
@@ -79,7 +88,7 @@ def part_as_module(
         copies[node] = graph.node_copy(node, copied)
     results = tuple(map(copied, outputs))
     graph.output(results[0] if len(results) == 1 else results)
-    return fx.GraphModule(root, graph)
+    return QuietGraphModule(root, graph)
 
 
 def node_as_module(root: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
@@ -88,4 +97,4 @@ def node_as_module(root: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
     inputs = iter([graph.placeholder(f"input_{place}") for place, _ in enumerate(inputs_of(node))])
     args, kwargs = fx.map_arg((node.args, node.kwargs), lambda _: next(inputs))
     graph.output(graph.create_node(node.op, node.target, args, kwargs))
-    return fx.GraphModule(root, graph)
+    return QuietGraphModule(root, graph)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from explorer.core.exits import ExitClassifier, ExitKind
+from explorer.core.graph_parts import QuietGraphModule
 from explorer.core.module_state import evaluating, keeping_state
 from explorer.core.recording import batch_of
 from explorer.core.refusals import refused_classes
@@ -18,7 +19,7 @@ from explorer.core.same_training import Precision, laid_out
 from explorer.core.split_points import SplitPoint, cut, find_split_points, packed
 from explorer.core.trace_checks import PROBE_BATCHES, difference
 from explorer.core.tracing import trace
-from explorer.errors import UserError
+from explorer.errors import NetworkError
 
 PROBE_TOLERANCE = 1e-5
 
@@ -49,8 +50,8 @@ class Network(nn.Module):
             that is only counted needs none of it.
 
     Raises:
-        UserError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe at
-            ``input`` or ``output``.
+        NetworkError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe
+            at ``input`` or ``output``.
 
     Attributes:
         dataflow: What the backbone's values cost.
@@ -80,7 +81,7 @@ class Network(nn.Module):
         self.backbone = traced.graph_module
         points = find_split_points(traced.dataflow, max_crossing_tensors)
         if points[-1].shape != (num_classes,):
-            raise UserError(refused_classes(name, points[-1].shape, num_classes))
+            raise NetworkError(refused_classes(name, points[-1].shape, num_classes))
         self._cut_at(points)
         self.left_out = self._leave_out_failing(name, sample) if probe else {}
         self.channels_last = traced.channels_last
@@ -101,7 +102,7 @@ class Network(nn.Module):
         while failing := self._failing_on_noise(sample):
             ends = {self.split_points[0].name, self.split_points[-1].name}
             if ends & set(failing):
-                raise UserError(f"{name}: {_describe(failing)}")
+                raise NetworkError(f"{name}: {_describe(failing)}")
             warnings.warn(f"{name}: left out {_describe(failing)}", stacklevel=3)
             left_out |= failing
             self._cut_at([point for point in self.split_points if point.name not in failing])
@@ -234,10 +235,10 @@ class Network(nn.Module):
         """Probe every split point with ``x``.
 
         Raises:
-            UserError: The parts differ from the whole by more than 1e-5.
+            NetworkError: The parts differ from the whole by more than 1e-5.
         """
         if failing := self._failing(x):
-            raise UserError(_describe(failing))
+            raise NetworkError(_describe(failing))
 
 
 def _describe(failing: dict[str, float]) -> str:
@@ -256,4 +257,4 @@ def _with_crossing_tensors(whole: fx.GraphModule, points: Sequence[SplitPoint]) 
     graph.graph_copy(whole.graph, copies)
     by_name = {node.name: copy for node, copy in copies.items()}
     graph.output(tuple(packed(graph, [by_name[name] for name in point.nodes]) for point in points))
-    return fx.GraphModule(whole, graph)
+    return QuietGraphModule(whole, graph)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.parameter import is_lazy
 
-from explorer.errors import UserError
+from explorer.errors import NetworkError
 
 ONE_OUTPUT = "the output must be one tensor of class logits (batch, classes)"
 _WRAPPER = (
@@ -24,19 +24,21 @@ def refuse_kinds(module: nn.Module) -> None:
     """Refuse what is no longer, or not yet, a module with a forward in Python.
 
     Raises:
-        UserError: A compiled, scripted or exported module, or one with parameters that have no shape yet.
+        NetworkError: A compiled, scripted or exported module, or one with parameters that have no shape yet.
     """
     name = type(module).__name__
     for path, layer in module.named_modules():
         where = f"{name}: {path!r} is" if path else f"{name}: is"
         if isinstance(layer, torch._dynamo.OptimizedModule):
-            raise UserError(f"{where} compiled by torch.compile; return the original (`compiled._orig_mod`)")
+            raise NetworkError(
+                f"{where} compiled by torch.compile; return the original (`compiled._orig_mod`)"
+            )
         if isinstance(layer, torch.jit.ScriptModule):
-            raise UserError(f"{where} scripted (torch.jit); return the Python module it was made from")
+            raise NetworkError(f"{where} scripted (torch.jit); return the Python module it was made from")
         if isinstance(layer, fx.GraphModule) and "_guards_fn" in layer._modules:
-            raise UserError(f"{where} exported (torch.export); return the Python module it was made from")
+            raise NetworkError(f"{where} exported (torch.export); return the Python module it was made from")
     if lazy := [path for path, parameter in module.named_parameters() if is_lazy(parameter)]:
-        raise UserError(
+        raise NetworkError(
             f"{name}: {lazy[0]!r} has no shape yet (lazy module); run one sample through in the factory"
         )
 
@@ -57,11 +59,11 @@ def logits_of(result: Any) -> Tensor:
     """The logits in what a module returned.
 
     Raises:
-        UserError: There are none.
+        NetworkError: There are none.
     """
     found = picked_logits(result)
     if not isinstance(found, Tensor):
-        raise UserError(refused_output(result))
+        raise NetworkError(refused_output(result))
     return found
 
 

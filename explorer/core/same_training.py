@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from explorer.core.layers import BlockConv, PeriodicConv, ScatteredConv
 from explorer.core.module_state import keeping_state, seeded
@@ -71,7 +71,6 @@ def training_steps(
         channels_last: Whether convolutions see images in this memory format.
         precision: Of forward products.
     """
-    call = run.forward if isinstance(run, fx.GraphModule) else run  # its call prints tracebacks
     half = torch.autocast(sample.device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
     values: dict[str, Tensor] = {}
     with keeping_state(run, owner), torch.enable_grad():
@@ -86,7 +85,7 @@ def training_steps(
                 x = torch.randn(_SAMPLES, *sample.shape[1:], dtype=sample.dtype, device=sample.device)
                 if channels_last:
                     x = x.contiguous(memory_format=torch.channels_last)
-                logits = logits_of(call(x)).float()
+                logits = logits_of(run(x)).float()
                 labels = torch.randint(logits.shape[-1], (_SAMPLES,), device=sample.device)
                 loss = F.cross_entropy(logits, labels)
             values[f"the loss of step {step + 1}"] = loss.detach().clone()

@@ -14,6 +14,7 @@ from math import prod
 import torch
 from torch import fx
 
+from explorer.core.graph_parts import QuietGraphModule
 from explorer.core.joint_cuts import with_joint_cuts
 from explorer.core.shape_reads import batch_reads
 from explorer.core.values import Dataflow, Value, total_macs
@@ -122,7 +123,7 @@ def cut(graph_module: fx.GraphModule, start: SplitPoint, end: SplitPoint) -> fx.
         if node in needed and node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(packed(graph, [copies[nodes[name]] for name in end.nodes]))
-    return fx.GraphModule(graph_module, graph)
+    return QuietGraphModule(graph_module, graph)
 
 
 def packed(graph: fx.Graph, crossing: Sequence[fx.Node]) -> fx.Node:

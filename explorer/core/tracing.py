@@ -25,7 +25,7 @@ from explorer.core.trace_checks import (
     untraceable,
 )
 from explorer.core.values import Dataflow
-from explorer.errors import UserError
+from explorer.errors import NetworkError
 
 _TRIALS = 32  # of submodules that may be traced inside again
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -64,7 +64,7 @@ def trace(module: nn.Module, sample: Tensor, precision: Precision = "float32", p
         probe: Whether training steps are compared; a network whose like was compared needs it no more.
 
     Raises:
-        UserError: The module cannot be traced, the sample does not run through it, the output is not one
+        NetworkError: The module cannot be traced, the sample does not run through it, the output is not one
             tensor of shape (1, classes), or the graph computes or trains something else than the module.
     """
     refuse_kinds(module)
@@ -86,7 +86,7 @@ def trace(module: nn.Module, sample: Tensor, precision: Precision = "float32", p
     with keeping_state(module):
         best = _best(module, sample, finished)
         images = probe and sample.dim() == 4
-        fits = images and trains_channels_last(best.graph_module, module, sample, steps(), precision)
+        fits = images and trains_channels_last(best.graph_module, module, sample, precision)
         return replace(best, channels_last=fits)
 
 
@@ -96,7 +96,7 @@ def _best(module: nn.Module, sample: Tensor, finished: Callable[[Attempt], Trace
     for attempt in _attempts(module, sample, errors):
         try:
             found.append(finished(attempt))
-        except UserError as error:
+        except NetworkError as error:
             errors.append(error)
         else:
             if not found[-1].opaque:
@@ -132,7 +132,7 @@ def _with_modules_whole(module: nn.Module, finished: Callable[[Attempt], Trace])
     def attempted(whole: Sequence[str]) -> Trace | None:
         try:
             return finished(in_both_modes(module, lambda: trace_symbolically(module, whole)))
-        except (UserError, UntraceableError, ModesDifferError):
+        except (NetworkError, UntraceableError, ModesDifferError):
             return None
 
     whole = _outermost(module)
@@ -166,17 +166,19 @@ def _check_names(module: nn.Module) -> None:
     name = type(module).__name__
     for key in {**module._modules, **module._parameters, **module._buffers}:
         if key in vars(fx.GraphModule):
-            raise UserError(f"{name}: torch.fx needs the name {key!r} for itself; rename the attribute")
+            raise NetworkError(f"{name}: torch.fx needs the name {key!r} for itself; rename the attribute")
     for path, _ in module.named_modules():
         if "/" in path:
-            raise UserError(f"{name}: module names may not contain '/', which separates scopes, got {path!r}")
+            raise NetworkError(
+                f"{name}: module names may not contain '/', which separates scopes, got {path!r}"
+            )
 
 
 def _finished(module: nn.Module, sample: Tensor, attempt: Attempt) -> Trace:
     """What an attempt computes and costs, if it gives the module's logits."""
     name, graph_module = type(module).__name__, attempt.graph_module
     if len(graph_module.graph.find_nodes(op="placeholder")) != 1:
-        raise UserError(f"{name}: the backbone must take exactly one input tensor")
+        raise NetworkError(f"{name}: the backbone must take exactly one input tensor")
     if attempt.causes:
         check_opaque(module, sample, attempt.causes)
     dataflow = describe_values(name, graph_module, sample, attempt.returned)
@@ -184,15 +186,17 @@ def _finished(module: nn.Module, sample: Tensor, attempt: Attempt) -> Trace:
     return Trace(graph_module, dataflow, attempt.whole, attempt.exported)
 
 
-def _refusal_of(module: nn.Module, errors: Sequence[Exception]) -> UserError:
+def _refusal_of(module: nn.Module, errors: Sequence[Exception]) -> NetworkError:
     """The first reason; the last one besides, where the forward cannot be traced at all."""
     name, first, last = type(module).__name__, errors[0], errors[-1]
     if isinstance(first, UntraceableError):
         also = f"torch.export neither: {first_line(last)}"
         where = where_in_user_code(first.cause) or where_in_user_code(last)
-        return UserError(untraceable(module, first.path, first.cause, where, also))
-    if isinstance(first, UserError):
+        return NetworkError(untraceable(module, first.path, first.cause, where, also))
+    if isinstance(first, NetworkError):
         return first
     if isinstance(first, ModesDifferError):
-        return UserError(f"{name}: training and eval mode differ: {first}")
-    return UserError(f"{name}: torch.fx cannot trace the module: {type(first).__name__}: {first_line(first)}")
+        return NetworkError(f"{name}: training and eval mode differ: {first}")
+    return NetworkError(
+        f"{name}: torch.fx cannot trace the module: {type(first).__name__}: {first_line(first)}"
+    )

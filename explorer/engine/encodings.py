@@ -17,6 +17,7 @@ from typing import Any, cast
 import optuna
 
 from explorer.core.patterns import PatternName, snap_density
+from explorer.core.split_points import OUTPUT
 from explorer.density_groups import proposal_for, snap_group
 from explorer.variants import Inventory, Variant
 
@@ -31,7 +32,7 @@ class Choice:
         variant: Backbone and arguments.
         pattern: Places the kept connections.
         densities: Legal density of every junction, in definition order.
-        split_point: One that the variant allows.
+        split_point: One that the variant allows; ``output`` for one that cannot be used.
         confidence_threshold: On the grid of steps.
         payload_bits: One that the space allows.
     """
@@ -58,6 +59,8 @@ class Encoding(ABC):
         """Ask the sampler for every parameter and snap to what is legal for the chosen variant."""
         variant = self._suggest_variant(trial)
         pattern = self._space.patterns[0]
+        if variant.failure:
+            return Choice(variant, pattern, {}, OUTPUT, 0.0, self._space.payload_bits[0])
         if len(self._space.patterns) > 1:
             pattern = cast(PatternName, trial.suggest_categorical("pattern", self._space.patterns))
         densities = self._suggest_densities(trial, variant)

@@ -77,6 +77,7 @@ class SearchLoop:
         self.networks = TrainedNetworks(
             store, self.space, setting, rung_epochs, self.claims, exchange or NoExchange()
         )
+        self.networks.failures |= proposer.failures()
         self._teller = Teller(study, self.space, setting, self.networks.archive, self.claims)
         self._asker = Asker(study, proposer, sampler, seed, self.claims)
         self.promotions: list[Promotion] = []
@@ -219,10 +220,17 @@ class SearchLoop:
             if task.spec.key == candidate.network.key:
                 waiting.append((trial, candidate))
                 return
-        if REFERENCE not in trial.user_attrs and (violations := self._cost_check.violations(candidate)):
-            self._teller.infeasible(trial, candidate, violations)
-            return
         key = candidate.network.key
+        if REFERENCE not in trial.user_attrs:
+            try:
+                violations = self._cost_check.violations(candidate)
+            except TrainingFailedError as error:
+                self.networks.fail(key, str(error))
+                self._teller.failure(trial, candidate, str(error))
+                return
+            if violations:
+                self._teller.infeasible(trial, candidate, violations)
+                return
         if not self.networks.claim(key):
             self._elsewhere.append((trial, candidate))
             return

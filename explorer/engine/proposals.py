@@ -12,9 +12,10 @@ import optuna
 from explorer.candidate import Candidate, NetworkSpec
 from explorer.core.patterns import PatternName, snap_density
 from explorer.core.split_points import INPUT, OUTPUT
+from explorer.core.training import TrainingFailedError
 from explorer.core.values import total_macs
 from explorer.engine.encodings import ENCODINGS, Choice
-from explorer.evaluate import build_network
+from explorer.evaluate import build_network, failing_alone
 from explorer.variants import Inventory, Variant
 
 _MUCH_MORE = 1.2
@@ -79,12 +80,21 @@ class Proposer:
             max_crossing_tensors=spec.max_crossing_tensors,
         )
 
+    def failures(self) -> dict[str, str]:
+        """Why networks of variants that cannot be used fail, by key."""
+        pattern = self.space.patterns[0]
+        return {
+            self.network(variant, pattern, {}).key: variant.failure for variant in self.inventory.failures
+        }
+
     def references(self) -> list[Reference]:
         """Reference candidates of every backbone that the space contains, those that train fastest first."""
         return [ref for backbone in self.space.backbones for ref in self._backbone_references(backbone)]
 
     def _backbone_references(self, backbone: str) -> Iterator[Reference]:
-        first, *others = self.inventory.variants[backbone]
+        if not (usable := self.inventory.usable(backbone)):
+            return
+        first, *others = usable
         variants = [first, *(v for v in others if v.bottleneck == first.bottleneck)]
         by_size = sorted(variants, key=lambda v: v.num_weights(v.densest))
         small, large = by_size[0], by_size[-1]
@@ -109,9 +119,13 @@ class Proposer:
             yield Reference("all_server", self._params(large, dense, INPUT, 1.0))
 
     def _macs(self, variant: Variant, densities: Mapping[str, Fraction]) -> int:
-        """Kept multiply-accumulates of a whole network."""
+        """Kept multiply-accumulates of a whole network; 0 for one that fails, which takes no time."""
         spec = self.network(variant, self.space.patterns[0], densities)
-        network = build_network(spec, self.inventory.input_shape, self.inventory.num_classes)
+        try:
+            with failing_alone():
+                network = build_network(spec, self.inventory.input_shape, self.inventory.num_classes)
+        except TrainingFailedError:
+            return 0
         first, *_, last = network.split_points
         return total_macs(network.dataflow.between(first.nodes, last.nodes))
 

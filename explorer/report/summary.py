@@ -19,7 +19,7 @@ _OUTCOMES = {
 
 
 class Failure(NamedTuple):
-    """Trials that failed for the same reason."""
+    """Trials that failed for the same reason; none where a variant failed that was never proposed."""
 
     reason: str
     trials: list[int]
@@ -173,6 +173,9 @@ def _failures(results: RunResults) -> list[Failure]:
     by_reason: dict[str, list[int]] = {}
     for number, reason in zip(failed["number"], failed["reason"], strict=True):
         by_reason.setdefault(str(reason or "no reason recorded"), []).append(int(number))
+    for variant, reason in _mapping(results.run, "failed_variants").items():
+        if reason not in by_reason:
+            by_reason[f"{variant}: {reason}"] = []
     return sorted((Failure(*entry) for entry in by_reason.items()), key=lambda failure: -len(failure.trials))
 
 
