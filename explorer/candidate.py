@@ -9,17 +9,24 @@ from typing import Any
 
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.exits import ExitKind
+from explorer.core.layers import DRAWN, InitialWeights
 from explorer.core.patterns import PatternName
 from explorer.core.split_points import OUTPUT
 from explorer.core.training import Recipe
 
 _LATER: dict[str, Any] = {
+    "initial": asdict(DRAWN),
     "exit_kind": "pooled",
     "exits_at": None,
     "bottleneck": None,
     "max_crossing_tensors": 1,
 }
-_LATER_IN_RECIPE: dict[str, Any] = {"exit_training": "joint", "exit_loss_weights": ()}
+_LATER_IN_RECIPE: dict[str, Any] = {
+    "exit_training": "joint",
+    "exit_loss_weights": (),
+    "exit_epochs": 0,
+    "backbone": "train",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class NetworkSpec:
         exits_at: Split points that have one; None for all.
         bottleneck: The learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together.
+        initial: What sparse layers start from.
     """
 
     backbone: str
@@ -53,15 +61,19 @@ class NetworkSpec:
     exits_at: tuple[str, ...] | None = None
     bottleneck: Bottleneck | None = None
     max_crossing_tensors: int = 1
+    initial: InitialWeights = DRAWN
 
     @cached_property
     def key(self) -> str:
         """Canonical key: equal for networks that train to the same weights, safe as a folder name.
 
-        The pattern of a network without any sparse junction places nothing and is left out.
+        The pattern of a network without any sparse junction places nothing and is left out, and so is what
+        sparse layers start from.
         """
         content = self.to_json() | {"pattern": self.pattern if self.is_sparse else None}
         content.pop("backbone")
+        if not self.is_sparse:
+            content.pop("initial", None)
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return f"{self.backbone}-{digest[:12]}"
 
@@ -99,6 +111,7 @@ class NetworkSpec:
         exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
         bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
         typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}
+        typed["initial"] = InitialWeights(**content.get("initial", {}))
         return cls(**(content | texts | typed))
 
 

@@ -196,7 +196,8 @@ def _check_weights(weights: Mapping[str, float], objectives: Sequence[Metric]) -
 
 def _fully_trained(results: RunResults) -> "pd.Series[bool]":
     done = {
-        key: stored.training.epochs >= stored.spec.recipe.epochs for key, stored in results.networks.items()
+        key: stored.training.epochs >= stored.spec.recipe.total_epochs
+        for key, stored in results.networks.items()
     }
     return results.points["network_key"].map(done).astype(bool)
 

@@ -5,10 +5,11 @@ Shapes: N samples, C channels, H and W pixels, F features.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from explorer.data_checks import Layout, checked
 from explorer.data_sources import RawData, read_source
 from explorer.errors import UserError
 
+Scaling = Literal["train", "none"]
+GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
 IndexArray = npt.NDArray[np.int64]
 
 _CHUNK = 1024  # samples normalised at once; bounds the float64 copies
@@ -85,6 +88,7 @@ def load_data(
     seed: int,
     data_dir: Path | None = None,
     layout: Layout = "images",
+    normalise: Scaling | GivenMoments = "train",
 ) -> DataSet:
     """Load a data set; equal arguments give equal tensors, whatever was called before.
 
@@ -110,7 +114,7 @@ def load_data(
     (N, C, L) stays and (N, L) becomes (N, 1, L). uint8 is scaled to [0, 1], nothing else is. Then
     the mean is subtracted and the result divided by the standard deviation (1 where a channel is
     constant), both per channel and of the train subset only; each of F features is a channel of
-    its own, except that uint8 features share one.
+    its own, except that uint8 features share one. ``normalise`` may say otherwise.
 
     Args:
         source: See above.
@@ -120,6 +124,8 @@ def load_data(
         seed: 0 .. 2**32 - 1; chooses train and validation.
         data_dir: Folder with data files.
         layout: What the axes of arrays mean, see above.
+        normalise: ``train``: see above; ``none``: nothing is subtracted; or (mean, std), each one number per
+            channel, or a single one for all.
 
     Raises:
         UserError: Unknown source, unusable file or array, failed download, impossible size or seed.
@@ -140,7 +146,7 @@ def load_data(
     test_quotas = _quotas(np.bincount(raw.y_test, minlength=num_classes), test_samples)
     validation, train = _draw(raw.y_train, [validation_quotas, train_quotas], seed)
     (test,) = _draw(raw.y_test, [test_quotas], _TEST_SEED)
-    mean, std = _moments(raw.x_train, train)
+    mean, std = _scaling(raw, train, normalise)
     drawn = [(raw.x_train, raw.y_train, train), (raw.x_train, raw.y_train, validation)]
     drawn += [(raw.x_test, raw.y_test, test)]
     return DataSet(
@@ -221,6 +227,25 @@ def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[n
     divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
     for start in range(0, len(indices), _CHUNK):
         yield inputs[indices[start : start + _CHUNK]].astype(np.float64) / divisor
+
+
+def _scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) -> tuple[Array, Array]:
+    """Mean and standard deviation that inputs are normalised with, as :func:`_moments` shapes them."""
+    own = _moments(raw.x_train, train)
+    if normalise == "train":
+        return own
+    if normalise == "none":
+        return np.zeros_like(own[0]), np.ones_like(own[1])
+    given = [np.asarray(values, dtype=np.float64) for values in normalise]
+    channels = own[0].size
+    for name, values in zip(("mean", "std"), given, strict=True):
+        if values.size not in (1, channels):
+            raise UserError(
+                f"{raw.name}: data.normalise.{name} must have {channels} numbers, one per channel, or a "
+                f"single one, got {values.size}"
+            )
+    mean, std = (np.broadcast_to(values, (channels,)).reshape(own[0].shape) for values in given)
+    return mean, std
 
 
 def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from rich.table import Column, Table
 
 from explorer.core.split_points import OUTPUT
 from explorer.data import DataSet
+from explorer.pretrained import origins
 from explorer.profile.payload import encoded_bytes
 from explorer.variants import Inventory, Variant
 
@@ -57,15 +58,10 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
     if variant.failure:
         console.print(f"cannot be used: {variant.failure}", markup=False, highlight=False)
         return
-    junctions = Table(
-        Column("junction", no_wrap=True),
-        "kind",
-        "inputs x outputs",
-        "weights",
-        "densities",
-        box=None,
-        title_justify="left",
-    )
+    weights = {j.path: origins(j, variant.densities[j.path], variant.initial) for j in variant.junctions}
+    differ = len(set(weights.values())) > 1
+    headings = ["kind", "inputs x outputs", "weights", "densities", *["initial weights"] * differ]
+    junctions = Table(Column("junction", no_wrap=True), *headings, box=None, title_justify="left")
     for junction in variant.junctions:
         choices = " ".join(str(density) for density in variant.densities[junction.path])
         junctions.add_row(
@@ -73,11 +69,12 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
             junction.kind,
             f"{junction.inputs} x {junction.outputs}",
             f"{junction.num_weights:,}",
-            f"{choices}  (of {len(junction.legal)} legal)"
-            if not junction.stays_dense
-            else junction.stays_dense,
+            junction.stays_dense or f"{choices}  (of {len(junction.legal)} legal)",
+            *[weights[junction.path]] * differ,
         )
     console.print(junctions)
+    if weights and not differ:
+        console.print(f"initial weights of all junctions: {next(iter(weights.values()))}", highlight=False)
     for group, members in variant.groups.items():
         if len(members) > 1:
             console.print(f"one density for {group}: {', '.join(members)}", markup=False, highlight=False)

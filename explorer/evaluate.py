@@ -77,7 +77,7 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
         backbone = build_backbone(
             spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
         )
-        sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed)
+        sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed, spec.initial)
         sample = torch.zeros(1, *input_shape)
         return Network(
             with_bottleneck(backbone, sample, spec.bottleneck),

@@ -27,6 +27,7 @@ from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network, 
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
 from explorer.measure import measure_parts, parts_to_measure, restored
+from explorer.pretrained import origins
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
 from explorer.report.index import write_index
@@ -90,7 +91,12 @@ def search(
     session: Session, options: Options, loop_report: Callable[[Progress], None]
 ) -> tuple[optuna.Study, bool]:
     """Run the search; returns the study and whether it was interrupted."""
-    identity = {"source": session.space.data.source, "fingerprint": session.data.fingerprint}
+    identity: dict[str, Any] = {
+        "source": session.space.data.source,
+        "fingerprint": session.data.fingerprint,
+    }
+    if session.space.data.normalise != "train":  # as long as it is, keys are those of earlier runs
+        identity["normalise"] = session.space.model_dump(mode="json")["data"]["normalise"]
     proposer = Proposer(session.inventory, identity, session.record["encoding"])
     meter = EnergyMeter()
     with _begun(session) as opened, open_pool(session, options) as pool, meter:
@@ -253,6 +259,13 @@ def _notes(session: Session) -> list[str]:
     """What a reader should know about dense junctions and references."""
     notes = []
     for backbone, variants in session.inventory.variants.items():
+        weights = {
+            f"{j.path}: {origins(j, v.densities[j.path], v.initial)}"
+            for v in variants
+            for j in v.junctions
+            if j.trained or j.frozen
+        }
+        notes += [f"{backbone}: initial weights of {origin}" for origin in sorted(weights)]
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
     if note := imbalance_note(session.data):

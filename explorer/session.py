@@ -21,7 +21,7 @@ from explorer.results import (
     read_setting,
 )
 from explorer.runs import checked_name, list_runs, new_run_folder
-from explorer.space import SearchSpace, TrainingSpec
+from explorer.space import SearchSpace
 from explorer.space_files import SHIPPED, parse_space, read_space
 from explorer.store import SCHEMA_VERSION
 from explorer.variants import Inventory, build_inventory
@@ -123,6 +123,7 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
         seed=spec.seed,
         data_dir=data_dir,
         layout=spec.layout,
+        normalise=spec.scaling,
     )
 
 
@@ -145,13 +146,13 @@ def prepare(options: Options) -> Session:
     trials = options.trials or record.get("trials_asked") or DEFAULT_TRIALS
     record["trials_asked"] = trials
     storage, study = _storage(options, folder, record)
-    rungs = rungs_of(space.training, len(data.train)) if record["rungs"] == "on" else (space.training.epochs,)
+    rungs = rungs_of(space, len(data.train)) if record["rungs"] == "on" else (space.recipe.total_epochs,)
     return Session(folder, record, space, data, inventory, setting, trials, rungs, storage, study)
 
 
-def rungs_of(training: TrainingSpec, train_samples: int) -> tuple[int, ...]:
+def rungs_of(space: SearchSpace, train_samples: int) -> tuple[int, ...]:
     """Epochs at which trainings of a space pause when rungs are on."""
-    return worthwhile_rungs(training.epochs, ceil(train_samples / training.batch_size))
+    return worthwhile_rungs(space.recipe.total_epochs, ceil(train_samples / space.training.batch_size))
 
 
 def _storage(options: Options, folder: Path, record: dict[str, Any]) -> tuple[str, str]:

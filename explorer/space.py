@@ -17,13 +17,15 @@ from pydantic import (
 
 from explorer.core.calibration import Readout, Temperature
 from explorer.core.exits import ExitKind, Score
+from explorer.core.layers import InitialWeights
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
 from explorer.core.same_training import Precision
-from explorer.core.training import ExitTraining, Recipe
+from explorer.core.training import BackboneTraining, ExitTraining, Recipe
 from explorer.data_checks import Layout
 from explorer.objectives import METRICS, Constraint, Metric, parse_constraint
 from explorer.profile.payload import Entropy, PayloadForm, Ranges
 
+EXIT_EPOCHS = 5  # of exits that are trained alone, where the space does not say
 BOTTLENECK_CHOICE = "learned-bottleneck"  # beside arguments of a factory, whose names are identifiers
 
 
@@ -41,6 +43,7 @@ def _fraction(value: object) -> float:
 
 
 Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 
 
@@ -79,8 +82,30 @@ _All = Annotated[Literal["all"], Tag("<word>")]
 _GroupRule = Annotated[Literal["junction", "stage", "all"], Tag("<word>")]
 
 
+class Moments(_Strict):
+    """Mean and standard deviation per channel, or one for all, after uint8 was scaled to [0, 1]."""
+
+    mean: Annotated[list[Finite], Field(min_length=1)]
+    std: Annotated[list[Annotated[Finite, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "Moments":
+        if len(self.mean) != len(self.std):
+            got = f"{len(self.mean)} and {len(self.std)}"
+            raise ValueError(f"mean and std must have as many numbers, got {got}")
+        return self
+
+
+_Scaling = Annotated[Literal["train", "none"], Tag("<word>")]
+_GivenMoments = Annotated[Moments, Tag("<mapping>")]
+
+
 class DataSpec(_Strict):
-    """Which data, how many samples each subset has (None: all that remain), and what the axes mean."""
+    """Which data, how many samples each subset has (None: all that remain), what the axes mean, and scaling.
+
+    ``normalise``: by mean and standard deviation of the training subset; not at all; or by those given, of
+    each channel or of all (a network trained elsewhere wants what it was trained with).
+    """
 
     source: str
     train_samples: int | None = Field(default=None, ge=1)
@@ -88,6 +113,16 @@ class DataSpec(_Strict):
     test_samples: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     layout: Layout = "images"
+    normalise: Annotated[_Scaling | _GivenMoments, Discriminator(_form)] = "train"
+
+    @property
+    def scaling(self) -> Literal["train", "none"] | tuple[list[float], list[float]]:
+        """As :func:`explorer.data.load_data` takes it."""
+        return (
+            (self.normalise.mean, self.normalise.std)
+            if isinstance(self.normalise, Moments)
+            else self.normalise
+        )
 
 
 class BottleneckSpec(_Strict):
@@ -108,6 +143,11 @@ class BackboneSpec(_Strict):
         exits: Names of split points that carry an exit classifier.
         bottleneck: Choices of a learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together, as inside a residual block.
+        pretrained: Whether the factory gives trained weights; None: found out by building it with two seeds,
+            since weights that do not depend on the seed come from elsewhere.
+        initial_weights: What sparse layers start from, see :class:`explorer.core.layers.InitialWeights`;
+            None: ``keep`` where the factory gives trained weights, else ``draw``.
+        rescale, placement: See there.
     """
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
@@ -120,6 +160,16 @@ class BackboneSpec(_Strict):
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
     bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
     max_crossing_tensors: int = Field(default=1, ge=1, le=8)
+    pretrained: bool | None = None
+    initial_weights: Literal["draw", "keep"] | None = None
+    rescale: bool = True
+    placement: Literal["seed", "magnitude"] = "seed"
+
+    def initial(self, pretrained: bool) -> InitialWeights:
+        """What sparse layers start from; ``pretrained`` was found out, for where the space is silent."""
+        trained = pretrained if self.pretrained is None else self.pretrained
+        source = self.initial_weights or ("keep" if trained else "draw")
+        return InitialWeights(source, self.rescale if source == "keep" else True, self.placement)
 
     @field_validator("arguments")
     @classmethod
@@ -164,9 +214,13 @@ class ThresholdRange(_Strict):
 
 
 class TrainingSpec(_Strict):
-    """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`."""
+    """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`.
 
-    epochs: int = Field(ge=1)
+    With ``epochs: 0`` networks stay as their factory gives them: only exits, and bottlenecks, are trained.
+    """
+
+    epochs: int = Field(ge=0)
+    backbone: BackboneTraining = "train"
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -185,11 +239,16 @@ class PayloadSpec(_Strict):
 
 
 class ExitsSpec(_Strict):
-    """Kind of the exit classifiers, how they are trained, and how sure they must be."""
+    """Kind of the exit classifiers, how they are trained, and how sure they must be.
+
+    ``epochs`` are those in which exits alone are trained, after the joint ones; None: none, or
+    :data:`EXIT_EPOCHS` where there are no joint ones.
+    """
 
     kind: ExitKind = "pooled"
     training: ExitTraining = "joint"
     loss_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    epochs: int | None = Field(default=None, ge=0)
     score: Score = "max_softmax"
     temperature: Temperature = "none"
 
@@ -229,6 +288,16 @@ class SearchSpace(_Strict):
             )
         return patterns
 
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "SearchSpace":
+        if self.training.epochs == self.exits.epochs == 0:
+            raise ValueError("exits.epochs must be at least 1 where training.epochs is 0, got 0")
+        for name, backbone in self.backbones.items():
+            rule = f"backbones.{name}.placement: magnitude places block and structured only"
+            if backbone.placement == "magnitude" and not {"block", "structured"}.issuperset(self.patterns):
+                raise ValueError(f"{rule}, got patterns {self.patterns}")
+        return self
+
     @field_validator("objectives")
     @classmethod
     def _known_objectives(cls, objectives: dict[str, float]) -> dict[str, float]:
@@ -261,7 +330,15 @@ class SearchSpace(_Strict):
         """How its networks are trained."""
         content = self.training.model_dump(exclude={"exit_features"})
         weights = tuple(sorted(self.exits.loss_weights.items()))
-        return Recipe(**content, exit_training=self.exits.training, exit_loss_weights=weights)
+        exit_epochs = self.exits.epochs
+        if exit_epochs is None:
+            exit_epochs = 0 if self.training.epochs else EXIT_EPOCHS
+        return Recipe(
+            **content,
+            exit_training=self.exits.training,
+            exit_loss_weights=weights,
+            exit_epochs=exit_epochs,
+        )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
+from explorer.core.layers import DRAWN, InitialWeights
 from explorer.core.network import Network
 from explorer.core.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsify import Junction, find_junctions
@@ -26,6 +27,7 @@ from explorer.core.split_points import SplitPoint
 from explorer.core.values import total_macs
 from explorer.density_groups import count_assignments, group_junctions
 from explorer.errors import NetworkError, UserError
+from explorer.pretrained import trained_parameters
 from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
 from explorer.user_code import said
 
@@ -44,6 +46,7 @@ class Variant:
         macs: Dense multiply-accumulates up to each split point.
         bottleneck: The learned bottleneck; None for none.
         exits: Split points with an exit classifier.
+        initial: What sparse layers start from.
         failure: Why it cannot be used, else empty; it then has no junctions and no split points.
     """
 
@@ -56,6 +59,7 @@ class Variant:
     macs: tuple[int, ...]
     bottleneck: Bottleneck | None
     exits: tuple[str, ...]
+    initial: InitialWeights = DRAWN
     failure: str = ""
 
     @classmethod
@@ -63,7 +67,7 @@ class Variant:
         cls, backbone: str, arguments: Mapping[str, Any], bottleneck: Bottleneck | None, failure: str
     ) -> "Variant":
         """One that cannot be used."""
-        return cls(backbone, arguments, (), {}, {}, (), (), bottleneck, (), failure)
+        return cls(backbone, arguments, (), {}, {}, (), (), bottleneck, (), failure=failure)
 
     @property
     def name(self) -> str:
@@ -211,7 +215,9 @@ def _build_variant(
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
     sample, exit_features = torch.zeros(1, *input_shape), space.training.exit_features
     try:
-        module = build_backbone(spec.factory, arguments, input_shape, num_classes, space.training.seed)
+        how = (spec.factory, arguments, input_shape, num_classes, space.training.seed)
+        module = build_backbone(*how)
+        trained = trained_parameters(module, *how)
         network = Network(
             _bottlenecked(module, sample, bottleneck, where),
             *(sample, num_classes, exit_features),
@@ -223,7 +229,7 @@ def _build_variant(
             raise  # the space asks for what there is not
         failure = str(error) if isinstance(error, NetworkError) else said(error)
         return Variant.failed(name, arguments, bottleneck, " ".join(failure.split()))
-    junctions = find_junctions(module, pattern, network.read_directly)
+    junctions = find_junctions(module, pattern, network.read_directly, trained)
     source, between = network.split_points[0].nodes, network.dataflow.between
     optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
     points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
@@ -240,6 +246,7 @@ def _build_variant(
         tuple(total_macs(between(source, point.nodes)) for point in points),
         bottleneck,
         tuple(point.name for point in exits),
+        spec.initial(any(junction.trained for junction in junctions)),
     )
 
 

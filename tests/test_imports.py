@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data_archives", "data_images"),
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),
-    ("density_groups", "space", "space_files", "pareto", "candidate", "split_costs", "jpeg"),
+    ("density_groups", "space", "space_files", "pareto", "candidate", "split_costs", "jpeg", "pretrained"),
     ("variants", "cost", "evaluate"),
     ("network_files", "store", "runs"),
     ("engine", "results"),

@@ -101,6 +101,7 @@ def test_json_of_a_factory(capsys: pytest.CaptureFixture[str]) -> None:
         "num_weights": 48,
         "legal_densities": ["1/2", "1"],
         "stays_dense": "",
+        "initial_weights": "drawn by seed",
     }
     assert content["refusals"] == []
     assert content["traced_by"] == "torch.fx"

@@ -5,12 +5,16 @@ Shape suffixes: B batch, G groups, I/O input/output units (channels).
 
 from fractions import Fraction
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from explorer.core.layer_base import ConvGeometry, DenseConv, SparseLayer, scattered_weight
 from explorer.core.patterns import block_shape, block_source_groups
+
+Sources = NDArray[np.int64]  # input groups that each group of outputs reads, (g, k)
 
 ASSEMBLED = 4096  # dense weights up to which overlapping Linear blocks train as one product
 VECTOR_WIDTH = 8  # input channels below which convolution groups train merged
@@ -23,25 +27,30 @@ class BlockLinear(SparseLayer):
 
     Input (..., inputs), output (..., outputs). k > 1 pays for gathering k input groups per block.
     ``interleaved`` input groups take every g-th unit, see :func:`explorer.core.patterns.kept_connections`.
+    ``sources`` says which input groups each block reads, where that is not the rule.
 
     In training samples come last in memory: a chain of such layers then copies nothing between products
     (``benchmarks.paper``: 800-240-240-10 at 1/16 takes 0.37 of the dense seconds). Overlapping blocks of a
     junction of at most ``ASSEMBLED`` weights train faster as one dense product, since gathering dominates.
     """
 
-    compact = True
+    compact, kept = True, "weight_GIO"
     sources: Tensor | None
     positions: Tensor | None
 
-    def __init__(self, dense: nn.Linear, density: Fraction, interleaved: bool = False) -> None:
+    def __init__(
+        self, dense: nn.Linear, density: Fraction, interleaved: bool = False, sources: Sources | None = None
+    ) -> None:
         super().__init__(dense, "block", density)
-        self.interleaved = interleaved
+        self.interleaved, self._sources_GK = interleaved, sources
+        self.by_magnitude = sources is not None
         self.groups, reads = block_shape(density)
         fan_in = reads * self.inputs // self.groups
         self.weight_GIO = nn.Parameter(torch.empty(self.groups, fan_in, self.outputs // self.groups))
-        self.register_buffer("sources", _source_index(density) if reads > 1 else None, persistent=False)
+        gathers = reads > 1 or sources is not None
+        self.register_buffer("sources", self._source_index() if gathers else None, persistent=False)
         assembled = reads > 1 and self.inputs * self.outputs <= ASSEMBLED
-        self.register_buffer("positions", self._positions() if assembled else None, persistent=False)
+        self.register_buffer("positions", self.kept_positions() if assembled else None, persistent=False)
         self.reset(self.weight_GIO)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,10 +94,13 @@ class BlockLinear(SparseLayer):
             return torch.bmm(left, right)
         return torch.baddbmm(self.bias.view(bias_shape), left, right)
 
-    def _positions(self) -> Tensor:
-        """Where the weights, in stored order, lie in the flat dense weight (outputs, inputs)."""
+    def _source_index(self) -> Tensor:
+        return source_index(self.density, self._sources_GK)
+
+    def kept_positions(self) -> Tensor:
+        """In the flat dense weight (outputs, inputs)."""
         units_GI = self._grouped(torch.arange(self.inputs))
-        units_GI = units_GI[_source_index(self.density)].reshape(self.groups, -1)
+        units_GI = units_GI[self._source_index()].reshape(self.groups, -1)
         outputs_GO = torch.arange(self.outputs).view(self.groups, -1)
         return (outputs_GO[:, None, :] * self.inputs + units_GI[:, :, None]).flatten()
 
@@ -103,13 +115,15 @@ class BlockConv(SparseLayer):
     as long as that.
     """
 
-    compact = True
+    compact, kept = True, "weight"
     sources: Tensor | None
     positions: Tensor | None
 
-    def __init__(self, dense: DenseConv, density: Fraction, interleaved: bool = False) -> None:
+    def __init__(
+        self, dense: DenseConv, density: Fraction, interleaved: bool = False, sources: Sources | None = None
+    ) -> None:
         super().__init__(dense, "block", density)
-        self.interleaved = interleaved
+        self.interleaved, self.by_magnitude = interleaved, sources is not None
         self.groups, reads = block_shape(density)
         self.geometry = ConvGeometry(dense)
         fan_in = reads * self.inputs // self.groups
@@ -122,14 +136,14 @@ class BlockConv(SparseLayer):
         order = (
             torch.arange(self.inputs).view(-1, self.groups).T if interleaved else torch.arange(self.inputs)
         )
-        channels_GI = order.reshape(self.groups, -1)[_source_index(density)].reshape(self.groups, -1)
-        gathers = reads > 1 or interleaved
+        channels_GI = order.reshape(self.groups, -1)[source_index(density, sources)].reshape(self.groups, -1)
+        self._channels_GI = channels_GI
+        gathers = reads > 1 or interleaved or sources is not None
         self.register_buffer("sources", channels_GI.flatten() if gathers else None, persistent=False)
         assembled = reads > 1 and (
             self.inputs < OVERLAPPING_CHANNELS or reads > OVERLAPPING_READS or density > OVERLAPPING_DENSITY
         )
-        positions = _positions(channels_GI, self) if assembled else None
-        self.register_buffer("positions", positions, persistent=False)
+        self.register_buffer("positions", self.kept_positions() if assembled else None, persistent=False)
         self.reset(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,16 +158,10 @@ class BlockConv(SparseLayer):
             return self.geometry.convolve(x, weight, self.bias, groups=self.groups // self.merged)
         return self.geometry.convolve(x, self.weight, self.bias, groups=self.groups)
 
-
-def _positions(inputs_GI: Tensor, layer: SparseLayer) -> Tensor:
-    """Where the connections, by group, output and input, lie in a flat dense weight (outputs, inputs).
-
-    Args:
-        inputs_GI: Inputs that each group reads.
-        layer: Whose outputs, in order, are those of the groups.
-    """
-    outputs_GO = torch.arange(layer.outputs).view(len(inputs_GI), -1)
-    return (outputs_GO[:, :, None] * layer.inputs + inputs_GI[:, None, :]).flatten()
+    def kept_positions(self) -> Tensor:
+        """Connections, by group, output and input, in the flat dense weight (outputs, inputs)."""
+        outputs_GO = torch.arange(self.outputs).view(self.groups, -1)
+        return (outputs_GO[:, :, None] * self.inputs + self._channels_GI[:, None, :]).flatten()
 
 
 def _on_diagonal(weight: Tensor, groups: int, merged: int) -> Tensor:
@@ -169,6 +177,6 @@ def _on_diagonal(weight: Tensor, groups: int, merged: int) -> Tensor:
     return wide.reshape(outputs, merged * fan_in, *kernel)
 
 
-def _source_index(density: Fraction) -> Tensor:
-    """Input groups in the order the blocks read them, shape (g * k,)."""
-    return torch.from_numpy(block_source_groups(density)).reshape(-1)
+def source_index(density: Fraction, sources: Sources | None) -> Tensor:
+    """Input groups in the order the blocks read them, shape (g * k,); by rule where none are given."""
+    return torch.from_numpy(block_source_groups(density) if sources is None else sources).reshape(-1)

@@ -14,8 +14,8 @@ from explorer.core.split_points import OUTPUT, find_split_points
 from explorer.core.tracing import trace
 from explorer.errors import UserError
 
-_NAME = "bottleneck"
-NARROW_POINT = f"{_NAME}.encode"  # name of the split point between the two layers
+BOTTLENECK = "bottleneck"  # name of the module that holds its layers
+NARROW_POINT = f"{BOTTLENECK}.encode"  # name of the split point between the two layers
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def with_bottleneck(backbone: nn.Module, sample: Tensor, bottleneck: Bottleneck 
             f"bottleneck at {bottleneck.at!r}: channels must be fewer than its {point.shape[0]}, "
             f"got {bottleneck.channels}"
         )
-    if hasattr(whole, _NAME):
-        raise UserError(f"bottleneck: the backbone already has a module {_NAME!r}")
-    whole.add_module(_NAME, _layers(point.shape, bottleneck.channels))
+    if hasattr(whole, BOTTLENECK):
+        raise UserError(f"bottleneck: the backbone already has a module {BOTTLENECK!r}")
+    whole.add_module(BOTTLENECK, _layers(point.shape, bottleneck.channels))
     node = next(node for node in whole.graph.nodes if (node.name,) == point.nodes)
     with whole.graph.inserting_after(node):
         narrow = whole.graph.call_module(NARROW_POINT, (node,))
     with whole.graph.inserting_after(narrow):
-        widened = whole.graph.call_module(f"{_NAME}.decode", (narrow,))
+        widened = whole.graph.call_module(f"{BOTTLENECK}.decode", (narrow,))
     node.replace_all_uses_with(widened, delete_user_cb=lambda user: user is not narrow)
     whole.recompile()
     return whole

@@ -1,17 +1,37 @@
 """What all sparse layers share: what they tell about themselves, initial values, convolution geometry."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import prod, sqrt
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explorer.core.patterns import PatternName
+from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName
 
 DenseConv = nn.Conv1d | nn.Conv2d
 DenseLayer = nn.Linear | DenseConv
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """What a sparse layer starts from.
+
+    Attributes:
+        source: ``draw``: weights and biases from torch's generator; ``keep``: kept connections have the dense
+            layer's weights, and biases are the dense layer's.
+        rescale: Whether kept weights are multiplied by density ** -0.5, so that sums of inputs keep their
+            variance when only some of them are left.
+        placement: ``seed``: where the pattern's seed places connections; ``magnitude``: ``block`` and
+            ``structured`` are placed where the dense layer's weights are largest, degrees as exact as ever.
+    """
+
+    source: Literal["draw", "keep"] = "draw"
+    rescale: bool = True
+    placement: Literal["seed", "magnitude"] = "seed"
 
 
 class SparseLayer(nn.Module):
@@ -26,6 +46,7 @@ class SparseLayer(nn.Module):
     """
 
     compact: bool
+    kept: str  # name of the parameter that holds the kept weights
 
     def __init__(self, dense: DenseLayer, pattern: PatternName, density: Fraction) -> None:
         super().__init__()
@@ -50,6 +71,29 @@ class SparseLayer(nn.Module):
         """
         positions = prod(output_shape) // self.outputs
         return self.num_weights * positions
+
+    def kept_positions(self) -> Tensor:
+        """Where the kept weights, in stored order, lie in the flat dense weight.
+
+        Connections of (outputs, inputs), or taps of (outputs, inputs, *kernel) for kernel patterns.
+        """
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def start_from(self, dense: DenseLayer, initial: InitialWeights) -> None:
+        """Take over what ``initial`` says of the dense layer; what is frozen there stays frozen."""
+        weight: nn.Parameter = getattr(self, self.kept)
+        if initial.source == "keep":
+            positions = self.kept_positions()
+            of_taps = self.pattern in KERNEL_PATTERN_NAMES
+            flat = dense.weight.reshape(-1) if of_taps else dense.weight.flatten(0, 1)
+            scale = float(self.density) ** -0.5 if initial.rescale else 1.0
+            weight.copy_(flat[positions].reshape(weight.shape) * scale)
+            if self.bias is not None and dense.bias is not None:
+                self.bias.copy_(dense.bias)
+        weight.requires_grad_(dense.weight.requires_grad)
+        if self.bias is not None and dense.bias is not None:
+            self.bias.requires_grad_(dense.bias.requires_grad)
 
     def reset(self, weight: nn.Parameter) -> None:
         """Uniform in +-1/sqrt(fan-in) as torch does for dense layers, with the real fan-in."""

@@ -2,10 +2,14 @@
 
 from fractions import Fraction
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from explorer.core.block_layers import BlockConv, BlockLinear
-from explorer.core.layer_base import DenseLayer, SparseLayer
+from explorer.core.layer_base import DenseLayer, InitialWeights, SparseLayer
+from explorer.core.magnitude import largest_blocks, largest_connections
 from explorer.core.patterns import PatternName
 from explorer.core.periodic import PeriodicConv
 from explorer.core.scattered_layers import ScatteredConv, ScatteredLinear
@@ -14,6 +18,7 @@ __all__ = [
     "BlockConv",
     "BlockLinear",
     "DenseLayer",
+    "InitialWeights",
     "PeriodicConv",
     "ScatteredConv",
     "ScatteredLinear",
@@ -21,11 +26,18 @@ __all__ = [
     "sparse_layer",
 ]
 
+DRAWN = InitialWeights()
+
 
 def sparse_layer(
-    dense: DenseLayer, pattern: PatternName, density: Fraction, seed: int, interleaved: bool = False
+    dense: DenseLayer,
+    pattern: PatternName,
+    density: Fraction,
+    seed: int,
+    interleaved: bool = False,
+    initial: InitialWeights = DRAWN,
 ) -> SparseLayer:
-    """The sparse twin of ``dense``, freshly initialised from torch's global generator.
+    """The sparse counterpart of ``dense``.
 
     Args:
         dense: Linear, Conv1d or Conv2d with ``groups == 1`` and zero padding mode.
@@ -34,12 +46,36 @@ def sparse_layer(
             has none for a Linear.
         seed: Places the connections of all patterns but ``block``.
         interleaved: How ``block`` groups its inputs.
+        initial: What it starts from; what is drawn comes from torch's global generator.
     """
+    layer = _placed(dense, pattern, density, seed, interleaved, initial.placement == "magnitude")
+    layer.start_from(dense, initial)
+    return layer
+
+
+def _placed(
+    dense: DenseLayer,
+    pattern: PatternName,
+    density: Fraction,
+    seed: int,
+    interleaved: bool,
+    by_magnitude: bool,
+) -> SparseLayer:
     if pattern == "block":
         block = BlockLinear if isinstance(dense, nn.Linear) else BlockConv
-        return block(dense, density, interleaved)  # type: ignore[arg-type]
+        sources = largest_blocks(_magnitude(dense), density, interleaved) if by_magnitude else None
+        return block(dense, density, interleaved, sources)  # type: ignore[arg-type]
     if pattern == "periodic":
         assert not isinstance(dense, nn.Linear)
         return PeriodicConv(dense, density, seed)
     scattered = ScatteredLinear if isinstance(dense, nn.Linear) else ScatteredConv
-    return scattered(dense, pattern, density, seed)  # type: ignore[arg-type]
+    positions = None
+    if by_magnitude and pattern == "structured":
+        positions = torch.from_numpy(np.flatnonzero(largest_connections(_magnitude(dense), density)))
+    return scattered(dense, pattern, density, seed, positions)  # type: ignore[arg-type]
+
+
+def _magnitude(dense: DenseLayer) -> NDArray[np.float64]:
+    """Of every connection, (outputs, inputs): the norm of its kernel."""
+    weight = dense.weight.detach().double()
+    return (weight.abs() if weight.dim() == 2 else weight.flatten(2).norm(dim=2)).numpy()

@@ -45,7 +45,7 @@ def kept_taps(inputs: int, outputs: int, taps: int, density: Fraction, seed: int
 class PeriodicConv(SparseLayer):
     """``periodic`` convolution (1-D or 2-D); stores the kept taps only."""
 
-    compact = False
+    compact, kept = False, "values_OIP"
     positions: Tensor
 
     def __init__(self, dense: DenseConv, density: Fraction, seed: int) -> None:
@@ -56,6 +56,10 @@ class PeriodicConv(SparseLayer):
         self.register_buffer("positions", torch.from_numpy(positions_OIP.reshape(-1)), persistent=False)
         self.values_OIP = nn.Parameter(torch.empty(positions_OIP.shape))
         self.reset(self.values_OIP)
+
+    def kept_positions(self) -> Tensor:
+        """In the flat dense weight (outputs, inputs, *kernel)."""
+        return self.positions
 
     def forward(self, x: Tensor) -> Tensor:
         values_K = self.values_OIP.reshape(-1)

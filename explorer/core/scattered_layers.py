@@ -22,12 +22,20 @@ class ScatteredLinear(SparseLayer):
     :mod:`explorer.core.execution`; training and export compute through a dense weight.
     """
 
-    compact = False
+    compact, kept = False, "values_K"
     positions: Tensor
 
-    def __init__(self, dense: nn.Linear, pattern: ConnectionPattern, density: Fraction, seed: int) -> None:
+    def __init__(
+        self,
+        dense: nn.Linear,
+        pattern: ConnectionPattern,
+        density: Fraction,
+        seed: int,
+        positions: Tensor | None = None,
+    ) -> None:
         super().__init__(dense, pattern, density)
-        self.register_buffer("positions", _kept_index(self, pattern, seed), persistent=False)
+        positions = _kept_index(self, pattern, seed) if positions is None else positions
+        self.register_buffer("positions", positions, persistent=False)
         self.values_K = nn.Parameter(torch.empty(len(self.positions)))
         self.reset(self.values_K)
         self._prepared: tuple[int, LinearForms] | None = None
@@ -36,6 +44,10 @@ class ScatteredLinear(SparseLayer):
         if torch.is_inference_mode_enabled() and not torch.compiler.is_compiling():
             return self.forms()(x)
         return F.linear(x, scattered_weight(self.values_K, self.positions, self), self.bias)
+
+    def kept_positions(self) -> Tensor:
+        """In the flat dense weight (outputs, inputs)."""
+        return self.positions
 
     def forms(self) -> LinearForms:
         """The forms of the product for the present values; prepared again after these change."""
@@ -49,13 +61,21 @@ class ScatteredLinear(SparseLayer):
 class ScatteredConv(SparseLayer):
     """Convolution with freely placed kernels; stores the kept kernels only."""
 
-    compact = False
+    compact, kept = False, "values_K"
     positions: Tensor
 
-    def __init__(self, dense: DenseConv, pattern: ConnectionPattern, density: Fraction, seed: int) -> None:
+    def __init__(
+        self,
+        dense: DenseConv,
+        pattern: ConnectionPattern,
+        density: Fraction,
+        seed: int,
+        positions: Tensor | None = None,
+    ) -> None:
         super().__init__(dense, pattern, density)
         self.geometry = ConvGeometry(dense)
-        self.register_buffer("positions", _kept_index(self, pattern, seed), persistent=False)
+        positions = _kept_index(self, pattern, seed) if positions is None else positions
+        self.register_buffer("positions", positions, persistent=False)
         self.values_K = nn.Parameter(torch.empty(len(self.positions), *dense.kernel_size))
         self.reset(self.values_K)
 
@@ -64,6 +84,10 @@ class ScatteredConv(SparseLayer):
         weight = self.values_K.new_zeros(self.outputs * self.inputs, *kernel)
         weight = weight.index_copy(0, self.positions, self.values_K)
         return self.geometry.convolve(x, weight.view(self.outputs, self.inputs, *kernel), self.bias, groups=1)
+
+    def kept_positions(self) -> Tensor:
+        """In the flat dense weight (outputs, inputs)."""
+        return self.positions
 
 
 def _kept_index(layer: SparseLayer, pattern: ConnectionPattern, seed: int) -> Tensor:

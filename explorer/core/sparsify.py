@@ -2,13 +2,21 @@
 
 import zlib
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
 from torch import nn
 
-from explorer.core.layers import DenseLayer, SparseLayer, sparse_layer
+from explorer.core.layers import (
+    DRAWN,
+    BlockConv,
+    BlockLinear,
+    DenseLayer,
+    InitialWeights,
+    SparseLayer,
+    sparse_layer,
+)
 from explorer.core.patterns import KERNEL_PATTERN_NAMES, PatternName, legal_densities_of
 from explorer.errors import UserError
 
@@ -27,6 +35,8 @@ class Junction:
         num_weights: Weights when dense, biases apart.
         legal: Legal densities under the pattern asked for, ascending.
         stays_dense: Why no density below 1 is possible; empty if some is.
+        trained: Whether its weights do not come from the seed, as far as is known.
+        frozen: Whether training leaves its weights as they are.
     """
 
     path: str
@@ -37,10 +47,15 @@ class Junction:
     num_weights: int
     legal: tuple[Fraction, ...]
     stays_dense: str = ""
+    trained: bool = False
+    frozen: bool = False
 
 
 def find_junctions(
-    module: nn.Module, pattern: PatternName = "block", read_directly: Set[str] = frozenset()
+    module: nn.Module,
+    pattern: PatternName = "block",
+    read_directly: Set[str] = frozenset(),
+    trained: Set[str] = frozenset(),
 ) -> tuple[Junction, ...]:
     """Junctions of ``module`` in definition order; layers that share one weight are one junction.
 
@@ -48,6 +63,7 @@ def find_junctions(
         module: A dense module.
         pattern: Decides which densities are legal; the same for all connection patterns.
         read_directly: Parameters that some forward reads by itself, as the network's trace knows them.
+        trained: Parameters that do not come from the seed.
     """
     junctions: list[Junction] = []
     for sharing in _modules_by_weight(module):
@@ -55,7 +71,9 @@ def find_junctions(
         path, layer = next((path, layer) for path, layer in sharing.items() if isinstance(layer, DenseLayer))
         if any(f"{path}.weight" in read_directly for path in sharing):
             reasons.append("its weight is read outside the layer, too")
-        junctions.append(_junction(path, layer, pattern, next(filter(None, reasons), "")))
+        junction = _junction(path, layer, pattern, next(filter(None, reasons), ""))
+        known = any(f"{own}.weight" in trained for own in sharing)
+        junctions.append(replace(junction, trained=known, frozen=not layer.weight.requires_grad))
     return tuple(junctions)
 
 
@@ -84,6 +102,8 @@ def _stays_dense(module: nn.Module, path: str, layer: nn.Module) -> str:
             return f"inside nn.{type(around).__name__}, which reads the weights itself"
     if type(layer).forward not in (nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward):
         return f"{name} has a forward of its own"
+    if "weight_mask" in layer._buffers:
+        return "pruned by torch.nn.utils.prune, which masks dense weights (prune.remove keeps their values)"
     if "weight" not in layer._parameters:
         return "its weight is computed from other parameters"
     if isinstance(layer, nn.Linear):
@@ -108,7 +128,13 @@ def _junction(path: str, layer: DenseLayer, pattern: PatternName, why: str) -> J
     return Junction(path, type(layer).__name__, inputs, outputs, taps, layer.weight.numel(), legal, why)
 
 
-def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: PatternName, seed: int) -> None:
+def sparsify(
+    module: nn.Module,
+    densities: Mapping[str, Fraction],
+    pattern: PatternName,
+    seed: int,
+    initial: InitialWeights = DRAWN,
+) -> None:
     """Replace junctions of ``module`` in place; density 1 leaves the dense layer as it is.
 
     The first sparse junction groups neighbouring inputs (pixels that belong together); later ones interleave
@@ -121,6 +147,7 @@ def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: Patt
         densities: Legal density per junction path; junctions not named stay dense.
         pattern: Places the kept connections.
         seed: With the path it seeds each junction's placement, so junctions differ.
+        initial: What sparse layers start from.
 
     Raises:
         UserError: A path is no junction of ``module``, or its density is not legal there.
@@ -141,7 +168,8 @@ def sparsify(module: nn.Module, densities: Mapping[str, Fraction], pattern: Patt
         for dense in sharing.values():
             assert isinstance(dense, DenseLayer)
             placement_seed = zlib.crc32(f"{seed}/{path}".encode())
-            sparse = sparse_layer(dense, pattern, densities[path], placement_seed, interleaved=place > 0)
+            density, interleaved = densities[path], place > 0
+            sparse = sparse_layer(dense, pattern, density, placement_seed, interleaved, initial)
             if first is not None:
                 _tie_weights(sparse, first)
             first = first or sparse
@@ -164,14 +192,16 @@ def _replace(module: nn.Module, dense: nn.Module, sparse: nn.Module) -> None:
 
 
 def placement_checksum(module: nn.Module) -> int:
-    """CRC-32 over the kept positions of every junction that is placed by a seed.
+    """CRC-32 over the kept positions of every junction that is placed by a seed, or by magnitudes.
 
-    Stored beside the weights: positions are derived from the seed again at loading, and a generator that
-    changed between library versions must not misplace weights silently.
+    Stored beside the weights: positions are derived again at loading, and neither a generator that changed
+    between library versions nor a factory with other weights may misplace weights silently.
     """
     checksum = 0
     for layer in module.modules():
         positions = getattr(layer, "positions", None) if isinstance(layer, SparseLayer) else None
+        if positions is None and isinstance(layer, BlockLinear | BlockConv) and layer.by_magnitude:
+            positions = layer.kept_positions()
         if positions is not None:
             checksum = zlib.crc32(positions.numpy().tobytes(), checksum)
     return checksum

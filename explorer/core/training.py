@@ -1,7 +1,8 @@
 """Joint training of a backbone and all its exit classifiers, in one straight loop."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import cos, pi
@@ -11,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explorer.core.bottleneck import BOTTLENECK
 from explorer.core.network import Network
 from explorer.core.same_training import Precision
 from explorer.data import Subset
 
 ExitTraining = Literal["joint", "frozen"]
+BackboneTraining = Literal["train", "frozen"]
 
 
 class TrainingFailedError(RuntimeError):
@@ -27,12 +30,15 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        epochs: Passes over the training subset.
+        epochs: Passes over the training subset in which all is trained.
         batch_size: Samples per step; a last incomplete batch is trained too, a single sample left over joins
             the batch before it (batch normalisation cannot learn from one).
         learning_rate: Peak rate of AdamW; follows half a cosine down to zero.
         weight_decay: Decoupled decay, over kept weights only since no others exist.
         exit_loss_weight: Weight of each exit's cross-entropy (joint loss of BranchyNet, ICPR 2016).
+        exit_epochs: Passes after those, in which exits and bottlenecks alone are trained.
+        backbone: ``frozen``: exits and bottlenecks alone are trained all along; parameters and running
+            statistics of the backbone stay as they are, bit for bit.
         exit_loss_weights: Others for the exits at some split points, as (name, weight).
         output_loss_weight: Weight of the backbone's own cross-entropy.
         seed: Initial weights, order of samples, dropout and placement of connections.
@@ -51,6 +57,28 @@ class Recipe:
     precision: Precision = "float32"
     exit_training: ExitTraining = "joint"
     exit_loss_weights: tuple[tuple[str, float], ...] = ()
+    exit_epochs: int = 0
+    backbone: BackboneTraining = "train"
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the training subset in all."""
+        return self.epochs + self.exit_epochs
+
+    def freezes(self, epoch: int) -> bool:
+        """Whether the backbone stays as it is in an epoch, counted from 0."""
+        return self.backbone == "frozen" or epoch >= self.epochs
+
+    def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
+        """Half a cosine over each phase: the joint epochs, then those of the exits alone.
+
+        Args:
+            epoch: Counted from 0.
+            step: Of the epoch, counted from 0.
+            steps: Of every epoch.
+        """
+        start, length = (0, self.epochs) if epoch < self.epochs else (self.epochs, self.exit_epochs)
+        return self.learning_rate * (1 + cos(pi * ((epoch - start) * steps + step) / (length * steps))) / 2
 
     def exit_weights(self, split_points: Sequence[str]) -> list[float]:
         """Weight of the exit at each of these split points."""
@@ -60,7 +88,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What training took. ``seconds`` is measured; the loss is the mean over the last epoch."""
+    """What training took. ``seconds`` is measured; the loss is the mean over the last epoch.
+
+    Where nothing could be trained, no steps were taken.
+    """
 
     epochs: int
     steps: int
@@ -96,7 +127,7 @@ def train(
     Args:
         network: As built; its weights come from ``state`` where one is given.
         data: Training subset.
-        recipe: Learning rates follow its ``epochs``, wherever training stops.
+        recipe: Learning rates follow its epochs, wherever training stops.
         until_epoch: Stop after so many epochs, counted from the first; None for all.
         state: What an earlier call left.
 
@@ -107,7 +138,7 @@ def train(
     # dropout draws from torch's global generator
     with torch.random.fork_rng(devices=[]), network.laid_out(data.inputs) as inputs:
         torch.manual_seed(recipe.seed)
-        until_epoch = recipe.epochs if until_epoch is None else until_epoch
+        until_epoch = recipe.total_epochs if until_epoch is None else until_epoch
         return _train(network, replace(data, inputs=inputs), recipe, until_epoch, state)
 
 
@@ -115,38 +146,65 @@ def _train(
     network: Network, data: Subset, recipe: Recipe, until_epoch: int, state: dict[str, Tensor] | None
 ) -> Training:
     start = time.perf_counter()
-    inputs = data.inputs
     order = torch.Generator().manual_seed(recipe.seed)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
     epochs, seconds = (0, 0.0) if state is None else _restore(state, network, optimiser, order)
-    if not epochs < until_epoch <= recipe.epochs:
-        raise ValueError(f"`{epochs} < until_epoch <= {recipe.epochs}` must hold, got {until_epoch=}")
+    if not epochs < until_epoch <= recipe.total_epochs:
+        raise ValueError(f"`{epochs} < until_epoch <= {recipe.total_epochs}` must hold, got {until_epoch=}")
     sizes = _batch_sizes(len(data), recipe.batch_size)
-    total_steps, step, mean_loss = recipe.epochs * len(sizes), epochs * len(sizes), 0.0
+    steps, mean_loss = 0 if state is None else int(state["steps"]), 0.0
     forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
-    exit_weights = recipe.exit_weights(network.exit_names)
-    network.train()
+    exit_weights, half = recipe.exit_weights(network.exit_names), recipe.precision == "bfloat16"
+    inputs = data.inputs
     for epoch in range(epochs, until_epoch):
         epoch_loss = torch.zeros(())
-        for batch in torch.randperm(len(data), generator=order).split(sizes):
-            optimiser.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * step / total_steps)) / 2
-            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = forward(inputs[batch])
-                loss = joint_loss(logits, data.labels[batch], exit_weights, recipe.output_loss_weight)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            epoch_loss += loss.detach() * len(batch)
-            step += 1
+        with _mode_of_training(network, recipe.freezes(epoch)):
+            order_of_samples = torch.randperm(len(data), generator=order)
+            for number, batch in enumerate(order_of_samples.split(sizes)):
+                optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(epoch, number, len(sizes))
+                with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
+                    logits = forward(inputs[batch])
+                    loss = joint_loss(logits, data.labels[batch], exit_weights, recipe.output_loss_weight)
+                if loss.requires_grad:
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                    steps += 1
+                epoch_loss += loss.detach() * len(batch)
         mean_loss = epoch_loss.item() / len(data)
         if not torch.isfinite(epoch_loss):
-            raise TrainingFailedError(f"diverged: loss {mean_loss} in epoch {epoch + 1} of {recipe.epochs}")
+            raise TrainingFailedError(
+                f"diverged: loss {mean_loss} in epoch {epoch + 1} of {recipe.total_epochs}"
+            )
     network.eval()
-    record = TrainingRecord(until_epoch, step, seconds + time.perf_counter() - start, mean_loss)
-    complete = until_epoch == recipe.epochs
+    record = TrainingRecord(until_epoch, steps, seconds + time.perf_counter() - start, mean_loss)
+    complete = until_epoch == recipe.total_epochs
     return Training(record, None if complete else _state(record, network, optimiser, order))
+
+
+@contextmanager
+def _mode_of_training(network: Network, frozen: bool) -> Iterator[None]:
+    """Training mode. With a frozen backbone only exits and bottlenecks learn, and it runs in eval mode."""
+    network.train()
+    if not frozen:
+        yield
+        return
+    network.backbone.eval()
+    fixed = [
+        parameter
+        for name, parameter in network.backbone.named_parameters()
+        if parameter.requires_grad and not name.startswith(f"{BOTTLENECK}.")
+    ]
+    for parameter in fixed:
+        parameter.grad = None
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in fixed:
+            parameter.requires_grad = True
 
 
 def _state(
@@ -161,6 +219,7 @@ def _state(
     weights = {f"network.{name}": tensor.detach() for name, tensor in _own_tensors(network).items()}
     return {
         "epochs": torch.tensor(record.epochs),
+        "steps": torch.tensor(record.steps),
         "seconds": torch.tensor(record.seconds, dtype=torch.float64),
         "generator.order": order.get_state(),
         "generator.dropout": torch.get_rng_state(),

@@ -78,6 +78,7 @@ class Proposer:
             bottleneck=variant.bottleneck,
             exits_at=None if spec.exits == "all" else tuple(spec.exits),
             max_crossing_tensors=spec.max_crossing_tensors,
+            initial=variant.initial,
         )
 
     def failures(self) -> dict[str, str]:

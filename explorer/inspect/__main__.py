@@ -66,7 +66,7 @@ def _of_space(parsed: argparse.Namespace) -> list[Backbone]:
         data = load_space_data(space, parsed.data_dir)
         shape, classes = shape or data.input_shape, classes or data.num_classes
     return [
-        describe(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors)
+        describe(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors, spec)
         for spec in space.backbones.values()
         for chosen in argument_choices(spec)
     ]

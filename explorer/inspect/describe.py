@@ -9,14 +9,17 @@ from typing import Any
 import torch
 
 from explorer.backbones import build_backbone
+from explorer.core.layers import InitialWeights
 from explorer.core.network import Network
 from explorer.core.patterns import PatternName
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.values import Dataflow, Value, total_macs
 from explorer.errors import UserError
+from explorer.pretrained import origins, trained_parameters
 from explorer.profile.memory import Buffer, peak_live_bytes
 from explorer.profile.payload import encoded_bytes
+from explorer.space import BackboneSpec
 from explorer.split_costs import dense_counts
 
 PAYLOAD_BITS = (32, 8)
@@ -35,7 +38,8 @@ class Backbone:
         split_points: Per split point name, shape, payload_elements, payload_bytes by bits, edge_macs,
             server_macs.
         stages: What lies between each split point and the next.
-        junctions: Per junction path, kind, inputs, outputs, weights, legal densities, why it stays dense.
+        junctions: Per junction path, kind, inputs, outputs, weights, legal densities, why it stays dense, and
+            where its initial weights come from.
         uncounted: Operators for which nobody counts MACs, and how often they are called.
         opaque: Modules that could not be traced inside.
         traced_by: ``torch.fx`` or ``torch.export``.
@@ -68,6 +72,7 @@ def describe(
     num_classes: int,
     pattern: PatternName = "block",
     max_crossing_tensors: int = 1,
+    space: BackboneSpec | None = None,
 ) -> Backbone:
     """Build a backbone, trace and probe it, and say what it contains; a refusal is part of the answer.
 
@@ -78,11 +83,14 @@ def describe(
         num_classes: Logits.
         pattern: Decides which densities are legal.
         max_crossing_tensors: How many tensors may be sent together.
+        space: What a search space says of the backbone; None: nothing.
 
     Raises:
         UserError: The factory cannot be called.
     """
     module = build_backbone(factory, arguments, input_shape, num_classes, seed=0)
+    trained = trained_parameters(module, factory, arguments, input_shape, num_classes, seed=0)
+    initial = (space or BackboneSpec(factory=factory)).initial(bool(trained))
     named: dict[str, Any] = {
         "factory": factory,
         "arguments": dict(arguments),
@@ -100,18 +108,18 @@ def describe(
         return Backbone(
             **named,
             **nothing,
-            junctions=[_junction(junction) for junction in find_junctions(module, pattern)],
+            junctions=[_junction(j, initial) for j in find_junctions(module, pattern, trained=trained)],
             traced_by="",
             refusals=[refusal],
         )
     how = (input_shape, num_classes, _EXIT_FEATURES, None, max_crossing_tensors)
     counts = dense_counts(factory, json.dumps(dict(arguments)), *how)
     flow, points = network.dataflow, network.split_points
-    junctions = find_junctions(module, pattern, network.read_directly)
+    junctions = find_junctions(module, pattern, network.read_directly, trained)
     return Backbone(
         **named,
         split_points=[_split_point(point, flow) for point in points],
-        junctions=[_junction(junction) for junction in junctions],
+        junctions=[_junction(junction, initial) for junction in junctions],
         stages=[_stage(start, end, flow) for start, end in pairwise(points)],
         uncounted=dict(counts.uncounted),
         opaque=network.opaque,
@@ -159,7 +167,7 @@ def _as_input(value: Value) -> Value:
     return Value(value.name, value.path, (), value.shape, True, 0, value.size_bytes, 0, "", ())
 
 
-def _junction(junction: Junction) -> dict[str, Any]:
+def _junction(junction: Junction, initial: InitialWeights) -> dict[str, Any]:
     return {
         "path": junction.path,
         "kind": junction.kind,
@@ -168,6 +176,7 @@ def _junction(junction: Junction) -> dict[str, Any]:
         "num_weights": junction.num_weights,
         "legal_densities": [str(density) for density in junction.legal],
         "stays_dense": junction.stays_dense,
+        "initial_weights": origins(junction, junction.legal, initial),
     }
 
 

@@ -25,6 +25,8 @@ def notes(backbone: Backbone) -> list[str]:
     if backbone.traced_by == "torch.export":
         lines.append("traced by torch.export: torch.fx could not")
     lines += [f"left whole, never cut inside: {path}" for path in backbone.opaque]
+    if len(origins := _origins(backbone)) == 1:
+        lines.append(f"initial weights of all junctions: {origins.pop()}")
     if backbone.split_points:
         operators = ", ".join(f"{name} ({calls})" for name, calls in backbone.uncounted.items())
         lines.append(f"MACs are not counted for: {operators or 'nothing'}; nor for biases and activations")
@@ -39,6 +41,9 @@ def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:
         + [f"{point[side]:,}" for side in ("edge_macs", "server_macs")]
         for point in backbone.split_points
     ]
+    headings: tuple[str, ...] = ("junction", "kind", "inputs x outputs", "weights", "legal densities")
+    if len(_origins(backbone)) > 1:
+        headings += ("initial weights",)
     stages = [
         [f"{stage['start']} -> {stage['end']}"]
         + [f"{stage[key]:,}" for key in ("macs", "param_bytes", "peak_activation_bytes")]
@@ -47,7 +52,7 @@ def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:
     return [
         (("split point", "tensor", *sizes, "edge MACs", "server MACs"), points),
         (("stage", "MACs", "parameter bytes", "peak activation bytes"), stages),
-        (("junction", "kind", "inputs x outputs", "weights", "legal densities"), _junction_rows(backbone)),
+        (headings, _junction_rows(backbone)),
     ]
 
 
@@ -65,9 +70,15 @@ def _junction_rows(backbone: Backbone) -> list[list[str]]:
             f"{junction['num_weights']:,}",
             (junction["stays_dense"] and f"stays dense: {junction['stays_dense']}")
             or _shortened(junction["legal_densities"]),
+            *([junction["initial_weights"]] if len(_origins(backbone)) > 1 else []),
         ]
         for junction in backbone.junctions
     ]
+
+
+def _origins(backbone: Backbone) -> set[str]:
+    """Where initial weights come from, each answer once."""
+    return {junction["initial_weights"] for junction in backbone.junctions}
 
 
 def _shortened(densities: list[str]) -> str:

@@ -120,7 +120,7 @@ def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
         "arguments": [spec.argument_values for spec in specs],
         "densities": [{path: round(float(share), 9) for path, share in spec.densities} for spec in specs],
         "epochs": [network.training.epochs for network in networks.values()],
-        "epochsAsked": [spec.recipe.epochs for spec in specs],
+        "epochsAsked": [spec.recipe.total_epochs for spec in specs],
         "samples": typed_column([network.num_samples for network in networks.values()]),
         "firstSplit": firsts.tolist(),
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
-from math import log
+from math import cos, log, pi
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.network import Network
 from explorer.core.sparsify import sparsify
 from explorer.core.training import Recipe, Training, TrainingFailedError, joint_loss, train
@@ -267,7 +268,7 @@ def test_state_is_flat_and_stays_as_it_was() -> None:
     stopped = network()
     state = train(stopped, data(16), replace(RECIPE, exit_loss_weight=0.0), 1).state
     assert state is not None
-    groups = {"epochs", "seconds", "generator", "network", "optimiser"}
+    groups = {"epochs", "steps", "seconds", "generator", "network", "optimiser"}
     assert {name.split(".")[0] for name in state} == groups
     assert {f"network.{name}" for name in stopped.weights()} <= state.keys()
     # 2 Linear layers and a normalisation have weight and bias, three slots each; exits were not trained
@@ -297,3 +298,79 @@ def test_divergence_names_the_epoch_of_the_whole() -> None:
     subset.inputs[3] = float("inf")
     with pytest.raises(TrainingFailedError, match=r"^diverged: loss (nan|inf) in epoch 2 of 2$"):
         train(network(), subset, RECIPE, 2, state)
+
+
+def norms(seed: int = 0, at: str | None = None) -> Network:
+    """A network with batch norm and dropout, and perhaps a bottleneck."""
+    torch.manual_seed(seed)
+    layers = (nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 2))
+    backbone = with_bottleneck(
+        nn.Sequential(*layers), torch.zeros(1, 4), None if at is None else Bottleneck(at, 2)
+    )
+    return Network(backbone, torch.zeros(1, 4), 2, exit_features=8)
+
+
+def backbone_and_exits(network: Network) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    weights = network.weights()
+    return (
+        {n: t for n, t in weights.items() if n.startswith("backbone.") and "bottleneck" not in n},
+        {n: t for n, t in weights.items() if n.startswith("exits.") or "bottleneck" in n},
+    )
+
+
+@pytest.mark.parametrize("at", [None, "3"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"backbone": "frozen"}, {"epochs": 0, "exit_epochs": 2}, {"exit_epochs": 1, "backbone": "frozen"}],
+)
+def test_a_frozen_backbone_stays_bit_for_bit(changes: dict[str, Any], at: str | None) -> None:
+    """Parameters, running statistics, and decay too; exits and the bottleneck learn."""
+    frozen = norms(at=at)
+    needed = [parameter.requires_grad for parameter in frozen.parameters()]
+    before = backbone_and_exits(frozen)
+    recipe = replace(RECIPE, weight_decay=0.1, **changes)
+    record = train(frozen, data(24), recipe).record
+    after = backbone_and_exits(frozen)
+    assert all(torch.equal(after[0][name], tensor) for name, tensor in before[0].items())
+    assert not any(torch.equal(after[1][name], tensor) for name, tensor in before[1].items())
+    assert (record.epochs, record.steps) == (recipe.total_epochs, recipe.total_epochs * 3)
+    assert [parameter.requires_grad for parameter in frozen.parameters()] == needed
+
+
+def test_exits_go_on_alone_after_the_joint_epochs() -> None:
+    joint, longer = norms(), norms()
+    train(joint, data(24), RECIPE)
+    train(longer, data(24), replace(RECIPE, exit_epochs=2))
+    one, other = backbone_and_exits(joint), backbone_and_exits(longer)
+    assert all(torch.equal(one[0][name], tensor) for name, tensor in other[0].items())
+    assert not any(torch.equal(one[1][name], tensor) for name, tensor in other[1].items())
+
+
+def test_nothing_to_train() -> None:
+    torch.manual_seed(0)
+    whole = Network(nn.Sequential(nn.Linear(4, 2)), torch.zeros(1, 4), 2, exit_features=8, exits_at=())
+    before = whole.weights()
+    record = train(whole, data(16), replace(RECIPE, backbone="frozen")).record
+    assert record.steps == 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in whole.weights().items())
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_phases_may_be_interrupted(stop: int) -> None:
+    recipe = replace(RECIPE, exit_epochs=2)
+    whole, pieces = norms(), norms()
+    train(whole, data(24), recipe)
+    state = train(pieces, data(24), recipe, stop).state
+    again = norms(seed=1)
+    record = train(again, data(24), recipe, state=state).record
+    assert record.steps == recipe.total_epochs * 3
+    assert all(torch.equal(tensor, again.weights()[name]) for name, tensor in whole.weights().items())
+
+
+def test_learning_rates_of_both_phases() -> None:
+    """Half a cosine each: the peak first, near zero last."""
+    recipe = replace(RECIPE, epochs=2, exit_epochs=3, learning_rate=1.0)
+    rates = [[recipe.learning_rate_at(epoch, step, 4) for step in range(4)] for epoch in range(5)]
+    assert rates[0][0] == rates[2][0] == 1.0
+    assert rates[1][-1] == pytest.approx((1 + cos(pi * 7 / 8)) / 2)
+    assert rates[4][-1] == pytest.approx((1 + cos(pi * 11 / 12)) / 2)
