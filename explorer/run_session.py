@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -26,6 +27,7 @@ from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
 from explorer.measure import measure_parts, parts_to_measure, restored
+from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
 from explorer.report.index import write_index
@@ -222,10 +224,12 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
     sessions = session.record["sessions"]
     energies = [reading["energy_j"] for reading in sessions]
     suggested = [reading.get("suggest_seconds") for reading in sessions]  # older runs did not record it
-    uncounted: dict[str, dict[str, int]] = {}
+    operators: dict[str, Counter[str]] = {}  # of all variants: the most calls that one of them has
     for key in store:
         stored = store.read(key)
-        uncounted.setdefault(stored.spec.backbone, stored.uncounted)
+        operators[stored.spec.backbone] = operators.get(stored.spec.backbone, Counter()) | Counter(
+            stored.uncounted
+        )
     devices = {role: profile.name for role, profile in vars(session.setting).items()}
     return {
         "name": session.folder.name,
@@ -241,7 +245,8 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
             "energy_method": sessions[-1]["method"] if sessions else "",
             "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),
         },
-        "uncounted_operators": uncounted,
+        "uncounted_arithmetic": {name: uncounted_arithmetic(own) for name, own in operators.items()},
+        "operators_without_macs": {name: free_operators(own) for name, own in operators.items()},
         "notes": _notes(session),
     }
 

@@ -24,10 +24,10 @@ class Value:
             empty for several tensors.
         can_cross: A floating-point tensor with the batch as first axis and at least one more.
         macs: Effective multiply-accumulates: kept connections only.
-        size_bytes: Bytes of its tensors, float32.
+        size_bytes: Bytes of its tensors, float32 (a complex number is two).
         moved_bytes: Input, output and parameter bytes; 0 for the network's input and for views.
         view_of: Input whose memory it shares (flatten, chunk, dropout in eval mode), else empty.
-        state: Floating-point parameters and buffers it reads; tied ones under their first name.
+        state: Floating-point and complex parameters and buffers it reads; tied ones under their first name.
     """
 
     name: str

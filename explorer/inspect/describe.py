@@ -15,6 +15,7 @@ from explorer.core.sparsify import Junction, find_junctions
 from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.values import Dataflow, Value, total_macs
 from explorer.errors import UserError
+from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.memory import Buffer, peak_live_bytes
 from explorer.profile.payload import encoded_bytes
 from explorer.split_costs import dense_counts
@@ -36,7 +37,8 @@ class Backbone:
             server_macs.
         stages: What lies between each split point and the next.
         junctions: Per junction path, kind, inputs, outputs, weights, legal densities, why it stays dense.
-        uncounted: Operators for which nobody counts MACs, and how often they are called.
+        uncounted: Operators that may multiply and accumulate, which nobody counts, with their calls.
+        without_macs: Operators that cost no MACs, likewise.
         opaque: Modules that could not be traced inside.
         traced_by: ``torch.fx`` or ``torch.export``.
         refusals: What was refused: the backbone, or split points, each with its reason.
@@ -51,6 +53,7 @@ class Backbone:
     stages: list[dict[str, Any]]
     junctions: list[dict[str, Any]]
     uncounted: Mapping[str, int]
+    without_macs: Mapping[str, int]
     opaque: tuple[str, ...]
     traced_by: str
     refusals: list[dict[str, str]]
@@ -89,7 +92,8 @@ def describe(
         "input_shape": input_shape,
         "num_classes": num_classes,
     }
-    nothing: dict[str, Any] = {"split_points": [], "stages": [], "uncounted": {}, "opaque": (), "values": []}
+    nothing: dict[str, Any] = {"split_points": [], "stages": [], "opaque": (), "values": []}
+    nothing |= {"uncounted": {}, "without_macs": {}}
     try:
         sample = torch.zeros(1, *input_shape)
         network = Network(
@@ -113,7 +117,8 @@ def describe(
         split_points=[_split_point(point, flow) for point in points],
         junctions=[_junction(junction) for junction in junctions],
         stages=[_stage(start, end, flow) for start, end in pairwise(points)],
-        uncounted=dict(counts.uncounted),
+        uncounted=uncounted_arithmetic(counts.uncounted),
+        without_macs=free_operators(counts.uncounted),
         opaque=network.opaque,
         traced_by="torch.export" if network.exported else "torch.fx",
         refusals=[
