@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from explorer.core.folding import with_foldable_norms
 from explorer.core.layers import SparseLayer
 from explorer.core.values import FLOAT_BYTES, Value
 
@@ -243,4 +244,4 @@ def record_values(
     with evaluating(graph_module), _countable_operators():
         recorder = _Recorder(graph_module, paths, _tensors_by_batch(graph_module, sample))
         recorder.record(sample)
-    return recorder.values, recorder.state_bytes
+    return with_foldable_norms(graph_module, recorder.values), recorder.state_bytes

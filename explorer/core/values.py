@@ -28,6 +28,9 @@ class Value:
         moved_bytes: Input, output and parameter bytes; 0 for the network's input and for views.
         view_of: Input whose memory it shares (flatten, chunk, dropout in eval mode), else empty.
         state: Floating-point and complex parameters and buffers it reads; tied ones under their first name.
+        folds_into: For a batch normalisation the layer that can take it up (:mod:`explorer.core.folding`);
+            else empty.
+        folded_bytes: Of the bias that this layer then gets, if it had none.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Value:
     moved_bytes: int
     view_of: str
     state: tuple[str, ...]
+    folds_into: str = ""
+    folded_bytes: int = 0
 
     @property
     def elements(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from explorer.backbones import build_backbone
+from explorer.core.folding import as_deployed
 from explorer.core.network import Network
 from explorer.core.patterns import PatternName
 from explorer.core.sparsify import Junction, find_junctions
@@ -111,12 +112,13 @@ def describe(
     how = (input_shape, num_classes, _EXIT_FEATURES, None, max_crossing_tensors)
     counts = dense_counts(factory, json.dumps(dict(arguments)), *how)
     flow, points = network.dataflow, network.split_points
+    deployed = as_deployed(flow, {name for point in points for name in point.nodes})
     junctions = find_junctions(module, pattern, network.read_directly)
     return Backbone(
         **named,
         split_points=[_split_point(point, flow) for point in points],
         junctions=[_junction(junction) for junction in junctions],
-        stages=[_stage(start, end, flow) for start, end in pairwise(points)],
+        stages=[_stage(start, end, deployed) for start, end in pairwise(points)],
         uncounted=uncounted_arithmetic(counts.uncounted),
         without_macs=free_operators(counts.uncounted),
         opaque=network.opaque,
