@@ -26,7 +26,7 @@ from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
-from explorer.measure import measure_parts, parts_to_measure, restored
+from explorer.measure import check_factories, measure_parts, parts_to_measure, restored
 from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
@@ -56,7 +56,12 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
-    work = partial(evaluate_network, data=data, readout=session.space.readout)
+    work = partial(
+        evaluate_network,
+        data=data,
+        readout=session.space.readout,
+        signatures=session.inventory.signatures,
+    )
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 
@@ -109,6 +114,7 @@ def search(
             claims=opened.claims,
             exchange=opened.exchange,
         )
+        check_factories(loop.networks.store, session.data)
         interrupted = False
         try:
             loop.run(session.trials, options.timeout_s, loop_report)
@@ -223,7 +229,7 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
     counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
     sessions = session.record["sessions"]
     energies = [reading["energy_j"] for reading in sessions]
-    suggested = [reading.get("suggest_seconds") for reading in sessions]  # older runs did not record it
+    suggested = [reading["suggest_seconds"] for reading in sessions]
     operators: dict[str, Counter[str]] = {}  # of all variants: the most calls that one of them has
     for key in store:
         stored = store.read(key)
@@ -239,7 +245,7 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
         "counts": counts,
         "search": {
             "seconds": sum(reading["seconds"] for reading in sessions),
-            "suggest_seconds": None if None in suggested else sum(suggested),
+            "suggest_seconds": sum(suggested),
             "suggest_median_s": sessions[-1]["suggest_median_s"] if sessions else None,
             "energy_j": None if None in energies or not energies else sum(energies),
             "energy_method": sessions[-1]["method"] if sessions else "",

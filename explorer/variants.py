@@ -6,6 +6,7 @@ change within a study): densities and split point are proposed on a continuous s
 """
 
 import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,6 +27,7 @@ from explorer.core.split_points import SplitPoint
 from explorer.core.values import total_macs
 from explorer.density_groups import count_assignments, group_junctions
 from explorer.errors import UserError
+from explorer.rebuilt import Signature, signature
 from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
 
 
@@ -99,6 +101,17 @@ class Inventory:
             dense = int(all(choices[-1] == 1 for choices in variant.densities.values()))
             total += dense + (variant.num_networks - dense) * len(self.space.patterns)
         return total
+
+    @cached_property
+    def signatures(self) -> dict[tuple[str, str], Signature]:
+        """What tells each dense variant from what other code would build, by factory and arguments."""
+        shape, classes, seed = self.input_shape, self.num_classes, self.space.training.seed
+        asked = {
+            (self.space.backbones[name].factory, json.dumps(variant.arguments, sort_keys=True))
+            for name, variants in self.variants.items()
+            for variant in variants
+        }
+        return {which: signature(*which, shape, classes, seed) for which in sorted(asked)}
 
     def density_range(self, backbone: str, group: str) -> tuple[float, float]:
         """Smallest and largest density any variant offers for a junction of a group."""
