@@ -111,9 +111,9 @@ class SharedTrainings:
             network = EvaluatedNetwork(**(vars(trained) | {"weights": {}}))
             self._store.write(network, pd.DataFrame(columns=POINT_COLUMNS))
         stored, evidence = self._store.read(spec.key), self._store.read_evidence(spec.key)
-        calibration = self._store.read_calibration(spec.key)
-        rest = (stored.training, {}, stored.placement_checksum, stored.uncounted, calibration)
-        return EvaluatedNetwork(spec, stored.splits, evidence, *rest)
+        rest = (stored.training, {}, stored.placement_checksum, stored.uncounted)
+        read = (self._store.read_calibration(spec.key), self._store.read_logits(spec.key))
+        return EvaluatedNetwork(spec, stored.splits, evidence, *rest, *read)
 
     def __len__(self) -> int:
         return len(list(self._store))

@@ -1,7 +1,6 @@
 """Train one network and gather all that can be known about it: the one expensive step of the search."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +13,15 @@ from explorer.core.calibration import Calibration, Readout, calibrate
 from explorer.core.network import Network
 from explorer.core.operating_points import Evidence, collect_evidence
 from explorer.core.sparsify import placement_checksum, sparsify
-from explorer.core.symbolic import where_in_user_code
-from explorer.core.training import TrainingFailedError, TrainingRecord, train
+from explorer.core.training import TrainingFailedError, TrainingRecord, load_trained_weights, train
 from explorer.data import DataSet
 from explorer.errors import UserError
-from explorer.profile.payload import PayloadError, Ranges
+from explorer.failures import failing_alone
+from explorer.profile.payload import Ranges
+from explorer.rebuilt import Signature, another_network, check_factory, check_logits, sample_logits
 from explorer.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
-from explorer.user_code import said
+
+_STATE_LOGITS = "validation.logits"  # in a training state: sample_logits when it was left
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class EvaluatedNetwork:
         placement_checksum: Of the kept positions derived from the seed.
         uncounted: Operators fvcore did not count in the dense twin.
         calibration: What was fitted to it besides the weights.
+        logits: Of its first validation samples, see :func:`explorer.rebuilt.sample_logits`.
         training_state: What training needs to go on; None when it is complete.
     """
 
@@ -62,6 +64,7 @@ class EvaluatedNetwork:
     placement_checksum: int
     uncounted: dict[str, int]
     calibration: Calibration
+    logits: Tensor
     training_state: dict[str, Tensor] | None = None
 
     @property
@@ -90,19 +93,30 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
         )
 
 
-def evaluate_network(task: TrainingTask, data: DataSet, readout: Readout) -> EvaluatedNetwork:
+def evaluate_network(
+    task: TrainingTask,
+    data: DataSet,
+    readout: Readout,
+    signatures: Mapping[tuple[str, str], Signature] | None = None,
+) -> EvaluatedNetwork:
     """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
     Args:
         task: What to train.
         data: Training and validation subsets; the test subset is not touched.
         readout: How it is run; server answers are recomputed for each of its payload bits.
+        signatures: What factories built where the search began, by factory and arguments; None where that
+            is here and now.
 
     Raises:
-        TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, or the user's
-            code raised anything.
+        TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, the factory
+            builds another network than it did, or the user's code raised anything.
     """
     with failing_alone():
+        if signatures is not None:
+            own = signatures[task.spec.factory, task.spec.arguments]
+            how = (data.input_shape, data.num_classes, task.spec.recipe.seed, own)
+            check_factory(task.spec.factory, task.spec.arguments, *how)
         return _evaluated(task, data, readout)
 
 
@@ -110,9 +124,14 @@ def _evaluated(task: TrainingTask, data: DataSet, readout: Readout) -> Evaluated
     spec = task.spec
     network = build_network(spec, data.input_shape, data.num_classes)
     network.check_split_points(data.validation.inputs[:2])
+    if task.state is not None:
+        _check_checkpoint(network, spec, data, task.state)
     training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
     calibration = calibrate(network, data.train, data.validation, readout)
     evidence = collect_evidence(network, data.validation, calibration)
+    logits = sample_logits(network, data.validation.inputs)
+    if not logits.isfinite().all():
+        raise TrainingFailedError("diverged: a logit is infinite or NaN")
     dense = _dense_twin(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
@@ -123,8 +142,18 @@ def _evaluated(task: TrainingTask, data: DataSet, readout: Readout) -> Evaluated
         placement_checksum(network),
         dict(dense.uncounted),
         calibration,
-        training.state,
+        logits,
+        None if training.state is None else training.state | {_STATE_LOGITS: logits},
     )
+
+
+def _check_checkpoint(network: Network, spec: NetworkSpec, data: DataSet, state: dict[str, Tensor]) -> None:
+    """Whether ``network`` is the one whose training goes on from ``state``."""
+    try:
+        load_trained_weights(network, state)
+    except ValueError as error:
+        raise another_network(spec.factory, str(error)) from error
+    check_logits(network, spec.factory, data.validation.inputs, state[_STATE_LOGITS])
 
 
 def costs_before_training(
@@ -140,59 +169,40 @@ def costs_before_training(
         return split_costs(network, _dense_twin(spec, input_shape, num_classes), ranges)
 
 
-@contextmanager
-def failing_alone() -> Iterator[None]:
-    """What goes wrong with one network is that network's failure, with its reason, and ends nothing else.
-
-    Raises:
-        TrainingFailedError: Anything was raised; a module and a factory may raise whatever they like.
-    """
-    try:
-        yield
-    except TrainingFailedError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise TrainingFailedError(failure_reason(error)) from error
-
-
-def failure_reason(error: BaseException) -> str:
-    """One line: what was raised, and the line of the user's code that raised it."""
-    if isinstance(error, PayloadError):
-        return f"diverged: {error}"
-    if _is_out_of_memory(error):
-        return f"out of memory: {error}"
-    if isinstance(error, UserError):
-        return " ".join(str(error).split())
-    first = next(iter(said(error).splitlines()), "")
-    where = where_in_user_code(error)
-    return f"{first} ({where})" if where else first
-
-
 def _dense_twin(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
     how = (input_shape, num_classes, spec.exit_features, spec.bottleneck, spec.max_crossing_tensors)
     return dense_counts(spec.factory, spec.arguments, *how)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def restore_network(
     spec: NetworkSpec,
     weights: dict[str, Tensor],
     checksum: int,
-    input_shape: tuple[int, ...],
+    logits: Tensor,
+    inputs: Tensor,
     num_classes: int,
 ) -> Network:
     """Rebuild a trained network from its stored weights, in eval mode.
 
+    Args:
+        spec: What was trained.
+        weights: Parameters and buffers by name.
+        checksum: Of the kept positions.
+        logits: What it gave for its first validation samples.
+        inputs: Validation inputs (N, ...), in their order.
+        num_classes: Number of logits.
+
     Raises:
-        ValueError: The weights do not belong to ``spec``, or kept positions come out differently.
+        UserError: The network is not the one that was trained.
     """
-    network = build_network(spec, input_shape, num_classes)
+    network = build_network(spec, tuple(inputs.shape[1:]), num_classes)
+    try:
+        network.load_weights(weights)
+    except ValueError as error:
+        raise another_network(spec.factory, str(error)) from error
     if placement_checksum(network) != checksum:
-        raise ValueError(
+        raise UserError(
             f"{spec.key}: kept connections differ from the stored ones; numpy's generator changed"
         )
-    network.load_weights(weights)
+    check_logits(network, spec.factory, inputs, logits)
     return network.eval()

@@ -17,7 +17,8 @@ from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
 from explorer.core.training import TrainingFailedError
 from explorer.data import DataSet
-from explorer.evaluate import failing_alone, restore_network
+from explorer.evaluate import restore_network
+from explorer.failures import failing_alone
 from explorer.profile.energy import measure_energy_per_call
 from explorer.profile.latency import measure_seconds
 from explorer.profile.payload import Codec, decode, encode
@@ -38,12 +39,31 @@ def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def restored(store: Store, key: str, data: DataSet) -> Network:
-    """A stored network with its weights, in eval mode."""
+    """A stored network with its weights, in eval mode.
+
+    Raises:
+        UserError: What is built is not what was trained; says in what it differs.
+    """
     stored = store.read(key)
     return restore_network(
-        *(stored.spec, store.read_weights(key), stored.placement_checksum),
-        *(data.input_shape, data.num_classes),
+        *(stored.spec, store.read_weights(key), stored.placement_checksum, store.read_logits(key)),
+        *(data.validation.inputs, data.num_classes),
     )
+
+
+def check_factories(store: Store, data: DataSet) -> None:
+    """Rebuild one trained network of every variant whose weights are stored.
+
+    Raises:
+        UserError: A factory does not build what was trained.
+    """
+    checked = set[object]()
+    for key in store:
+        spec = store.read_spec(key)
+        variant = spec.factory, spec.arguments, spec.bottleneck
+        if variant not in checked and store.has_weights(key):
+            restored(store, key, data)
+            checked.add(variant)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from explorer.core.operating_points import Evidence
 from explorer.errors import UserError
-from explorer.profile.payload import Codec, PayloadForm, encoded_bytes, is_calibrated
+from explorer.profile.payload import Codec, PayloadForm, is_calibrated
 from explorer.split_costs import SplitCosts
 
 T = TypeVar("T")
@@ -50,8 +50,6 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
     """Inverse of :func:`write_evidence`; ``splits`` are the network's, ``output`` included."""
     arrays = load(load_arrays, path)
     payload_bits = tuple(arrays["payload_bits"].tolist())
-    # runs from before lengths were kept have the one form there was
-    lengths = [[[encoded_bytes(s.payload_elements, bits)] for bits in payload_bits] for s in splits[:-1]]
     return Evidence(
         tuple(split.name for split in splits[:-1]),
         payload_bits,
@@ -59,7 +57,7 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
         arrays["exit_correct"].astype(np.bool_),
         arrays["server_correct"].astype(np.bool_),
         arrays["output_correct"].astype(np.bool_),
-        arrays.get("encoded_bytes", np.array(lengths, dtype=np.int32)),
+        arrays["encoded_bytes"],
     )
 
 
@@ -86,24 +84,13 @@ def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> d
     return codecs
 
 
-def read_points(path: Path, splits: Sequence[SplitCosts], num_samples: int) -> pd.DataFrame:
+def read_points(path: Path) -> pd.DataFrame:
     """Read swept points.
 
     Raises:
         UserError: Missing or unreadable.
     """
     try:
-        points = pd.read_parquet(path)
+        return pd.read_parquet(path)
     except (FileNotFoundError, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    return points if "sent_bytes" in points else _with_sent_bytes(points, splits, num_samples)
-
-
-def _with_sent_bytes(points: pd.DataFrame, splits: Sequence[SplitCosts], num_samples: int) -> pd.DataFrame:
-    """Runs from before ``sent_bytes`` was kept have the one form there was."""
-    elements = points["split_point"].map({split.name: split.payload_elements for split in splits})
-    lengths = [
-        0 if pd.isna(bits) else encoded_bytes(count, bits)
-        for count, bits in zip(elements, points["payload_bits"], strict=True)
-    ]
-    return points.assign(sent_bytes=(num_samples - points["exited"]) * np.array(lengths, dtype=np.int64))

@@ -17,7 +17,7 @@ from explorer.errors import UserError
 from explorer.files import read_json, write_json, write_text
 from explorer.objectives import MEASURED_METRICS, METRICS, Constraint, Metric, loss_values, parse_constraint
 from explorer.pareto import knee, non_dominated
-from explorer.store import SCHEMA_VERSION, Store, StoredNetwork
+from explorer.store import SCHEMA_VERSION, Store, StoredNetwork, check_schema
 
 RUN_FILE, TRIALS_FILE, MEASUREMENTS_FILE = "run.json", "trials.json", "measurements.json"
 BASELINES_FILE = "baselines.json"  # rows of explorer.jpeg
@@ -94,9 +94,7 @@ def load_run(path: Path) -> RunResults:
         UserError: A file is missing, unreadable or of another schema version.
     """
     run = read_json(path / RUN_FILE)
-    if run.get("schema_version") != SCHEMA_VERSION:
-        got = run.get("schema_version")
-        raise UserError(f"{path / RUN_FILE}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
+    check_schema(run, path / RUN_FILE)
     if not (path / TRIALS_FILE).exists():
         raise UserError(
             f"{path}: the search was cut off; go on with "

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -23,11 +24,13 @@ from explorer.engine.proposals import Proposer
 from explorer.engine.sharing import Opened, opening
 from explorer.engine.study import REFERENCE, RESULT, finished_trials
 from explorer.errors import UserError
-from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network, failing_alone
+from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
+from explorer.failures import failing_alone
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
-from explorer.measure import measure_parts, parts_to_measure, restored
+from explorer.measure import check_factories, measure_parts, parts_to_measure, restored
 from explorer.pretrained import origins
+from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.energy import EnergyMeter
 from explorer.provenance import machine, versions
 from explorer.report.index import write_index
@@ -56,7 +59,12 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
     """Where this session's networks are trained; workers get the data once, without the test subset."""
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
-    work = partial(evaluate_network, data=data, readout=session.space.readout)
+    work = partial(
+        evaluate_network,
+        data=data,
+        readout=session.space.readout,
+        signatures=session.inventory.signatures,
+    )
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
 
@@ -114,6 +122,7 @@ def search(
             claims=opened.claims,
             exchange=opened.exchange,
         )
+        check_factories(loop.networks.store, session.data)
         interrupted = False
         try:
             loop.run(session.trials, options.timeout_s, loop_report)
@@ -229,11 +238,13 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
     counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
     sessions = session.record["sessions"]
     energies = [reading["energy_j"] for reading in sessions]
-    suggested = [reading.get("suggest_seconds") for reading in sessions]  # older runs did not record it
-    uncounted: dict[str, dict[str, int]] = {}
+    suggested = [reading["suggest_seconds"] for reading in sessions]
+    operators: dict[str, Counter[str]] = {}  # of all variants: the most calls that one of them has
     for key in store:
         stored = store.read(key)
-        uncounted.setdefault(stored.spec.backbone, stored.uncounted)
+        operators[stored.spec.backbone] = operators.get(stored.spec.backbone, Counter()) | Counter(
+            stored.uncounted
+        )
     devices = {role: profile.name for role, profile in vars(session.setting).items()}
     return {
         "name": session.folder.name,
@@ -243,13 +254,14 @@ def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, A
         "counts": counts,
         "search": {
             "seconds": sum(reading["seconds"] for reading in sessions),
-            "suggest_seconds": None if None in suggested else sum(suggested),
+            "suggest_seconds": sum(suggested),
             "suggest_median_s": sessions[-1]["suggest_median_s"] if sessions else None,
             "energy_j": None if None in energies or not energies else sum(energies),
             "energy_method": sessions[-1]["method"] if sessions else "",
             "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),
         },
-        "uncounted_operators": uncounted,
+        "uncounted_arithmetic": {name: uncounted_arithmetic(own) for name, own in operators.items()},
+        "operators_without_macs": {name: free_operators(own) for name, own in operators.items()},
         "failed_variants": {variant.name: variant.failure for variant in session.inventory.failures},
         "notes": _notes(session),
     }

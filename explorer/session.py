@@ -23,7 +23,7 @@ from explorer.results import (
 from explorer.runs import checked_name, list_runs, new_run_folder
 from explorer.space import SearchSpace
 from explorer.space_files import SHIPPED, parse_space, read_space
-from explorer.store import SCHEMA_VERSION
+from explorer.store import SCHEMA_VERSION, check_schema
 from explorer.variants import Inventory, build_inventory
 
 DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "nsga2", "conditional"  # by benchmarks.samplers
@@ -193,8 +193,7 @@ def _resumed(options: Options) -> tuple[Path, dict[str, Any]]:
     if not folders:
         raise UserError(f"--resume: no run under {options.reports}/ yet")
     record: dict[str, Any] = read_json(folders[0] / RUN_FILE)
-    record.setdefault("rungs", "off")  # runs begun before there were any
-    record.setdefault("encoding", "conditional")  # the only one when older runs began
+    check_schema(record, folders[0] / RUN_FILE)
     given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "rungs")}
     if options.space is not None:
         given["space_file"] = load_space(options.space)[1]

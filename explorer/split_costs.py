@@ -14,6 +14,7 @@ from torch import nn
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
+from explorer.core.folding import as_deployed
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.values import FLOAT_BYTES, Value, total_macs
@@ -120,8 +121,12 @@ def dense_counts(
 
 
 def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
-    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads."""
-    dataflow, costs = network.dataflow, list[SplitCosts]()
+    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads.
+
+    Batch normalisation counts as deployed, see :mod:`explorer.core.folding`.
+    """
+    crossing = {name for point in network.split_points for name in point.nodes}
+    dataflow, costs = as_deployed(network.dataflow, crossing), list[SplitCosts]()
     first, last = network.split_points[0].nodes, network.split_points[-1].nodes
     before: set[str] = set()
     for point in network.split_points:

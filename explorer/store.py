@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from safetensors.torch import load_file as load_tensors
@@ -17,7 +18,7 @@ from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
-from explorer.core.calibration import Calibration, Readout, uncalibrated
+from explorer.core.calibration import Calibration, Readout
 from explorer.core.operating_points import Evidence
 from explorer.core.training import TrainingRecord
 from explorer.errors import UserError
@@ -34,13 +35,13 @@ from explorer.network_files import (
 from explorer.profile.payload import PayloadForm
 from explorer.split_costs import SplitCosts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
 _POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
 _EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
-_CALIBRATION = "calibration.safetensors"
+_CALIBRATION, _LOGITS = "calibration.safetensors", "logits.safetensors"
 _FILE = re.compile(
-    rf"network\.json|weights\.safetensors|{re.escape(_CALIBRATION)}|{re.escape(_TRAINING_STATE)}"
+    rf"network\.json|weights\.safetensors|{re.escape(_CALIBRATION)}|{re.escape(_LOGITS)}|{re.escape(_TRAINING_STATE)}"
     rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)})"
 )
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as NetworkSpec.key makes them
@@ -67,6 +68,17 @@ class StoredNetwork:
     points: pd.DataFrame
     placement_checksum: int
     uncounted: dict[str, int]
+
+
+def check_schema(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse what another version of the explorer wrote.
+
+    Raises:
+        UserError: The schema version is another.
+    """
+    got = record.get("schema_version")
+    if got != SCHEMA_VERSION:
+        raise UserError(f"{path}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
 
 
 class Store:
@@ -164,6 +176,7 @@ class Store:
         folder.mkdir()
         write_evidence(folder / _EVIDENCE, network.evidence)
         save_tensors(network.weights, folder / "weights.safetensors")
+        save_tensors({"logits": network.logits}, folder / _LOGITS)
         if network.calibration.readout.payload.ranges != "sample":
             splits = [split.name for split in network.splits]
             write_codecs(folder / _CALIBRATION, network.calibration.codecs, splits)
@@ -193,11 +206,9 @@ class Store:
         """
         path = self.networks / key / "network.json"
         record = read_json(path)
-        if record.get("schema_version") != SCHEMA_VERSION:
-            got = record.get("schema_version")
-            raise UserError(f"{path}: schema_version must be {SCHEMA_VERSION}, got {got!r}")
+        check_schema(record, path)
         splits = tuple(SplitCosts.from_json(split) for split in record["splits"])
-        points = read_points(self.networks / key / _POINTS, splits, record["num_samples"])
+        points = read_points(self.networks / key / _POINTS)
         return StoredNetwork(
             NetworkSpec.from_json(record["spec"]),
             splits,
@@ -213,6 +224,10 @@ class Store:
         splits = read_json(self.networks / key / "network.json")["splits"]
         return tuple(SplitCosts.from_json(split) for split in splits)
 
+    def read_spec(self, key: str) -> NetworkSpec:
+        """What was trained."""
+        return NetworkSpec.from_json(read_json(self.networks / key / "network.json")["spec"])
+
     def read_training(self, key: str) -> TrainingRecord:
         """What training a network took."""
         return TrainingRecord(**read_json(self.networks / key / "network.json")["training"])
@@ -224,8 +239,7 @@ class Store:
 
     def read_earlier_points(self, key: str, epochs: int) -> pd.DataFrame:
         """Swept points of a network when it was paused, see :meth:`earlier_epochs`."""
-        path, now = self.networks / key / _EARLIER / str(epochs) / _POINTS, self.read(key)
-        return read_points(path, now.splits, now.num_samples)
+        return read_points(self.networks / key / _EARLIER / str(epochs) / _POINTS)
 
     def read_evidence(self, key: str, epochs: int | None = None) -> Evidence:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
@@ -237,8 +251,6 @@ class Store:
         """What was fitted to a network besides its weights."""
         record = read_json(self.networks / key / "network.json")
         splits = [split["name"] for split in record["splits"][:-1]]
-        if "readout" not in record:  # from before anything was fitted
-            return uncalibrated(splits, self.read_evidence(key).payload_bits)
         payload = record["readout"]["payload"]
         form = PayloadForm(**(payload | {"bits": tuple(payload["bits"])}))
         readout = Readout(**(record["readout"] | {"payload": form}))
@@ -258,6 +270,11 @@ class Store:
             )
         tensors: dict[str, Tensor] = load(load_tensors, path)
         return tensors
+
+    def read_logits(self, key: str) -> Tensor:
+        """Logits of a network's first validation samples, see :func:`explorer.rebuilt.sample_logits`."""
+        tensors: dict[str, Tensor] = load(load_tensors, self.networks / key / _LOGITS)
+        return tensors["logits"]
 
     def read_training_state(self, key: str) -> dict[str, Tensor] | None:
         """What training needs to go on; None when it is complete, or was dropped with the weights."""

@@ -6,6 +6,7 @@ change within a study): densities and split point are proposed on a continuous s
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,9 +28,11 @@ from explorer.core.split_points import SplitPoint
 from explorer.core.values import total_macs
 from explorer.density_groups import count_assignments, group_junctions
 from explorer.errors import NetworkError, UserError
+from explorer.failures import failure_reason
 from explorer.pretrained import trained_parameters
-from explorer.space import BOTTLENECK_CHOICE, BackboneSpec, DensityRange, SearchSpace
-from explorer.user_code import said
+from explorer.rebuilt import Signature, signature
+from explorer.space import SearchSpace
+from explorer.space_choices import BOTTLENECK_CHOICE, BackboneSpec, DensityRange
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,17 @@ class Inventory:
             total += dense + (variant.num_networks - dense) * len(self.space.patterns)
         return total
 
+    @cached_property
+    def signatures(self) -> dict[tuple[str, str], Signature]:
+        """What tells each dense variant from what other code would build, by factory and arguments."""
+        shape, classes, seed = self.input_shape, self.num_classes, self.space.training.seed
+        asked = {
+            (self.space.backbones[name].factory, json.dumps(variant.arguments, sort_keys=True))
+            for name in self.variants
+            for variant in self.usable(name)
+        }
+        return {which: signature(*which, shape, classes, seed) for which in sorted(asked)}
+
     def density_range(self, backbone: str, group: str) -> tuple[float, float]:
         """Smallest and largest density any variant offers for a junction of a group."""
         choices = [v.densities[path] for v in self.variants[backbone] for path in v.groups.get(group, ())]
@@ -227,8 +241,7 @@ def _build_variant(
     except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
         if isinstance(error, UserError) and not isinstance(error, NetworkError):
             raise  # the space asks for what there is not
-        failure = str(error) if isinstance(error, NetworkError) else said(error)
-        return Variant.failed(name, arguments, bottleneck, " ".join(failure.split()))
+        return Variant.failed(name, arguments, bottleneck, failure_reason(error))
     junctions = find_junctions(module, pattern, network.read_directly, trained)
     source, between = network.split_points[0].nodes, network.dataflow.between
     optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it

@@ -88,6 +88,7 @@ def fabricate(spec: NetworkSpec) -> EvaluatedNetwork:
         123,
         {"aten::add": 2},
         uncalibrated(names[:-1], (32, 8)),
+        torch.from_numpy(rng.random((len(names), 8, NUM_CLASSES), dtype=np.float32)),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from explorer.candidate import NetworkSpec
 from explorer.core.calibration import Readout
+from explorer.core.network import Network
 from explorer.core.operating_points import collect_evidence
 from explorer.core.sparsify import placement_checksum
 from explorer.core.training import Recipe, TrainingFailedError
@@ -25,6 +26,7 @@ from explorer.evaluate import (
     restore_network,
 )
 from explorer.profile.payload import PayloadForm
+from explorer.rebuilt import sample_logits
 
 RECIPE = Recipe(
     epochs=2,
@@ -130,9 +132,46 @@ def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
     assert (whole.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
 
 
+def restored(network: EvaluatedNetwork) -> Network:
+    stored = (network.spec, network.weights, network.placement_checksum, network.logits)
+    return restore_network(*stored, DATA.validation.inputs, 4)
+
+
+def test_logits_of_the_first_samples_are_kept(evaluated: EvaluatedNetwork) -> None:
+    assert evaluated.logits.shape == (3 + 1, 8, 4)  # three exits and the output
+    assert evaluated.logits.dtype == torch.float32
+    assert evaluated.logits.is_contiguous()
+    right = evaluated.logits[-1].argmax(-1) == DATA.validation.labels[:8]
+    assert right.tolist() == evaluated.evidence.output_correct_N[:8].tolist()
+
+
+def test_other_logits_are_refused(evaluated: EvaluatedNetwork) -> None:
+    scale = max(1.0, evaluated.logits.abs().max().item())
+    restored(replace(evaluated, logits=evaluated.logits + 5e-6 * scale))
+    wanted = (
+        r"^the factory `explorer\.backbones:mlp` builds another network .* \(logits differ by 2e-05\): was it"
+    )
+    with pytest.raises(UserError, match=wanted):
+        restored(replace(evaluated, logits=evaluated.logits + 2e-5 * scale))
+    with pytest.raises(UserError, match="logits differ by inf"):
+        restored(replace(evaluated, logits=evaluated.logits[1:]))
+
+
+def test_a_checkpoint_of_another_network_is_a_failed_training() -> None:
+    state = evaluate_network(TrainingTask(SPEC, 1), DATA, READOUT).training_state
+    assert state is not None
+    moved = state | {"validation.logits": state["validation.logits"] + 0.5}
+    with pytest.raises(TrainingFailedError, match=r"builds another network .*\(logits differ by 0\.\d+\)"):
+        evaluate_network(TrainingTask(SPEC, RECIPE.epochs, moved), DATA, READOUT)
+    narrower = replace(SPEC, arguments=json.dumps({"hidden": [16, 4]}), densities=())
+    with pytest.raises(TrainingFailedError, match=r"builds another network .* names or shapes differ"):
+        evaluate_network(TrainingTask(narrower, RECIPE.epochs, state), DATA, READOUT)
+
+
 def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
-    network = restore_network(SPEC, evaluated.weights, evaluated.placement_checksum, (8,), 4)
+    network = restored(evaluated)
     assert not network.training
+    assert torch.equal(sample_logits(network, DATA.validation.inputs), evaluated.logits)
     evidence = collect_evidence(network, DATA.validation, evaluated.calibration)
     assert (evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
     assert (evidence.server_correct_SBN == evaluated.evidence.server_correct_SBN).all()
@@ -140,15 +179,16 @@ def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
 
 
 def test_moved_connections_are_noticed(evaluated: EvaluatedNetwork) -> None:
-    with pytest.raises(ValueError, match="kept connections differ from the stored ones"):
-        restore_network(SPEC, evaluated.weights, evaluated.placement_checksum + 1, (8,), 4)
+    with pytest.raises(UserError, match="kept connections differ from the stored ones"):
+        restored(replace(evaluated, placement_checksum=evaluated.placement_checksum + 1))
 
 
 def test_weights_of_another_spec_are_refused(evaluated: EvaluatedNetwork) -> None:
     dense = replace(SPEC, densities=())
     checksum = placement_checksum(build_network(dense, (8,), 4))
-    with pytest.raises(ValueError, match="not those of this network"):
-        restore_network(dense, evaluated.weights, checksum, (8,), 4)
+    wanted = r"`explorer\.backbones:mlp` builds another network .* not those of this network: names or shapes"
+    with pytest.raises(UserError, match=wanted):
+        restored(replace(evaluated, spec=dense, placement_checksum=checksum))
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_tables_and_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     page = tmp_path / "deep" / "page.html"
     code, out, _ = printed([*MLP, "--html", str(page)], capsys)
     assert code == 0
-    for text in ("relu1", "176", "1/8 1/4 3/8 .. 1 (8)", "MACs are not counted for", "drawing:"):
+    for text in ("relu1", "176", "1/8 1/4 3/8 .. 1 (8)", "operators that cost no MACs: none", "drawing:"):
         assert text in out
     text = page.read_text("utf-8")
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
@@ -74,3 +75,33 @@ def test_an_error_inside_the_factory_is_told() -> None:
 def test_what_cannot_be_imported(factory: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_backbone(factory, {}, (4,), 3, seed=0)
+
+
+DRAWING = """
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+class Projected(nn.Module):
+    def __init__(self, projection):
+        super().__init__()
+        self.projection, self.fc = projection, nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.fc(torch.relu(x @ self.projection))
+
+def drawn():
+    return Projected(random.gauss(0, 1) * torch.from_numpy(np.random.randn(4, 5)).float())
+"""
+
+
+def test_whatever_a_factory_draws_follows_from_the_seed() -> None:
+    Path("my_own_package", "drawing.py").write_text(DRAWING)
+    same, again, other = (
+        build_backbone("my_own_package.drawing:drawn", {}, (4,), 3, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(same.projection, again.projection)
+    assert torch.equal(same.fc.weight, again.fc.weight)
+    assert not torch.equal(same.projection, other.projection)

@@ -38,7 +38,7 @@ def test_one_network_by_hand() -> None:
     """conv 2 -> 4 on 4 x 4, norm, relu, pool to 2 x 2 (split point "3"), flatten, dropout, fc 16 -> 3."""
     costs = costs_of(Chain, {})
     conv_macs, fc_macs = (2 * 4 * 9) * 16, 16 * 3
-    conv_bytes, norm_bytes, fc_bytes = 4 * (2 * 4 * 9 + 4), 4 * 4 * 4, 4 * (16 * 3 + 3)
+    conv_bytes, fc_bytes = 4 * (2 * 4 * 9 + 4), 4 * (16 * 3 + 3)  # the norm is folded into the convolution
     image, maps, pooled = 4 * 32, 4 * 64, 4 * 16  # bytes of the tensors
     # the exit at the input pools 2 x 4 x 4 to 2 x 2 x 2 = 8 features, at "3" it pools 16 values to 4
     assert costs["input"] == SplitCosts(
@@ -51,7 +51,7 @@ def test_one_network_by_hand() -> None:
         server_macs_dense=0,
         exit_macs=8 * 3,
         edge_param_bytes=0,
-        server_param_bytes=conv_bytes + norm_bytes + fc_bytes,
+        server_param_bytes=conv_bytes + fc_bytes,
         exit_param_bytes=4 * (8 * 3 + 3),
         peak_activation_bytes=image,
         exit_peak_bytes=4 * (32 + 8 + 3),
@@ -67,14 +67,13 @@ def test_one_network_by_hand() -> None:
         server_macs=fc_macs,
         server_macs_dense=0,
         exit_macs=4 * 3,
-        edge_param_bytes=conv_bytes + norm_bytes,
+        edge_param_bytes=conv_bytes,
         server_param_bytes=fc_bytes,
         exit_param_bytes=4 * (4 * 3 + 3),
-        peak_activation_bytes=2 * maps,  # normalisation or activation: its input and its output
+        peak_activation_bytes=2 * maps,  # activation: its input and its output
         exit_peak_bytes=4 * (16 + 4 + 3),
         operators=(
             (conv_macs, image + maps + conv_bytes),
-            (0, 2 * maps + 4 * 2 * 4),  # normalisation reads two parameters per channel
             (0, 2 * maps),
             (0, maps + pooled),
         ),
@@ -89,7 +88,7 @@ def test_one_network_by_hand() -> None:
         server_macs=0,
         server_macs_dense=0,
         exit_macs=0,
-        edge_param_bytes=conv_bytes + norm_bytes + fc_bytes,
+        edge_param_bytes=conv_bytes + fc_bytes,
         server_param_bytes=0,
         exit_param_bytes=0,
         peak_activation_bytes=2 * maps,

@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
 from stand_ins import fabricate, make_proposer
 
 from explorer.core.calibration import Calibration, Readout
 from explorer.core.operating_points import sweep
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork
-from explorer.files import read_json, write_json
 from explorer.profile.payload import PayloadForm
 from explorer.profile.ranges import fitted_codec
 from explorer.store import SCHEMA_VERSION, Store
@@ -63,6 +61,8 @@ def test_round_trip(stored: Stored) -> None:
     weights = store.read_weights(key)
     assert weights.keys() == own.weights.keys()
     assert all(torch.equal(weights[name], own.weights[name]) for name in weights)
+    assert torch.equal(store.read_logits(key), own.logits)
+    assert store.read_spec(key) == own.spec
 
 
 def test_evidence_round_trip(stored: Stored) -> None:
@@ -105,32 +105,11 @@ def test_calibration_round_trip(tmp_path: Path, form: PayloadForm) -> None:
             assert torch.equal(expected, got) if isinstance(expected, torch.Tensor) else expected == got
 
 
-def test_runs_from_before_payload_forms(stored: Stored) -> None:
-    """Their payloads carried each sample's range; nothing about them was written."""
-    store, own = stored
-    folder = store.networks / own.spec.key
-    record = read_json(folder / "network.json")
-    del record["readout"], record["temperatures"]
-    for split in record["splits"]:
-        del split["range_bytes"]
-    write_json(folder / "network.json", record)
-    points(own).drop(columns="sent_bytes").to_parquet(folder / "points.parquet")
-    arrays = load_file(folder / "evidence.safetensors")
-    del arrays["encoded_bytes"]
-    save_file(arrays, folder / "evidence.safetensors")
-    assert np.array_equal(store.read_evidence(own.spec.key).encoded_bytes_SBN, own.evidence.encoded_bytes_SBN)
-    back = store.read(own.spec.key)
-    pd.testing.assert_frame_equal(back.points, points(own))
-    assert back.splits == own.splits
-    calibration = store.read_calibration(own.spec.key)
-    assert calibration.readout == Readout(PayloadForm((32, 8)))
-    assert calibration.codecs.keys() == own.calibration.codecs.keys()
-
-
 def test_nothing_is_pickled(stored: Stored) -> None:
     store, own = stored
     files = {path.name for path in (store.networks / own.spec.key).iterdir()}
-    assert files == {"network.json", "points.parquet", "evidence.safetensors", "weights.safetensors"}
+    arrays = {f"{name}.safetensors" for name in ("evidence", "weights", "logits")}
+    assert files == {"network.json", "points.parquet", *arrays}
 
 
 def test_keys_are_sorted_and_other_things_are_no_networks(stored: Stored) -> None:
@@ -418,3 +397,6 @@ def test_damaged_arrays_name_the_file(stored: Stored) -> None:
     corrupt("weights.safetensors", b"x" * 20)(store.networks / key)
     with pytest.raises(UserError, match=r"weights\.safetensors: cannot be read: "):
         store.read_weights(key)
+    remove("logits.safetensors")(store.networks / key)
+    with pytest.raises(UserError, match=r"logits\.safetensors: cannot be read: "):
+        store.read_logits(key)

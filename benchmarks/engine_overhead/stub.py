@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from explorer.candidate import NetworkSpec
@@ -18,6 +19,7 @@ from explorer.core.training import TrainingRecord
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, build_network
 from explorer.profile.payload import encoded_bytes
+from explorer.rebuilt import SAMPLES, sample_logits
 from explorer.split_costs import SplitCosts, dense_counts, split_costs
 from explorer.variants import Inventory
 
@@ -32,11 +34,13 @@ class Prototype:
         splits: Its costs.
         weights: Its initial weights.
         uncounted: Operators that fvcore does not count.
+        logits: What it gives for zeros.
     """
 
     splits: tuple[SplitCosts, ...]
     weights: dict[str, Tensor]
     uncounted: dict[str, int]
+    logits: Tensor
 
 
 class Stub:
@@ -78,7 +82,7 @@ class Stub:
         record = TrainingRecord(spec.recipe.epochs, 0, 0.25, self.sleep_s)
         weights = {name: kept(tensor, share) for name, tensor in prototype.weights.items()}
         evidence = self._evidence(splits[:-1], share, rng)
-        rest = (dict(prototype.uncounted), uncalibrated(names, self._bits))
+        rest = (dict(prototype.uncounted), uncalibrated(names, self._bits), prototype.logits)
         return EvaluatedNetwork(spec, splits, evidence, record, weights, 0, *rest)
 
     def _evidence(self, splits: tuple[SplitCosts, ...], share: float, rng: np.random.Generator) -> Evidence:
@@ -108,7 +112,8 @@ def _prototype(spec: NetworkSpec, inventory: Inventory) -> Prototype:
     dense = dense_counts(
         spec.factory, spec.arguments, inventory.input_shape, inventory.num_classes, spec.exit_features
     )
-    return Prototype(split_costs(network, dense), network.weights(), dict(dense.uncounted))
+    logits = sample_logits(network, torch.zeros(SAMPLES, *inventory.input_shape))
+    return Prototype(split_costs(network, dense), network.weights(), dict(dense.uncounted), logits)
 
 
 def _thinned(split: SplitCosts, share: float) -> SplitCosts:

@@ -18,7 +18,7 @@ from explorer.devices import load_device, load_link
 from explorer.objectives import MEASURED_METRICS, METRICS, parse_constraint
 from explorer.results import FRONT_COLUMNS, TRIAL_COLUMNS, RunResults, mark_front, network_points
 from explorer.split_costs import SplitCosts
-from explorer.store import StoredNetwork
+from explorer.store import SCHEMA_VERSION, StoredNetwork
 
 SAMPLES = 1000
 BITS = (32, 16, 8)
@@ -182,7 +182,7 @@ def make_trials(num_trials: int, num_objectives: int, seed: int = 0) -> pd.DataF
 def make_run(name: str, constraints: Sequence[str], setting: Setting) -> dict[str, Any]:
     """What ``run.json`` says."""
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "name": name,
         "created": "2030-01-02T03:04:05+00:00",
         "seed": 7,
@@ -207,7 +207,8 @@ def make_run(name: str, constraints: Sequence[str], setting: Setting) -> dict[st
             "energy_method": "codecarbon",
             "energy_reason": "",
         },
-        "uncounted_operators": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
+        "uncounted_arithmetic": {"cnn": {"aten::mul": 1}, "mlp": {}},
+        "operators_without_macs": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
         "notes": ["cnn: junction stays dense, conv1"],
     }
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from explorer.errors import NetworkError, UserError
-from explorer.user_code import import_function, said
+from explorer.user_code import import_function, said, seeded
 
 
 def build_backbone(
@@ -18,14 +17,15 @@ def build_backbone(
 ) -> nn.Module:
     """Call ``package.module:function``, found on the path or from the working directory.
 
-    Weights are drawn from a generator of their own, so that the same arguments give the same module.
+    The global generators of ``random``, numpy and torch are seeded meanwhile, so that the same arguments give
+    the same module.
 
     Args:
         factory: Function or class; takes ``input_shape`` and ``num_classes`` if it asks for them.
         arguments: Its other arguments.
         input_shape: Without batch.
         num_classes: Logits.
-        seed: Draws the weights.
+        seed: Draws weights, and whatever else the factory draws.
 
     Raises:
         UserError: The module or function is missing or broken, or the arguments do not fit.
@@ -49,8 +49,7 @@ def build_backbone(
 
 def _called(function: Any, accepted: dict[str, Any], arguments: Mapping[str, Any], seed: int) -> Any:
     """One that takes any arguments may hand them on to one that does not: torchvision's do."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         try:
             return function(**accepted, **arguments)
         except TypeError as error:

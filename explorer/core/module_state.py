@@ -1,11 +1,9 @@
 """Look at a module without changing it: what running or tracing it does to its state is taken back."""
 
-import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -88,17 +86,4 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
     with keeping_modes(*modules), torch.no_grad():
         for layer in (layer for module in modules for layer in module.modules()):
             layer.training = False
-        yield
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Every generator that a module may draw from starts at ``seed``, and goes on afterwards as before."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
         yield

@@ -73,7 +73,7 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
 
     A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
     """
-    with torch.inference_mode(), network.laid_out(data.inputs) as inputs:
+    with network.laid_out(data.inputs) as inputs, torch.inference_mode():  # laid out as ordinary tensors
         return _collected(network, replace(data, inputs=inputs), calibration)
 
 

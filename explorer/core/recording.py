@@ -1,7 +1,9 @@
 """Run a traced backbone once and write down every value in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from math import prod
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from explorer.core.folding import with_foldable_norms
 from explorer.core.layers import SparseLayer
 from explorer.core.module_state import evaluating
 from explorer.core.values import FLOAT_BYTES, Value
@@ -18,8 +21,27 @@ def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> in
     return int(sdpa_flop_count(query, key, value))
 
 
-# attention as the CPU executes it, which torch's counter leaves out
-_EXTRA_FLOPS = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+def _bilinear_flops(first: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    return 2 * bilinear_macs(prod(first[:-1]), weight)
+
+
+def bilinear_macs(rows: int, weight: Sequence[int]) -> int:
+    """Multiply-accumulates of ``torch.nn.Bilinear``, y_o = x1' A_o x2 + b_o as its documentation has it.
+
+    Each x1' A_o takes in1 x in2, its product with x2 another in2.
+
+    Args:
+        rows: Samples, times all positions of each.
+        weight: Shape of A, (outputs, in1, in2).
+    """
+    return rows * (prod(weight) + weight[0] * weight[2])
+
+
+# What torch's counter leaves out: attention as the CPU executes it, and what nn.Bilinear executes.
+_EXTRA_FLOPS = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten._trilinear: _bilinear_flops,
+}
 
 
 class _Recorder(fx.Interpreter):
@@ -57,9 +79,9 @@ class _Recorder(fx.Interpreter):
         inputs = tuple(source.name for source in n.all_input_nodes if source.name in self.values)
         memory = {_memory(tensor) for tensor in tensors}
         view_of = next((s for s in inputs if memory <= self._memory_of(n, s)), "")
-        size = FLOAT_BYTES * sum(tensor.numel() for tensor in tensors)
-        parameters, state = self._state(n)
-        moved = size + FLOAT_BYTES * parameters + sum(self.values[source].size_bytes for source in inputs)
+        size = sum(map(_float_bytes, tensors))
+        parameter_bytes, state = self._state(n)
+        moved = size + parameter_bytes + sum(self.values[source].size_bytes for source in inputs)
         crosses = n.name in self._can_cross
         shape = tuple(result.shape[crosses:]) if isinstance(result, Tensor) else ()
         has_own = n.op != "placeholder" and not view_of
@@ -81,18 +103,24 @@ class _Recorder(fx.Interpreter):
         return {_memory(leaf) for leaf in tree_leaves(self.env[node]) if isinstance(leaf, Tensor)}
 
     def _state(self, n: fx.Node) -> tuple[int, tuple[str, ...]]:
-        """Number of parameters read by a node, and its parameters and buffers by name."""
+        """Bytes of the parameters read by a node, and its parameters and buffers by name.
+
+        Tables that are made anew at loading (positions, rotations: buffers that are not persistent) take
+        memory like others. Integers do not count: an index belongs to how a layer executes here.
+        """
         read = {s.target: self.fetch_attr(str(s.target)) for s in n.all_input_nodes if s.op == "get_attr"}
         if n.op == "call_module":
             layer: nn.Module = self.fetch_attr(str(n.target))
-            read |= {f"{n.target}.{key}": tensor for key, tensor in layer.state_dict(keep_vars=True).items()}
+            held = chain(layer.named_parameters(), layer.named_buffers())
+            read |= {f"{n.target}.{name}": tensor for name, tensor in held}
         unique = {
             self._state_names.setdefault(tensor.data_ptr(), str(name)): tensor
             for name, tensor in read.items()
-            if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.numel()
+            if isinstance(tensor, Tensor) and not _is_integer(tensor) and tensor.numel()
         }
         self.state_bytes |= {name: t.numel() * t.element_size() for name, t in unique.items()}
-        return sum(t.numel() for t in unique.values() if isinstance(t, nn.Parameter)), tuple(unique)
+        parameters = [t for t in unique.values() if isinstance(t, nn.Parameter)]
+        return sum(map(_float_bytes, parameters)), tuple(unique)
 
 
 @contextmanager
@@ -155,6 +183,15 @@ def batch_of(sample: Tensor, samples: int) -> Tensor:
     return sample.repeat(samples, *[1] * (sample.dim() - 1))
 
 
+def _float_bytes(tensor: Tensor) -> int:
+    """As float32, a complex number as two."""
+    return FLOAT_BYTES * tensor.numel() * (2 if tensor.is_complex() else 1)
+
+
+def _is_integer(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() and not tensor.is_complex()
+
+
 def _memory(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
@@ -188,4 +225,4 @@ def record_values(
     with evaluating(graph_module), _countable_operators():
         recorder = _Recorder(graph_module, paths, _tensors_by_batch(graph_module, sample))
         recorder.record(sample)
-    return recorder.values, recorder.state_bytes
+    return with_foldable_norms(graph_module, recorder.values), recorder.state_bytes

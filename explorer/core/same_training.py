@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.layers import BlockConv, PeriodicConv, ScatteredConv
-from explorer.core.module_state import keeping_state, seeded
+from explorer.core.module_state import keeping_state
 from explorer.core.refusals import logits_of
+from explorer.user_code import seeded
 
 Precision = Literal["float32", "bfloat16"]
 TOLERANCE = 1e-5

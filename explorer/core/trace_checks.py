@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from explorer.core.module_state import evaluating, keeping_state, seeded
+from explorer.core.module_state import evaluating, keeping_state
 from explorer.core.recording import batch_of, record_values
 from explorer.core.refusals import hint, logits_of, looks_like_probabilities, refused_output, refused_shape
 from explorer.core.same_training import LAYOUT_TOLERANCE, TOLERANCE, Precision, Steps, training_steps
@@ -15,6 +15,7 @@ from explorer.core.shape_reads import anchor_shape_reads
 from explorer.core.symbolic import readable_paths, where_in_user_code
 from explorer.core.values import Dataflow
 from explorer.errors import NetworkError
+from explorer.user_code import seeded
 
 TRACE_TOLERANCE = 1e-5
 BATCH_TOLERANCE = 1e-4  # another batch size may be computed in another order

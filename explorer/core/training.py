@@ -231,12 +231,7 @@ def _restore(
     state: dict[str, Tensor], network: Network, optimiser: torch.optim.Optimizer, order: torch.Generator
 ) -> tuple[int, float]:
     """Take up ``state``; returns epochs and seconds so far."""
-    own, stored = _own_tensors(network), _under(state, "network.")
-    if {name: tensor.shape for name, tensor in own.items()} != {n: t.shape for n, t in stored.items()}:
-        raise ValueError("training state is not of this network: names or shapes differ")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(stored[name])
+    load_trained_weights(network, state)
     for index, parameter in enumerate(network.parameters()):
         for name, tensor in _under(state, f"optimiser.{index}.").items():
             # the fused step walks through memory: moments must lie there as their parameter does
@@ -245,6 +240,20 @@ def _restore(
     order.set_state(state["generator.order"])
     torch.set_rng_state(state["generator.dropout"])
     return int(state["epochs"]), float(state["seconds"])
+
+
+def load_trained_weights(network: Network, state: dict[str, Tensor]) -> None:
+    """Give ``network`` the weights of a :attr:`Training.state`.
+
+    Raises:
+        ValueError: ``state`` is of another network.
+    """
+    own, stored = _own_tensors(network), _under(state, "network.")
+    if {name: tensor.shape for name, tensor in own.items()} != {n: t.shape for n, t in stored.items()}:
+        raise ValueError("training state is not of this network: names or shapes differ")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(stored[name])
 
 
 def _own_tensors(network: Network) -> dict[str, Tensor]:

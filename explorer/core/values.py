@@ -24,10 +24,13 @@ class Value:
             empty for several tensors.
         can_cross: A floating-point tensor with the batch as first axis and at least one more.
         macs: Effective multiply-accumulates: kept connections only.
-        size_bytes: Bytes of its tensors, float32.
+        size_bytes: Bytes of its tensors, float32 (a complex number is two).
         moved_bytes: Input, output and parameter bytes; 0 for the network's input and for views.
         view_of: Input whose memory it shares (flatten, chunk, dropout in eval mode), else empty.
-        state: Floating-point parameters and buffers it reads; tied ones under their first name.
+        state: Floating-point and complex parameters and buffers it reads; tied ones under their first name.
+        folds_into: For a batch normalisation the layer that can take it up (:mod:`explorer.core.folding`);
+            else empty.
+        folded_bytes: Of the bias that this layer then gets, if it had none.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Value:
     moved_bytes: int
     view_of: str
     state: tuple[str, ...]
+    folds_into: str = ""
+    folded_bytes: int = 0
 
     @property
     def elements(self) -> int:

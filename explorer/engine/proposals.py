@@ -15,7 +15,8 @@ from explorer.core.split_points import INPUT, OUTPUT
 from explorer.core.training import TrainingFailedError
 from explorer.core.values import total_macs
 from explorer.engine.encodings import ENCODINGS, Choice
-from explorer.evaluate import build_network, failing_alone
+from explorer.evaluate import build_network
+from explorer.failures import failing_alone
 from explorer.variants import Inventory, Variant
 
 _MUCH_MORE = 1.2

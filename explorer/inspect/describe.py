@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from explorer.backbones import build_backbone
+from explorer.core.folding import as_deployed
 from explorer.core.layers import InitialWeights
 from explorer.core.network import Network
 from explorer.core.patterns import PatternName
@@ -17,9 +18,10 @@ from explorer.core.split_points import OUTPUT, SplitPoint
 from explorer.core.values import Dataflow, Value, total_macs
 from explorer.errors import UserError
 from explorer.pretrained import origins, trained_parameters
+from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.memory import Buffer, peak_live_bytes
 from explorer.profile.payload import encoded_bytes
-from explorer.space import BackboneSpec
+from explorer.space_choices import BackboneSpec
 from explorer.split_costs import dense_counts
 
 PAYLOAD_BITS = (32, 8)
@@ -40,7 +42,8 @@ class Backbone:
         stages: What lies between each split point and the next.
         junctions: Per junction path, kind, inputs, outputs, weights, legal densities, why it stays dense, and
             where its initial weights come from.
-        uncounted: Operators for which nobody counts MACs, and how often they are called.
+        uncounted: Operators that may multiply and accumulate, which nobody counts, with their calls.
+        without_macs: Operators that cost no MACs, likewise.
         opaque: Modules that could not be traced inside.
         traced_by: ``torch.fx`` or ``torch.export``.
         refusals: What was refused: the backbone, or split points, each with its reason.
@@ -55,6 +58,7 @@ class Backbone:
     stages: list[dict[str, Any]]
     junctions: list[dict[str, Any]]
     uncounted: Mapping[str, int]
+    without_macs: Mapping[str, int]
     opaque: tuple[str, ...]
     traced_by: str
     refusals: list[dict[str, str]]
@@ -97,7 +101,8 @@ def describe(
         "input_shape": input_shape,
         "num_classes": num_classes,
     }
-    nothing: dict[str, Any] = {"split_points": [], "stages": [], "uncounted": {}, "opaque": (), "values": []}
+    nothing: dict[str, Any] = {"split_points": [], "stages": [], "opaque": (), "values": []}
+    nothing |= {"uncounted": {}, "without_macs": {}}
     try:
         sample = torch.zeros(1, *input_shape)
         network = Network(
@@ -115,13 +120,15 @@ def describe(
     how = (input_shape, num_classes, _EXIT_FEATURES, None, max_crossing_tensors)
     counts = dense_counts(factory, json.dumps(dict(arguments)), *how)
     flow, points = network.dataflow, network.split_points
+    deployed = as_deployed(flow, {name for point in points for name in point.nodes})
     junctions = find_junctions(module, pattern, network.read_directly, trained)
     return Backbone(
         **named,
         split_points=[_split_point(point, flow) for point in points],
         junctions=[_junction(junction, initial) for junction in junctions],
-        stages=[_stage(start, end, flow) for start, end in pairwise(points)],
-        uncounted=dict(counts.uncounted),
+        stages=[_stage(start, end, deployed) for start, end in pairwise(points)],
+        uncounted=uncounted_arithmetic(counts.uncounted),
+        without_macs=free_operators(counts.uncounted),
         opaque=network.opaque,
         traced_by="torch.export" if network.exported else "torch.fx",
         refusals=[

@@ -28,9 +28,13 @@ def notes(backbone: Backbone) -> list[str]:
     if len(origins := _origins(backbone)) == 1:
         lines.append(f"initial weights of all junctions: {origins.pop()}")
     if backbone.split_points:
-        operators = ", ".join(f"{name} ({calls})" for name, calls in backbone.uncounted.items())
-        lines.append(f"MACs are not counted for: {operators or 'nothing'}; nor for biases and activations")
+        lines.append(f"arithmetic that no MAC count contains: {_operators(backbone.uncounted)}")
+        lines.append(f"operators that cost no MACs: {_operators(backbone.without_macs)}")
     return lines
+
+
+def _operators(calls: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({times})" for name, times in calls.items()) or "none"
 
 
 def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:

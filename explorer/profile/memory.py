@@ -25,8 +25,8 @@ def peak_live_bytes(buffers: Sequence[Buffer], result: str) -> int:
     """Largest sum of bytes alive at once while ``buffers`` are computed in order.
 
     A tensor is alive from its computation to its last use; the result stays alive to the end. An operator's
-    inputs and output exist together (no in-place execution is assumed); scratch memory inside an operator
-    and the encoder's output are not counted.
+    inputs and output exist together (nothing is done in place but what ``view_of`` says); scratch memory
+    inside an operator and the encoder's output are not counted.
 
     Args:
         buffers: In execution order, the network's input first.

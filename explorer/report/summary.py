@@ -35,7 +35,8 @@ class Summary(NamedTuple):
         facts: Label and text.
         failures: Most frequent first.
         stopped: Networks that could not be trained further, and why; they stay as they were.
-        uncounted: Backbone, and the operators nobody counted MACs for.
+        uncounted: Backbone, and its operators that may multiply and accumulate, which nobody counted.
+        without_macs: Backbone, and its operators that cost no MACs.
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
         space_file: Full text of the search space, "" where not recorded.
@@ -49,6 +50,7 @@ class Summary(NamedTuple):
     failures: list[Failure]
     stopped: list[str]
     uncounted: list[tuple[str, str]]
+    without_macs: list[tuple[str, str]]
     gaps: list[str]
     notes: list[str]
     space_file: str
@@ -69,16 +71,22 @@ def summary_info(results: RunResults) -> Summary:
             for promotion in results.run.get("promotions") or []
             if promotion["reason"]
         ],
-        uncounted=[
-            (str(backbone), ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
-            for backbone, operators in _mapping(run, "uncounted_operators").items()
-            if operators
-        ],
+        uncounted=_operators(run, "uncounted_arithmetic"),
+        without_macs=_operators(run, "operators_without_macs"),
         gaps=_gaps(results),
         notes=[str(note) for note in run.get("notes") or []],
         space_file=str(run.get("space_file") or ""),
         num_points=int(is_deployable(results.points).sum()),
     )
+
+
+def _operators(run: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
+    """Per backbone that has some: names of operators, and how often each is called."""
+    return [
+        (str(backbone), ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
+        for backbone, operators in _mapping(run, key).items()
+        if operators
+    ]
 
 
 def space_name(run: Mapping[str, Any]) -> str:

@@ -113,3 +113,40 @@ def test_attention_counts_both_products_and_all_projections() -> None:
     macs = {name: [value.macs for value in network(name).dataflow.values.values()] for name in KINDS}
     assert projections + products in macs["ClassToken"]  # nn.MultiheadAttention over five tokens
     assert 2 * (4 * 4 * 2) * 2 in macs["Attention"]  # scaled_dot_product_attention over four
+
+
+class Rotated(nn.Module):
+    """Branches on a shape, so it stays whole; its tables are made anew at loading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("angles", torch.polar(torch.ones(5, 4), torch.rand(5, 4)), persistent=False)
+        self.register_buffer("positions", torch.rand(5, 8), persistent=False)
+        self.register_buffer("order", torch.arange(5), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] > 0:
+            x = (x + self.positions)[:, self.order]
+        turned = torch.view_as_complex(x.unflatten(2, (4, 2))) * self.angles
+        return torch.view_as_real(turned).flatten(2)
+
+
+def test_tables_that_are_not_saved_take_memory_too() -> None:
+    module = nn.Sequential(nn.Linear(8, 8), Rotated(), nn.Flatten(), nn.Linear(40, 3))
+    found = trace(module, torch.zeros(1, 5, 8))
+    assert found.opaque == ("1",)
+    flow = found.dataflow
+    (whole,) = (value for value in flow.values.values() if value.path == "1")
+    assert flow.stored_bytes([whole]) == 8 * (5 * 4) + 4 * (
+        5 * 8
+    )  # complex64, float32; integers do not count
+    assert flow.stored_bytes(flow.values.values()) == 160 + 160 + 4 * (8 * 8 + 8 + 40 * 3 + 3)
+
+
+def test_a_complex_number_is_two() -> None:
+    class Spectrum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.fft.rfft(x).abs()
+
+    values = trace(Spectrum(), torch.zeros(1, 6)).dataflow.values
+    assert [value.size_bytes for value in values.values()] == [4 * 6, 8 * 4, 4 * 4]

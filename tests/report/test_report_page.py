@@ -165,7 +165,7 @@ def test_hostile_names_do_no_harm(tmp_path: Path) -> None:
     for key in ("name", "sampler", "space_name", "space_file", "created"):
         results.run[key] = HOSTILE
     results.run["notes"] = [HOSTILE]
-    results.run["uncounted_operators"] = {HOSTILE: {HOSTILE: 1}}
+    results.run["uncounted_arithmetic"] = results.run["operators_without_macs"] = {HOSTILE: {HOSTILE: 1}}
     results.run["machine"] = {"cpu": HOSTILE}
     text = report_html(results, make_study())
     page = Page(text)

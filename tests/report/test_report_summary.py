@@ -21,7 +21,8 @@ def test_summary_of_a_run(tmp_path: Path) -> None:
     assert facts["Suggest time"] == "2.4 s in all; median of the last session 12.5 ms a proposal"
     assert facts["Machine"] == "Example CPU, 8 cores, 16 GB memory, Linux"
     assert facts["Objectives"] == "Accuracy (validation) (higher is better); Edge MACs (lower is better)"
-    assert info.uncounted == [("cnn", "aten::max_pool2d (2)")]
+    assert info.uncounted == [("cnn", "aten::mul (1)")]
+    assert info.without_macs == [("cnn", "aten::max_pool2d (2)")]
     assert "Profile of edge lacks flash_bytes." in info.gaps
     assert not [gap for gap in info.gaps if "server" in gap and "Profile" in gap]
 
