@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data_sources", "data_checks", "data", "backbones", "objectives", "devices"),
     ("core", "profile"),
     ("density_groups", "space", "space_files", "pareto", "candidate", "split_costs", "jpeg"),
+    ("rebuilt",),
     ("variants", "cost", "evaluate"),
     ("network_files", "store", "runs"),
     ("engine", "results"),
