@@ -83,7 +83,7 @@ def signature(
             if not parameter.any():
                 parameter.uniform_(-0.5, 0.5, generator=generator)
         noise = torch.randn(_SIGNATURE_SAMPLES, *input_shape, generator=generator)
-        return tuple(module(noise).flatten().tolist())
+        return tuple(module(noise).nan_to_num().flatten().tolist())  # NaN, from what was drawn, equals NaN
 
 
 @lru_cache(maxsize=256)
