@@ -84,7 +84,8 @@ def signature(
             if not parameter.any():
                 parameter.uniform_(-0.5, 0.5, generator=generator)
         noise = torch.randn(_SIGNATURE_SAMPLES, *input_shape, generator=generator)
-        return tuple(logits_of(module(noise)).flatten().tolist())
+        logits = logits_of(module(noise)).nan_to_num()  # NaN, from what was drawn, equals NaN
+        return tuple(logits.flatten().tolist())
 
 
 @lru_cache(maxsize=256)
