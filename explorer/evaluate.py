@@ -73,8 +73,10 @@ class EvaluatedNetwork:
         return self.training.epochs
 
 
-def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> Network:
-    """The untrained network of ``spec``, initialised by its seed."""
+def build_network(
+    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, probe: bool = True
+) -> Network:
+    """The untrained network of ``spec``, initialised by its seed; ``probe`` as of :class:`Network`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.recipe.seed)
         backbone = build_backbone(
@@ -90,6 +92,8 @@ def build_network(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: 
             exit_kind=spec.exit_kind,
             exits_at=spec.exits_at,
             max_crossing_tensors=spec.max_crossing_tensors,
+            precision=spec.recipe.precision,
+            probe=probe,
         )
 
 
@@ -165,7 +169,7 @@ def costs_before_training(
         TrainingFailedError: It cannot be built.
     """
     with failing_alone():
-        network = build_network(spec, input_shape, num_classes).eval()
+        network = build_network(spec, input_shape, num_classes, probe=False).eval()
         return split_costs(network, _dense_twin(spec, input_shape, num_classes), ranges)
 
 

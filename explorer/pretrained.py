@@ -57,7 +57,8 @@ def weights_come_from(junction: Junction, density: Fraction, initial: InitialWei
     if density == 1:
         return ("trained" if junction.trained else "drawn by seed") + frozen
     if initial.source == "keep":
-        scaled = " and scaled by density^-1/2" if initial.rescale else ""
+        scales = initial.rescale == "all" or (initial.rescale == "linear" and junction.kind == "Linear")
+        scaled = " and scaled by density^-1/2" if scales else ""
         return f"{'trained' if junction.trained else 'drawn by seed'}, kept{scaled}{frozen}"
     if junction.trained:
         return f"drawn anew, though trained ones exist{frozen}"

@@ -154,14 +154,15 @@ class BackboneSpec(Strict):
     max_crossing_tensors: int = Field(default=1, ge=1, le=8)
     pretrained: bool | None = None
     initial_weights: Literal["draw", "keep"] | None = None
-    rescale: bool = True
+    rescale: Literal["linear", "all", "none"] = "linear"
     placement: Literal["seed", "magnitude"] = "seed"
 
     def initial(self, pretrained: bool) -> InitialWeights:
         """What sparse layers start from; ``pretrained`` was found out, for where the space is silent."""
         trained = pretrained if self.pretrained is None else self.pretrained
         source = self.initial_weights or ("keep" if trained else "draw")
-        return InitialWeights(source, self.rescale if source == "keep" else True, self.placement)
+        rescale = self.rescale if source == "keep" else "linear"  # nothing else tells drawn ones apart
+        return InitialWeights(source, rescale, self.placement)
 
     @field_validator("arguments")
     @classmethod

@@ -102,7 +102,9 @@ def dense_counts(
     sample = torch.zeros(1, *input_shape)
     module = with_bottleneck(module, sample, bottleneck)
     network = Network(
-        module, sample, num_classes, exit_features, max_crossing_tensors=max_crossing_tensors
+        *(module, sample, num_classes, exit_features),
+        max_crossing_tensors=max_crossing_tensors,
+        probe=False,
     ).eval()
     stages, points = network.stages, network.split_points
     counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]

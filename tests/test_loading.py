@@ -105,3 +105,21 @@ def test_whatever_a_factory_draws_follows_from_the_seed() -> None:
     assert torch.equal(same.projection, again.projection)
     assert torch.equal(same.fc.weight, again.fc.weight)
     assert not torch.equal(same.projection, other.projection)
+
+
+def test_lazy_layers_get_their_shapes_by_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lazy_nets.py").write_text(
+        "from torch import nn\n\n\ndef net(num_classes):\n"
+        "    layers = nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(num_classes)\n"
+        "    return nn.Sequential(*layers)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    one, again, other = (build_backbone("lazy_nets:net", {}, (2, 4, 4), 3, seed) for seed in (0, 0, 1))
+    assert [type(layer).__name__ for layer in one] == ["Conv2d", "BatchNorm2d", "Flatten", "Linear"]
+    assert one[3].weight.shape == (3, 4 * 2 * 2)
+    assert torch.equal(one[3].weight, again[3].weight)
+    assert not torch.equal(one[3].weight, other[3].weight)
+    assert one.training
+    assert one[1].num_batches_tracked == 0

@@ -162,7 +162,7 @@ def test_trained_weights_are_found_out() -> None:
         ({"pretrained": False}, InitialWeights("draw")),
         ({"pretrained": True}, InitialWeights("keep")),
         ({"initial_weights": "draw"}, InitialWeights("draw")),
-        ({"rescale": False}, InitialWeights("keep", rescale=False)),
+        ({"rescale": "none"}, InitialWeights("keep", rescale="none")),
         ({"placement": "magnitude"}, InitialWeights("keep", placement="magnitude")),
     ],
 )
@@ -189,7 +189,7 @@ def test_parameters_of_one_value_tell_nothing() -> None:
             InitialWeights("keep"),
             "trained; below 1: trained, kept and scaled by density^-1/2",
         ),
-        ({"trained": True}, InitialWeights("keep", False), "trained; below 1: trained, kept"),
+        ({"trained": True}, InitialWeights("keep", "none"), "trained; below 1: trained, kept"),
         (
             {"trained": True, "frozen": True},
             InitialWeights("draw"),
@@ -203,13 +203,13 @@ def test_origins_in_words(junction: dict[str, bool], initial: InitialWeights, ex
 
 
 def test_the_dry_run_and_the_run_say_it(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    backbones = {"net": {"factory": "trained_net:net", "densities": {"4": [0.25, 1.0]}}}
+    backbones = {"net": {"factory": "trained_net:net", "densities": {"9": [0.25, 1.0]}}}
     (in_folder / "space.yaml").write_text(yaml.safe_dump(SPACE | {"backbones": backbones}), encoding="utf-8")
     assert search.main(["--space", "space.yaml", "--dry-run"]) == 0
     assert "trained, kept and scaled" in " ".join(capsys.readouterr().out.split())
     store = searched(in_folder, "run", 2, backbones=backbones)
     notes = json.loads((store.run / "run.json").read_text())["notes"]
-    assert any("initial weights of 4: trained; below 1: trained, kept and scaled" in note for note in notes)
+    assert any("initial weights of 9: trained; below 1: trained, kept and scaled" in note for note in notes)
 
 
 def test_pruned_weights_stay_dense() -> None:

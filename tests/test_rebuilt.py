@@ -18,7 +18,7 @@ from explorer.core.calibration import Readout
 from explorer.core.operating_points import collect_evidence
 from explorer.core.training import Recipe, TrainingFailedError
 from explorer.data import DataSet, Subset
-from explorer.errors import EXIT_USER_ERROR, UserError, run_command
+from explorer.errors import EXIT_ALL_FAILED, EXIT_USER_ERROR, UserError, run_command
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network, restore_network
 from explorer.files import read_json
 from explorer.measure import check_factories
@@ -216,7 +216,7 @@ def test_networks_without_weights_are_not_checked(tmp_path: Path) -> None:
 def test_worker_processes_with_another_file_fail() -> None:
     """Only the process that searches has the file as it was."""
     write_nets(10, activation=f"nn.ReLU() if os.getpid() == {os.getpid()} else nn.Sigmoid()")
-    assert searched("--trials", "4", "--time-limit", "100") == 0
+    assert searched("--trials", "4", "--time-limit", "100") == EXIT_ALL_FAILED
     trials = read_json(Path("reports/own/trials.json"))
     assert {trial["state"] for trial in trials} == {"FAIL"}
     assert all("builds another network here" in trial["reason"] for trial in trials)

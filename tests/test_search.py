@@ -16,7 +16,7 @@ from benchmarks.kill_and_resume import kill_and_resume
 from benchmarks.reproduce_front import replay_front
 from explorer import pick, run_session, search
 from explorer.choice import Wishes, choose
-from explorer.errors import UserError
+from explorer.errors import EXIT_ALL_FAILED, UserError
 from explorer.objectives import MEASURED_METRICS
 from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
@@ -308,7 +308,9 @@ def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
 
 def test_a_training_that_takes_too_long_fails_with_its_reason(folder: Path) -> None:
     arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
-    assert search.main([*arguments, "--trials", "2", "--run", "slow", "--time-limit", "0.01"]) == 0
+    assert (
+        search.main([*arguments, "--trials", "2", "--run", "slow", "--time-limit", "0.01"]) == EXIT_ALL_FAILED
+    )
     trials = load_run(folder / "reports" / "slow").trials
     assert trials["outcome"].tolist() == ["failed", "failed"]
     assert trials["reason"].str.startswith("exceeded 0.01 s").all()

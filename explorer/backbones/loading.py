@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from explorer.errors import NetworkError, UserError
 from explorer.user_code import import_function, said, seeded
@@ -44,7 +46,22 @@ def build_backbone(
         raise NetworkError(f"{shown} with input shape {input_shape}: {said(error)}") from error
     if not isinstance(module, nn.Module):
         raise NetworkError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
+    if any(map(is_lazy, module.parameters())):
+        _materialise(module, input_shape, seed, shown)
     return module
+
+
+def _materialise(module: nn.Module, input_shape: tuple[int, ...], seed: int, shown: str) -> None:
+    """Give lazy layers their shapes, and their weights from ``seed``, by running one sample."""
+    was_training = module.training
+    try:
+        with seeded(seed), torch.no_grad():
+            module.eval()(torch.zeros(1, *input_shape))
+    except (Exception, SystemExit) as error:
+        raise NetworkError(
+            f"{shown}: has lazy layers, and a sample does not run through: {said(error)}"
+        ) from error
+    module.train(was_training)
 
 
 def _called(function: Any, accepted: dict[str, Any], arguments: Mapping[str, Any], seed: int) -> Any:

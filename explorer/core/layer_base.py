@@ -23,15 +23,20 @@ class InitialWeights:
     Attributes:
         source: ``draw``: weights and biases from torch's generator; ``keep``: kept connections have the dense
             layer's weights, and biases are the dense layer's.
-        rescale: Whether kept weights are multiplied by density ** -0.5, so that sums of inputs keep their
-            variance when only some of them are left.
+        rescale: Which layers' kept weights are multiplied by density ** -0.5, so that sums of inputs keep
+            their variance when only some of them are left. Behind convolutions there mostly is a batch norm,
+            which undoes it.
         placement: ``seed``: where the pattern's seed places connections; ``magnitude``: ``block`` and
             ``structured`` are placed where the dense layer's weights are largest, degrees as exact as ever.
     """
 
     source: Literal["draw", "keep"] = "draw"
-    rescale: bool = True
+    rescale: Literal["linear", "all", "none"] = "linear"
     placement: Literal["seed", "magnitude"] = "seed"
+
+    def rescales(self, dense: nn.Module) -> bool:
+        """Whether kept weights of this layer are scaled."""
+        return self.rescale == "all" or (self.rescale == "linear" and isinstance(dense, nn.Linear))
 
 
 class SparseLayer(nn.Module):
@@ -87,7 +92,7 @@ class SparseLayer(nn.Module):
             positions = self.kept_positions()
             of_taps = self.pattern in KERNEL_PATTERN_NAMES
             flat = dense.weight.reshape(-1) if of_taps else dense.weight.flatten(0, 1)
-            scale = float(self.density) ** -0.5 if initial.rescale else 1.0
+            scale = float(self.density) ** -0.5 if initial.rescales(dense) else 1.0
             weight.copy_(flat[positions].reshape(weight.shape) * scale)
             if self.bias is not None and dense.bias is not None:
                 self.bias.copy_(dense.bias)

@@ -153,12 +153,14 @@ def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str
 
 
 def where_in_user_code(error: BaseException) -> str:
-    """``file.py line 12: `code```, the last line of a traceback that is neither torch's nor ours."""
-    ours, torchs = (f"{Path(str(package.__file__)).parent}{os.sep}" for package in (explorer, torch))
+    """``file.py line 12: `code```, the last line of a traceback that is not torch's, Python's or ours."""
+    others = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for package in (explorer, torch))
+    python = f"{Path(os.__file__).parent}{os.sep}"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, torchs, "<"))
+        if not frame.filename.startswith((*others, "<"))
+        and not (frame.filename.startswith(python) and "site-packages" not in frame.filename)
     ]
     if not frames:
         return ""

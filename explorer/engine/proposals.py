@@ -125,7 +125,8 @@ class Proposer:
         spec = self.network(variant, self.space.patterns[0], densities)
         try:
             with failing_alone():
-                network = build_network(spec, self.inventory.input_shape, self.inventory.num_classes)
+                shape, classes = self.inventory.input_shape, self.inventory.num_classes
+                network = build_network(spec, shape, classes, probe=False)
         except TrainingFailedError:
             return 0
         first, *_, last = network.split_points

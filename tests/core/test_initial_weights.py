@@ -10,7 +10,7 @@ from explorer.core.layers import DRAWN, BlockConv, BlockLinear, InitialWeights, 
 from explorer.core.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsify import placement_checksum, sparsify
 
-KEPT, SCALED = InitialWeights("keep", rescale=False), InitialWeights("keep")
+KEPT, SCALED = InitialWeights("keep", rescale="none"), InitialWeights("keep", rescale="all")
 LAYERS = {
     "linear": (lambda: nn.Linear(16, 24), (5, 16)),
     "conv1d": (lambda: nn.Conv1d(8, 16, 3), (2, 8, 9)),
@@ -83,7 +83,7 @@ def test_placement_by_magnitude_keeps_more_and_computes_the_same(
     kind: str, pattern: PatternName, interleaved: bool
 ) -> None:
     by_seed = made(kind, pattern, KEPT, interleaved)[1]
-    dense, layer, x = made(kind, pattern, InitialWeights("keep", False, "magnitude"), interleaved)
+    dense, layer, x = made(kind, pattern, InitialWeights("keep", "none", "magnitude"), interleaved)
     sums = [getattr(own, own.kept).square().sum().item() for own in (by_seed, layer)]
     assert sums[0] < sums[1]
     assert layer.num_weights == by_seed.num_weights
@@ -98,7 +98,7 @@ def test_blocks_that_are_not_gathered_by_rule(kind: str) -> None:
     torch.manual_seed(0)
     dense = LAYERS[kind][0]()
     layer = sparse_layer(
-        dense, "block", Fraction(1, 8), 1, initial=InitialWeights("keep", False, "magnitude")
+        dense, "block", Fraction(1, 8), 1, initial=InitialWeights("keep", "none", "magnitude")
     )
     assert isinstance(layer, BlockLinear | BlockConv)
     assert layer.sources is not None
