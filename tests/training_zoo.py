@@ -227,6 +227,19 @@ class EEGNet(nn.Module):
         return self.fc(x.flatten(1))
 
 
+class MaxNormInForward(Base):
+    """Norms limited by the network's own forward, before layers run, and a scale clamped in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.fc.weight.data = torch.renorm(self.fc.weight.data, p=2, dim=0, maxnorm=0.25)
+        self.scale.data.clamp_(0.1, 2.0)
+        return self.head(self.conv2(self.stem(x))) * self.scale
+
+
 class KeptInEval(Base):
     """Batch norm stays in eval mode whatever mode is asked for."""
 
@@ -638,6 +651,7 @@ TRAINING_ZOO = (
     Kind(HookInTraining),
     Kind(BackwardHook, opaque=("inner",)),
     Kind(EEGNet, opaque=("spatial",)),
+    Kind(MaxNormInForward),
     Kind(KeptInEval),
     Kind(FrozenStage),
     Kind(MovingAverage),

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from explorer.core.exits import Score, confidence, fitted_temperature
+from explorer.core.module_state import inference
 from explorer.core.network import Network
 from explorer.data import Subset
 from explorer.profile.payload import Codec, PayloadForm
@@ -56,7 +57,6 @@ class Calibration:
         return confidence(logits, self.readout.score, self.temperatures.get(split_point, 1.0))
 
 
-@torch.inference_mode()
 def calibrate(network: Network, training: Subset, validation: Subset, readout: Readout) -> Calibration:
     """Fit payload ranges and exit temperatures.
 
@@ -68,14 +68,15 @@ def calibrate(network: Network, training: Subset, validation: Subset, readout: R
     """
     network.eval()
     form = readout.payload
-    *crossing, _ = network.features(training.inputs[:CALIBRATION_SAMPLES])
-    codecs = {
-        (point.name, bits): fitted_codec(tensor, bits, form.ranges, form.entropy)
-        for point, tensor in zip(network.split_points, crossing, strict=False)
-        for bits in form.bits
-    }
-    temperatures = _fitted_temperatures(network, validation) if readout.temperature == "fitted" else {}
-    return Calibration(readout, codecs, temperatures)
+    with inference(network):
+        *crossing, _ = network.features(training.inputs[:CALIBRATION_SAMPLES])
+        codecs = {
+            (point.name, bits): fitted_codec(tensor, bits, form.ranges, form.entropy)
+            for point, tensor in zip(network.split_points, crossing, strict=False)
+            for bits in form.bits
+        }
+        temperatures = _fitted_temperatures(network, validation) if readout.temperature == "fitted" else {}
+        return Calibration(readout, codecs, temperatures)
 
 
 def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, float]:

@@ -62,12 +62,17 @@ def as_function(custom: type[torch.autograd.Function]) -> Callable[..., Any]:
     return apply
 
 
+def set_data(parameter: Tensor, value: Tensor) -> None:
+    """``parameter.data = value``, as limits on the norm of weights do it."""
+    parameter.data = value
+
+
 def update_buffer(buffer: Tensor, value: Tensor) -> None:
     """What assigning ``value`` leaves in a buffer."""
     buffer.detach().copy_(value.detach())
 
 
-_KEPT = (enter_grad_mode, leave_grad_mode, update_buffer)
+_KEPT = (enter_grad_mode, leave_grad_mode, set_data, update_buffer)
 
 
 def has_effect(node: fx.Node) -> bool:

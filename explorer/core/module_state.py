@@ -70,6 +70,18 @@ def _tensors(attributes: dict[str, Any]) -> Iterator[Tensor]:
 
 
 @contextmanager
+def inference(module: nn.Module) -> Iterator[None]:
+    """Inference mode; what ``module`` changes of itself meanwhile can be trained and changed afterwards."""
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_inference():
+                tensor.data = tensor.detach().clone()
+
+
+@contextmanager
 def keeping_modes(*modules: nn.Module) -> Iterator[None]:
     """Afterwards every module inside ``modules`` is in the mode in which it was."""
     modes = {layer: layer.training for module in modules for layer in module.modules()}

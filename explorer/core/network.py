@@ -218,10 +218,11 @@ class Network(nn.Module):
         """
         with keeping_state(self), evaluating(self):
             received, differences = [x], list[float]()
+            whole, features = self.backbone(x.clone()), self.features(x.clone())
             for stage in self._stages:
                 received.append(stage(received[-1].clone()))
-            at_output = difference(received[-1], self.backbone(x.clone()))
-            for crossing, tapped in zip(received, self.features(x.clone()), strict=True):
+            at_output = difference(received[-1], whole)
+            for crossing, tapped in zip(received, features, strict=True):
                 differences.append(difference(crossing, tapped))
         return {
             point.name: gap if isnan(gap) or gap > at_output else at_output

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from explorer.core.calibration import Calibration
 from explorer.core.exits import ExitClassifier
+from explorer.core.module_state import inference
 from explorer.core.network import Network
 from explorer.core.split_points import OUTPUT
 from explorer.data import Subset
@@ -73,7 +74,7 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
 
     A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
     """
-    with network.laid_out(data.inputs) as inputs, torch.inference_mode():  # laid out as ordinary tensors
+    with network.laid_out(data.inputs) as inputs, inference(network):  # laid out as ordinary tensors
         return _collected(network, replace(data, inputs=inputs), calibration)
 
 

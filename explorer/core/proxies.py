@@ -23,16 +23,20 @@ from explorer.core.effects import (
     as_function,
     enter_grad_mode,
     leave_grad_mode,
+    set_data,
     update_buffer,
     with_item,
 )
 
 
 class WritesParameterError(Exception):
-    """A forward changes a parameter, which only the module itself can do again."""
+    """A submodule changes a parameter whenever it runs: left whole, every part of a network does so too.
+
+    What the backbone's own forward writes is done when the whole network runs; parts find it done.
+    """
 
     def __init__(self) -> None:
-        super().__init__("a forward may not change a parameter (`weight.data = ..`, `weight.clamp_()`)")
+        super().__init__("a submodule changes a parameter (`weight.data = ..`, `weight.clamp_()`)")
 
 
 class TensorProxy(fx.Proxy):
@@ -59,9 +63,12 @@ class TensorProxy(fx.Proxy):
         return changed
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "data":
+        if name != "data":
+            object.__setattr__(self, name, value)
+            return
+        if self.tracer.scope.module_path:
             raise WritesParameterError
-        object.__setattr__(self, name, value)
+        self.tracer.create_proxy("call_function", set_data, (self, value), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.node.meta.get(OF_STATE):
