@@ -220,7 +220,7 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
             r"^RuntimeError: shapes differ \(test_evaluate.py line",
         ),
         (SystemExit("no licence"), r"^it called sys.exit\('no licence'\) \(test_evaluate.py line"),
-        (UserError("two\nlines"), "^two lines$"),
+        (UserError("two\nlines"), r"^two lines \(test_evaluate.py line"),
         (MemoryError("of 3 GiB"), "^out of memory: of 3 GiB$"),
     ],
 )

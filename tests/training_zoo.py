@@ -422,6 +422,20 @@ class TensorShift(Base):
         return self.head(self.conv2(out))
 
 
+class ExportedSetItem(Base):
+    """A loop over a shape, which only ``torch.export`` takes, after rows were set in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x) * 1.0
+        shifted = torch.zeros_like(x)
+        shifted[:, :2, :-1] = x[:, :2, 1:]
+        shifted[:, 2:] = 1
+        x = x + shifted * torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1, 1)
+        while x.shape[-1] > 2:
+            x = F.max_pool2d(torch.relu(self.conv2(x)), 2)
+        return self.head(x)
+
+
 class WeightNorm(Base):
     def __init__(self) -> None:
         super().__init__()
@@ -667,6 +681,7 @@ TRAINING_ZOO = (
     Kind(SetItem),
     Kind(InPlace),
     Kind(TensorShift),
+    Kind(ExportedSetItem),
     Kind(WeightNorm),
     Kind(OldWeightNorm),
     Kind(SpectralNorm),

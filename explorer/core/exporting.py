@@ -25,6 +25,8 @@ from explorer.core.refusals import picked_logits
 def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str, Any]]:
     """Trace ``module`` with ``torch.export`` for any batch size.
 
+    Where activations are changed in place (``z[:, :2] = 0``) the graph has new tensors instead.
+
     Args:
         module: Its parameters and submodules are what the graph refers to.
         sample: Batch of one.
@@ -42,13 +44,45 @@ def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str,
     with warnings.catch_warnings(), redirect_stderr(StringIO()), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         program = torch.export.export(module, (pair,), dynamic_shapes=({0: batch},), strict=False)
+        if _changes_activations(program.graph):
+            program = program.run_decompositions({})
     whole = program.module(check_guards=False)
     graph = _plain_copy(whole.graph, program.call_spec.out_spec)
     _read_buffers_directly(graph)
+    _make_copies_differentiable(graph)
+    _drop_updates_of_leaves(graph, module)
     _fold_leaf_calls(graph, module)
     own = {name for name, _ in itertools.chain(module.named_parameters(), module.named_buffers())}
     read = {str(node.target) for node in graph.find_nodes(op="get_attr")}
     return graph, {name: attrgetter(name)(whole) for name in sorted(read - own)}
+
+
+def _changes_activations(graph: fx.Graph) -> bool:
+    """Whether something but a buffer, which comes in as a placeholder, is changed in place."""
+    changed = [_changed(node) for node in graph.nodes if _changed(node) is not None]
+    return any(node is not None and node.op != "placeholder" for node in map(_origin, changed))
+
+
+def _changed(node: fx.Node) -> fx.Node | None:
+    """What an operator changes in place."""
+    mutable = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+    if not mutable or node.target is torch.ops.aten.detach_.default:
+        return None
+    return node.args[0] if isinstance(node.args[0], fx.Node) else None
+
+
+def _origin(node: fx.Node | None) -> fx.Node | None:
+    """What was there before all changes in place."""
+    while node is not None and (earlier := _changed(node)) is not None:
+        node = earlier
+    return node
+
+
+def _make_copies_differentiable(graph: fx.Graph) -> None:
+    """``aten.copy``, what ``copy_`` gives, has no derivative; it is its source in the other's shape."""
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy.default):
+        changed, source = node.args[:2]
+        node.target, node.args = torch.ops.aten.expand_as.default, (source, changed)
 
 
 def _plain_copy(exported: fx.Graph, returned: TreeSpec) -> fx.Graph:
@@ -68,10 +102,18 @@ def _plain_copy(exported: fx.Graph, returned: TreeSpec) -> fx.Graph:
 def _read_buffers_directly(graph: fx.Graph) -> None:
     """What changes a buffer in place returns it: no call has to wait for another that counts batches."""
     for node in graph.nodes:
-        if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-            changed = node.args[0]
-            if isinstance(changed, fx.Node) and changed.op == "get_attr":
-                node.replace_all_uses_with(changed)
+        changed = _changed(node)
+        if changed is not None and changed.op == "get_attr":
+            node.replace_all_uses_with(changed)
+
+
+def _drop_updates_of_leaves(graph: fx.Graph, module: nn.Module) -> None:
+    """A leaf updates its buffers by itself, as batch norms do; a functional graph does it at the end."""
+    for node in reversed(list(graph.nodes)):
+        if node.target is torch.ops.aten.copy_.default and not node.users:
+            buffer, value = node.args
+            if buffer.op == "get_attr" and _leaf_call(value, module) is not None:
+                graph.erase_node(node)
 
 
 def _fold_leaf_calls(graph: fx.Graph, module: nn.Module) -> None:
