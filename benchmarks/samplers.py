@@ -34,11 +34,11 @@ from explorer.engine.study import SAMPLERS, open_study
 from explorer.errors import UserError, run_command
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.files import write_json
+from explorer.inventory import build_inventory
 from explorer.provenance import machine, versions
 from explorer.session import load_space, load_space_data
 from explorer.space import SearchSpace
 from explorer.store import Store
-from explorer.variants import build_inventory
 
 MARKS, QUICK_MARKS = (50, 100, 200), (10, 20)  # proposals after which the front is scored
 SEEDS, QUICK_SEEDS = 3, 1

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -14,7 +13,6 @@ import pandas as pd
 
 from explorer.core.training import TrainingFailedError
 from explorer.data import DataSet, Subset
-from explorer.dry_run import imbalance_note
 from explorer.engine.auto_pool import AutoPool, workers_per_machine
 from explorer.engine.child import Limits
 from explorer.engine.loop import SearchLoop
@@ -22,17 +20,13 @@ from explorer.engine.outcomes import Progress
 from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.sharing import Opened, opening
-from explorer.engine.study import REFERENCE, RESULT, finished_trials
 from explorer.errors import UserError
 from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.failures import failing_alone
 from explorer.files import write_json
 from explorer.jpeg import is_image, jpeg_rows
 from explorer.measure import check_factories, measure_parts, parts_to_measure, restored
-from explorer.pretrained import origins
-from explorer.profile.compute import free_operators, uncounted_arithmetic
 from explorer.profile.energy import EnergyMeter
-from explorer.provenance import machine, versions
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.results import (
@@ -47,6 +41,7 @@ from explorer.results import (
     write_front,
 )
 from explorer.session import Options, Session
+from explorer.session_record import session_summary, trial_rows
 from explorer.store import Store
 
 if TYPE_CHECKING:
@@ -185,8 +180,8 @@ class LiveReport:
             return
         folder = self.session.folder
         search = {"seconds": progress.elapsed_s, "energy_j": None, "energy_reason": "still searching"}
-        summary = _summary(self.session, self.study, Store(folder)) | {"search": search}
-        results = run_results(folder, self.session.record | summary, _trial_rows(self.study))
+        summary = session_summary(self.session, self.study, Store(folder)) | {"search": search}
+        results = run_results(folder, self.session.record | summary, trial_rows(self.study))
         write_report(results, self.study, live_s=self.interval_s)
         end = time.perf_counter()
         self._next = end + max(self.interval_s, 9 * (end - start))
@@ -195,8 +190,8 @@ class LiveReport:
 def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:
     """Measure the parts on the front and write trials, measurements, run record, front and report."""
     folder, record, store = session.folder, session.record, Store(session.folder)
-    write_json(folder / TRIALS_FILE, _trial_rows(study))
-    record |= _summary(session, study, store)
+    write_json(folder / TRIALS_FILE, trial_rows(study))
+    record |= session_summary(session, study, store)
     write_json(folder / RUN_FILE, record)
     points = load_run(folder).points
     write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
@@ -230,72 +225,3 @@ def _baselines(points: pd.DataFrame, store: Store, data: DataSet) -> list[dict[s
             with suppress(TrainingFailedError), failing_alone():  # measuring it again will say why
                 rows += jpeg_rows(key, restored(store, key, data), data)
     return rows
-
-
-def _summary(session: Session, study: optuna.Study, store: Store) -> dict[str, Any]:
-    outcomes = [trial.user_attrs[RESULT]["outcome"] for trial in finished_trials(study)]
-    counts = {"trials": len(outcomes), "trainings": len(list(store))}
-    counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
-    sessions = session.record["sessions"]
-    energies = [reading["energy_j"] for reading in sessions]
-    suggested = [reading["suggest_seconds"] for reading in sessions]
-    operators: dict[str, Counter[str]] = {}  # of all variants: the most calls that one of them has
-    for key in store:
-        stored = store.read(key)
-        operators[stored.spec.backbone] = operators.get(stored.spec.backbone, Counter()) | Counter(
-            stored.uncounted
-        )
-    devices = {role: profile.name for role, profile in vars(session.setting).items()}
-    return {
-        "name": session.folder.name,
-        "versions": versions(),
-        "machine": machine(),
-        "devices": devices | {"missing": session.setting.missing()},
-        "counts": counts,
-        "search": {
-            "seconds": sum(reading["seconds"] for reading in sessions),
-            "suggest_seconds": sum(suggested),
-            "suggest_median_s": sessions[-1]["suggest_median_s"] if sessions else None,
-            "energy_j": None if None in energies or not energies else sum(energies),
-            "energy_method": sessions[-1]["method"] if sessions else "",
-            "energy_reason": "; ".join(dict.fromkeys(r["reason"] for r in sessions if r["reason"])),
-        },
-        "uncounted_arithmetic": {name: uncounted_arithmetic(own) for name, own in operators.items()},
-        "operators_without_macs": {name: free_operators(own) for name, own in operators.items()},
-        "failed_variants": {variant.name: variant.failure for variant in session.inventory.failures},
-        "notes": _notes(session),
-    }
-
-
-def _notes(session: Session) -> list[str]:
-    """What a reader should know about dense junctions and references."""
-    notes = []
-    for backbone, variants in session.inventory.variants.items():
-        weights = {
-            f"{j.path}: {origins(j, v.densities[j.path], v.initial)}"
-            for v in variants
-            for j in v.junctions
-            if j.trained or j.frozen
-        }
-        notes += [f"{backbone}: initial weights of {origin}" for origin in sorted(weights)]
-        reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
-        notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
-    if note := imbalance_note(session.data):
-        notes.append(note)
-    if session.space.payload.entropy != "none":
-        notes.append("modelled times and energies leave out what compressing payloads takes")
-    return notes
-
-
-def _trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": number,  # of the proposal; the study also counts siblings
-            "state": trial.state.name,
-            "reference": trial.user_attrs.get(REFERENCE, ""),
-            "params": trial.params,
-            "values": list(trial.values) if trial.values else None,
-            **trial.user_attrs[RESULT],
-        }
-        for number, trial in enumerate(finished_trials(study))
-    ]

@@ -15,6 +15,7 @@ from explorer.engine.database import without_password
 from explorer.engine.rungs import worthwhile_rungs
 from explorer.errors import UserError
 from explorer.files import read_json
+from explorer.inventory import build_inventory
 from explorer.profile.latency import transfer_energy_j
 from explorer.results import (
     RUN_FILE,
@@ -24,7 +25,7 @@ from explorer.runs import checked_name, list_runs, new_run_folder
 from explorer.space import SearchSpace
 from explorer.space_files import SHIPPED, parse_space, read_space
 from explorer.store import SCHEMA_VERSION, check_schema
-from explorer.variants import Inventory, build_inventory
+from explorer.variants import Inventory
 
 DEFAULT_TRIALS, DEFAULT_SAMPLER, DEFAULT_ENCODING = 200, "nsga2", "conditional"  # by benchmarks.samplers
 DEFAULT_SEED, DEFAULT_RUNGS = 0, "off"

@@ -17,10 +17,11 @@ from explorer.cost import Setting
 from explorer.devices import DeviceProfile, LinkProfile
 from explorer.engine.proposals import Proposer
 from explorer.evaluate import EvaluatedNetwork
+from explorer.inventory import build_inventory
 from explorer.profile.payload import encoded_bytes
 from explorer.space import SearchSpace
 from explorer.split_costs import SplitCosts
-from explorer.variants import Inventory, build_inventory
+from explorer.variants import Inventory
 
 INPUTS, NUM_CLASSES, SAMPLES = 8, 4, 40
 SETTING = Setting(

@@ -9,9 +9,9 @@ import yaml
 
 from explorer import pick, search
 from explorer.errors import EXIT_ALL_FAILED, EXIT_USER_ERROR, UserError, run_command
+from explorer.inventory import build_inventory
 from explorer.results import RunResults, load_run
 from explorer.space import SearchSpace
-from explorer.variants import build_inventory
 
 NETS = '''
 """Networks that fail in one way each."""

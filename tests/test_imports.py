@@ -19,11 +19,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("core", "profile"),
     ("density_groups", "space_choices", "space", "space_files", "pareto", "candidate", "split_costs"),
     ("jpeg", "failures", "pretrained", "rebuilt"),
-    ("variants", "cost", "evaluate"),
+    ("variants", "inventory", "cost", "evaluate"),
     ("network_files", "store", "runs"),
     ("engine", "results"),
     ("measure", "choice", "pick_output", "dry_run", "report", "inspect"),
-    ("session", "run_session"),
+    ("session", "session_record", "run_session"),
     ("search", "pick", "report.__main__", "inspect.__main__"),
 )
 

@@ -18,11 +18,11 @@ from explorer import search
 from explorer.core.layers import InitialWeights
 from explorer.core.sparsify import Junction, find_junctions
 from explorer.data import DataSet, load_data
+from explorer.inventory import build_inventory
 from explorer.pretrained import origins, trained_parameters
 from explorer.results import load_run
 from explorer.space import SearchSpace
 from explorer.store import Store
-from explorer.variants import build_inventory
 
 NET = """
 from pathlib import Path

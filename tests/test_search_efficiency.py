@@ -32,10 +32,11 @@ from explorer.data import DataSet
 from explorer.engine.proposals import Proposer
 from explorer.errors import UserError
 from explorer.evaluate import build_network
+from explorer.inventory import build_inventory
 from explorer.session import load_space_data
 from explorer.space import SearchSpace
 from explorer.split_costs import dense_counts, split_costs
-from explorer.variants import Inventory, build_inventory
+from explorer.variants import Inventory
 
 MLP = make_space("mlp", 0)  # references 0.5, 500,000 MACs, 3,200 bytes
 

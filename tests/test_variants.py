@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from explorer.density_groups import proposal_for, snap_group
 from explorer.errors import UserError
+from explorer.inventory import build_inventory
 from explorer.space import SearchSpace
-from explorer.variants import Inventory, build_inventory
+from explorer.variants import Inventory
 
 ONE = Fraction(1)
 

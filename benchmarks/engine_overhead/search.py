@@ -21,10 +21,11 @@ from explorer.engine.pool import Pool, SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import open_study
 from explorer.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.inventory import build_inventory
 from explorer.session import load_space, load_space_data
 from explorer.space import SearchSpace
 from explorer.store import Store
-from explorer.variants import Inventory, build_inventory
+from explorer.variants import Inventory
 
 STORAGES = ("sqlite", "memory", "postgres")
 # Density choices per junction and hidden layers of the MLPs: few enough that proposals repeat, or so many

@@ -18,10 +18,10 @@ from explorer.engine.pool import SerialPool
 from explorer.engine.proposals import Proposer
 from explorer.engine.study import open_study
 from explorer.evaluate import evaluate_network
+from explorer.inventory import build_inventory
 from explorer.session import DEFAULT_SAMPLER, rungs_of
 from explorer.space import SearchSpace
 from explorer.store import Store
-from explorer.variants import build_inventory
 
 _ENDLESS = 1_000_000  # trials; the budget ends the search
 

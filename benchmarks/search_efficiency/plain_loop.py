@@ -28,10 +28,11 @@ from explorer.core.same_training import laid_out
 from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
 from explorer.core.training import TrainingFailedError, train
 from explorer.data import DataSet, Subset
+from explorer.inventory import build_inventory
 from explorer.pareto import non_dominated
 from explorer.profile.payload import Codec, encoded_bytes, roundtrip
 from explorer.space import SearchSpace
-from explorer.variants import Inventory, Variant, build_inventory
+from explorer.variants import Inventory, Variant
 
 
 class Mask(nn.Module):

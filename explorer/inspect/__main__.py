@@ -15,9 +15,9 @@ from explorer.errors import EXIT_USER_ERROR, UserError, run_command
 from explorer.inspect.describe import Backbone, describe
 from explorer.inspect.page import render_page
 from explorer.inspect.tables import print_backbone
+from explorer.inventory import argument_choices
 from explorer.runs import REPORTS
 from explorer.session import load_space, load_space_data
-from explorer.variants import argument_choices
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
