@@ -54,13 +54,11 @@ def _notes(session: Session) -> list[str]:
     """What a reader should know about dense junctions and references."""
     notes = []
     for backbone, variants in session.inventory.variants.items():
-        weights = {
-            f"{j.path}: {origins(j, v.densities[j.path], v.initial)}"
-            for v in variants
-            for j in v.junctions
-            if j.trained or j.frozen
-        }
-        notes += [f"{backbone}: initial weights of {origin}" for origin in sorted(weights)]
+        weights = {j.path: origins(j, v.densities[j.path], v.initial) for v in variants for j in v.junctions}
+        if len(set(weights.values())) == 1:
+            notes.append(f"{backbone}: initial weights of all junctions: {next(iter(weights.values()))}")
+        else:
+            notes += [f"{backbone}: initial weights of {path}: {origin}" for path, origin in weights.items()]
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
     if note := imbalance_note(session.data):
