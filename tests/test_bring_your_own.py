@@ -27,12 +27,11 @@ class Net(nn.Module):
         self.head = nn.Linear(width * 4, classes)
 
     def forward(self, x):
-        batch = x.shape[0]
         x = torch.relu(self.stem(x))
         y = self.pointwise(torch.relu(self.depthwise(x)))
         x = torch.relu(x + y * torch.sigmoid(self.gate(y.mean((2, 3))))[:, :, None, None])
         x = nn.functional.adaptive_avg_pool2d(x, 2)
-        return self.head(x.reshape(batch, -1))
+        return self.head(x.view(x.size(0), -1))  # as every tutorial has it; depends on memory order
 
 
 def make_net(input_shape, num_classes, width):
