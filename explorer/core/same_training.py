@@ -22,7 +22,7 @@ from explorer.user_code import seeded
 Precision = Literal["float32", "bfloat16"]
 TOLERANCE = 1e-5
 LAYOUT_TOLERANCE = 1e-3  # products are added up in another order
-_STEPS, _SAMPLES = 2, 4
+STEPS, _SAMPLES = 2, 4
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, BlockConv, PeriodicConv, ScatteredConv)
 
 
@@ -61,6 +61,7 @@ def training_steps(
     training: bool = True,
     channels_last: bool = False,
     precision: Precision = "float32",
+    count: int = STEPS,
 ) -> Steps:
     """Take training steps without an optimiser and put everything back.
 
@@ -71,6 +72,7 @@ def training_steps(
         training: The mode; in eval mode nothing is drawn.
         channels_last: Whether convolutions see images in this memory format.
         precision: Of forward products.
+        count: How many.
     """
     half = torch.autocast(sample.device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
     values: dict[str, Tensor] = {}
@@ -81,7 +83,7 @@ def training_steps(
         run.train(training)
         for parameter in owner.parameters():
             parameter.grad = None
-        for step in range(_STEPS):
+        for step in range(count):
             with seeded(step), half:
                 x = torch.randn(_SAMPLES, *sample.shape[1:], dtype=sample.dtype, device=sample.device)
                 if channels_last:
@@ -102,12 +104,16 @@ def training_steps(
 
 
 def to_layout(module: nn.Module, layout: torch.memory_format) -> None:
-    """Lay out the kernels of 2-D convolutions; other parameters stay, a forward may view them."""
+    """Lay out the kernels of 2-D convolutions; other parameters stay, a forward may view them.
+
+    Anew also where one input channel fits both layouts: operators go by strides, the first one decides.
+    """
     for layer in module.modules():
         if isinstance(layer, _CONVOLUTIONS):
             for parameter in layer.parameters(recurse=False):
                 if parameter.dim() == 4:
-                    parameter.data = parameter.data.contiguous(memory_format=layout)
+                    anew = torch.empty_like(parameter.data, memory_format=layout)
+                    parameter.data = anew.copy_(parameter.data)
 
 
 @contextmanager
