@@ -166,6 +166,17 @@ def test_a_refused_backbone_is_said_with_module_and_line(
     assert [junction["path"] for junction in json.loads(out)["junctions"]] == ["0"]
 
 
+def test_sys_exit_in_a_forward_is_no_success(own_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own_models / "models_that_leave.py").write_text(
+        "import sys\n\nfrom torch import nn\n\n\nclass Leaves(nn.Module):\n"
+        "    def forward(self, x):\n        sys.exit()\n\n\ndef net():\n    return nn.Sequential(Leaves())\n",
+        encoding="utf-8",
+    )
+    code, _, err = printed(["models_that_leave:net", "--input-shape", "4"], capsys)
+    assert code == EXIT_USER_ERROR
+    assert "it called sys.exit()" in err
+
+
 @pytest.mark.filterwarnings("ignore:Overwrites")
 def test_a_split_point_left_out_is_a_refusal(own_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["models_to_inspect:overwrites", "--input-shape", "4", "--num-classes", "3"]

@@ -27,7 +27,7 @@ class Attempt:
 
     graph_module: fx.GraphModule
     returned: Mapping[fx.Node, str]
-    causes: Mapping[str, Exception]
+    causes: Mapping[str, BaseException]
     whole: tuple[str, ...]
     exported: bool
 

@@ -1,5 +1,6 @@
 """What all sparse layers share: what they tell about themselves, initial values, convolution geometry."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,12 +78,12 @@ class SparseLayer(nn.Module):
         positions = prod(output_shape) // self.outputs
         return self.num_weights * positions
 
+    @abstractmethod
     def kept_positions(self) -> Tensor:
         """Where the kept weights, in stored order, lie in the flat dense weight.
 
         Connections of (outputs, inputs), or taps of (outputs, inputs, *kernel) for kernel patterns.
         """
-        raise NotImplementedError
 
     @torch.no_grad()
     def start_from(self, dense: DenseLayer, initial: InitialWeights) -> None:

@@ -89,7 +89,7 @@ def refused_shape(alone: Tensor, together: Tensor) -> str:
     return f"{ONE_OUTPUT}, got shape {tuple(together.shape[1:])} per sample"
 
 
-def hint(error: Exception) -> str:
+def hint(error: BaseException) -> str:
     """What to do about an error of a module that is run with floats; empty where nothing is known."""
     said = str(error)
     if "indices" in said and ("Long" in said or "int" in said.lower()):

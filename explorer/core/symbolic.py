@@ -30,7 +30,7 @@ class UntraceableError(Exception):
         cause: What was raised inside it.
     """
 
-    def __init__(self, path: str, cause: Exception) -> None:
+    def __init__(self, path: str, cause: BaseException) -> None:
         super().__init__(f"{path}: {cause}")
         self.path, self.cause = path, cause
 
@@ -42,7 +42,7 @@ class _Tracer(RecordingTracer):
         super().__init__(proxy_buffers)
         self._leaves = leaves
         self.returned: dict[fx.Node, str] = {}
-        self.opaque: dict[str, Exception] = {}
+        self.opaque: dict[str, BaseException] = {}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         """The input alone; other arguments of ``forward`` keep their defaults."""
@@ -62,7 +62,7 @@ class _Tracer(RecordingTracer):
         path, mark = self.path_of_module(m), self.mark()
         try:
             result = super().call_module(m, forward, args, kwargs)
-        except Exception as error:  # a user's module may raise anything while it is traced
+        except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
             if path in self.opaque:
                 raise
             self.forget(mark)
@@ -88,7 +88,7 @@ class SymbolicTrace:
 
     graph: fx.Graph
     returned: Mapping[fx.Node, str] = field(default_factory=dict)
-    opaque: Mapping[str, Exception] = field(default_factory=dict)
+    opaque: Mapping[str, BaseException] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
     exported: bool = False
@@ -112,7 +112,7 @@ def trace_symbolically(
         with keeping_state(module):
             graph = tracer.trace(module)
             constants = _constants(module, graph)
-    except Exception as error:  # a user's module may raise anything while it is traced
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
         raise UntraceableError("", error) from error
     opaque = {path: cause for path, cause in tracer.opaque.items() if _is_called(graph, path)}
     return SymbolicTrace(graph, tracer.returned, opaque, constants, tuple(leaves))

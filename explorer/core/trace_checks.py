@@ -15,7 +15,7 @@ from explorer.core.shape_reads import anchor_shape_reads
 from explorer.core.symbolic import readable_paths, where_in_user_code
 from explorer.core.values import Dataflow
 from explorer.errors import NetworkError
-from explorer.user_code import seeded
+from explorer.user_code import said, seeded
 
 TRACE_TOLERANCE = 1e-5
 BATCH_TOLERANCE = 1e-4  # another batch size may be computed in another order
@@ -47,7 +47,7 @@ def describe_values(
             anchor_shape_reads(graph_module, sample)
             paths = readable_paths(graph_module.graph, returned)
             values, state_bytes = record_values(graph_module, sample, paths)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise NetworkError(
                 f"{name}: a batch of several samples does not run through: {first_line(error)}"
             ) from error
@@ -62,14 +62,14 @@ def describe_values(
 def _run(name: str, graph_module: fx.GraphModule, batch: Tensor, what: str) -> Tensor:
     try:
         result: Tensor = fx.Interpreter(graph_module).run(batch)
-    except Exception as error:  # a user's module may raise anything while it is run
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is run
         raise NetworkError(
             f"{name}: {what} does not run through: {first_line(error)}{hint(error)}"
         ) from error
     return result
 
 
-def check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, Exception]) -> None:
+def check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, BaseException]) -> None:
     """An opaque module may branch on shapes, not on values: each sample of a batch would need its own branch.
 
     Fake tensors have shapes and no values.
@@ -83,7 +83,7 @@ def check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, Excepti
         path = next(iter(at_fault or opaque))
         also = "it reads values, and each sample of a batch has its own"
         raise NetworkError(untraceable(module, path, opaque[path], where, also)) from error
-    except Exception:
+    except (Exception, SystemExit):
         return  # an operator that fake tensors lack, or a fault of the module that running it will show
 
 
@@ -120,7 +120,7 @@ def own_steps(module: nn.Module, sample: Tensor, precision: Precision) -> Steps:
         return training_steps(module, module, sample, precision=precision)
     except NetworkError as error:
         raise NetworkError(f"{type(module).__name__}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = where_in_user_code(error)
         raise NetworkError(
             f"{type(module).__name__}: a training step raises {type(error).__name__}: {first_line(error)}"
@@ -139,7 +139,7 @@ def check_same_training(
     name = type(module).__name__
     try:
         steps = training_steps(graph_module, module, sample, precision=precision)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrainsOtherwiseError(f"{name}: traced, a training step raises {first_line(error)}") from error
     if what := own.difference(steps, TOLERANCE):
         raise TrainsOtherwiseError(
@@ -169,7 +169,7 @@ def trains_channels_last(
     return not one.difference(other, LAYOUT_TOLERANCE)
 
 
-def untraceable(module: nn.Module, path: str, cause: Exception, where: str, also: str) -> str:
+def untraceable(module: nn.Module, path: str, cause: BaseException, where: str, also: str) -> str:
     """Reason, module and line."""
     inside = f"module {path!r} ({type(module.get_submodule(path)).__name__})" if path else "its forward"
     place = f"{inside}, {where}" if where else inside
@@ -178,8 +178,10 @@ def untraceable(module: nn.Module, path: str, cause: Exception, where: str, also
 
 
 def first_line(error: BaseException) -> str:
-    said, _, _ = str(error).partition("While executing")  # what torch.fx adds
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if isinstance(error, SystemExit):
+        return said(error)
+    text, _, _ = str(error).partition("While executing")  # what torch.fx adds
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 

@@ -92,7 +92,7 @@ def trace(module: nn.Module, sample: Tensor, precision: Precision = "float32", p
 
 def _best(module: nn.Module, sample: Tensor, finished: Callable[[Attempt], Trace]) -> Trace:
     """The first trace without opaque modules; else the one with most split points."""
-    found, errors = list[Trace](), list[Exception]()
+    found, errors = list[Trace](), list[BaseException]()
     for attempt in _attempts(module, sample, errors):
         try:
             found.append(finished(attempt))
@@ -108,7 +108,7 @@ def _best(module: nn.Module, sample: Tensor, finished: Callable[[Attempt], Trace
     return max(found, key=lambda trace: len(find_split_points(trace.dataflow)))
 
 
-def _attempts(module: nn.Module, sample: Tensor, errors: list[Exception]) -> Iterator[Attempt]:
+def _attempts(module: nn.Module, sample: Tensor, errors: list[BaseException]) -> Iterator[Attempt]:
     """Traces by ever stronger means; ``errors`` takes up what they raise."""
     means: list[Callable[[], SymbolicTrace]] = [
         lambda: trace_symbolically(module),
@@ -118,7 +118,7 @@ def _attempts(module: nn.Module, sample: Tensor, errors: list[Exception]) -> Ite
     for trace_once in means:
         try:
             yield in_both_modes(module, trace_once)
-        except Exception as error:  # a user's module may raise anything while it is traced
+        except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
             errors.append(error)
 
 
@@ -186,7 +186,7 @@ def _finished(module: nn.Module, sample: Tensor, attempt: Attempt) -> Trace:
     return Trace(graph_module, dataflow, attempt.whole, attempt.exported)
 
 
-def _refusal_of(module: nn.Module, errors: Sequence[Exception]) -> NetworkError:
+def _refusal_of(module: nn.Module, errors: Sequence[BaseException]) -> NetworkError:
     """The first reason; the last one besides, where the forward cannot be traced at all."""
     name, first, last = type(module).__name__, errors[0], errors[-1]
     if isinstance(first, UntraceableError):
