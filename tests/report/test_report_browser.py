@@ -290,7 +290,7 @@ def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, resu
     assert visit.page.locator("#infeasible li").count() == 10
     assert "Accuracy (validation) ≥ 99.99 % (is " in visit.text("#infeasible")
     visit.page.click("#reset-limits")
-    assert not visit.page.locator("#infeasible").is_visible()
+    visit.page.locator("#infeasible").wait_for(state="hidden")
     for method in ("ideal", "weights", "best", "knee"):
         visit.page.check(f"#methods input[value={method}]")
         assert visit.model("model.chosen") >= 0
