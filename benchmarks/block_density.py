@@ -19,15 +19,15 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from explorer.candidate import NetworkSpec
 from explorer.core.network import Network
-from explorer.core.patterns import snap_density
-from explorer.core.sparsify import find_junctions
+from explorer.core.sparsity.patterns import snap_density
+from explorer.core.sparsity.sparsify import find_junctions
 from explorer.core.training import Recipe, train
-from explorer.data import Subset
+from explorer.costs.evaluate import build_network
+from explorer.data.dataset import Subset
 from explorer.errors import run_command
-from explorer.evaluate import build_network
-from explorer.files import write_json
+from explorer.space.candidate import NetworkSpec
+from explorer.utils.files import write_json
 
 RECIPE = Recipe(
     epochs=1,
@@ -37,6 +37,7 @@ RECIPE = Recipe(
     exit_loss_weight=0.3,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 
 
@@ -46,7 +47,7 @@ TRAINING_LIMIT = 1.0  # of the dense seconds at density 1/4
 
 @dataclass(frozen=True)
 class Case:
-    """A dense network to compare with its sparse twin.
+    """A dense network to compare with its sparse counterpart.
 
     Attributes:
         name: For the table.
@@ -93,7 +94,7 @@ def stored_bytes(network: Network) -> int:
 
 
 def measure(case: Case, density: Fraction, repeats: int, samples: int) -> dict[str, Any]:
-    """Bytes and seconds of the sparse network relative to its dense twin, measured in turn."""
+    """Bytes and seconds of the sparse network relative to its dense counterpart, measured in turn."""
     generator = torch.Generator().manual_seed(0)
     data = Subset(
         torch.randn(samples, *case.input_shape, generator=generator),

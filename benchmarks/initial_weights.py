@@ -21,15 +21,15 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
-from explorer.core.layers import InitialWeights
 from explorer.core.network import Network
-from explorer.core.patterns import PatternName, snap_density
-from explorer.core.sparsify import find_junctions, sparsify
+from explorer.core.sparsity.layers import InitialWeights
+from explorer.core.sparsity.patterns import PatternName, snap_density
+from explorer.core.sparsity.sparsify import find_junctions, sparsify
 from explorer.core.training import Recipe, train
-from explorer.data import DataSet, load_data
+from explorer.data.dataset import DataSet, load_data
 from explorer.errors import run_command
-from explorer.files import write_json
-from explorer.provenance import cpu_name
+from explorer.utils.environment import cpu_name
+from explorer.utils.files import write_json
 
 STARTS = {
     "drawn": InitialWeights("draw"),
@@ -89,6 +89,7 @@ def recipe(case: Case, epochs: int, seed: int) -> Recipe:
         exit_loss_weight=0.0,
         output_loss_weight=1.0,
         seed=seed,
+        precision="float32",
     )
 
 

@@ -16,16 +16,16 @@ from typing import Any, get_args
 import pandas as pd
 import torch
 
-from explorer.candidate import NetworkSpec
-from explorer.core.calibration import Readout, calibrate
+from explorer.core.calibration import InferenceConfig, calibrate
+from explorer.core.evidence import collect_evidence
 from explorer.core.network import Network
-from explorer.core.operating_points import collect_evidence
+from explorer.core.payload import PAYLOAD_BITS, PayloadForm, Ranges
 from explorer.core.training import Recipe, train
-from explorer.data import DataSet, Subset, load_data
+from explorer.costs.evaluate import build_network
+from explorer.data.dataset import DataSet, Subset, load_data
 from explorer.errors import run_command
-from explorer.evaluate import build_network
-from explorer.files import write_json
-from explorer.profile.payload import PAYLOAD_BITS, PayloadForm, Ranges
+from explorer.space.candidate import NetworkSpec
+from explorer.utils.files import write_json
 
 ALLOWED_LOSS = 0.002  # of accuracy, at 8 bits against 32
 ARGUMENTS = {"channels": [12, 24, 32], "hidden": 64}
@@ -43,6 +43,7 @@ def trained_network(data: DataSet, epochs: int, seed: int) -> Network:
         exit_loss_weight=0.3,
         output_loss_weight=1.0,
         seed=seed,
+        precision="float32",
     )
     spec = NetworkSpec("cnn", "explorer.backbones:cnn", json.dumps(ARGUMENTS), "block", (), 300, recipe, "{}")
     network = build_network(spec, data.input_shape, data.num_classes)
@@ -54,9 +55,9 @@ def measured(network: Network, data: DataSet, ranges: Ranges) -> list[dict[str, 
     """One row per split point and number of bits: accuracy of the server part, mean bytes of a payload."""
     form = PayloadForm(PAYLOAD_BITS, ranges)
     subsets = (data.train, data.validation)
-    evidence = collect_evidence(network, data.validation, calibrate(network, *subsets, Readout(form)))
+    evidence = collect_evidence(network, data.validation, calibrate(network, *subsets, InferenceConfig(form)))
     some = Subset(data.validation.inputs[:COMPRESSED_SAMPLES], data.validation.labels[:COMPRESSED_SAMPLES])
-    compressing = Readout(replace(form, entropy="zstd"))
+    compressing = InferenceConfig(replace(form, entropy="zstd"))
     compressed = collect_evidence(network, some, calibrate(network, *subsets, compressing))
     accuracy_SB = evidence.server_correct_SBN.mean(-1)
     return [

@@ -25,13 +25,12 @@ from torch import Tensor, nn
 from explorer import search
 from explorer.backbones import build_backbone
 from explorer.core.training import Recipe
-from explorer.data import DataSet
+from explorer.data.dataset import DataSet
 from explorer.errors import run_command
-from explorer.files import write_json
-from explorer.results import RunResults, load_run
-from explorer.session import load_space_data
-from explorer.space_files import parse_space
-from explorer.store import StoredNetwork
+from explorer.runs.results import RunResults, load_run
+from explorer.runs.store import StoredNetwork
+from explorer.space.files import load_space_data, parse_space
+from explorer.utils.files import write_json
 
 ALLOWED_LOSS = 0.02  # of accuracy against the plain loop; 400 validation samples tell no less apart
 BACKBONES: dict[str, dict[str, Any]] = {
@@ -185,8 +184,8 @@ def run_search(space_file: Path, folder: Path, trials: int) -> RunResults:
 
 
 def compare(backbone: str, results: RunResults, search_seconds: float) -> Comparison:
-    """Train the dense twins of a search plainly and line both up."""
-    space = parse_space(results.run["space_file"], backbone)
+    """Train the dense counterparts of a search plainly and line both up."""
+    space = parse_space(results.record.space_file, backbone)
     data = load_space_data(space, None)
     dense = {
         stored.spec.arguments: stored.spec

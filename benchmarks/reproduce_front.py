@@ -19,18 +19,17 @@ import torch
 from torch import Tensor
 
 from explorer.core.calibration import Calibration
+from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
-from explorer.core.split_points import OUTPUT
-from explorer.data import DataSet, Subset
+from explorer.core.payload import decode, encode
+from explorer.data.dataset import DataSet, Subset
 from explorer.errors import run_command
-from explorer.files import write_json
-from explorer.measure import restored
-from explorer.profile.payload import decode, encode
-from explorer.results import RunResults, load_run
-from explorer.runs import REPORTS, find_run
-from explorer.session import load_space_data
-from explorer.space_files import parse_space
-from explorer.store import Store
+from explorer.runs.deployment import restored
+from explorer.runs.folder import REPORTS, find_run
+from explorer.runs.results import RunResults, load_run
+from explorer.runs.store import Store
+from explorer.space.files import load_space_data, parse_space
+from explorer.utils.files import write_json
 
 TIE = 1e-5
 COMPRESSED_TOLERANCE = 1e-3
@@ -98,7 +97,7 @@ def replay_point(network: Network, calibration: Calibration, point: "pd.Series[A
         ties=sum(answer.tie for answer in answers),
         sent_bytes=sum(answer.sent_bytes for answer in answers),
         sent_bytes_stored=round(point["payload_bytes"] * len(data)),
-        compressed=calibration.readout.payload.entropy != "none",
+        compressed=calibration.inference_config.payload.entropy != "none",
     )
 
 
@@ -159,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
     results = load_run(find_run(parsed.run, REPORTS))
-    space = parse_space(results.run["space_file"], str(results.path / "run.json"))
+    space = parse_space(results.record.space_file, str(results.path / "run.json"))
     replays = replay_front(results, load_space_data(space, parsed.data_dir), parsed.points, parsed.seed)
     table = pd.DataFrame([asdict(replay) | {"agrees": replay.agrees} for replay in replays])
     print(table.to_string(index=False))

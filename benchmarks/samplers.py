@@ -21,33 +21,33 @@ import pandas as pd
 import torch
 
 from benchmarks.search_efficiency.curves import DEFINITION, log_hypervolume
-from explorer.core.operating_points import POINT_COLUMNS
-from explorer.cost import Setting
-from explorer.data import DataSet
-from explorer.devices import load_device, load_link
+from explorer.core.sweep import POINT_COLUMNS
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
+from explorer.costs.model import CostModel
+from explorer.data.dataset import DataSet
+from explorer.devices import Setting
+from explorer.engine.defaults import SAMPLERS
 from explorer.engine.encodings import ENCODINGS
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
-from explorer.engine.pool import SerialPool
+from explorer.engine.pool.base import SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.study import SAMPLERS, open_study
+from explorer.engine.storage.open import open_study
 from explorer.errors import UserError, run_command
-from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
-from explorer.files import write_json
-from explorer.inventory import build_inventory
-from explorer.provenance import machine, versions
-from explorer.session import load_space, load_space_data
-from explorer.space import SearchSpace
-from explorer.store import Store
+from explorer.runs.store import Store
+from explorer.space.files import load_space, load_space_data
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
+from explorer.utils.environment import machine, versions
+from explorer.utils.files import write_json
 
 MARKS, QUICK_MARKS = (50, 100, 200), (10, 20)  # proposals after which the front is scored
 SEEDS, QUICK_SEEDS = 3, 1
 EPOCHS = 3  # the shipped space has 10
-SIBLINGS = 3
 Train = Callable[[TrainingTask], EvaluatedNetwork]
 LIMIT_S = 120.0  # of one search; only gp needs more
 LINE = (
-    "{sampler} {encoding}, {siblings} siblings, seed {seed}, {proposals} proposals: log hv "
+    "{sampler} {encoding}, seed {seed}, {proposals} proposals: log hv "
     "{log_hypervolume:.4f}, own hv {hypervolume:.4f}, {trained} networks, {suggest_ms:.1f} ms"
 )
 
@@ -57,19 +57,15 @@ class Variant:
     """A way to propose.
 
     Attributes:
-        sampler: One of :data:`explorer.engine.study.SAMPLERS`.
+        sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         encoding: One of :data:`explorer.engine.encodings.ENCODINGS`.
-        siblings: Further points of each trained network that the sampler is told of.
     """
 
     sampler: str
     encoding: str
-    siblings: int = 0
 
 
-VARIANTS = tuple(Variant(sampler, encoding) for sampler in SAMPLERS for encoding in ENCODINGS) + tuple(
-    Variant("tpe", encoding, SIBLINGS) for encoding in ENCODINGS
-)
+VARIANTS = tuple(Variant(sampler, encoding) for sampler in SAMPLERS for encoding in ENCODINGS)
 
 
 @dataclass(frozen=True)
@@ -143,14 +139,11 @@ def search(
             study=open_study("sqlite://", "search", space.metrics),
             proposer=Proposer(inventory, identity, variant.encoding),
             store=Store(Path(folder)),
-            setting=Setting(
-                load_device(space.edge_device), load_device(space.server_device), load_link(space.link)
-            ),
+            costs=CostModel(Setting.load(space.edge_device, space.server_device, space.link)),
             pool=SerialPool(work),
             rung_epochs=(space.training.epochs,),
             sampler=variant.sampler,
             seed=seed,
-            siblings=variant.siblings,
         )
 
         def score(progress: Progress) -> None:
@@ -161,7 +154,7 @@ def search(
                         progress.hypervolume,
                         log_hypervolume(loop.networks.archive.front, space),
                         progress.counts["trained"],
-                        loop.suggest_times.recent_s * 1e3,
+                        loop.study.suggest_times.recent_s * 1e3,
                     )
                 )
 
@@ -184,8 +177,8 @@ def table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     marks = sorted(frame["proposals"].unique())
     lines = []
-    for keys, own in frame.groupby(["sampler", "encoding", "siblings"], sort=False):
-        line: dict[str, Any] = dict(zip(("sampler", "encoding", "siblings"), keys, strict=True))
+    for keys, own in frame.groupby(["sampler", "encoding"], sort=False):
+        line: dict[str, Any] = dict(zip(("sampler", "encoding"), keys, strict=True))
         for mark in marks:
             line[f"log hv {mark}"] = own.loc[own["proposals"] == mark, "log_hypervolume"].median()
         last = own[own["proposals"] == own["proposals"].max()]
@@ -208,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     marks = QUICK_MARKS if parsed.quick else MARKS
     space = make_space()
     data = load_space_data(space, None)
-    train = partial(evaluate_network, data=data, readout=space.readout)
+    train = partial(evaluate_network, data=data, inference_config=space.inference_config)
     print(f"digits, {EPOCHS} epochs per network, {marks[-1]} proposals per search, seeds 0 .. {seeds - 1}")
     print(f"log hv: {DEFINITION}\nown hv: the space's own, costs counted linearly", flush=True)
     variants = [variant for variant in VARIANTS if variant.sampler in parsed.samplers]
@@ -222,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(LINE.format(**row), flush=True)
         count = len(shared)
     print(table(rows).to_string(index=False, float_format="%.4f"))
-    asked = pd.DataFrame(rows).groupby(["sampler", "encoding", "siblings", "seed"])["trained"].max().sum()
+    asked = pd.DataFrame(rows).groupby(["sampler", "encoding", "seed"])["trained"].max().sum()
     print(f"trained once and shared: {count} networks; the searches would have trained {asked}")
     if parsed.out:
         content = {"quick": parsed.quick, "definition": DEFINITION, "rows": rows, "shared_trainings": count}

@@ -20,9 +20,9 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from benchmarks.kill_and_resume import stored_networks, written_again
-from explorer.engine.study import RESULT, finished_trials
+from explorer.engine.outcomes import TrialResult, finished_trials
 from explorer.errors import UserError, run_command
-from explorer.results import FRONT_COLUMNS
+from explorer.runs.results import FRONT_COLUMNS
 
 POLL_S = 0.1
 NAMES = ("one", "two")
@@ -101,15 +101,15 @@ def share_and_kill(space: str, storage: str, trials: int, reports: Path) -> list
 
 def _proposal_problems(experiment: Experiment, seconds: float) -> list[str]:
     study, problems = experiment.study(), list[str]()
-    results = [trial.user_attrs[RESULT] for trial in finished_trials(study)]
+    results = [TrialResult.of(trial) for trial in finished_trials(study)]
     left = [trial for trial in study.trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
-    outcomes = Counter(result["outcome"] for result in results)
+    outcomes = Counter(result.outcome for result in results)
     print(f"{len(results)} proposals finished in {seconds:.0f} s: {dict(outcomes)}; {len(left)} left over")
     if len(results) != experiment.trials or left:
         problems.append(f"asked for {experiment.trials} proposals: {len(results)} finished, {len(left)} left")
-    trained = Counter(result["network_key"] for result in results if result["outcome"] == "trained")
+    trained = Counter(result.network_key for result in results if result.outcome == "trained")
     problems += [f"{key} was trained {count} times" for key, count in trained.items() if count > 1]
-    known = {result["network_key"] for result in results if result["outcome"] in ("trained", "cached")}
+    known = {result.network_key for result in results if result.outcome in ("trained", "cached")}
     problems += [
         f"run {run!r} does not hold the networks proposed"
         for run in NAMES

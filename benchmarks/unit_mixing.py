@@ -23,16 +23,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from explorer.candidate import NetworkSpec
 from explorer.core.calibration import uncalibrated
+from explorer.core.evidence import collect_evidence
 from explorer.core.network import Network
-from explorer.core.operating_points import collect_evidence
-from explorer.core.patterns import adjacency
+from explorer.core.sparsity.patterns import adjacency
 from explorer.core.training import Recipe, train
-from explorer.data import DataSet, load_data
+from explorer.costs.evaluate import build_network
+from explorer.data.dataset import DataSet, load_data
 from explorer.errors import run_command
-from explorer.evaluate import build_network
-from explorer.files import write_json
+from explorer.space.candidate import NetworkSpec
+from explorer.utils.files import write_json
 
 MIXINGS = ("contiguous", "interleaved", "shifted", "permuted")
 
@@ -124,6 +124,7 @@ def accuracy(case: Case, data: DataSet, first: str, later: str, seed: int) -> fl
         exit_loss_weight=0.0,
         output_loss_weight=1.0,
         seed=seed,
+        precision="float32",
     )
     spec = NetworkSpec("net", case.factory, json.dumps(case.arguments), "block", (), 64, recipe, "{}")
     network = build_network(spec, data.input_shape, data.num_classes)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import UserError, run_command
-from explorer.runs import find_run
+from explorer.runs.folder import find_run
 
 FOLDER = Path(__file__).parent / "pictures"
 WIDTH = 1400

@@ -3,41 +3,43 @@
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from rich.console import Console
-
-from explorer.arguments import above_zero, whole_number
-from explorer.dry_run import imbalance_note, print_data, print_inventory
-from explorer.engine.database import failures_explained
-from explorer.engine.encodings import ENCODINGS
-from explorer.engine.progress import make_reporter
-from explorer.engine.study import SAMPLERS
-from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, UserError, run_command
-from explorer.results import RunResults
-from explorer.run_session import finish, search
-from explorer.session import (
+from explorer.engine.defaults import (
     DEFAULT_ENCODING,
     DEFAULT_RUNGS,
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
     DEFAULT_TRIALS,
-    Options,
-    Session,
-    prepare,
+    ENCODINGS,
+    RUNGS,
+    SAMPLERS,
 )
+from explorer.errors import UserError, run_command
+from explorer.runs.folder import REPORTS
+from explorer.utils.arguments import above_zero, make_parser, whole_number
+
+EXAMPLES = """examples:
+  explorer search --trials 200                                  the shipped digits space
+  explorer search --space my_space.yaml --dry-run               what a space contains
+  explorer search --space my_space.yaml --run first --live      with a report that follows the search
+  explorer search --run first --resume --trials 400             go on with a run
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, search, and say where the report is."""
-    parsed = _parser().parse_args(arguments)
-    torch.set_num_threads(parsed.threads)
+    return run(make_parser("explorer.search", __doc__, EXAMPLES, add_arguments).parse_args(arguments))
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Search as parsed arguments say."""
     if parsed.resource and parsed.scheduler is None:
         raise UserError("--resource: only the workers of a --scheduler offer resources")
+    from explorer.session.command import dry_run, search_and_report
+    from explorer.session.options import Options
+
     options = Options(
         space=parsed.space,
         trials=parsed.trials,
@@ -62,83 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         time_limit_s=parsed.time_limit,
         memory_limit_bytes=None if parsed.memory_limit is None else parsed.memory_limit * 2**20,
     )
-    session = prepare(options)
-    if parsed.dry_run:
-        print_data(session.data, Console())
-        print_inventory(session.inventory, Console())
-        return 0
-    _announce(session)
-    with make_reporter(sys.stdout) as reporter:
-        try:
-            study, interrupted = search(session, options, reporter)
-        except KeyboardInterrupt:  # before the first proposal
-            print(_resume_hint(session))
-            raise
-    print("measuring the parts on the front, one at a time ...", flush=True)
-    with failures_explained(session.storage):
-        results = finish(session, options, study)
-    _conclude(session, results, interrupted)
-    if interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_ALL_FAILED if results.all_failed else 0
-
-
-def _announce(session: Session) -> None:
-    space = session.space
-    print(
-        f"run {session.folder}: {session.trials} trials of {session.inventory.num_networks:,} networks in "
-        f"{session.record['space_name']} on {space.data.source}, sampler {session.record['sampler']} "
-        f"({session.record['encoding']} encoding), "
-        f"seed {session.record['seed']}",
-        flush=True,
-    )
-    for variant in session.inventory.failures:
-        print(f"{variant.name} cannot be used: {variant.failure}", flush=True)
-    if note := imbalance_note(session.data):
-        print(note, flush=True)
-
-
-def _conclude(session: Session, results: RunResults, interrupted: bool) -> None:
-    counts, front = results.run["counts"], results.front
-    if interrupted:
-        print(_resume_hint(session))
-    if results.run["exhausted"]:
-        print(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
-    print(
-        f"{counts['trials']} trials, {counts['trainings']} trainings, {counts['cached']} cached, "
-        f"{counts['infeasible']} infeasible, {counts['failed']} failed; "
-        f"{counts['operating_points']:,} operating points, {counts['front']} on the front"
-    )
-    if (rungs := results.run["rung_results"])["epochs"][1:]:
-        print(_describe_rungs(rungs))
-    if not front.empty:
-        macs = front["edge_macs"]
-        print(
-            f"front: accuracy {front['accuracy'].min():.4f} .. {front['accuracy'].max():.4f}, "
-            f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; "
-            f"{results.run['search']['seconds']:.0f} s of search"
-        )
-    for reason, count in results.failures.items():
-        print(f"failed, {count} network{'s' * (count > 1)}: {reason}")
-    if results.all_failed:
-        print("no network could be trained")
-    print(f"report: {results.path / 'report.html'}")
-
-
-def _resume_hint(session: Session) -> str:
-    return f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`"
-
-
-def _describe_rungs(rungs: Mapping[str, Any]) -> str:
-    """How many networks reached each rung, and how well each rung foretold the next."""
-    reached = ", ".join(
-        f"{number} at {epochs}" for epochs, number in zip(rungs["epochs"], rungs["networks"], strict=True)
-    )
-    foretold = ", ".join(
-        f"{low} to {high}: {'too few networks' if rho is None else f'{rho:.2f}'}"
-        for (low, high), rho in zip(pairwise(rungs["epochs"]), rungs["rank_correlation"], strict=True)
-    )
-    return f"networks by epochs: {reached}; rank correlation between rungs: {foretold}"
+    return dry_run(options, parsed.json) if parsed.dry_run else search_and_report(options, parsed.json)
 
 
 def _address(text: str) -> str:
@@ -153,8 +79,8 @@ def _resource(text: str) -> tuple[str, float]:
     return match[1], float(match[2])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m explorer.search", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``explorer search``."""
     add = parser.add_argument
     add("--space", metavar="FILE", help="search space file, or the name of a shipped one (default: digits)")
     add("--trials", type=whole_number(1), metavar="N", help=f"proposals in all (default: {DEFAULT_TRIALS})")
@@ -163,12 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--sampler", choices=SAMPLERS, help=f"default: {DEFAULT_SAMPLER}")
     add(
         "--rungs",
-        choices=("on", "off"),
+        choices=RUNGS,
         help=f"on: train new networks for a few epochs, promising ones further (default: {DEFAULT_RUNGS})",
     )
     add(
         "--encoding",
-        choices=list(ENCODINGS),
+        choices=ENCODINGS,
         help="of what the sampler proposes: a parameter per backbone and junction, or few that all networks "
         f"share (default: {DEFAULT_ENCODING})",
     )
@@ -185,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--reports",
         type=Path,
-        default=Path("reports"),
+        default=REPORTS,
         metavar="DIR",
         help="where runs go (default: reports)",
     )
@@ -235,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the report every S seconds while searching; the open page reloads itself (default: 30)",
     )
     add("--dry-run", action="store_true", help="print what the space contains and stop")
-    return parser
+    add("--json", action="store_true", help="print what came of it for machines, progress on stderr")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from explorer import pick, search, store
+from explorer import pick, search
 from explorer.errors import EXIT_USER_ERROR, run_command
 from explorer.report.__main__ import main as report_main
+from explorer.runs import store
 
 TINY: dict[str, Any] = {
     "data": {"source": "digits", "train_samples": 200, "validation_samples": 100},

@@ -9,9 +9,9 @@ import yaml
 
 from explorer import pick, search
 from explorer.errors import EXIT_ALL_FAILED, EXIT_USER_ERROR, UserError, run_command
-from explorer.inventory import build_inventory
-from explorer.results import RunResults, load_run
-from explorer.space import SearchSpace
+from explorer.runs.results import RunResults, load_run
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
 
 NETS = '''
 """Networks that fail in one way each."""
@@ -181,10 +181,10 @@ def test_a_network_that_cannot_be_measured(folder: Path, monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise RuntimeError("sensor is gone")
 
-    monkeypatch.setattr("explorer.measure._measured_part", broken)
+    monkeypatch.setattr("explorer.measure.parts._measured_part", broken)
     code, results = searched(folder, "--trials", "4", "--run", "run", "--workers", "1")
     assert code == 0
     assert results.points["edge_latency_host_s"].isna().all()
-    assert any("was not measured: RuntimeError: sensor is gone" in note for note in results.run["notes"])
+    assert any("was not measured: RuntimeError: sensor is gone" in note for note in results.record.notes)
     measured = json.loads((results.path / "measurements.json").read_text())
     assert set(measured["conditions"]["failures"]) <= set(results.networks)

@@ -14,15 +14,15 @@ from optuna import Study
 
 from benchmarks.kill_and_resume import kill_and_resume
 from benchmarks.reproduce_front import replay_front
-from explorer import pick, run_session, search
-from explorer.choice import Wishes, choose
+from explorer import pick, search
 from explorer.errors import EXIT_ALL_FAILED, UserError
-from explorer.objectives import MEASURED_METRICS
+from explorer.front.select import Selection
 from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
-from explorer.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
-from explorer.session import load_space_data
-from explorer.space_files import SHIPPED, parse_space
+from explorer.runs.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
+from explorer.session import finish, live
+from explorer.space.files import SHIPPED, load_space_data, parse_space
+from explorer.space.metrics import MEASURED_METRICS
 
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
@@ -87,8 +87,8 @@ def test_run_folder_holds_everything(folder: Path) -> None:
         assert (run / name).is_file(), name
     assert (folder / "reports" / "index.html").is_file()
     results = load_run(run)
-    assert len(results.trials) == results.run["counts"]["trials"] == 30
-    assert results.run["counts"]["trainings"] == len(list((run / "networks").iterdir()))
+    assert len(results.trials) == results.record.counts["trials"] == 30
+    assert results.record.counts["trainings"] == len(list((run / "networks").iterdir()))
     assert not list(run.rglob("*.pkl")) + list(run.rglob("*.tmp"))
 
 
@@ -121,7 +121,7 @@ def test_only_networks_on_the_front_or_referred_to_keep_weights(folder: Path) ->
 
 def test_front_points_replay_exactly(folder: Path) -> None:
     results = load_run(folder / "reports" / "run")
-    space = parse_space(results.run["space_file"], "run.json")
+    space = parse_space(results.record.space_file, "run.json")
     replays = replay_front(results, load_space_data(space, None), points=10, seed=0)
     assert len(replays) == min(10, len(results.front))
     for replay in replays:
@@ -152,8 +152,8 @@ def test_jpeg_baselines_are_shown_but_never_chosen(folder: Path) -> None:
     assert results.points["point_id"].is_unique
     assert sorted(rows["payload_bytes"]) == sorted(row["sent_bytes"] / 150 for row in stored)
     with pytest.raises(UserError, match="no operating point"):
-        choose(results, Wishes(point_id=rows["point_id"].iloc[0]))
-    largest = choose(results, Wishes(maximize="payload_bytes")).point
+        results.select(Selection(point_id=rows["point_id"].iloc[0]))
+    largest = results.select(Selection(maximize="payload_bytes")).point
     assert largest["point_id"] not in set(rows["point_id"])
 
 
@@ -178,10 +178,10 @@ def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]
     results = load_run(folder / "reports" / "more")
     assert list(results.trials["number"]) == list(range(16))
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
-    assert len(results.run["sessions"]) == 2
-    assert results.run["encoding"] == "fixed"
+    assert len(results.record.sessions) == 2
+    assert results.record.encoding == "fixed"
     assert len({frozenset(params) for params in results.trials["params"]}) == 1
-    assert 0 < results.run["search"]["suggest_median_s"] < results.run["search"]["suggest_seconds"]
+    assert 0 < results.record.search.suggest_median_s < results.record.search.suggest_seconds
 
 
 def test_timeout_ends_the_search_early(folder: Path) -> None:
@@ -283,7 +283,8 @@ def test_live_search_writes_a_report_that_reloads_itself(
         written.append((live_s, len(results.trials)))
         return write_report(results, study, live_s)
 
-    monkeypatch.setattr(run_session, "write_report", write)
+    for module in (live, finish):
+        monkeypatch.setattr(module, "write_report", write)
     arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
     assert search.main([*arguments, "--trials", "6", "--run", "live", "--live", "0.01"]) == 0
     assert written[0][0] == 0.01
@@ -297,12 +298,12 @@ def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
     arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
     assert search.main([*arguments, "--trials", "12", "--run", "workers", "--workers", "2"]) == 0
     results = load_run(folder / "reports" / "workers")
-    assert results.run["counts"]["trials"] == 12
-    assert results.run["counts"]["failed"] == 0
+    assert results.record.counts["trials"] == 12
+    assert results.record.counts["failed"] == 0
     outcomes = results.trials["outcome"].tolist()
-    assert outcomes.count("trained") == results.run["counts"]["trainings"]
-    assert results.run["search"]["energy_j"] is None  # what workers spend is not passed off as measured
-    assert "worker processes" in results.run["search"]["energy_reason"]
+    assert outcomes.count("trained") == results.record.counts["trainings"]
+    assert results.record.search.energy_j is None  # what workers spend is not passed off as measured
+    assert "worker processes" in results.record.search.energy_reason
     assert not results.front.empty
 
 

@@ -16,9 +16,9 @@ from private_postgres import PASSWORD, MissingPostgresError, Server, free_port, 
 from benchmarks.kill_and_resume import stored_networks
 from benchmarks.shared_study import share_and_kill
 from explorer import search
+from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.errors import EXIT_USER_ERROR, UserError
-from explorer.results import load_run
-from explorer.session import DEFAULT_SAMPLER
+from explorer.runs.results import load_run
 
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
@@ -62,9 +62,9 @@ def test_a_second_search_finds_everything_done(postgres_url: str, tmp_path: Path
     one, two = (load_run(tmp_path / "reports" / run) for run in ("one", "two"))
     assert list(one.front["point_id"]) == list(two.front["point_id"])
     assert one.trials["params"].tolist() == two.trials["params"].tolist()
-    assert one.run["counts"] == two.run["counts"]
-    assert "other processes" in two.run["search"]["energy_reason"]
-    assert "other processes" not in one.run["search"]["energy_reason"]
+    assert one.record.counts == two.record.counts
+    assert "other processes" in two.record.search.energy_reason
+    assert "other processes" not in one.record.search.energy_reason
     for run in ("one", "two"):
         assert not [path for path in (tmp_path / "reports" / run).rglob("*") if holds_password(path)]
 
@@ -85,7 +85,7 @@ def test_resumed_without_naming_the_storage_again(
         search.main(again)
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     assert search.main(again) == 0
-    assert load_run(tmp_path / "reports" / "run").run["counts"]["trials"] == 8
+    assert load_run(tmp_path / "reports" / "run").record.counts["trials"] == 8
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_server_that_goes_down_in_the_midst_of_a_search(tmp_path: Path) -> Non
         arguments = ["--storage", server.url(), "--run", "run", "--trials", str(told + 1), "--no-energy"]
         assert search.main(["--resume", *arguments]) == 0
         assert trained.items() <= stored_networks(run).items()  # not trained again
-        assert load_run(run).run["counts"]["trials"] == told + 1
+        assert load_run(run).record.counts["trials"] == told + 1
 
 
 @contextmanager

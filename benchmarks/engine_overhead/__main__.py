@@ -19,10 +19,10 @@ import pandas as pd
 from benchmarks.engine_overhead.limits import shortfalls
 from benchmarks.engine_overhead.search import Case, Overhead, measure
 from benchmarks.engine_overhead.workers import SLEEP_S, Throughput, compare_workers
+from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.errors import run_command
-from explorer.files import write_json
-from explorer.provenance import machine, versions
-from explorer.session import DEFAULT_SAMPLER
+from explorer.utils.environment import machine, versions
+from explorer.utils.files import write_json
 
 QUICK = (
     Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200),

@@ -11,7 +11,7 @@ from benchmarks.engine_overhead.workers import (
     TWO,
     Throughput,
 )
-from explorer.session import DEFAULT_SAMPLER
+from explorer.engine.defaults import DEFAULT_SAMPLER
 
 MOST_MS, PROPOSALS = 30, 200  # default sampler, SQLite
 MOST_MS_AT_END, MOST_KB, MANY_PROPOSALS = 10, 20, 10_000  # nsga2, SQLite

@@ -12,20 +12,20 @@ import optuna
 import psutil
 
 from benchmarks.engine_overhead.stub import Stub
-from explorer.cost import Setting
-from explorer.data import DataSet
-from explorer.devices import load_device, load_link
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.costs.model import CostModel
+from explorer.data.dataset import DataSet
+from explorer.devices import Setting
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
-from explorer.engine.pool import Pool, SerialPool
+from explorer.engine.pool.base import Pool, SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.study import open_study
-from explorer.evaluate import EvaluatedNetwork, TrainingTask
-from explorer.inventory import build_inventory
-from explorer.session import load_space, load_space_data
-from explorer.space import SearchSpace
-from explorer.store import Store
-from explorer.variants import Inventory
+from explorer.engine.storage.open import open_study
+from explorer.runs.store import Store
+from explorer.space.files import load_space, load_space_data
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
+from explorer.space.variants import Inventory
 
 STORAGES = ("sqlite", "memory", "postgres")
 # Density choices per junction and hidden layers of the MLPs: few enough that proposals repeat, or so many
@@ -112,7 +112,7 @@ def make_loop(
     sampler: str,
     study: optuna.Study,
 ) -> SearchLoop:
-    """The search as :func:`explorer.run_session.search` sets it up; all that is known here of the engine.
+    """The search as :func:`explorer.session.run.search` sets it up; all that is known here of the engine.
 
     Args:
         inventory: What to search.
@@ -122,12 +122,12 @@ def make_loop(
         study: Empty.
     """
     space = inventory.space
-    setting = Setting(load_device(space.edge_device), load_device(space.server_device), load_link(space.link))
+    setting = Setting.load(space.edge_device, space.server_device, space.link)
     return SearchLoop(
         study=study,
         proposer=Proposer(inventory, {}),
         store=Store(folder),
-        setting=setting,
+        costs=CostModel(setting),
         pool=pool,
         rung_epochs=(space.training.epochs,),
         sampler=sampler,

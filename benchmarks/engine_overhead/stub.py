@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.candidate import NetworkSpec
 from explorer.core.calibration import uncalibrated
-from explorer.core.operating_points import Evidence
+from explorer.core.evidence import Evidence
+from explorer.core.payload import encoded_bytes
 from explorer.core.training import TrainingRecord
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, build_network
+from explorer.costs.split_costs import SplitCosts, dense_counts, split_costs
 from explorer.engine.proposals import Proposer
-from explorer.evaluate import EvaluatedNetwork, TrainingTask, build_network
-from explorer.profile.payload import encoded_bytes
-from explorer.rebuilt import SAMPLES, sample_logits
-from explorer.split_costs import SplitCosts, dense_counts, split_costs
-from explorer.variants import Inventory
+from explorer.space.candidate import NetworkSpec
+from explorer.space.rebuilt import SAMPLES, sample_logits
+from explorer.space.variants import Inventory
 
 _COUNTED = ("edge_macs", "server_macs", "edge_param_bytes", "server_param_bytes")
 
@@ -104,6 +104,7 @@ class Stub:
             output_N ^ flipped_SBN,
             output_N,
             np.array(lengths, dtype=np.int32),
+            np.arange(samples) % 10,
         )
 
 

@@ -15,12 +15,12 @@ import torch
 
 from benchmarks.engine_overhead.search import make_inventory, make_loop, make_study
 from benchmarks.engine_overhead.stub import Stub
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.engine.outcomes import Progress
-from explorer.engine.pool import Pool, SerialPool
+from explorer.engine.pool.base import Pool, SerialPool
+from explorer.engine.pool.dask import DaskPool, Limits
 from explorer.engine.proposals import Proposer
-from explorer.engine.workers import DaskPool, Limits
-from explorer.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
-from explorer.variants import Inventory
+from explorer.space.variants import Inventory
 
 ONE, ONE_TWO_THREADS, TWO = "1 worker, 1 thread", "1 worker, 2 threads", "2 workers, 1 thread each"
 SLEEPING_ONE, SLEEPING_EIGHT = "1 worker, sleeping", "8 workers, sleeping"
@@ -55,7 +55,7 @@ def compare_workers(rounds: int, trainings: int, sleeps: int) -> list[Throughput
         sleeps: Proposals per worker of those that sleep.
     """
     inventory, data = make_inventory("repeating")
-    train = partial(evaluate_network, data=data, readout=inventory.space.readout)
+    train = partial(evaluate_network, data=data, inference_config=inventory.space.inference_config)
     sleep = Stub(inventory, SLEEP_S)
 
     def trainings_per_s(name: str) -> float:

@@ -18,7 +18,7 @@ from benchmarks.paper.check import shortfalls
 from benchmarks.paper.measure import RECIPE
 from benchmarks.paper.run import run
 from explorer.errors import UserError, run_command
-from explorer.files import write_json
+from explorer.utils.files import write_json
 
 COLUMNS = ["network", "pattern", "weights", "macs", "accuracy_mean", "accuracy_std", "seeds", "stored_bytes"]
 COLUMNS += ["training_state_bytes", "saved_for_backward_bytes", "epoch_s", "epoch_ratio", "epoch_energy_j"]

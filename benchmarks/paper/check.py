@@ -8,7 +8,7 @@ from benchmarks.paper.networks import DENSE, PAPER, WIDE, PaperNetwork
 ACCURACY_TARGETS = {"structured": 0.935, "block": 0.940}  # of 800-40-40-10 with 2,360 weights
 LARGEST_LOSS = 0.005  # of accuracy against dense 800-240-240-10 ..
 LEAST_SAVING = 6  # .. at this many times fewer weights and MACs
-TIME_RATIO = 1.0  # seconds per epoch of the paper's `block` network, of its dense twin's
+TIME_RATIO = 1.0  # seconds per epoch of the paper's `block` network, of its dense counterpart's
 _ROUNDING = 1e-9
 
 Row = dict[str, Any]
@@ -63,6 +63,6 @@ def _training_time(rows: Sequence[Row]) -> list[str]:
     if row["epoch_ratio"] < TIME_RATIO:
         return []
     return [
-        f"{PAPER.name} block: an epoch takes {row['epoch_ratio']:.2f} of the dense twin's seconds, target "
+        f"{PAPER.name} block: an epoch takes {row['epoch_ratio']:.2f} of the dense one's seconds, target "
         f"below {TIME_RATIO:g}"
     ]

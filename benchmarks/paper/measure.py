@@ -9,9 +9,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmarks.paper.networks import NUM_CLASSES, PaperNetwork, build
-from explorer.core.tracing import trace
+from explorer.core.graph.trace import trace
 from explorer.core.training import Recipe, TrainingRecord, train
-from explorer.data import DataSet, Subset, load_data
+from explorer.data.dataset import DataSet, Subset, load_data
 
 # One recipe for every network; exit losses count in the split part only. Chosen on the validation subset with
 # one seed and 20 epochs. 800-40-40-10 `block` / `structured` by learning rate (weight decay 1e-4): 2e-3
@@ -27,6 +27,7 @@ RECIPE = Recipe(
     exit_loss_weight=0.3,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 
 

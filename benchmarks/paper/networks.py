@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
-from explorer.core.patterns import PATTERN_NAMES, PatternName, legal_densities, snap_density
-from explorer.core.sparsify import find_junctions, sparsify
+from explorer.core.sparsity.patterns import PATTERN_NAMES, PatternName, legal_densities, snap_density
+from explorer.core.sparsity.sparsify import find_junctions, sparsify
 from explorer.errors import UserError
 
 NUM_CLASSES = 10

@@ -18,8 +18,8 @@ from benchmarks.paper.networks import DENSE, NETWORKS, PaperNetwork, build
 from benchmarks.paper.splits import split_rows
 from benchmarks.paper.timing import time_epochs
 from explorer.core.training import Recipe
-from explorer.data import DataSet
-from explorer.provenance import machine, versions
+from explorer.data.dataset import DataSet
+from explorer.utils.environment import machine, versions
 
 SPLIT_PATTERNS = (DENSE, "block")
 

@@ -10,11 +10,12 @@ import torch
 from benchmarks.paper.measure import fitted
 from benchmarks.paper.networks import NUM_CLASSES, PaperNetwork, build
 from explorer.core.calibration import uncalibrated
+from explorer.core.evidence import collect_evidence
+from explorer.core.graph.split_points import INPUT, OUTPUT
 from explorer.core.network import Network
-from explorer.core.operating_points import collect_evidence, sweep
-from explorer.core.split_points import INPUT, OUTPUT
+from explorer.core.sweep import sweep
 from explorer.core.training import Recipe, train
-from explorer.data import DataSet
+from explorer.data.dataset import DataSet
 
 PAYLOAD_BITS = 8
 POINTS_PER_SPLIT = 15

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from benchmarks.paper.measure import RECIPE, fitted, train_plain
 from benchmarks.paper.networks import DENSE, PaperNetwork, build
-from explorer.data import Subset
-from explorer.profile.energy import EnergyMeter
+from explorer.data.dataset import Subset
+from explorer.measure.energy import EnergyMeter
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Timing:
 
     Attributes:
         epoch_s: Median over rounds.
-        epoch_ratio: Median over rounds of the seconds relative to the dense twin's in the same round; 1 for a
+        epoch_ratio: Median over rounds of the seconds relative to the dense one's in the same round; 1 for a
             dense network.
         epoch_energy_j: Mean over rounds as codecarbon reports it; None when not measured.
         energy_method: How codecarbon got it, or why not.
@@ -31,7 +31,7 @@ class Timing:
 def time_epochs(
     pairs: Sequence[tuple[PaperNetwork, str]], data: Subset, samples: int, rounds: int
 ) -> dict[tuple[str, str], Timing]:
-    """Time all ``pairs`` of network and pattern; each one's dense twin must be among them.
+    """Time all ``pairs`` of network and pattern; each one's dense counterpart must be among them.
 
     Args:
         pairs: What to time.

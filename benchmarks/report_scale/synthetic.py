@@ -1,7 +1,7 @@
-"""A run made of formulas instead of trainings, with the shape a real one has; costs are those of cost.py."""
+"""A run made of formulas instead of trainings, with the shape a real one has; its costs are the model's."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,16 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from explorer.candidate import NetworkSpec
-from explorer.core.operating_points import POINT_COLUMNS
+from explorer.core.sweep import POINT_COLUMNS
 from explorer.core.training import Recipe, TrainingRecord
-from explorer.cost import Setting
-from explorer.devices import load_device, load_link
-from explorer.objectives import MEASURED_METRICS, METRICS, parse_constraint
-from explorer.results import FRONT_COLUMNS, TRIAL_COLUMNS, RunResults, mark_front, network_points
-from explorer.split_costs import SplitCosts
-from explorer.store import SCHEMA_VERSION, StoredNetwork
+from explorer.costs.split_costs import SplitCosts
+from explorer.devices import Setting, load_device, load_link
+from explorer.front.pareto import mark_front
+from explorer.runs.record import RunRecord
+from explorer.runs.results import TRIAL_COLUMNS, RunResults, points_of
+from explorer.runs.store import StoredNetwork
+from explorer.space.candidate import NetworkSpec
+from explorer.space.metrics import MEASURED_METRICS
 
 SAMPLES = 1000
 BITS = (32, 16, 8)
@@ -39,6 +40,7 @@ _RECIPE = Recipe(
     exit_loss_weight=0.3,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 # per backbone: junctions as (name, values that leave it, MACs when dense), best accuracy
 _BACKBONES: dict[str, tuple[tuple[tuple[str, int, int], ...], float]] = {
@@ -132,7 +134,7 @@ def _splits(
 
 
 def _sweep(splits: Sequence[SplitCosts], best: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Frontiers as :func:`explorer.core.operating_points.sweep` gives them: fewer exits, more right."""
+    """Frontiers as :func:`explorer.core.sweep.sweep` gives them: fewer exits, more right."""
     rows: list[tuple[str, int | None, float, int, int]] = []
     for depth, split in enumerate(splits[:-1]):
         for bits in BITS:
@@ -179,38 +181,62 @@ def make_trials(num_trials: int, num_objectives: int, seed: int = 0) -> pd.DataF
     return pd.DataFrame(rows, columns=TRIAL_COLUMNS)
 
 
-def make_run(name: str, constraints: Sequence[str], setting: Setting) -> dict[str, Any]:
-    """What ``run.json`` says."""
-    return {
-        "schema_version": SCHEMA_VERSION,
+def make_record(
+    name: str, objectives: Mapping[str, float], constraints: Sequence[str], setting: Setting, **changes: Any
+) -> RunRecord:
+    """What ``run.json`` says of a run that trained nothing.
+
+    Args:
+        name: Of the run.
+        objectives: With their reference point.
+        constraints: Of the run.
+        setting: Devices and link.
+        changes: Other fields of the record, and other values.
+    """
+    content: dict[str, Any] = {
         "name": name,
         "created": "2030-01-02T03:04:05+00:00",
         "seed": 7,
         "sampler": "tpe",
+        "rungs": "off",
         "encoding": "conditional",
         "trials_asked": 120,
         "space_name": "synthetic",
         "space_file": "# a space\nbackbones:\n  mlp: {}\n",
-        "space": {},
+        "space": {"objectives": dict(objectives)},
         "constraints": list(constraints),
-        "profiles": {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()},
-        "versions": {"torch": "2.13.0", "optuna": "5.0.0"},
-        "machine": {"cpu": "Example CPU", "cores": 8, "memory_bytes": 16_000_000_000, "os": "Linux"},
-        "devices": {role: profile.name for role, profile in vars(setting).items()}
-        | {"missing": {"edge": ["flash_bytes"], "server": [], "link": []}},
-        "counts": {"trials": 120, "trainings": 80, "cached": 33, "failed": 7},
-        "search": {
-            "seconds": 754.0,
-            "suggest_seconds": 2.4,
-            "suggest_median_s": 0.0125,
-            "energy_j": 5400.0,
-            "energy_method": "codecarbon",
-            "energy_reason": "",
+        "data_fingerprint": "none",
+        "data": {
+            "input_shape": [784],
+            "num_classes": 10,
+            "mean": [0.0],
+            "std": [1.0],
+            "class_counts": {},
+            "samples": {"train": 0, "validation": SAMPLES, "test": 0},
         },
-        "uncounted_arithmetic": {"cnn": {"aten::mul": 1}, "mlp": {}},
-        "operators_without_macs": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
-        "notes": ["cnn: junction stays dense, conv1"],
+        "profiles": setting.to_json(),
+        "study": name,
     }
+    return RunRecord.model_validate(content | changes)
+
+
+SEARCHED: dict[str, Any] = {
+    "versions": {"torch": "2.13.0", "optuna": "5.0.0"},
+    "machine": {"cpu": "Example CPU", "cores": 8, "memory_bytes": 16_000_000_000, "os": "Linux"},
+    "missing": {"edge": ["flash_bytes"], "server": [], "link": []},
+    "counts": {"trials": 120, "trainings": 80, "cached": 33, "failed": 7},
+    "search": {
+        "seconds": 754.0,
+        "suggest_seconds": 2.4,
+        "suggest_median_s": 0.0125,
+        "energy_j": 5400.0,
+        "energy_method": "codecarbon",
+    },
+    "uncounted_arithmetic": {"cnn": {"aten::mul": 1}, "mlp": {}},
+    "operators_without_macs": {"cnn": {"aten::max_pool2d": 2}, "mlp": {}},
+    "notes": ["cnn: junction stays dense, conv1"],
+    "hypervolume": 0.9,
+}
 
 
 def make_results(
@@ -227,12 +253,10 @@ def make_results(
     """A whole run that would lie in ``path``."""
     setting = setting or make_setting()
     networks = {stored.spec.key: stored for stored in make_networks(num_points, rename=rename)}
-    frames = [network_points(stored, stored.points, setting) for stored in networks.values()]
-    points = (
-        pd.concat(frames, ignore_index=True)
-        if frames
-        else pd.DataFrame(columns=[*FRONT_COLUMNS, "correct", "exited", "sent_bytes"])
-    ).assign(reference="", **dict.fromkeys(MEASURED_METRICS, np.nan))
+    frames = [stored.points.assign(reference="") for stored in networks.values()]
+    points = points_of(list(networks.values()), frames, setting).assign(
+        **dict.fromkeys(MEASURED_METRICS, np.nan)
+    )
     if len(points):
         measured = points["split_point"].eq("output")
         points.loc[measured, "edge_latency_host_s"] = points.loc[measured, "edge_macs"] / 4e9 + 1e-5
@@ -240,13 +264,13 @@ def make_results(
         points.loc[points["accuracy"].idxmax(), "reference"] = "all_server"
         points.loc[points["edge_macs"].idxmax(), "reference"] = "dense,all_edge"
         points.loc[points["accuracy"].idxmin(), "reference"] = "small_dense"
-    metrics = tuple(METRICS[name] for name in objectives)
+    reference_point = {name: REFERENCE_POINT[name] for name in objectives}
+    record = make_record(path.name, reference_point, constraints, setting, **SEARCHED)
     return RunResults(
         path=path,
-        run=make_run(path.name, constraints, setting),
-        objectives=metrics,
-        reference_point={name: REFERENCE_POINT[name] for name in objectives},
-        points=mark_front(points, metrics, [parse_constraint(text, "test") for text in constraints]),
+        record=record,
+        setting=setting,
+        points=mark_front(points, record.objectives, record.parsed_constraints),
         trials=make_trials(num_trials, len(objectives)),
         networks=networks,
     )

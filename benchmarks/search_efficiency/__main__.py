@@ -2,10 +2,10 @@
 
 Two spaces on Fashion-MNIST, objectives accuracy, edge MACs and payload bytes. The plain loop is Optuna's
 default sampler over masked dense networks with one exit, one operating point per training; beside it the
-whole engine (by default without rungs, no siblings told), the engine with rungs, with siblings told, and with
-random proposals. All train with the same recipe and the same torch threads, each search in a fresh process;
-loading data and imports are not timed, everything else is. Speed-up: seconds until the plain loop last
-improved, over the seconds to the same hypervolume.
+whole engine (by default without rungs), the engine with rungs, and with random proposals. All train with the
+same recipe and the same torch threads, each search in a fresh process; loading data and imports are not
+timed, everything else is. Speed-up: seconds until the plain loop last improved, over the seconds to the same
+hypervolume.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from benchmarks.search_efficiency.ours import RUNGS
 from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks
 from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.errors import UserError, run_command
-from explorer.files import write_json
-from explorer.provenance import machine, versions
-from explorer.session import load_space_data
+from explorer.space.files import load_space_data
+from explorer.utils.environment import machine, versions
+from explorer.utils.files import write_json
 
 BUDGETS_S, QUICK_BUDGETS_S = (150.0, 60.0), (40.0, 12.0)  # plain loop, ours
 THREADS = 1  # of torch; as in explorer.search

@@ -17,7 +17,7 @@ WORTHWHILE_SHARE = 0.6  # of the seconds without rungs to the same hypervolume; 
 
 Row = dict[str, Any]
 _COLOURS = {PLAIN: "0,0,0"} | dict(
-    zip([v for v in LABELS if v != PLAIN], ["0,114,178", "213,94,0", "0,158,115", "204,121,167"], strict=True)
+    zip([v for v in LABELS if v != PLAIN], ["0,114,178", "213,94,0", "204,121,167"], strict=True)
 )
 
 

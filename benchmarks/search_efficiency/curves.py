@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from explorer.pareto import Losses, hypervolume
-from explorer.space import SearchSpace
+from explorer.front.pareto import Losses, hypervolume
+from explorer.space.schema import SearchSpace
 
 SMALLEST_SHARE = 1e-3
 DEFINITION = (

@@ -3,25 +3,25 @@
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.search_efficiency.curves import Sample
-from explorer.cost import Setting
-from explorer.data import DataSet
-from explorer.devices import load_device, load_link
+from explorer.costs.evaluate import evaluate_network
+from explorer.costs.model import CostModel
+from explorer.data.dataset import DataSet
+from explorer.devices import Setting
+from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
-from explorer.engine.pool import SerialPool
+from explorer.engine.pool.base import SerialPool
 from explorer.engine.proposals import Proposer
-from explorer.engine.study import open_study
-from explorer.evaluate import evaluate_network
-from explorer.inventory import build_inventory
-from explorer.session import DEFAULT_SAMPLER, rungs_of
-from explorer.space import SearchSpace
-from explorer.store import Store
+from explorer.engine.storage.open import open_study
+from explorer.runs.store import Store
+from explorer.session.prepare import rungs_of
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
 
 _ENDLESS = 1_000_000  # trials; the budget ends the search
 
@@ -34,20 +34,17 @@ class Variant:
         label: For tables and figures.
         sampler: Who proposes.
         rungs: Whether training pauses at rungs.
-        loop: Further keyword arguments of :class:`explorer.engine.loop.SearchLoop`.
     """
 
     label: str
     sampler: str = DEFAULT_SAMPLER
     rungs: bool = False
-    loop: dict[str, Any] = field(default_factory=dict)
 
 
-WHOLE, RUNGS, SIBLINGS, RANDOM = "whole", "rungs", "siblings", "random"
+WHOLE, RUNGS, RANDOM = "whole", "rungs", "random"
 VARIANTS = {
     WHOLE: Variant("whole engine"),
     RUNGS: Variant("with rungs", rungs=True),
-    SIBLINGS: Variant("TPE, three siblings told", sampler="tpe", loop={"siblings": 3}),  # NSGA heeds none
     RANDOM: Variant("random sampler, our sweep", sampler="random"),
 }
 
@@ -80,18 +77,17 @@ def run_ours(
 
 
 def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: Variant) -> SearchLoop:
-    """The search as :func:`explorer.run_session.search` sets it up; all that is known here of the engine."""
+    """The search as :func:`explorer.session.run.search` sets it up; all that is known here of the engine."""
     inventory = build_inventory(space, data.input_shape, data.num_classes)
     identity = {"source": space.data.source, "fingerprint": data.fingerprint}
-    setting = Setting(load_device(space.edge_device), load_device(space.server_device), load_link(space.link))
+    setting = Setting.load(space.edge_device, space.server_device, space.link)
     return SearchLoop(
         study=open_study(f"sqlite:///{folder / 'study.db'}", "search", space.metrics),
         proposer=Proposer(inventory, identity),
         store=Store(folder),
-        setting=setting,
-        pool=SerialPool(partial(evaluate_network, data=data, readout=space.readout)),
-        rung_epochs=rungs_of(space.training, len(data.train)) if variant.rungs else (space.training.epochs,),
+        costs=CostModel(setting),
+        pool=SerialPool(partial(evaluate_network, data=data, inference_config=space.inference_config)),
+        rung_epochs=rungs_of(space, len(data.train)) if variant.rungs else (space.training.epochs,),
         sampler=variant.sampler,
         seed=seed,
-        **variant.loop,
     )

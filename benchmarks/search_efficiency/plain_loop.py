@@ -23,16 +23,16 @@ from torch.nn.utils import parametrize
 from benchmarks.search_efficiency.curves import Sample
 from explorer.backbones import build_backbone
 from explorer.core.exits import ExitClassifier
-from explorer.core.patterns import ConnectionPattern, adjacency, snap_density
-from explorer.core.same_training import laid_out
-from explorer.core.split_points import INPUT, OUTPUT, SplitPoint
+from explorer.core.graph.same_training import laid_out
+from explorer.core.graph.split_points import INPUT, OUTPUT, SplitPoint
+from explorer.core.payload import Codec, encoded_bytes, roundtrip
+from explorer.core.sparsity.patterns import ConnectionPattern, adjacency, snap_density
 from explorer.core.training import TrainingFailedError, train
-from explorer.data import DataSet, Subset
-from explorer.inventory import build_inventory
-from explorer.pareto import non_dominated
-from explorer.profile.payload import Codec, encoded_bytes, roundtrip
-from explorer.space import SearchSpace
-from explorer.variants import Inventory, Variant
+from explorer.data.dataset import DataSet, Subset
+from explorer.front.pareto import non_dominated
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
+from explorer.space.variants import Inventory, Variant
 
 
 class Mask(nn.Module):

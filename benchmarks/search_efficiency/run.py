@@ -15,7 +15,7 @@ from benchmarks.search_efficiency.curves import Curve
 from benchmarks.search_efficiency.ours import VARIANTS, run_ours
 from benchmarks.search_efficiency.plain_loop import run_plain
 from benchmarks.search_efficiency.spaces import make_space
-from explorer.session import load_space_data
+from explorer.space.files import load_space_data
 
 PLAIN = "plain"
 # what torch and Optuna import at their first call; imports are not timed, so a process starts with them

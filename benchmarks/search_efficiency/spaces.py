@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from explorer.space import SearchSpace
+from explorer.space.schema import SearchSpace
 
 SPACES = ("mlp", "cnn")
 

@@ -22,7 +22,7 @@ from plotly.subplots import make_subplots
 from benchmarks.sparse_layers.cases import DENSITIES, OVERLAPPING, QUICK_SHAPES, SHAPES
 from benchmarks.sparse_layers.measure import Row, measure
 from explorer.errors import UserError, run_command
-from explorer.files import write_json
+from explorer.utils.files import write_json
 
 LEAST_SPEEDUP = {
     ("linear 1024x1024", "1/4", "training step", "block k=1"): 3.0,

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from explorer.core.layers import sparse_layer
-from explorer.core.patterns import PATTERN_NAMES, legal_densities
+from explorer.core.sparsity.layers import sparse_layer
+from explorer.core.sparsity.patterns import PATTERN_NAMES, legal_densities
 
 DENSITIES = tuple(Fraction(1, groups) for groups in (1, 2, 4, 8, 16))
 

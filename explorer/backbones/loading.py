@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from explorer.errors import NetworkError, UserError
-from explorer.user_code import import_function, said, seeded
+from explorer.utils.imports import import_function, said, seeded
 
 
 def build_backbone(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from explorer.core.split_points import OUTPUT, find_split_points
-from explorer.core.tracing import trace
+from explorer.core.graph.split_points import OUTPUT, find_split_points
+from explorer.core.graph.trace import trace
 from explorer.errors import UserError
 
 BOTTLENECK = "bottleneck"  # name of the module that holds its layers

@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 
 from explorer.core.exits import Score, confidence, fitted_temperature
-from explorer.core.module_state import inference
+from explorer.core.graph.module_state import inference
 from explorer.core.network import Network
-from explorer.data import Subset
-from explorer.profile.payload import Codec, PayloadForm
-from explorer.profile.ranges import fitted_codec
+from explorer.core.payload import Codec, PayloadForm
+from explorer.core.payload_ranges import fitted_codec
+from explorer.data.dataset import Subset
 
 Temperature = Literal["none", "fitted"]
 
@@ -19,7 +19,7 @@ CALIBRATION_SAMPLES = 128
 
 
 @dataclass(frozen=True)
-class Readout:
+class InferenceConfig:
     """How trained networks are run.
 
     Attributes:
@@ -38,36 +38,38 @@ class Calibration:
     """All that is needed, besides the weights, to run a network's parts.
 
     Attributes:
-        readout: How they are run.
+        inference_config: How they are run.
         codecs: By split point and payload bits.
         temperatures: Of the exits, by split point; 1 where there is none.
     """
 
-    readout: Readout
+    inference_config: InferenceConfig
     codecs: Mapping[tuple[str, int], Codec]
     temperatures: Mapping[str, float] = field(default_factory=dict)
 
     def only(self, payload_bits: int) -> "Calibration":
         """The part that is needed to send so many bits per value."""
-        payload = replace(self.readout.payload, bits=(payload_bits,))
-        return replace(self, readout=replace(self.readout, payload=payload))
+        payload = replace(self.inference_config.payload, bits=(payload_bits,))
+        return replace(self, inference_config=replace(self.inference_config, payload=payload))
 
     def confidence(self, split_point: str, logits: torch.Tensor) -> torch.Tensor:
         """How sure the exit at a split point is, shape (...); ``logits`` have the shape (..., classes)."""
-        return confidence(logits, self.readout.score, self.temperatures.get(split_point, 1.0))
+        return confidence(logits, self.inference_config.score, self.temperatures.get(split_point, 1.0))
 
 
-def calibrate(network: Network, training: Subset, validation: Subset, readout: Readout) -> Calibration:
+def calibrate(
+    network: Network, training: Subset, validation: Subset, inference_config: InferenceConfig
+) -> Calibration:
     """Fit payload ranges and exit temperatures.
 
     Args:
         network: Trained; in eval mode afterwards.
         training: Its training subset; ranges are fitted to the first :data:`CALIBRATION_SAMPLES`.
         validation: Temperatures are fitted to it, as thresholds are chosen on it.
-        readout: How the network is run.
+        inference_config: How the network is run.
     """
     network.eval()
-    form = readout.payload
+    form = inference_config.payload
     with inference(network):
         *crossing, _ = network.features(training.inputs[:CALIBRATION_SAMPLES])
         codecs = {
@@ -75,8 +77,10 @@ def calibrate(network: Network, training: Subset, validation: Subset, readout: R
             for point, tensor in zip(network.split_points, crossing, strict=False)
             for bits in form.bits
         }
-        temperatures = _fitted_temperatures(network, validation) if readout.temperature == "fitted" else {}
-        return Calibration(readout, codecs, temperatures)
+        temperatures = (
+            _fitted_temperatures(network, validation) if inference_config.temperature == "fitted" else {}
+        )
+        return Calibration(inference_config, codecs, temperatures)
 
 
 def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, float]:
@@ -91,4 +95,4 @@ def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, floa
 def uncalibrated(split_points: Iterable[str], payload_bits: Sequence[int]) -> Calibration:
     """Payloads of the split points named, their ranges travelling along."""
     codecs = {(name, bits): Codec(bits) for name in split_points for bits in payload_bits}
-    return Calibration(Readout(PayloadForm(tuple(payload_bits))), codecs)
+    return Calibration(InferenceConfig(PayloadForm(tuple(payload_bits))), codecs)

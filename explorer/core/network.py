@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from explorer.core.exits import ExitClassifier, ExitKind
-from explorer.core.graph_parts import QuietGraphModule
-from explorer.core.module_state import evaluating, keeping_state
-from explorer.core.recording import batch_of
-from explorer.core.refusals import refused_classes
-from explorer.core.same_training import Precision, laid_out
-from explorer.core.split_points import SplitPoint, cut, find_split_points, packed
-from explorer.core.trace_checks import PROBE_BATCHES, difference
-from explorer.core.tracing import trace
+from explorer.core.graph.module_state import evaluating, keeping_state
+from explorer.core.graph.parts import QuietGraphModule
+from explorer.core.graph.recording import batch_of
+from explorer.core.graph.refusals import refused_classes
+from explorer.core.graph.same_training import Precision, laid_out
+from explorer.core.graph.split_points import SplitPoint, cut, find_split_points, packed
+from explorer.core.graph.trace import trace
+from explorer.core.graph.trace_checks import PROBE_BATCHES, difference
 from explorer.errors import NetworkError
 
 PROBE_TOLERANCE = 1e-5

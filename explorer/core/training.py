@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explorer.core.bottleneck import BOTTLENECK
+from explorer.core.graph.same_training import Precision
 from explorer.core.network import Network
-from explorer.core.same_training import Precision
-from explorer.data import Subset
+from explorer.data.dataset import Subset
 
 ExitTraining = Literal["joint", "frozen"]
 BackboneTraining = Literal["train", "frozen"]
@@ -54,7 +54,7 @@ class Recipe:
     exit_loss_weight: float
     output_loss_weight: float
     seed: int
-    precision: Precision = "float32"
+    precision: Precision
     exit_training: ExitTraining = "joint"
     exit_loss_weights: tuple[tuple[str, float], ...] = ()
     exit_epochs: int = 0

@@ -3,11 +3,13 @@
 from explorer.devices.host import HOST, measure_host_device
 from explorer.devices.loading import device_names, link_names, load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
+from explorer.devices.setting import Setting
 
 __all__ = [
     "HOST",
     "DeviceProfile",
     "LinkProfile",
+    "Setting",
     "device_names",
     "link_names",
     "load_device",

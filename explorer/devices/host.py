@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.utils import benchmark
 
 from explorer.devices.profiles import DeviceProfile
 from explorer.errors import UserError
@@ -69,5 +68,7 @@ def _copied_bytes_per_s(threads: int) -> float:
 
 
 def _median_s(run: Callable[[], object], threads: int) -> float:
+    from torch.utils import benchmark  # slow to import, and only this needs it
+
     timer = benchmark.Timer("run()", globals={"run": run}, num_threads=threads)
     return timer.blocked_autorange(min_run_time=_SECONDS_PER_FIGURE).median

@@ -28,6 +28,7 @@ class Profile(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _follows_from: ClassVar[dict[str, str]] = {}
     _about: ClassVar[tuple[str, ...]] = ("name", "kind", "description", "notes", "sources")
 
     name: str
@@ -44,6 +45,11 @@ class Profile(BaseModel):
     def missing(self) -> list[str]:
         """Names of the quantities without a value: what no model may assume."""
         return [name for name in self.quantities() if getattr(self, name) is None]
+
+    @classmethod
+    def spelled(cls, quantity: str) -> str:
+        """What a profile must hold for a quantity that may follow from others."""
+        return cls._follows_from.get(quantity, quantity)
 
 
 class DeviceProfile(Profile):
@@ -89,6 +95,10 @@ class LinkProfile(Profile):
         loss: Share of packets lost.
     """
 
+    _follows_from: ClassVar[dict[str, str]] = {
+        "joules_per_bit": "tx_joules_per_bit, or tx_alpha_w_per_bit_per_s with tx_beta_w"
+    }
+
     kind: Literal["link"]
     uplink_bits_per_s: Positive | None = None
     rtt_s: NonNegative | None = None
@@ -100,6 +110,17 @@ class LinkProfile(Profile):
     header_bytes_per_packet: NonNegative | None = None
     packet_payload_bytes: Positive | None = None
     loss: Share | None = None
+
+    @property
+    def joules_per_bit(self) -> float | None:
+        """Transmit energy per bit on air; None where neither form of it is known.
+
+        A power of ``alpha * rate + beta`` watts costs ``alpha + beta / rate`` per bit.
+        """
+        if self.tx_joules_per_bit is not None:
+            return self.tx_joules_per_bit
+        alpha, beta, rate = self.tx_alpha_w_per_bit_per_s, self.tx_beta_w, self.uplink_bits_per_s
+        return None if alpha is None or beta is None or rate is None else (alpha * rate + beta) / rate
 
     @model_validator(mode="after")
     def _one_energy_model(self) -> Self:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from explorer.objectives import Constraint, Metric, loss_values
-from explorer.pareto import Losses, hypervolume, non_dominated, reference_and_ideal
+from explorer.front.pareto import Losses, hypervolume, non_dominated, reference_and_ideal
+from explorer.space.metrics import Constraint, Metric, loss_values
 
 
 class Archive:

@@ -16,33 +16,30 @@ from typing import Any, cast
 
 import optuna
 
-from explorer.core.patterns import PatternName, snap_density
-from explorer.core.split_points import OUTPUT
-from explorer.density_groups import proposal_for, snap_group
-from explorer.variants import Inventory, Variant
+from explorer.core.run_point import RunPoint
+from explorer.core.sparsity.patterns import PatternName, snap_density
+from explorer.space.density_groups import proposal_for, snap_group
+from explorer.space.variants import Inventory, Variant
 
 DENSITY_GROUPS = 3
 
 
 @dataclass(frozen=True)
-class Choice:
+class ParamChoice:
     """What the parameters of a trial mean.
 
     Attributes:
         variant: Backbone and arguments.
         pattern: Places the kept connections.
         densities: Legal density of every junction, in definition order.
-        split_point: One that the variant allows; ``output`` for one that cannot be used.
-        confidence_threshold: On the grid of steps.
-        payload_bits: One that the space allows.
+        point: At a split point that the variant allows (``output`` for one that cannot be used), with a
+            threshold on the grid of steps and payload bits that the space allows.
     """
 
     variant: Variant
     pattern: PatternName
     densities: Mapping[str, Fraction]
-    split_point: str
-    confidence_threshold: float
-    payload_bits: int
+    point: RunPoint
 
 
 class Encoding(ABC):
@@ -55,12 +52,12 @@ class Encoding(ABC):
     def __init__(self, inventory: Inventory) -> None:
         self._inventory, self._space = inventory, inventory.space
 
-    def suggest(self, trial: optuna.Trial) -> Choice:
+    def suggest(self, trial: optuna.Trial) -> ParamChoice:
         """Ask the sampler for every parameter and snap to what is legal for the chosen variant."""
         variant = self._suggest_variant(trial)
         pattern = self._space.patterns[0]
         if variant.failure:
-            return Choice(variant, pattern, {}, OUTPUT, 0.0, self._space.payload_bits[0])
+            return ParamChoice(variant, pattern, {}, RunPoint.at_output())
         if len(self._space.patterns) > 1:
             pattern = cast(PatternName, trial.suggest_categorical("pattern", self._space.patterns))
         densities = self._suggest_densities(trial, variant)
@@ -71,9 +68,9 @@ class Encoding(ABC):
             "confidence_threshold", thresholds.low, thresholds.high, step=thresholds.step
         )
         bits = trial.suggest_categorical("payload_bits", self._space.payload_bits)
-        return Choice(variant, pattern, densities, split_point, round(threshold, 9), bits)
+        return ParamChoice(variant, pattern, densities, RunPoint(split_point, round(threshold, 9), bits))
 
-    def params(self, choice: Choice) -> dict[str, Any]:
+    def params(self, choice: ParamChoice) -> dict[str, Any]:
         """Parameters that :meth:`suggest` turns into ``choice``; the threshold goes down to its grid.
 
         With ``fixed``, densities that differ inside a group become one between them.
@@ -82,17 +79,12 @@ class Encoding(ABC):
         if len(self._space.patterns) > 1:
             params["pattern"] = choice.pattern
         params |= self._density_params(choice.variant, choice.densities)
-        return params | self.point_params(
-            choice.variant, choice.split_point, choice.confidence_threshold, choice.payload_bits
-        )
-
-    def point_params(self, variant: Variant, split_point: str, threshold: float, bits: int) -> dict[str, Any]:
-        """Those of :meth:`params` that say how a network is run."""
-        names = [point.name for point in variant.split_points]
-        return {
-            self._split_parameter(variant): _middle(names.index(split_point), len(names)),
-            "confidence_threshold": self._proposable(threshold),
-            "payload_bits": bits,
+        names = [point.name for point in choice.variant.split_points]
+        threshold, bits = choice.point.confidence_threshold, choice.point.payload_bits
+        return params | {
+            self._split_parameter(choice.variant): _middle(names.index(choice.point.split_point), len(names)),
+            "confidence_threshold": self._proposable(1.0 if threshold is None else threshold),
+            "payload_bits": min(self._space.payload_bits) if bits is None else bits,
         }
 
     def _proposable(self, threshold: float) -> float:

@@ -1,18 +1,18 @@
 """What became of proposals, and where a search stands."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
 
-import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
-from explorer.candidate import Candidate
-from explorer.core.operating_points import Evidence, outcome_at
-from explorer.cost import Setting, expected_costs
-from explorer.engine.study import REFERENCE
-from explorer.split_costs import SplitCosts
+from explorer.core.run_point import RunPoint
+from explorer.engine.storage.sqlite import FINISHED
 
-Outcome = Literal["trained", "cached", "infeasible", "failed"]
+REFERENCE = "reference"  # user attribute of a trial: name of the reference it was enqueued as
+_RESULT = "result"  # user attribute of a trial: what became of it
+
+TrialOutcome = Literal["trained", "cached", "infeasible", "failed"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class TrialResult:
         elapsed_s: Seconds of search up to its end, over all sessions.
         hypervolume: Of the archive after it.
         front_size: Points of the archive after it.
+        reference: Name of the reference that was proposed, else empty.
     """
 
-    outcome: Outcome
+    outcome: TrialOutcome
     network_key: str
     reason: str
     split_point: str
@@ -38,25 +39,21 @@ class TrialResult:
     elapsed_s: float
     hypervolume: float
     front_size: int
+    reference: str
 
+    @property
+    def run_point(self) -> RunPoint:
+        """How the candidate ran the network."""
+        return RunPoint.from_row(vars(self))
 
-@dataclass(frozen=True)
-class Promotion:
-    """What became of training a network further.
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Self:
+        """What became of a finished trial."""
+        return cls(**trial.user_attrs[_RESULT])
 
-    Attributes:
-        network_key: Of the network.
-        until_epoch: How far it was to be trained.
-        reason: Why that failed, else empty.
-        elapsed_s: Seconds of search up to its end, over all sessions.
-        hypervolume: Of the archive after it.
-    """
-
-    network_key: str
-    until_epoch: int
-    reason: str
-    elapsed_s: float
-    hypervolume: float
+    def note_in(self, trial: optuna.Trial) -> None:
+        """Keep it with the trial, in the study."""
+        trial.set_user_attr(_RESULT, asdict(self))
 
 
 @dataclass(frozen=True)
@@ -78,24 +75,6 @@ class Progress:
     warning: str
 
 
-def candidate_point(
-    candidate: Candidate, evidence: Evidence, splits: tuple[SplitCosts, ...], setting: Setting
-) -> dict[str, float]:
-    """Costs of the candidate's own operating point, whose threshold need not lie on the swept frontier."""
-    how = (candidate.split_point, candidate.payload_bits, candidate.confidence_threshold)
-    own = outcome_at(evidence, *how)
-    swept = {
-        "split_point": [candidate.split_point],
-        "payload_bits": np.array([candidate.payload_bits or 0]),
-        "confidence_threshold": np.array([candidate.confidence_threshold], dtype=np.float64),
-        "correct": np.array([own.correct]),
-        "exited": np.array([own.exited]),
-        "sent_bytes": np.array([own.sent_bytes]),
-    }
-    costs = expected_costs(swept, splits, evidence.num_samples, setting)
-    return {name: float(values[0]) for name, values in costs.items()}
-
-
-def reference_name(trial: optuna.trial.FrozenTrial) -> str:
-    """Name of the reference that was enqueued as this trial, else empty."""
-    return str(trial.user_attrs.get(REFERENCE, ""))
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that were told, in order."""
+    return study.get_trials(deepcopy=False, states=FINISHED)

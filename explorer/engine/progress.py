@@ -2,8 +2,9 @@
 
 import sys
 import time
+from importlib import import_module
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -11,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from explorer.engine.outcomes import Progress
 
-_PLAIN_EVERY_S = 5.0
+_PLAIN_EVERY_S, _NOTEBOOK_EVERY_S = 5.0, 0.5
 
 
 class Reporter(Protocol):
@@ -25,9 +26,22 @@ class Reporter(Protocol):
         """Show where the search stands."""
 
 
-def make_reporter(stream: TextIO) -> Reporter:
-    """A bar when ``stream`` is a terminal, else a line every few seconds."""
-    return _BarReporter() if stream.isatty() else _LineReporter(stream)
+def make_reporter(stream: TextIO | None) -> Reporter:
+    """What suits the place: a bar on a terminal, a line that changes in a notebook, else lines now and then.
+
+    Args:
+        stream: Where to show; None shows nothing.
+    """
+    if stream is None:
+        return _SilentReporter()
+    if stream.isatty():
+        return _BarReporter()
+    return _NotebookReporter() if _in_notebook() else _LineReporter(stream)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of one."""
+    return "ipykernel" in sys.modules and import_module("IPython").get_ipython() is not None
 
 
 def describe(progress: Progress) -> str:
@@ -43,10 +57,7 @@ def describe(progress: Progress) -> str:
     return f"{trials}; {front}; {seconds}"
 
 
-class _LineReporter:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._last, self._trials = stream, -_PLAIN_EVERY_S, 0
-
+class _SilentReporter:
     def __enter__(self) -> Self:
         return self
 
@@ -54,6 +65,30 @@ class _LineReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show nothing."""
+
+
+class _NotebookReporter(_SilentReporter):
+    def __init__(self) -> None:
+        # untyped, and there is no other way to change what a cell shows
+        self._display: Any = import_module("IPython.display").display
+        self._handle = self._display({"text/plain": "starting"}, raw=True, display_id=True)
+        self._last = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.warning:
+            self._display({"text/plain": f"note: {progress.warning}"}, raw=True)
+        now = time.monotonic()
+        if now - self._last >= _NOTEBOOK_EVERY_S or progress.trials >= progress.trials_asked:
+            self._last = now
+            self._handle.update({"text/plain": describe(progress)}, raw=True)
+
+
+class _LineReporter(_SilentReporter):
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._last, self._trials = stream, -_PLAIN_EVERY_S, 0
 
     def __call__(self, progress: Progress) -> None:
         if progress.warning:

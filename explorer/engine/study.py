@@ -1,162 +1,214 @@
-"""The Optuna study behind a search: samplers, opening, resuming."""
+"""The study of a search: what is proposed, what became of it, and what other processes told of theirs."""
 
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import optuna
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.engine.claims import Claims
-from explorer.engine.database import check_url, described, explained
-from explorer.engine.generations import ResumableNSGAIIISampler, ResumableNSGAIISampler, trial_seed
-from explorer.engine.write_once import FINISHED, WriteOnceStorage
-from explorer.errors import UserError
-from explorer.objectives import Metric
+from explorer.core.evidence import Evidence
+from explorer.core.sweep import outcome_at
+from explorer.costs.model import CostModel
+from explorer.costs.split_costs import SplitCosts
+from explorer.engine.archive import Archive
+from explorer.engine.outcomes import REFERENCE, TrialOutcome, TrialResult, finished_trials
+from explorer.engine.proposals import Proposer
+from explorer.engine.references import Reference, references
+from explorer.engine.samplers import make_sampler
+from explorer.engine.storage.locks import Locks
+from explorer.engine.suggest_time import SuggestTimes
+from explorer.space.candidate import Candidate
 
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random")
-RESULT = "result"  # user attribute: what became of a trial
-SIBLING_OF = "sibling_of"  # user attribute: number of the trial whose network an added trial belongs to
-REFERENCE = "reference"  # user attribute: name of an enqueued reference
-BEGUN_WITH = "begun_with"  # user attribute of a study: what all its processes must agree on
-
-
-def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
-    """A sampler whose draws depend on the seed and the trial's number alone.
-
-    A fresh one for each trial lets a resumed search propose what an uninterrupted one would have. In
-    ``parallel`` it keeps away from what is being tried (constant liar).
-    """
-    own_seed = trial_seed(seed, trial_number)
-    if name == "tpe":
-        return TPESampler(multivariate=True, group=True, constant_liar=parallel, seed=own_seed)
-    if name == "gp":
-        return GPSampler(seed=own_seed, deterministic_objective=True, warn_independent_sampling=False)
-    if name == "nsga3":
-        return ResumableNSGAIIISampler(seed, own_seed)
-    simple: dict[str, type[ResumableNSGAIISampler] | type[RandomSampler]] = {
-        "nsga2": ResumableNSGAIISampler,
-        "random": RandomSampler,
-    }
-    return simple[name](seed=own_seed)
+_STATES: dict[TrialOutcome, TrialState] = {
+    "trained": TrialState.COMPLETE,
+    "cached": TrialState.COMPLETE,
+    "infeasible": TrialState.PRUNED,  # has constraints but no values; TPE learns from it
+    "failed": TrialState.FAIL,
+}
 
 
-def open_study(
-    storage: str, name: str, metrics: Sequence[Metric], begun_with: Mapping[str, object] | None = None
-) -> optuna.Study:
-    """Create or load the study ``name``; with SQLite, trials are written once they are finished.
+class SearchStudy:
+    """Asks an Optuna study for candidates and tells it what became of them, over all sessions and processes.
+
+    A trial that is asked for is locked until it is told: one that is running and not locked was left behind
+    by a process that was killed, and is asked for again before any other.
 
     Args:
-        storage: Optuna storage URL.
-        name: Of the study.
-        metrics: The objectives.
-        begun_with: Plain data by name that has to be what the study was created with.
-
-    Raises:
-        UserError: The storage URL cannot be used, or the study there is of another search.
+        study: The Optuna study.
+        proposer: Turns trials into candidates.
+        costs: The cost model of the search.
+        archive: The front, which each result takes note of.
+        locks: Held against other processes of the study.
+        sampler: One of :data:`explorer.engine.samplers.SAMPLERS`.
+        seed: Of the sampler.
     """
-    check_url(storage)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # samplers, metric names and constraints are "experimental"; one warning per trial helps nobody
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    directions = [metric.direction for metric in metrics]
-    try:
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=directions,
-            sampler=RandomSampler(),
-            load_if_exists=True,
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        proposer: Proposer,
+        costs: CostModel,
+        archive: Archive,
+        locks: Locks,
+        *,
+        sampler: str,
+        seed: int,
+    ) -> None:
+        self.optuna_study, self._proposer, self._costs = study, proposer, costs
+        self._archive, self._locks = archive, locks
+        self._sampler, self._seed = sampler, seed
+        self._references = references(proposer)
+        self.suggest_times = SuggestTimes(sampler)
+        self.counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
+        self._known = set[int]()  # numbers of the trials that are counted
+        told = [TrialResult.of(trial) for trial in finished_trials(study)]
+        self._elapsed_before = max((result.elapsed_s for result in told), default=0.0)
+        self._start = time.perf_counter()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of search over all sessions."""
+        return self._elapsed_before + time.perf_counter() - self._start
+
+    def ask(self, limit: int) -> tuple[optuna.Trial, Candidate] | None:
+        """A trial of this process and its candidate; None when all processes together asked for ``limit``.
+
+        Trials that were left behind come first, then references, then what the sampler proposes.
+        """
+        start = time.perf_counter()
+        with self._locks.one_at_a_time():
+            trial = self._left_behind()
+            if trial is None and (self._locks.alone or self._count_asked() < limit):
+                self._enqueue_reference()
+                trial = self._ask()
+        if trial is None:
+            return None
+        candidate = self._proposer.suggest(trial)
+        self.suggest_times.add(time.perf_counter() - start, time.perf_counter())
+        return trial, candidate
+
+    def tell_point(
+        self,
+        trial: optuna.Trial,
+        candidate: Candidate,
+        outcome: TrialOutcome,
+        evidence: Evidence,
+        splits: tuple[SplitCosts, ...],
+    ) -> None:
+        """Tell the candidate's own operating point."""
+        own, space = outcome_at(evidence, candidate.point), self._proposer.space
+        point = self._costs.point(candidate.point, own, splits, evidence.num_samples)
+        for constraint in space.parsed_constraints:
+            trial.set_constraint(str(constraint), constraint.violation(point[constraint.column]))
+        self._tell(trial, candidate, outcome, values=[point[metric.name] for metric in space.metrics])
+
+    def tell_infeasible(
+        self, trial: optuna.Trial, candidate: Candidate, violations: Mapping[str, float]
+    ) -> None:
+        """Tell which constraints the candidate violates whatever its training gives."""
+        for constraint, violation in violations.items():
+            trial.set_constraint(constraint, violation)
+        reason = f"known before training: not {'; not '.join(violations)}"
+        self._tell(trial, candidate, "infeasible", reason)
+
+    def tell_failure(self, trial: optuna.Trial, candidate: Candidate, reason: str) -> None:
+        """Tell that the candidate's network could not be trained."""
+        self._tell(trial, candidate, "failed", reason)
+
+    def news(self) -> Iterator[TrialResult]:
+        """Results that this object has not counted yet: of earlier sessions and of other processes."""
+        for trial in finished_trials(self.optuna_study):
+            if trial.number not in self._known:
+                result = TrialResult.of(trial)
+                self._count(trial.number, result)
+                yield result
+
+    def _tell(
+        self,
+        trial: optuna.Trial,
+        candidate: Candidate,
+        outcome: TrialOutcome,
+        reason: str = "",
+        values: list[float] | None = None,
+    ) -> None:
+        result = TrialResult(
+            outcome=outcome,
+            network_key=candidate.network.key,
+            reason=reason,
+            **candidate.point.to_row(),
+            elapsed_s=self.elapsed_s,
+            hypervolume=self._archive.hypervolume,
+            front_size=len(self._archive.front),
+            reference=trial.user_attrs.get(REFERENCE, ""),
         )
-    except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise their own
-        raise UserError(f"{described(storage)} cannot be used: {explained(storage, error)}") from None
-    if [direction.name.lower() for direction in study.directions] != directions:
-        raise UserError(f"{described(storage)}: study {name!r} has other objectives than this space")
-    _check_begun_with(study, begun_with or {}, f"{described(storage)}: study {name!r}")
-    study.set_metric_names([metric.name for metric in metrics])
-    if not storage.startswith("sqlite"):
-        return study
-    live = optuna.load_study(study_name=name, storage=WriteOnceStorage(study), sampler=RandomSampler())
-    live.set_metric_names([metric.name for metric in metrics])
-    return live
+        result.note_in(trial)
+        self.optuna_study.tell(trial, values, state=_STATES[outcome])
+        self._count(trial.number, result)
+        self._locks.release(_lock_name(trial.number))
 
+    def _count(self, number: int, result: TrialResult) -> None:
+        self._known.add(number)
+        self.counts[result.outcome] += 1
 
-def _check_begun_with(study: optuna.Study, given: Mapping[str, object], where: str) -> None:
-    held = study.user_attrs.get(BEGUN_WITH)
-    if held is None:
-        if given:
-            study.set_user_attr(BEGUN_WITH, dict(given))
-    elif differing := [
-        f"{key} {held.get(key)!r}, got {given[key]!r}" for key in given if held.get(key) != given[key]
-    ]:
-        raise UserError(f"{where} was begun with {'; '.join(differing)}")
+    def _left_behind(self) -> optuna.Trial | None:
+        """A trial that was asked for but never told, locked now; None if every one has an owner."""
+        running = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        found = next((trial for trial in running if self._lock_if_left(trial)), None)
+        if found is None:
+            return None
+        self.optuna_study.sampler = self._sampler_of(found.number, parallel=len(running) > 1)
+        return optuna.Trial(self.optuna_study, found._trial_id)
 
-
-def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Proposals that were told, in order; siblings are no proposals."""
-    trials = study.get_trials(deepcopy=False, states=FINISHED)
-    return [trial for trial in trials if SIBLING_OF not in trial.user_attrs]
-
-
-def missing_references(
-    study: optuna.Study, references: Sequence[tuple[str, dict[str, object]]]
-) -> list[tuple[str, dict[str, object]]]:
-    """Those of (name, params) references that the study does not hold yet, in any state."""
-    held = {
-        (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
-        for trial in study.get_trials(deepcopy=False)
-        if REFERENCE in trial.user_attrs
-    }
-    return [(name, params) for name, params in references if (name, params["backbone"]) not in held]
-
-
-def count_asked(study: optuna.Study) -> int:
-    """Proposals asked for, told or not."""
-    trials = study.get_trials(deepcopy=False)
-    return sum(trial.state != TrialState.WAITING and SIBLING_OF not in trial.user_attrs for trial in trials)
-
-
-def take_up_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial | None:
-    """Claim a trial that was asked but never told (its process was killed); None if there is none.
-
-    Args:
-        study: To search.
-        sampler: One of :data:`SAMPLERS`; draws what had not been drawn.
-        seed: Of the search.
-        claims: A running trial that is claimed has an owner.
-    """
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    orphan = next((trial for trial in running if _is_orphan(study, trial, claims)), None)
-    if orphan is None:
-        return None
-    study.sampler = make_sampler(sampler, seed, orphan.number, parallel=len(running) > 1)
-    return optuna.Trial(study, orphan._trial_id)
-
-
-def ask_trial(study: optuna.Study, sampler: str, seed: int, claims: Claims) -> optuna.Trial:
-    """Ask for a trial and claim it. Arguments as of :func:`take_up_trial`."""
-    unfinished = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
-    parallel = any(trial.state == TrialState.RUNNING for trial in unfinished)
-    waiting = [trial.number for trial in unfinished if trial.state == TrialState.WAITING]
-    number = min(waiting) if waiting else len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(sampler, seed, number, parallel)
-    trial = study.ask()
-    claims.take(trial_claim(trial.number))
-    return trial
-
-
-def trial_claim(number: int) -> str:
-    """Name of the claim on the trial of this number."""
-    return f"trial {number}"
-
-
-def _is_orphan(study: optuna.Study, trial: FrozenTrial, claims: Claims) -> bool:
-    """Claim a trial that was seen running; false if it has an owner, or was told since."""
-    if not claims.take(trial_claim(trial.number)):
+    def _lock_if_left(self, trial: FrozenTrial) -> bool:
+        """Lock a trial that was seen running; False if it has an owner, or was told since."""
+        if not self._locks.acquire(_lock_name(trial.number)):
+            return False
+        if self.optuna_study._storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
+            return True
+        self._locks.release(_lock_name(trial.number))
         return False
-    if study._storage.get_trial(trial._trial_id).state == TrialState.RUNNING:
-        return True
-    claims.release(trial_claim(trial.number))
-    return False
+
+    def _ask(self) -> optuna.Trial:
+        """Ask for a new trial and lock it."""
+        unfinished = self.optuna_study.get_trials(
+            deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)
+        )
+        parallel = any(trial.state == TrialState.RUNNING for trial in unfinished)
+        waiting = [trial.number for trial in unfinished if trial.state == TrialState.WAITING]
+        number = min(waiting) if waiting else len(self.optuna_study.get_trials(deepcopy=False))
+        self.optuna_study.sampler = self._sampler_of(number, parallel)
+        trial = self.optuna_study.ask()
+        self._locks.acquire(_lock_name(trial.number))
+        return trial
+
+    def _sampler_of(self, number: int, parallel: bool) -> optuna.samplers.BaseSampler:
+        return make_sampler(self._sampler, self._seed, number, parallel)
+
+    def _count_asked(self) -> int:
+        """Proposals asked for by all processes, told or not."""
+        trials = self.optuna_study.get_trials(deepcopy=False)
+        return sum(trial.state != TrialState.WAITING for trial in trials)
+
+    def _enqueue_reference(self) -> None:
+        """Enqueue the next one: one at a time, so that trials are numbered in the order they are proposed."""
+        if self._references:
+            self._references = self._missing(self._references)
+        if self._references:
+            reference = self._references.pop(0)
+            self.optuna_study.enqueue_trial(reference.params, user_attrs={REFERENCE: reference.name})
+
+    def _missing(self, wanted: list[Reference]) -> list[Reference]:
+        """References that the study does not hold yet, in any state."""
+        held = {
+            (trial.user_attrs[REFERENCE], trial.system_attrs["fixed_params"]["backbone"])
+            for trial in self.optuna_study.get_trials(deepcopy=False)
+            if REFERENCE in trial.user_attrs
+        }
+        return [
+            reference for reference in wanted if (reference.name, reference.params["backbone"]) not in held
+        ]
+
+
+def _lock_name(number: int) -> str:
+    return f"trial {number}"

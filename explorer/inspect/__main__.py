@@ -6,25 +6,36 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from explorer.arguments import whole_number
 from explorer.errors import EXIT_USER_ERROR, UserError, run_command
-from explorer.inspect.describe import Backbone, describe
-from explorer.inspect.page import render_page
-from explorer.inspect.tables import print_backbone
-from explorer.inventory import argument_choices
-from explorer.runs import REPORTS
-from explorer.session import load_space, load_space_data
+from explorer.runs.folder import REPORTS
+from explorer.utils.arguments import make_parser, whole_number
+
+if TYPE_CHECKING:
+    from explorer.inspect.describe import Backbone
+
+EXAMPLES = """examples:
+  explorer inspect my_package.nets:make_net --input-shape 3,32,32
+  explorer inspect torchvision.models:resnet18 --input-shape 3,224,224 --num-classes 1000 --json
+  explorer inspect digits
+"""
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Describe one backbone, or all of a space; 2 if one is refused."""
-    parsed = _parser().parse_args(arguments)
+    return run(make_parser("explorer.inspect", __doc__, EXAMPLES, add_arguments).parse_args(arguments))
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Describe as parsed arguments say."""
+    from rich.console import Console
+
+    from explorer.inspect.page import render_page
+    from explorer.inspect.tables import print_backbone
+
     is_factory = _FACTORY.fullmatch(parsed.what) is not None
     found = _of_factory(parsed) if is_factory else _of_space(parsed)
     if parsed.json:
@@ -35,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for backbone in found:
             print_backbone(backbone, console)
         name = parsed.what if is_factory else Path(parsed.what).stem
-        path = parsed.html or REPORTS / "inspect" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.html"
+        path = parsed.html or parsed.reports / "inspect" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render_page(found), encoding="utf-8")
         console.print(f"\ndrawing: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -45,17 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_USER_ERROR if refused else 0
 
 
-def _of_factory(parsed: argparse.Namespace) -> list[Backbone]:
+def _of_factory(parsed: argparse.Namespace) -> list["Backbone"]:
     if parsed.input_shape is None:
         raise UserError(
             f"--input-shape: needed for a factory, such as --input-shape 3,32,32, got {parsed.what!r} alone"
         )
+    from explorer.inspect.describe import describe
+
     classes, tensors = parsed.num_classes or 10, parsed.max_crossing_tensors or 1
     arguments = dict(parsed.argument)
     return [describe(parsed.what, arguments, parsed.input_shape, classes, max_crossing_tensors=tensors)]
 
 
-def _of_space(parsed: argparse.Namespace) -> list[Backbone]:
+def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
+    from explorer.inspect.describe import describe
+    from explorer.space.files import load_space, load_space_data
+    from explorer.space.inventory import argument_choices
+
     for option in ("argument", "max_crossing_tensors"):
         if getattr(parsed, option):
             name = option.replace("_", "-")
@@ -86,8 +103,8 @@ def _argument(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"must be NAME=JSON such as hidden=[64,32], got {text!r}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m explorer.inspect", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``explorer inspect``."""
     add = parser.add_argument
     add(
         "what",
@@ -122,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the drawing goes (default: reports/inspect/NAME.html)",
     )
     add("--data-dir", type=Path, metavar="DIR", help="where a space's data files lie")
-    return parser
+    add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs and drawings go")
 
 
 if __name__ == "__main__":

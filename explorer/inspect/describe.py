@@ -9,20 +9,20 @@ from typing import Any
 import torch
 
 from explorer.backbones import build_backbone
-from explorer.core.folding import as_deployed
-from explorer.core.layers import InitialWeights
+from explorer.core.graph.dataflow import Dataflow, Value, total_macs
+from explorer.core.graph.folding import as_deployed
+from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
-from explorer.core.patterns import PatternName
-from explorer.core.sparsify import Junction, find_junctions
-from explorer.core.split_points import OUTPUT, SplitPoint
-from explorer.core.values import Dataflow, Value, total_macs
+from explorer.core.payload import encoded_bytes
+from explorer.core.sparsity.layers import InitialWeights
+from explorer.core.sparsity.patterns import PatternName
+from explorer.core.sparsity.sparsify import Junction, find_junctions
+from explorer.costs.dense_macs import free_operators, uncounted_arithmetic
+from explorer.costs.memory import Buffer, peak_live_bytes
+from explorer.costs.split_costs import dense_counts
 from explorer.errors import UserError
-from explorer.pretrained import origins, trained_parameters
-from explorer.profile.compute import free_operators, uncounted_arithmetic
-from explorer.profile.memory import Buffer, peak_live_bytes
-from explorer.profile.payload import encoded_bytes
-from explorer.space_choices import BackboneSpec
-from explorer.split_costs import dense_counts
+from explorer.space.choices import BackboneSpec
+from explorer.space.pretrained import origins, trained_parameters
 
 PAYLOAD_BITS = (32, 8)
 _EXIT_FEATURES = 64  # exit classifiers change nothing that is shown

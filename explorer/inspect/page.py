@@ -1,6 +1,7 @@
 """A described backbone as one page without any request: drawing, split points, junctions, notes."""
 
 from collections.abc import Sequence
+from html import escape
 
 from explorer.inspect.describe import Backbone
 from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
@@ -25,3 +26,19 @@ def render_page(backbones: Sequence[Backbone]) -> str:
             for backbone in backbones
         ],
     )
+
+
+class Page:
+    """The page as a notebook shows it, in a frame of its own.
+
+    Args:
+        backbones: As of :func:`render_page`.
+        height: Of the frame, in pixels.
+    """
+
+    def __init__(self, backbones: Sequence[Backbone], height: int = 420) -> None:
+        self.backbones, self.height = backbones, height
+
+    def _repr_html_(self) -> str:
+        content = escape(render_page(self.backbones), quote=True)
+        return f'<iframe srcdoc="{content}" width="100%" height="{self.height}"></iframe>'

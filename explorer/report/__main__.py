@@ -1,42 +1,47 @@
 """``python -m explorer.report RUN``: rebuild the report of a run."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import optuna
-from sqlalchemy.exc import SQLAlchemyError
-
 from explorer.errors import run_command
-from explorer.report.index import write_index
-from explorer.report.page import write_report
-from explorer.results import load_run
-from explorer.runs import find_run
+from explorer.runs.folder import REPORTS, find_run
+from explorer.utils.arguments import make_parser
+
+EXAMPLES = """examples:
+  explorer report RUN           rebuild reports/RUN/report.html
+  explorer report RUN --json    print the front for machines, too
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rebuild one report, and the index beside the run folder where there is one."""
-    parser = argparse.ArgumentParser(prog="python -m explorer.report", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
-    folder = find_run(parser.parse_args(arguments).run)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    report = write_report(load_run(folder), load_study(folder / "study.db"))
-    if (folder.parent / "index.html").is_file():
-        write_index(folder.parent)
-    print(report)
+    return run(make_parser("explorer.report", __doc__, EXAMPLES, add_arguments).parse_args(arguments))
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Rebuild as parsed arguments say."""
+    folder = find_run(parsed.run, parsed.reports)
+    from explorer.report.rebuild import rebuild_report
+    from explorer.runs.results import front_content
+
+    results, report = rebuild_report(folder)
+    if parsed.json:
+        content = front_content(results) | {"report": str(report)}
+        print(json.dumps(content, indent=1, allow_nan=False))
+    else:
+        print(report)
     return 0
 
 
-def load_study(path: Path) -> optuna.Study | None:
-    """The run's study; None, with a line on stderr, where it is missing or cannot be read."""
-    if not path.is_file():  # asking SQLite would create it
-        return None
-    try:
-        return optuna.load_study(study_name=None, storage=f"sqlite:///{path}")
-    except (OSError, ValueError, KeyError, RuntimeError, SQLAlchemyError) as error:
-        print(f"warning: {path} cannot be read ({' '.join(str(error).split())})", file=sys.stderr)
-        return None
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``explorer report``."""
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
+    add("--json", action="store_true", help="print the front and where the report is, for machines")
+    add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are (default: reports)")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from explorer.objectives import ALL_METRICS
+from explorer.space.metrics import ALL_METRICS
+from explorer.utils.units import PREFIXES
 
 MISSING_TEXT = "n/a"
-
-_PERCENT = ("accuracy", "exit_rate")
-_PREFIXES: dict[str, tuple[tuple[float, str], ...]] = {
-    "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
-    "MAC": ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")),
-    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
-    "J": ((1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ")),
-}
 
 
 def number_text(value: float) -> str:
@@ -35,7 +28,7 @@ def quantity_text(value: float | None, unit: str) -> str:
 
 def metric_text(name: str, value: float) -> str:
     """One value of a metric: ``metric_text("accuracy", 0.953)`` is ``95.3 %``."""
-    if name in _PERCENT and not math.isnan(value):
+    if ALL_METRICS[name].is_share and not math.isnan(value):
         return f"{number_text(value * 100)} %"
     return quantity_text(value, ALL_METRICS[name].unit)
 
@@ -48,7 +41,7 @@ def missing_columns(points: pd.DataFrame) -> list[str]:
 
 def _prefix(values: Iterable[float], unit: str) -> tuple[float, str]:
     """Scale and unit in which the median magnitude of ``values`` reads as a number of 1 to 999."""
-    prefixes = _PREFIXES.get(unit, ((1.0, unit),))
+    prefixes = PREFIXES.get(unit, ((1.0, unit),))
     magnitudes = sorted(abs(float(value)) for value in values if value)
     typical = magnitudes[len(magnitudes) // 2] if magnitudes else 0.0
     default = next(prefix for prefix in prefixes if prefix[0] == 1.0)

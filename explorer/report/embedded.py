@@ -16,12 +16,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from explorer.core.split_points import OUTPUT
+from explorer.core.credits import CREDITS
+from explorer.core.graph.split_points import OUTPUT
+from explorer.costs.split_costs import SplitCosts
 from explorer.devices import device_names, link_names, load_device, load_link
-from explorer.objectives import ALL_METRICS, MEASURED_METRICS, parse_constraint
-from explorer.results import RunResults
-from explorer.split_costs import SplitCosts
-from explorer.store import StoredNetwork
+from explorer.runs.results import RunResults
+from explorer.runs.store import StoredNetwork
+from explorer.space.metrics import ALL_METRICS, MEASURED_METRICS, Kind, Metric
+from explorer.utils.units import PREFIXES
+
+GROUPS: dict[Kind, str] = {  # titles over the columns of each kind, in this order
+    "learned": "on validation data",
+    "counted": "counted",
+    "modelled": "modelled",
+    "measured": "measured on host",
+}
+BATTERY = Metric("battery_days", "d", "maximize", "modelled", "Battery life", "modelled", in_front=False)
 
 _INTEGERS = (("u8", np.uint8), ("u16", np.uint16), ("u32", np.uint32))
 _SPLIT_COUNTS = (
@@ -59,11 +69,11 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "numPoints": len(points),
         "objectives": [metric.name for metric in results.objectives],
         "referencePoint": results.reference_point,
-        "constraints": [
-            vars(parse_constraint(text, "run.json")) for text in results.run.get("constraints", [])
-        ],
-        "metrics": [metric_record(name) for name in ALL_METRICS],
-        "profiles": _profiles(results.run.get("profiles", {})),
+        "constraints": [vars(constraint) for constraint in results.record.parsed_constraints],
+        "metrics": [metric_record(metric) for metric in (*ALL_METRICS.values(), BATTERY)],
+        "prefixes": PREFIXES,
+        "groups": list(GROUPS.values()),
+        "profiles": _profiles(results.record.profiles),
         "networks": _networks(networks),
         "splitNames": [split.name for split in splits],
         "splits": _splits(networks, splits),
@@ -79,17 +89,20 @@ def run_argument(path: Path) -> str:
     return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
 
 
-def metric_record(name: str) -> dict[str, str]:
+def metric_record(metric: Metric) -> dict[str, Any]:
     """A metric as the scripts know it, with the group that its axis belongs to."""
-    metric = ALL_METRICS[name]
-    group = "counted"
-    if name in ("accuracy", "exit_rate"):
-        group = "on validation data"
-    elif name in MEASURED_METRICS:
-        group = "measured on host"
-    elif "_model_" in name:
-        group = "modelled"
-    return {**vars(metric), "group": group}
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "kind": metric.kind,
+        "group": GROUPS[metric.kind],
+        "label": metric.label,
+        "shortLabel": metric.short_label,
+        "isShare": metric.is_share,
+        "credit": metric.credit,
+        "slider": metric.slider,
+    }
 
 
 def _profiles(run_profiles: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +179,7 @@ def _points(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, dict[
     columns = {
         "bits": points["payload_bits"].fillna(0),
         "threshold": points["confidence_threshold"],
-        "correct": points["correct"],
+        **{name: points[name] for name in CREDITS},
         "exited": points["exited"],
         "sent_bytes": points["sent_bytes"],
     }

@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.objectives import Metric
 from explorer.report.columns import MISSING_TEXT, metric_text
 from explorer.report.style import PALETTE, base_figure
-from explorer.results import RunResults
+from explorer.runs.results import RunResults
+from explorer.space.metrics import Metric
 
 DEFINITION = (
     "The hypervolume is the share of a box of objective space that the front dominates. The box reaches from "
@@ -46,8 +46,8 @@ def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
     trials = results.trials.sort_values("number", kind="stable")
     if trials.empty or not trials["hypervolume"].notna().any():
         return None
-    promotions = results.run.get("promotions") or []
-    longest = max([float(trials["elapsed_s"].max()), *(entry["elapsed_s"] for entry in promotions)])
+    promotions = results.record.promotions
+    longest = max([float(trials["elapsed_s"].max()), *(entry.elapsed_s for entry in promotions)])
     scale, unit = next((entry for entry in _TIME_UNITS if longest >= 2 * entry[0]), _TIME_UNITS[-1])
     return HypervolumeInfo(
         trials=[int(number) for number in trials["number"]],
@@ -56,7 +56,7 @@ def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
         hypervolume=_plain(trials["hypervolume"]),
         front_size=[None if pd.isna(size) else int(size) for size in trials["front_size"]],
         failed=[int(number) for number in trials.loc[trials["state"] == "FAIL", "number"]],
-        later=[(entry["elapsed_s"] / scale, entry["hypervolume"]) for entry in promotions],
+        later=[(entry.elapsed_s / scale, entry.hypervolume) for entry in promotions],
         reference_point=reference_point_texts(results.objectives, results.reference_point),
     )
 

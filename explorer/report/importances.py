@@ -8,9 +8,9 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from explorer.objectives import Metric
 from explorer.report.style import BAR_PATTERNS, PALETTE, base_figure, plain_text
-from explorer.results import RunResults
+from explorer.runs.results import RunResults
+from explorer.space.metrics import Metric
 
 MIN_TRIALS = 10
 MAX_BARS = 12

@@ -7,13 +7,15 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from explorer.errors import UserError
-from explorer.files import read_json, write_text
-from explorer.objectives import METRICS
 from explorer.report.columns import metric_text
 from explorer.report.embedded import metric_record
 from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
-from explorer.report.summary import moment_text, space_name
-from explorer.results import RUN_FILE, TRIALS_FILE
+from explorer.report.summary import moment_text
+from explorer.runs.record import RUN_FILE, RunRecord
+from explorer.runs.results import TRIALS_FILE
+from explorer.space.metrics import METRICS
+from explorer.utils.files import read_json, write_text
+from explorer.utils.units import PREFIXES
 
 
 class IndexRow(NamedTuple):
@@ -87,7 +89,11 @@ def _page_data(info: IndexInfo) -> dict[str, Any]:
         for row in info.rows
         if row.columns
     ]
-    return {"runs": runs, "metrics": [metric_record(name) for name in METRICS]}
+    return {
+        "runs": runs,
+        "metrics": [metric_record(metric) for metric in METRICS.values()],
+        "prefixes": PREFIXES,
+    }
 
 
 def index_info(reports_dir: Path) -> IndexInfo:
@@ -106,20 +112,19 @@ def index_info(reports_dir: Path) -> IndexInfo:
 
 
 def _row(folder: Path) -> IndexRow:
-    run = read_json(folder / RUN_FILE)
+    record = RunRecord.read(folder)
     finished = (folder / TRIALS_FILE).is_file() and (folder / "front.json").is_file()
     trials = read_json(folder / TRIALS_FILE) if finished else []
     content = read_json(folder / "front.json") if finished else {"points": []}
     front = content["points"]
-    hypervolumes = [trial["hypervolume"] for trial in trials if trial["hypervolume"] is not None]
     return IndexRow(
-        name=str(run.get("name") or folder.name),
-        created=str(run.get("created") or ""),
-        space=space_name(run),
+        name=record.name,
+        created=record.created,
+        space=record.space_name,
         trials=f"{len(trials):,}" if finished else "not finished",
         front=f"{len(front):,}" if finished else "",
         accuracy=metric_text("accuracy", max(point["accuracy"] for point in front)) if front else "",
-        hypervolume=f"{run.get('hypervolume', hypervolumes[-1]):.3f}" if hypervolumes else "",
+        hypervolume=f"{record.hypervolume:.3f}" if record.hypervolume is not None else "",
         link=f"{quote(folder.name)}/report.html" if (folder / "report.html").is_file() else "",
         folder=folder.name,
         columns={name: [point.get(name) for point in front] for name in METRICS} if front else {},

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from explorer.files import write_text
 from explorer.report.embedded import embedded_run
 from explorer.report.html import asset_text, bundle, content_security_policy, packed, render, script_json
 from explorer.report.hypervolume import (
@@ -22,7 +21,8 @@ from explorer.report.hypervolume import (
 from explorer.report.importances import EXPLANATION, importance_figure, importance_info
 from explorer.report.style import PLOTLY_CONFIG
 from explorer.report.summary import summary_info
-from explorer.results import RunResults
+from explorer.runs.results import RunResults
+from explorer.utils.files import write_text
 
 
 def write_report(results: RunResults, study: optuna.Study | None = None, live_s: float | None = None) -> Path:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from explorer.core.sweep import is_deployable
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
-from explorer.results import RunResults, is_deployable
+from explorer.runs.record import SearchReading
+from explorer.runs.results import RunResults
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
@@ -59,39 +61,34 @@ class Summary(NamedTuple):
 
 def summary_info(results: RunResults) -> Summary:
     """Collect what the report says about the run."""
-    run = results.run
+    record = results.record
     return Summary(
-        name=str(run.get("name") or results.path.name),
-        created=moment_text(run.get("created")),
+        name=record.name,
+        created=moment_text(record.created),
         tiles=_tiles(results),
         facts=_facts(results),
         failures=_failures(results),
         stopped=[
-            f"{promotion['network_key']}, to {promotion['until_epoch']} epochs: {promotion['reason']}"
-            for promotion in results.run.get("promotions") or []
-            if promotion["reason"]
+            f"{promotion.network_key}, to {promotion.until_epoch} epochs: {promotion.reason}"
+            for promotion in record.promotions
+            if promotion.reason
         ],
-        uncounted=_operators(run, "uncounted_arithmetic"),
-        without_macs=_operators(run, "operators_without_macs"),
+        uncounted=_operators(record.uncounted_arithmetic),
+        without_macs=_operators(record.operators_without_macs),
         gaps=_gaps(results),
-        notes=[str(note) for note in run.get("notes") or []],
-        space_file=str(run.get("space_file") or ""),
+        notes=list(record.notes),
+        space_file=record.space_file,
         num_points=int(is_deployable(results.points).sum()),
     )
 
 
-def _operators(run: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
+def _operators(calls: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
     """Per backbone that has some: names of operators, and how often each is called."""
     return [
-        (str(backbone), ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
-        for backbone, operators in _mapping(run, key).items()
+        (backbone, ", ".join(f"{operator} ({times})" for operator, times in operators.items()))
+        for backbone, operators in calls.items()
         if operators
     ]
-
-
-def space_name(run: Mapping[str, Any]) -> str:
-    """What the search space is called."""
-    return _text(run, "space_name")
 
 
 def best_accuracy(results: RunResults) -> tuple[str, str]:
@@ -104,74 +101,64 @@ def best_accuracy(results: RunResults) -> tuple[str, str]:
     return metric_text("accuracy", float(best["accuracy"])), f"95 % interval {low} to {high}, validation"
 
 
-def final_hypervolume(results: RunResults) -> float | None:
-    """Hypervolume of the front in the end; of older runs, after the last trial that recorded one."""
-    if "hypervolume" in results.run:
-        return float(results.run["hypervolume"])
-    values = results.trials.sort_values("number", kind="stable")["hypervolume"].dropna()
-    return float(values.iloc[-1]) if len(values) else None
-
-
 def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
-    counts = _mapping(results.run, "counts")
+    record, counts = results.record, results.record.counts
     front = int(results.points["on_front"].astype(bool).sum())
-    hypervolume = final_hypervolume(results)
-    outcomes = ", ".join(f"{_count(counts, key)} {word}" for key, word in _OUTCOMES.items() if key in counts)
-    search = _mapping(results.run, "search")
-    cpu = _mapping(results.run, "machine").get("cpu") or "a machine not recorded"
+    outcomes = ", ".join(f"{counts[key]:,} {word}" for key, word in _OUTCOMES.items() if key in counts)
+    volume = NOT_RECORDED if record.hypervolume is None else f"{record.hypervolume:.3f}"
+    cpu = record.machine.get("cpu") or "a machine not recorded"
+    search = record.search
     return [
         ("Front", f"{front:,}", f"of {is_deployable(results.points).sum():,} operating points"),
         ("Best accuracy", *best_accuracy(results)),
-        ("Hypervolume", NOT_RECORDED if hypervolume is None else f"{hypervolume:.3f}", "of at most 1"),
-        ("Trials", _count(counts, "trials"), outcomes),
-        ("Search time", _duration(search.get("seconds")), f"on {cpu}"),
+        ("Hypervolume", volume, "of at most 1"),
+        ("Trials", f"{counts['trials']:,}" if "trials" in counts else NOT_RECORDED, outcomes),
+        ("Search time", NOT_RECORDED if search is None else _duration(search.seconds), f"on {cpu}"),
         ("Search energy", *_search_energy(search)),
     ]
 
 
-def _search_energy(search: Mapping[str, Any]) -> tuple[str, str]:
+def _search_energy(search: SearchReading | None) -> tuple[str, str]:
     """The energy and how it was obtained, or why there is none."""
-    energy = search.get("energy_j")
-    if energy is None:
-        return "not measured", _text(search, "energy_reason")
-    return quantity_text(float(energy), "J"), _text(search, "energy_method")
+    if search is None or search.energy_j is None:
+        return "not measured", (search and search.energy_reason) or NOT_RECORDED
+    return quantity_text(search.energy_j, "J"), search.energy_method
 
 
 def _facts(results: RunResults) -> list[tuple[str, str]]:
-    run = results.run
-    devices = _mapping(run, "devices")
-    asked = run.get("trials_asked")
+    record, setting = results.record, results.setting
     better = {"maximize": "higher is better", "minimize": "lower is better"}
     return [
-        ("Search space", space_name(run)),
+        ("Search space", record.space_name),
         ("Objectives", "; ".join(f"{m.label} ({better[m.direction]})" for m in results.objectives)),
-        ("Constraints", "; ".join(map(str, run.get("constraints") or [])) or "none"),
-        ("Edge device", _text(devices, "edge")),
-        ("Server", _text(devices, "server")),
-        ("Link", _text(devices, "link")),
-        ("Sampler", f"{_text(run, 'sampler')}, {_text(run, 'encoding')} encoding"),
-        ("Suggest time", _suggest_time(_mapping(run, "search"))),
-        ("Seed", _text(run, "seed")),
-        ("Trials asked for", NOT_RECORDED if asked is None else f"{asked:,}"),
+        ("Constraints", "; ".join(record.constraints) or "none"),
+        ("Edge device", setting.edge.name),
+        ("Server", setting.server.name),
+        ("Link", setting.link.name),
+        ("Sampler", f"{record.sampler}, {record.encoding} encoding"),
+        ("Suggest time", _suggest_time(record.search)),
+        ("Seed", str(record.seed)),
+        ("Trials asked for", f"{record.trials_asked:,}"),
         ("Epochs", _epochs(results)),
-        ("Machine", _machine(_mapping(run, "machine"))),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in _mapping(run, "versions").items()) or NOT_RECORDED),
+        ("Machine", _machine(record.machine)),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in record.versions.items()) or NOT_RECORDED),
     ]
 
 
-def _suggest_time(search: Mapping[str, Any]) -> str:
+def _suggest_time(search: SearchReading | None) -> str:
     """What the sampler took, in all and for a proposal of the last session."""
-    median_s = search.get("suggest_median_s")
-    if median_s is None:
+    if search is None or search.suggest_median_s is None:
         return NOT_RECORDED
-    total = _duration(search.get("suggest_seconds"))
-    return f"{total} in all; median of the last session {quantity_text(float(median_s), 's')} a proposal"
+    total = _duration(search.suggest_seconds)
+    return (
+        f"{total} in all; median of the last session {quantity_text(search.suggest_median_s, 's')} a proposal"
+    )
 
 
 def _epochs(results: RunResults) -> str:
     """How far networks were trained, where not all of them were trained to the end."""
     done = Counter(stored.training.epochs for stored in results.networks.values())
-    promotions = results.run.get("promotions") or []
+    promotions = results.record.promotions
     texts = [f"{count:,} networks for {epochs}" for epochs, count in sorted(done.items())]
     return "; ".join([*texts, *([f"{len(promotions):,} promotions"] if promotions else [])]) or NOT_RECORDED
 
@@ -181,7 +168,7 @@ def _failures(results: RunResults) -> list[Failure]:
     by_reason: dict[str, list[int]] = {}
     for number, reason in zip(failed["number"], failed["reason"], strict=True):
         by_reason.setdefault(str(reason or "no reason recorded"), []).append(int(number))
-    for variant, reason in _mapping(results.run, "failed_variants").items():
+    for variant, reason in results.record.failed_variants.items():
         if reason not in by_reason:
             by_reason[f"{variant}: {reason}"] = []
     return sorted((Failure(*entry) for entry in by_reason.items()), key=lambda failure: -len(failure.trials))
@@ -192,19 +179,18 @@ def _gaps(results: RunResults) -> list[str]:
     gaps = []
     if len(results.points):
         gaps += [f"{label}: no point has a value." for label in missing_columns(results.points)]
-    for device, missing in _mapping(_mapping(results.run, "devices"), "missing").items():
-        what = ", ".join(map(str, missing)) if isinstance(missing, list | tuple | dict) else str(missing)
-        if what:
-            gaps.append(f"Profile of {device} lacks {what}.")
+    lacking = results.record.missing.items()
+    gaps += [f"Profile of {role} lacks {', '.join(missing)}." for role, missing in lacking if missing]
     return gaps
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
+    """The machine that ran the search, as far as it is known."""
     if not machine:
         return NOT_RECORDED
     memory = machine.get("memory_bytes")
     parts = [
-        _text(machine, "cpu"),
+        str(machine.get("cpu") or ""),
         f"{machine['cores']} cores" if "cores" in machine else "",
         f"{quantity_text(float(memory), 'B')} memory" if memory else "",
         str(machine.get("os") or ""),
@@ -214,32 +200,16 @@ def _machine(machine: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def moment_text(text: Any) -> str:
+def moment_text(text: str) -> str:
     """``23 November 2026, 19:47 UTC``; the text itself where it is no time."""
     try:
-        return f"{datetime.fromisoformat(str(text)):%d %B %Y, %H:%M %Z}".rstrip()
+        return f"{datetime.fromisoformat(text):%d %B %Y, %H:%M %Z}".rstrip()
     except ValueError:
-        return str(text or NOT_RECORDED)
+        return text or NOT_RECORDED
 
 
-def _duration(seconds: Any) -> str:
-    if seconds is None:
-        return NOT_RECORDED
+def _duration(seconds: float) -> str:
     if seconds < 120:
-        return f"{number_text(float(seconds))} s"
-    hours, minutes = divmod(round(float(seconds) / 60), 60)
+        return f"{number_text(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _count(counts: Mapping[str, Any], key: str) -> str:
-    return f"{counts[key]:,}" if counts.get(key) is not None else NOT_RECORDED
-
-
-def _text(record: Mapping[str, Any], key: str) -> str:
-    value = record.get(key)
-    return NOT_RECORDED if value is None or value == "" else str(value)
-
-
-def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = record.get(key)
-    return value if isinstance(value, Mapping) else {}

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from explorer.backbones import cnn, mlp
-from explorer.candidate import NetworkSpec
 from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
-from explorer.core.calibration import Readout
+from explorer.core.calibration import InferenceConfig
 from explorer.core.network import Network
+from explorer.core.payload import PayloadForm
 from explorer.core.training import Recipe
-from explorer.data import DataSet, Subset
+from explorer.costs.evaluate import TrainingTask, evaluate_network
+from explorer.data.dataset import DataSet, Subset
 from explorer.errors import UserError
-from explorer.evaluate import TrainingTask, evaluate_network
-from explorer.profile.payload import PayloadForm
+from explorer.space.candidate import NetworkSpec
 
 SAMPLE = torch.zeros(1, 1, 8, 8)
 RECIPE = Recipe(
@@ -27,6 +27,7 @@ RECIPE = Recipe(
     exit_loss_weight=0.3,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 
 
@@ -94,7 +95,7 @@ def test_costs_on_both_sides_by_formula() -> None:
             *("cnn", "explorer.backbones:cnn", arguments, "block", (), 16, RECIPE, "{}"),
             bottleneck=bottleneck,
         )
-        network = evaluate_network(TrainingTask(spec, 1), data, Readout(PayloadForm((8,))))
+        network = evaluate_network(TrainingTask(spec, 1), data, InferenceConfig(PayloadForm((8,))))
         assert network.evidence.split_points == tuple(split.name for split in network.splits[:-1])
         return {split.name: split for split in network.splits}
 

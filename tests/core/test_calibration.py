@@ -3,11 +3,11 @@
 import torch
 from tiny_nets import IMAGE, NUM_CLASSES, Chain, build
 
-from explorer.core.calibration import CALIBRATION_SAMPLES, Readout, calibrate, uncalibrated
+from explorer.core.calibration import CALIBRATION_SAMPLES, InferenceConfig, calibrate, uncalibrated
 from explorer.core.network import Network
-from explorer.data import Subset
-from explorer.profile.payload import PayloadForm
-from explorer.profile.ranges import fitted_codec
+from explorer.core.payload import PayloadForm
+from explorer.core.payload_ranges import fitted_codec
+from explorer.data.dataset import Subset
 
 FORM = PayloadForm((16, 8, 4), "channel", "zstd")
 
@@ -23,7 +23,7 @@ def training(samples: int) -> Subset:
 
 def test_one_codec_per_split_point_and_bits() -> None:
     own, data = network(), training(20)
-    calibration = calibrate(own, data, data, Readout(FORM))
+    calibration = calibrate(own, data, data, InferenceConfig(FORM))
     points = own.split_points[:-1]
     assert set(calibration.codecs) == {(point.name, bits) for point in points for bits in FORM.bits}
     with torch.no_grad():
@@ -40,7 +40,10 @@ def test_only_the_first_training_samples_are_read() -> None:
     own, data = network(), training(CALIBRATION_SAMPLES + 50)
     changed = Subset(data.inputs.clone(), data.labels)
     changed.inputs[CALIBRATION_SAMPLES:] *= 100
-    lows = [calibrate(own, subset, data, Readout(FORM)).codecs["input", 8].low for subset in (data, changed)]
+    lows = [
+        calibrate(own, subset, data, InferenceConfig(FORM)).codecs["input", 8].low
+        for subset in (data, changed)
+    ]
     assert lows[0] is not None
     assert lows[1] is not None
     assert torch.equal(lows[0], lows[1])
@@ -48,5 +51,5 @@ def test_only_the_first_training_samples_are_read() -> None:
 
 def test_the_part_for_one_number_of_bits() -> None:
     calibration = uncalibrated(["input", "fc1"], [32, 8])
-    assert calibration.only(8).readout == Readout(PayloadForm((8,)))
+    assert calibration.only(8).inference_config == InferenceConfig(PayloadForm((8,)))
     assert calibration.only(8).codecs["fc1", 8].bits == 8

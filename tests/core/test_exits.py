@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tiny_nets import IMAGE, NUM_CLASSES, Chain, build
 from torch.utils.flop_counter import FlopCounterMode
 
-from explorer.core.calibration import Readout, calibrate
+from explorer.core.calibration import InferenceConfig, calibrate
+from explorer.core.evidence import collect_evidence
 from explorer.core.exits import ExitClassifier, Score, confidence, fitted_temperature
 from explorer.core.network import Network
-from explorer.core.operating_points import collect_evidence, sweep
+from explorer.core.payload import PayloadForm
+from explorer.core.sweep import sweep
 from explorer.core.training import Recipe, train
-from explorer.data import Subset
-from explorer.profile.payload import PayloadForm
+from explorer.data.dataset import Subset
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=3, max_size=3).map(torch.tensor)
 RECIPE = Recipe(
@@ -28,6 +29,7 @@ RECIPE = Recipe(
     exit_loss_weight=0.5,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 
 
@@ -136,7 +138,9 @@ def test_exits_at_some_split_points() -> None:
     assert [name for name in names if own.exit_at(name) is not None] == names[1:2]
     subset = data()
     assert len(own(subset.inputs)) == 2
-    evidence = collect_evidence(own, subset, calibrate(own, subset, subset, Readout(PayloadForm((8,)))))
+    evidence = collect_evidence(
+        own, subset, calibrate(own, subset, subset, InferenceConfig(PayloadForm((8,))))
+    )
     points = sweep(evidence, 0.0, 0.5)  # the exit may not be left out, yet the others have none
     for name in names[:-1]:
         rows = points[points["split_point"] == name]
@@ -163,7 +167,7 @@ def test_frozen_training_leaves_the_backbone_as_without_exits() -> None:
 def test_evidence_is_scored_at_the_fitted_temperature(score: Score) -> None:
     own, subset = network(), data()
     train(own, subset, RECIPE)
-    calibration = calibrate(own, subset, subset, Readout(PayloadForm((32,)), score, "fitted"))
+    calibration = calibrate(own, subset, subset, InferenceConfig(PayloadForm((32,)), score, "fitted"))
     evidence = collect_evidence(own, subset, calibration)
     with torch.no_grad():
         *exits, _ = own(subset.inputs)

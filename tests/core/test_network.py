@@ -10,8 +10,8 @@ from tiny_nets import IMAGE, NUM_CLASSES, TINY_NETS, Chain, Residual, SharedModu
 from torch import Tensor, nn
 
 from explorer.core.network import Network
-from explorer.core.patterns import PATTERN_NAMES, PatternName
-from explorer.core.sparsify import find_junctions, sparsify
+from explorer.core.sparsity.patterns import PATTERN_NAMES, PatternName
+from explorer.core.sparsity.sparsify import find_junctions, sparsify
 from explorer.errors import UserError
 
 

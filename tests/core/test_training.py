@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.network import Network
-from explorer.core.sparsify import sparsify
+from explorer.core.sparsity.sparsify import sparsify
 from explorer.core.training import Recipe, Training, TrainingFailedError, joint_loss, train
-from explorer.data import Subset
+from explorer.data.dataset import Subset
 
 RECIPE = Recipe(
     epochs=2,
@@ -26,6 +26,7 @@ RECIPE = Recipe(
     exit_loss_weight=0.5,
     output_loss_weight=1.0,
     seed=0,
+    precision="float32",
 )
 
 

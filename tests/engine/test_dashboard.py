@@ -17,9 +17,9 @@ from loops import make_loop, silent
 from private_postgres import free_port
 from stand_ins import fabricate, make_proposer
 
-from explorer.candidate import NetworkSpec
-from explorer.engine.study import open_study
-from explorer.evaluate import EvaluatedNetwork
+from explorer.costs.evaluate import EvaluatedNetwork
+from explorer.engine.storage.open import open_study
+from explorer.space.candidate import NetworkSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")]
 
@@ -81,6 +81,6 @@ def test_a_running_search_in_the_dashboard(
     finally:
         asked.set()
         search.join(20)
-    assert len(loop.study.trials) == 15  # the onlooker did not disturb the search
+    assert len(loop.study.optuna_study.trials) == 15  # the onlooker did not disturb the search
     complete = [trial["values"] for trial in trials if trial["state"] == "Complete"]
-    assert complete == [trial.values for trial in loop.study.trials[:2]]
+    assert complete == [trial.values for trial in loop.study.optuna_study.trials[:2]]

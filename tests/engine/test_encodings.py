@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from loops import in_memory, make_loop, results, silent
 from stand_ins import SPACE, fabricate, make_inventory, make_proposer
 
-from explorer.engine.encodings import ENCODINGS, Choice
+from explorer.core.run_point import RunPoint
+from explorer.engine.encodings import ENCODINGS, ParamChoice
+from explorer.engine.references import references
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -28,11 +30,11 @@ RICH: dict[str, Any] = {
 }
 
 
-def suggested(encoding: str, params: dict[str, Any], **space: Any) -> Choice:
+def suggested(encoding: str, params: dict[str, Any], **space: Any) -> ParamChoice:
     return ENCODINGS[encoding](make_inventory(**space)).suggest(optuna.trial.FixedTrial(params))
 
 
-def drawn(encoding: str, seed: int) -> tuple[Choice, dict[str, Any]]:
+def drawn(encoding: str, seed: int) -> tuple[ParamChoice, dict[str, Any]]:
     """A choice that a random sampler makes in the rich space, and its parameters."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
@@ -54,24 +56,6 @@ def test_fixed_parameters_are_the_same_in_every_trial(seed: int) -> None:
     assert params.keys() == FIXED | HOW_TO_RUN | {"pattern"}
 
 
-@given(seed=st.integers(0, 2**31), split_place=st.floats(0, 1, exclude_max=True))
-def test_another_way_to_run_a_network_keeps_the_network(seed: int, split_place: float) -> None:
-    """What siblings rely on."""
-    for name in ENCODINGS:
-        encoding = ENCODINGS[name](make_inventory(**RICH))
-        choice, params = drawn(name, seed)
-        points = choice.variant.split_points
-        other = points[int(split_place * len(points))].name
-        run = encoding.point_params(choice.variant, other, 0.25, 8)
-        again = suggested(name, params | run, **RICH)
-        assert (again.variant, again.pattern, again.densities) == (
-            choice.variant,
-            choice.pattern,
-            choice.densities,
-        )
-        assert (again.split_point, again.confidence_threshold, again.payload_bits) == (other, 0.25, 8)
-
-
 def fixed(**changes: Any) -> dict[str, Any]:
     chosen = {"backbone": "mlp", "size": 1.0, "split_point": 0.5, "confidence_threshold": 0.5}
     chosen |= {"payload_bits": 8, "density.1": 1.0, "density.2": 1.0, "density.3": 1.0}
@@ -84,7 +68,7 @@ def test_fixed_choice_by_hand() -> None:
     # choices 1/4, 1/2, 1; by ratio 0.3 is nearest to 1/4 and 0.45 to 1/2
     assert choice.densities == {"fc1": Fraction(1, 4), "fc2": Fraction(1), "classifier": Fraction(1, 2)}
     # input, relu1, relu2, output share [0, 1]
-    assert (choice.split_point, choice.confidence_threshold, choice.payload_bits) == ("relu1", 0.5, 8)
+    assert choice.point == RunPoint("relu1", 0.5, 8)
 
 
 def test_size_ranks_variants_by_their_weights() -> None:
@@ -107,7 +91,7 @@ def test_groups_by_depth(hidden: list[int], groups: list[int]) -> None:
             path: choices[0 if own == group else -1]
             for (path, choices), own in zip(variant.densities.items(), groups, strict=True)
         }
-        choice = Choice(variant, "block", densities, "output", 0.0, 8)
+        choice = ParamChoice(variant, "block", densities, RunPoint("output", 0.0, 8))
         params = encoding.params(choice)
         sparse = [number for number in (1, 2, 3) if params[f"density.{number}"] < 0.5]
         assert sparse == ([group] if group in groups else [])
@@ -120,7 +104,7 @@ def test_densities_that_differ_in_a_group_become_one_between_them() -> None:
     assert list(variant.densities) == ["fc1", "fc2", "fc3", "classifier"]  # fc2 and fc3 share a group
     apart = variant.densest | {"fc2": Fraction(1, 4)}
     encoding = ENCODINGS["fixed"](make_inventory(**space))
-    params = encoding.params(Choice(variant, "block", apart, "output", 0.0, 8))
+    params = encoding.params(ParamChoice(variant, "block", apart, RunPoint("output", 0.0, 8)))
     # half-way by ratio between 1/4, which ends at sqrt(1/8), and 1, which begins at sqrt(1/2)
     assert params["density.2"] == pytest.approx(0.5)
     near = dict(suggested("fixed", params, **space).densities)
@@ -144,8 +128,7 @@ def test_references_are_the_same_networks_in_both(hidden: list[list[int]], limit
     space = {"backbones": {"mlp": spec}, "confidence_thresholds": {"low": 0.0, "high": 1.0, "step": 0.05}}
     proposers = [make_proposer(encoding=encoding, **space) for encoding in ENCODINGS]
     candidates = [
-        {own.name: p.suggest(optuna.trial.FixedTrial(own.params)) for own in p.references()}
-        for p in proposers
+        {own.name: p.suggest(optuna.trial.FixedTrial(own.params)) for own in references(p)} for p in proposers
     ]
     assert candidates[0] == candidates[1]
     assert len(candidates[0]) == 5
@@ -157,7 +140,7 @@ def test_samplers_search_the_fixed_encoding(
 ) -> None:
     whole = make_loop(tmp_path / "whole", fabricate, sampler, study=in_memory(), encoding="fixed")
     whole.run(12, None, silent)  # GP begins to model after ten
-    assert all(trial.params.keys() == FIXED | HOW_TO_RUN for trial in whole.study.trials)
+    assert all(trial.params.keys() == FIXED | HOW_TO_RUN for trial in whole.study.optuna_study.trials)
     assert {result.outcome for result in results(whole)} <= {"trained", "cached"}
     experimental = optuna.exceptions.ExperimentalWarning  # which open_study silences
     assert [str(w.message) for w in recwarn if not issubclass(w.category, experimental)] == []
@@ -166,4 +149,6 @@ def test_samplers_search_the_fixed_encoding(
     for trials in (11, 12):
         resumed = make_loop(parts, fabricate, sampler, encoding="fixed")
         resumed.run(trials, None, silent)
-    assert [t.params for t in resumed.study.trials] == [t.params for t in whole.study.trials]
+    assert [t.params for t in resumed.study.optuna_study.trials] == [
+        t.params for t in whole.study.optuna_study.trials
+    ]

@@ -18,24 +18,23 @@ from loops import (
     silent,
 )
 from optuna.trial import TrialState
-from stand_ins import SETTING, SPACE, fabricate, make_proposer
+from stand_ins import SETTING, SPACE, fabricate
 
-from explorer.candidate import Candidate
-from explorer.core.operating_points import outcome_at, sweep
-from explorer.cost import operating_points
+from explorer.core.sweep import outcome_at, sweep
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.costs.model import CostModel
 from explorer.engine.archive import Archive
+from explorer.engine.defaults import SAMPLERS
 from explorer.engine.loop import SearchLoop
-from explorer.engine.outcomes import Progress, TrialResult, candidate_point, reference_name
-from explorer.engine.study import SAMPLERS
-from explorer.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.engine.outcomes import Progress, TrialResult
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 def test_exactly_the_trials_asked_for(finished: Finished) -> None:
     loop, _, shown = finished
-    assert [trial.number for trial in loop.study.trials] == list(range(30))
-    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    assert [trial.number for trial in loop.study.optuna_study.trials] == list(range(30))
+    assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
     assert [progress.trials for progress in shown] == list(range(1, 31))
     assert {progress.trials_asked for progress in shown} == {30}
     assert shown[-1].remaining_s == 0
@@ -43,7 +42,7 @@ def test_exactly_the_trials_asked_for(finished: Finished) -> None:
 
 def test_references_come_first(finished: Finished) -> None:
     loop, _, _ = finished
-    assert [reference_name(trial) for trial in loop.study.trials] == REFERENCES + [""] * 25
+    assert [result.reference for result in results(loop)] == REFERENCES + [""] * 25
     own = results(loop)
     assert [result.split_point for result in own[:5]] == ["output", "output", "relu2", "output", "input"]
     assert own[4].confidence_threshold is None
@@ -71,12 +70,11 @@ def test_a_network_is_trained_once(finished: Finished) -> None:
 
 def test_what_is_told_is_the_candidates_own_point(finished: Finished) -> None:
     loop, _, _ = finished
-    for trial, result in zip(loop.study.trials, results(loop), strict=True):
+    for trial, result in zip(loop.study.optuna_study.trials, results(loop), strict=True):
         network = fabricate(loop.networks.store.read(result.network_key).spec)
-        bits, threshold = result.payload_bits, result.confidence_threshold
-        outcome = outcome_at(network.evidence, result.split_point, bits, threshold)
+        outcome = outcome_at(network.evidence, result.run_point)
         split = next(split for split in network.splits if split.name == result.split_point)
-        exit_macs = split.exit_macs if threshold is not None else 0
+        exit_macs = split.exit_macs if result.confidence_threshold is not None else 0
         assert trial.values == [outcome.correct / 40, split.edge_macs + exit_macs]
 
 
@@ -86,7 +84,7 @@ def test_archive_holds_the_sweeps_of_all_networks(finished: Finished) -> None:
     again = Archive(space.metrics, space.objectives, [])
     for key in loop.networks.store:
         network = fabricate(loop.networks.store.read(key).spec)
-        again.put(key, operating_points(sweep(network.evidence, 0.0, 1.0), network.splits, 40, SETTING))
+        again.put(key, CostModel(SETTING).points(sweep(network.evidence, 0.0, 1.0), network.splits, 40))
     assert sorted(map(tuple, loop.networks.archive.front)) == sorted(map(tuple, again.front))
     volumes = [progress.hypervolume for progress in shown]
     assert volumes == sorted(volumes)
@@ -99,7 +97,7 @@ def test_more_trials_go_on_where_the_search_ended(finished: Finished, tmp_path: 
     spy = Spy()
     for trials in (3, 3, 10):  # references that did not fit are proposed later
         make_loop(tmp_path, spy).run(trials, None, silent)
-        assert len(make_loop(tmp_path, spy).study.trials) == trials
+        assert len(make_loop(tmp_path, spy).study.optuna_study.trials) == trials
     assert proposals(make_loop(tmp_path, spy)) == proposals(finished[0])[:10]
     assert set(spy.calls.values()) == {1}
 
@@ -116,10 +114,17 @@ def test_elapsed_time_and_counts_cover_all_sessions(tmp_path: Path) -> None:
 def test_timeout_ends_between_trials(tmp_path: Path) -> None:
     loop = make_loop(tmp_path, fabricate)
     loop.run(30, 0.0, silent)
-    assert loop.study.trials == []
+    assert loop.study.optuna_study.trials == []
     make_loop(tmp_path, fabricate).run(2, None, silent)
     assert (
-        len([t for t in make_loop(tmp_path, fabricate).study.trials if t.state == TrialState.COMPLETE]) == 2
+        len(
+            [
+                t
+                for t in make_loop(tmp_path, fabricate).study.optuna_study.trials
+                if t.state == TrialState.COMPLETE
+            ]
+        )
+        == 2
     )
 
 
@@ -128,9 +133,9 @@ def test_timeout_ends_between_trials(tmp_path: Path) -> None:
 
 def own_point(loop: SearchLoop, result: TrialResult) -> dict[str, float]:
     stored = loop.networks.store.read(result.network_key)
-    candidate = Candidate(stored.spec, result.split_point, result.confidence_threshold, result.payload_bits)
     evidence = loop.networks.store.read_evidence(result.network_key)
-    return candidate_point(candidate, evidence, stored.splits, SETTING)
+    outcome = outcome_at(evidence, result.run_point)
+    return CostModel(SETTING).point(result.run_point, outcome, stored.splits, evidence.num_samples)
 
 
 def test_constraints_reach_the_study(tmp_path: Path) -> None:
@@ -141,14 +146,14 @@ def test_constraints_reach_the_study(tmp_path: Path) -> None:
     points = [own_point(loop, result) for result in trained]
     feasible = [bool(point["edge_macs"] <= 150 and point["payload_bytes"] <= 40) for point in points]
     assert 0 < sum(feasible) < len(trained) < 15
-    complete = [trial for trial in loop.study.trials if trial.state == TrialState.COMPLETE]
+    complete = [trial for trial in loop.study.optuna_study.trials if trial.state == TrialState.COMPLETE]
     for trial, point, is_feasible in zip(complete, points, feasible, strict=True):
         violations = trial.constraints
         assert set(violations) == set(limits)
         assert violations["edge_macs <= 150"] == pytest.approx((point["edge_macs"] - 150) / 150)
         assert violations["payload_bytes <= 40"] == pytest.approx((point["payload_bytes"] - 40) / 40)
         assert all(value <= 0 for value in violations.values()) == is_feasible
-    best = {trial.number for trial in loop.study.best_trials}
+    best = {trial.number for trial in loop.study.optuna_study.best_trials}
     assert best <= {t.number for t, is_feasible in zip(complete, feasible, strict=True) if is_feasible}
     assert (loop.networks.archive.front[:, 1] <= 150).all()
 
@@ -158,7 +163,7 @@ def test_constraint_on_an_unknown_cost_is_never_met(tmp_path: Path) -> None:
     limits = ["energy_model_j <= 1"]
     loop = make_loop(tmp_path, fabricate, study=in_memory(), setting=unknown, constraints=limits)
     loop.run(2, None, silent)
-    assert all(trial.constraints["energy_model_j <= 1"] > 0 for trial in loop.study.trials)
+    assert all(trial.constraints["energy_model_j <= 1"] > 0 for trial in loop.study.optuna_study.trials)
     assert len(loop.networks.archive.front) == 0
 
 
@@ -171,9 +176,9 @@ def test_every_sampler(tmp_path: Path, sampler: str) -> None:
         tmp_path, fabricate, sampler, 3, in_memory(objectives=1), objectives={"accuracy": 0.1}, **space
     )
     loop.run(15, None, silent)
-    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
-    assert len(loop.study.trials) == 15
-    drawn = [trial.params["mlp.split_point"] for trial in loop.study.trials[3:]]
+    assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
+    assert len(loop.study.optuna_study.trials) == 15
+    drawn = [trial.params["mlp.split_point"] for trial in loop.study.optuna_study.trials[3:]]
     assert len(set(drawn)) > 8
 
 
@@ -206,16 +211,6 @@ def test_only_allowed_split_points_are_stored(tmp_path: Path) -> None:
     assert set(result.split_point for result in results(loop)) <= {"relu1", "output"}
 
 
-def test_candidate_point_at_the_output() -> None:
-    own = make_proposer()
-    network = fabricate(own.network(own.inventory.variants["mlp"][0], "block", {}))
-    candidate = Candidate.canonical(network.spec, "output", 0.5, 8)
-    row = candidate_point(candidate, network.evidence, network.splits, SETTING)
-    assert row["accuracy"] == network.evidence.output_correct_N.mean()
-    assert (row["exit_rate"], row["payload_bytes"], row["server_macs"]) == (1.0, 0.0, 0.0)
-    assert row["edge_macs"] == network.splits[-1].edge_macs
-
-
 # small spaces, several trainings at a time
 
 
@@ -227,10 +222,10 @@ def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
     assert loop.proposer.inventory.num_networks == 4  # two junctions, two densities
     assert len(spy.calls) == 4
     assert loop.exhausted
-    done = len(loop.study.trials)
+    done = len(loop.study.optuna_study.trials)
     assert done < 10_000
     loop.run(10_000, None, silent)
-    assert len(loop.study.trials) == done
+    assert len(loop.study.optuna_study.trials) == done
 
 
 class LatePool:
@@ -262,7 +257,7 @@ def test_two_trainings_at_a_time(tmp_path: Path) -> None:
     assert pool.most == 2
     done = [progress.trials for progress in shown]
     assert done == sorted(set(done))
-    assert done[-1] == len(loop.study.trials) == 25
-    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    assert done[-1] == len(loop.study.optuna_study.trials) == 25
+    assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
     keys = [result.network_key for result in results(loop) if result.outcome == "trained"]
     assert len(keys) == len(set(keys)) == len(list(loop.networks.store))

@@ -11,11 +11,11 @@ from loops import Finished, Killed, Spy, make_loop, proposals, results, silent
 from optuna.trial import FrozenTrial, TrialState
 from stand_ins import fabricate
 
-from explorer.candidate import NetworkSpec
 from explorer.core.training import TrainingFailedError
+from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.engine.loop import SearchLoop
-from explorer.evaluate import EvaluatedNetwork
-from explorer.store import Store
+from explorer.runs.store import Store
+from explorer.space.candidate import NetworkSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -33,14 +33,14 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
     loop.run(12, None, silent)
     assert set(spy.calls.values()) == {1}
     own = results(loop)
-    failed = [trial.state == TrialState.FAIL for trial in loop.study.trials]
+    failed = [trial.state == TrialState.FAIL for trial in loop.study.optuna_study.trials]
     assert failed == [result.outcome == "failed" for result in own]
     assert failed[:5] == [True, False, True, True, True]
     assert {result.reason for result in own if result.outcome == "failed"} == {
         "diverged: loss nan in epoch 1 of 1"
     }
     assert {result.reason for result in own if result.outcome != "failed"} == {""}
-    assert len(loop.study.trials) == 12  # failures count
+    assert len(loop.study.optuna_study.trials) == 12  # failures count
     assert not [key for key in loop.networks.store if not loop.networks.store.read(key).spec.is_sparse]
 
 
@@ -94,8 +94,8 @@ def die_while_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at:
             raise Killed
         return original(trial, *arguments, **options)
 
-    original = loop.study.tell
-    patch.setattr(loop.study, "tell", dying)
+    original = loop.study.optuna_study.tell
+    patch.setattr(loop.study.optuna_study, "tell", dying)
 
 
 @pytest.mark.parametrize("at", [1, 6])  # a reference; a proposal of the sampler
@@ -113,16 +113,18 @@ def test_resuming_after_a_crash(
         die(spy, crashing, patch, at)
         with pytest.raises(Killed):
             crashing.run(11, None, silent)
-    told = [trial for trial in crashing.study.trials if trial.state == TrialState.COMPLETE]
+    told = [trial for trial in crashing.study.optuna_study.trials if trial.state == TrialState.COMPLETE]
     assert len(told) < 11
 
     resumed = make_loop(tmp_path, spy)
     resumed.run(11, None, silent)
-    assert [trial.state for trial in resumed.study.trials] == [TrialState.COMPLETE] * 11
+    assert [trial.state for trial in resumed.study.optuna_study.trials] == [TrialState.COMPLETE] * 11
     assert set(spy.calls.values()) == {1}
     assert set(spy.calls) == set(resumed.networks.store)
     # the very proposals and values of a search that was never interrupted
-    undisturbed = finished[0].study.trials[:11]
+    undisturbed = finished[0].study.optuna_study.trials[:11]
     assert proposals(resumed) == [trial.params for trial in undisturbed]
-    assert [trial.values for trial in resumed.study.trials] == [trial.values for trial in undisturbed]
+    assert [trial.values for trial in resumed.study.optuna_study.trials] == [
+        trial.values for trial in undisturbed
+    ]
     assert resumed.networks.archive.hypervolume == pytest.approx(results(finished[0])[10].hypervolume)

@@ -44,14 +44,14 @@ def test_one_line_says_where_the_search_stands() -> None:
 def test_every_proposal_is_timed(tmp_path: Path) -> None:
     loop, shown = make_loop(tmp_path, fabricate, study=in_memory()), list[Progress]()
     loop.run(6, None, shown.append)
-    assert len(loop.suggest_times.seconds) == 6
+    assert len(loop.study.suggest_times.seconds) == 6
     assert all(0 < progress.suggest_s < progress.elapsed_s for progress in shown)
     assert {progress.warning for progress in shown} == {""}
 
 
 def test_search_with_a_slow_sampler_says_so_once(tmp_path: Path) -> None:
     loop, shown = make_loop(tmp_path, fabricate, study=in_memory()), list[Progress]()
-    loop._asker.times = SlowSampler("tpe")
+    loop.study.suggest_times = SlowSampler("tpe")
     loop.run(RECENT + 10, None, shown.append)
     assert [number for number, progress in enumerate(shown) if progress.warning] == [RECENT]
     printed = io.StringIO()

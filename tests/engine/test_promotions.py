@@ -1,76 +1,21 @@
 """Rungs in the loop: who is trained further, what samplers learn, what is left at the end."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from loops import Killed, in_memory, proposals, results, silent
 from optuna.trial import TrialState
-from stand_ins import SETTING, fabricate, make_proposer
+from rung_loops import RUNGS, Log, make_loop, trained
 
-from explorer.core.operating_points import outcome_at
-from explorer.core.training import TrainingFailedError, TrainingRecord
+from explorer.core.sweep import outcome_at
+from explorer.core.training import TrainingFailedError
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.engine.loop import SearchLoop
-from explorer.engine.outcomes import Progress, TrialResult
-from explorer.engine.pool import SerialPool
-from explorer.engine.study import REFERENCE, RESULT
-from explorer.evaluate import EvaluatedNetwork, TrainingTask
-from explorer.store import Store
+from explorer.engine.outcomes import REFERENCE, Progress, TrialResult
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-RUNGS = (1, 3, 9)
-Train = Callable[[TrainingTask], EvaluatedNetwork]
-
-
-def trained(task: TrainingTask) -> EvaluatedNetwork:
-    """A made-up network that answers more samples right the longer it was trained."""
-    whole = fabricate(task.spec)
-    begun_at = 0 if task.state is None else int(task.state["epochs"])
-    assert begun_at < task.until_epoch
-    learned = np.arange(whole.evidence.num_samples) % 9 < task.until_epoch
-    evidence = replace(
-        whole.evidence,
-        exit_correct_SN=whole.evidence.exit_correct_SN & learned,
-        server_correct_SBN=whole.evidence.server_correct_SBN & learned,
-        output_correct_N=whole.evidence.output_correct_N & learned,
-    )
-    state = {"epochs": torch.tensor(task.until_epoch)} if task.until_epoch < RUNGS[-1] else None
-    record = TrainingRecord(task.until_epoch, 7 * task.until_epoch, 0.1, 1.0)
-    return replace(whole, evidence=evidence, training=record, training_state=state)
-
-
-class Log:
-    """Remembers what was trained from where to where."""
-
-    def __init__(self, train: Train = trained) -> None:
-        self.train, self.pieces = train, list[tuple[str, int, int]]()
-
-    def __call__(self, task: TrainingTask) -> EvaluatedNetwork:
-        begun_at = 0 if task.state is None else int(task.state["epochs"])
-        network = self.train(task)
-        self.pieces.append((task.spec.key, begun_at, task.until_epoch))
-        return network
-
-
-def make_loop(folder: Path, train: Train, rungs: tuple[int, ...] = RUNGS, **options: Any) -> SearchLoop:
-    proposer = make_proposer(training={"epochs": RUNGS[-1]}, **options.pop("space", {}))
-    return SearchLoop(
-        study=options.pop("study", None) or in_memory(),
-        proposer=proposer,
-        store=Store(folder),
-        setting=SETTING,
-        pool=SerialPool(train),
-        rung_epochs=rungs,
-        sampler=options.pop("sampler", "random"),
-        seed=0,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +65,11 @@ def test_samplers_learn_from_the_first_rung_alone(
     searched: tuple[SearchLoop, Log, list[Progress]],
 ) -> None:
     loop, _, _ = searched
-    for trial, result in zip(loop.study.trials, results(loop), strict=True):
+    for trial, result in zip(loop.study.optuna_study.trials, results(loop), strict=True):
         assert trial.state == TrialState.COMPLETE
         spec = loop.networks.store.read(result.network_key).spec
         evidence = trained(TrainingTask(spec, RUNGS[0])).evidence
-        own = outcome_at(evidence, result.split_point, result.payload_bits, result.confidence_threshold)
+        own = outcome_at(evidence, result.run_point)
         assert trial.values[0] == own.correct / evidence.num_samples
 
 
@@ -133,14 +78,14 @@ def test_proposals_do_not_depend_on_promotions(tmp_path: Path) -> None:
         # the same first rung: who is promoted when differs
         loop = make_loop(tmp_path / name, trained, rungs, sampler="tpe")
         loop.run(25, None, silent)
-        return [(trial.params, trial.values) for trial in loop.study.trials]
+        return [(trial.params, trial.values) for trial in loop.study.optuna_study.trials]
 
     assert told((1, 3, 9), "three") == told((1, 9), "two")
 
 
 def test_promotions_are_no_proposals(searched: tuple[SearchLoop, Log, list[Progress]]) -> None:
     loop, log, shown = searched
-    assert len(loop.study.trials) == 30
+    assert len(loop.study.optuna_study.trials) == 30
     assert [progress.trials for progress in shown] == sorted(progress.trials for progress in shown)
     begun = Counter(begun_at > 0 for _, begun_at, _ in log.pieces)
     assert shown[-1].promotions == len(loop.promotions) == begun[True]
@@ -153,7 +98,7 @@ def test_the_archive_holds_networks_as_they_are_now(
     searched: tuple[SearchLoop, Log, list[Progress]],
 ) -> None:
     loop, _, _ = searched
-    again = make_loop(loop.networks.store.run, trained, study=loop.study)
+    again = make_loop(loop.networks.store.run, trained, study=loop.study.optuna_study)
     front = sorted(map(tuple, loop.networks.archive.front))
     assert sorted(map(tuple, again.networks.archive.front)) == front
     assert again.networks.rungs.summary() == loop.networks.rungs.summary()
@@ -197,7 +142,7 @@ def test_a_failed_promotion_leaves_the_network_as_it_was(tmp_path: Path) -> None
 
     loop = make_loop(tmp_path, fails_later)
     loop.run(12, None, silent)
-    assert {trial.state for trial in loop.study.trials} == {TrialState.COMPLETE}
+    assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
     assert {promotion.reason for promotion in loop.promotions} == {"exceeded 3 s"}
     keys = [promotion.network_key for promotion in loop.promotions]
     assert len(set(keys)) == len(keys)  # each is tried once
@@ -210,8 +155,8 @@ def test_candidates_that_cost_too_much_are_not_trained(tmp_path: Path) -> None:
     loop = make_loop(tmp_path, log, space=space, sampler="tpe")
     loop.run(30, None, silent)
     untrained = 0
-    for trial in loop.study.trials:
-        result = TrialResult(**trial.user_attrs[RESULT])
+    for trial in loop.study.optuna_study.trials:
+        result = TrialResult.of(trial)
         if result.outcome == "infeasible":
             assert REFERENCE not in trial.user_attrs
             assert trial.state == TrialState.PRUNED
@@ -219,4 +164,4 @@ def test_candidates_that_cost_too_much_are_not_trained(tmp_path: Path) -> None:
             assert result.reason == "known before training: not edge_macs <= 60"
             untrained += 1
     assert untrained > 3
-    assert len(loop.study.trials) == 30
+    assert len(loop.study.optuna_study.trials) == 30

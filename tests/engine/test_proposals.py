@@ -7,12 +7,13 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins import INPUTS, NUM_CLASSES, SPACE, make_inventory, make_proposer
+from stand_ins import SPACE, make_inventory, make_proposer
 
-from explorer.candidate import Candidate
 from explorer.core.bottleneck import Bottleneck
+from explorer.core.run_point import RunPoint
 from explorer.engine.proposals import Proposer
-from explorer.evaluate import build_network
+from explorer.engine.references import references
+from explorer.space.candidate import Candidate
 
 TWO_BACKBONES: dict[str, Any] = {
     "backbones": SPACE["backbones"]
@@ -49,7 +50,7 @@ def test_candidate_by_hand() -> None:
     }
     assert own.network.pattern == "block"
     # input, relu1, relu2, output share [0, 1]: 0.49 lies in the second quarter
-    assert (own.split_point, own.confidence_threshold, own.payload_bits) == ("relu1", 0.5, 8)
+    assert own.point == RunPoint("relu1", 0.5, 8)
     assert own.network.recipe.epochs == 1
     assert own.network.exit_features == 64
 
@@ -58,7 +59,7 @@ def test_candidate_by_hand() -> None:
     ("depth", "name"), [(0.0, "input"), (0.2499, "input"), (0.25, "relu1"), (0.75, "output"), (1.0, "output")]
 )
 def test_split_point_by_depth(depth: float, name: str) -> None:
-    assert suggested(make_proposer(), params(mlp__split_point=depth)).split_point == name
+    assert suggested(make_proposer(), params(mlp__split_point=depth)).point.split_point == name
 
 
 def test_smaller_variant_has_fewer_junctions() -> None:
@@ -75,17 +76,15 @@ def test_bottleneck_is_a_choice_like_an_argument() -> None:
     own = suggested(proposer, params(mlp__split_point=0.5) | {name: '{"at": "relu1", "channels": 2}'})
     assert own.network.bottleneck == Bottleneck("relu1", 2)
     # input, relu1, bottleneck.encode, bottleneck.decode, relu2, output
-    assert own.split_point == "bottleneck.decode"
+    assert own.point.split_point == "bottleneck.decode"
     plain = suggested(proposer, params() | {name: "null"})
     assert plain.network.bottleneck is None
     assert plain.network.key == suggested(make_proposer(), params()).network.key
-    again = proposer.point_params(own.network, "bottleneck.encode", 0.5, 8)
-    assert again["mlp.split_point"] == pytest.approx(2.5 / 6)
-    assert all(suggested(proposer, r.params).network.bottleneck is None for r in proposer.references())
+    assert all(suggested(proposer, r.params).network.bottleneck is None for r in references(proposer))
 
 
 def test_threshold_of_one_leaves_the_exit_classifier_out() -> None:
-    assert suggested(make_proposer(), params(confidence_threshold=1.0)).confidence_threshold is None
+    assert suggested(make_proposer(), params(confidence_threshold=1.0)).point.confidence_threshold is None
 
 
 @given(seed=st.integers(0, 2**31))
@@ -100,9 +99,10 @@ def test_whatever_is_drawn_is_legal(seed: int) -> None:
     densities = dict(own.network.densities)
     assert list(densities) == list(variant.densities)
     assert all(densities[path] in choices for path, choices in variant.densities.items())
-    assert own.split_point in [point.name for point in variant.split_points]
-    assert own.payload_bits in (None, 8, 32)
-    assert own.confidence_threshold is None or 0 <= own.confidence_threshold < 1
+    assert own.point.split_point in [point.name for point in variant.split_points]
+    assert own.point.payload_bits in (None, 8, 32)
+    threshold = own.point.confidence_threshold
+    assert threshold is None or 0 <= threshold < 1
 
 
 def test_parameters_of_one_backbone_have_the_same_range_for_all_variants() -> None:
@@ -120,102 +120,9 @@ def test_parameters_of_one_backbone_have_the_same_range_for_all_variants() -> No
     assert {name for name in seen if "." not in name} == {"backbone", "confidence_threshold", "payload_bits"}
 
 
-def references(**changes: Any) -> dict[str, Candidate]:
-    proposer = make_proposer(**changes)
-    return {reference.name: suggested(proposer, reference.params) for reference in proposer.references()}
-
-
-def test_references() -> None:
-    own = references()
-    assert list(own) == ["small_dense", "large_sparse", "dense", "all_edge", "all_server"]
-    large = [own[name].network for name in ("dense", "all_edge", "all_server", "large_sparse")]
-    assert all(network.argument_values == {"hidden": [16, 8]} for network in large)
-    assert not any(network.is_sparse for network in large[:3])
-    assert large[3].is_sparse
-    assert own["small_dense"].network.argument_values == {"hidden": [4]}
-    assert not own["small_dense"].network.is_sparse
-    places = {name: (c.split_point, c.confidence_threshold, c.payload_bits) for name, c in own.items()}
-    assert places == {
-        "dense": ("relu2", 0.5, 8),  # the middle of input, relu1, relu2, output
-        "all_edge": ("output", 0.0, None),
-        "all_server": ("input", None, 8),
-        "large_sparse": ("output", 0.0, None),
-        "small_dense": ("output", 0.0, None),
-    }
-
-
-def test_large_sparse_has_about_as_many_weights_as_small_dense() -> None:
-    large_sparse = dict(references()["large_sparse"].network.densities)
-    # small: 8 x 4 + 4 x 4 = 48; large: 128, 128 and 32, at 1/4 72 in all, the fewest there are
-    assert large_sparse == {path: Fraction(1, 4) for path in ("fc1", "fc2", "classifier")}
-
-
-@pytest.mark.parametrize(
-    ("changes", "names"),
-    [
-        (
-            {"confidence_thresholds": {"low": 0.0, "high": 0.9}},
-            ["small_dense", "large_sparse", "dense", "all_edge"],
-        ),
-        (
-            {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"split_points": ["input", "relu1"]}}},
-            ["dense", "all_server"],
-        ),
-        (
-            {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"arguments": {"hidden": [[4]]}}}},
-            ["dense", "all_edge", "all_server"],
-        ),
-    ],
-)
-def test_only_references_that_the_space_allows(changes: dict[str, Any], names: list[str]) -> None:
-    assert list(references(**changes)) == names
-
-
-@pytest.mark.parametrize(
-    "thresholds",
-    [
-        {"low": 0.0, "high": 1.0, "step": 0.01},
-        {"low": 0.3, "high": 1.0, "step": 0.1},
-        {"low": 0.0, "high": 1.0, "step": 0.125},
-        {"low": 0.5, "high": 0.5},
-        {"low": 0.1, "high": 0.4, "step": 0.3},
-    ],
-)
-def test_references_survive_optuna(thresholds: dict[str, float]) -> None:
-    """Enqueued parameters lie inside every range, so that Optuna takes them as they are."""
-    proposer = make_proposer(
-        patterns=["structured", "block"], confidence_thresholds=thresholds, **TWO_BACKBONES
-    )
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for reference in proposer.references():
-        study.enqueue_trial(reference.params)
-        trial = study.ask()
-        assert proposer.suggest(trial) == suggested(proposer, reference.params)
-        assert trial.params == reference.params
-        study.tell(trial, 0.0)
-
-
 def test_key_depends_on_the_data() -> None:
     inventory = make_inventory()
     first, second = (
         suggested(Proposer(inventory, {"fingerprint": text}), params()).network.key for text in ("a", "b")
     )
     assert first != second
-
-
-@pytest.mark.parametrize(("hidden", "first"), [([[8], [32]], "large_sparse"), ([[4], [5]], "small_dense")])
-def test_of_two_references_of_equal_weights_the_one_with_fewer_macs_comes_first(
-    hidden: list[list[int]], first: str
-) -> None:
-    backbone = SPACE["backbones"]["mlp"] | {
-        "arguments": {"hidden": hidden},
-        "densities": {"low": 0.05, "high": 1.0},
-    }
-    own = make_proposer(backbones={"mlp": backbone})
-    macs = {}
-    for reference in own.references()[:2]:
-        candidate = suggested(own, reference.params)
-        network = build_network(candidate.network, (INPUTS,), NUM_CLASSES)
-        macs[reference.name] = sum(value.macs for value in network.dataflow.values.values())
-    assert next(iter(macs)) == first
-    assert (macs["large_sparse"] > 1.2 * macs["small_dense"]) == (first == "small_dense")

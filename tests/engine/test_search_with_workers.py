@@ -6,17 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from dask_cluster import cluster, free_port
 from loops import in_memory, results
 from optuna.trial import TrialState
 from search_tasks import COMPLETE, Trainings
 from stand_ins import SETTING, make_proposer
-from test_workers import cluster, free_port
 
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.costs.model import CostModel
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress
-from explorer.engine.workers import DaskPool, Limits
-from explorer.evaluate import EvaluatedNetwork, TrainingTask
-from explorer.store import Store
+from explorer.engine.pool.dask import DaskPool, Limits
+from explorer.runs.store import Store
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,7 +33,7 @@ def make_loop(folder: Path, pool: Workers) -> SearchLoop:
         study=in_memory(),
         proposer=make_proposer(training={"epochs": COMPLETE}),
         store=Store(folder),
-        setting=SETTING,
+        costs=CostModel(SETTING),
         pool=pool,
         rung_epochs=(1, 3, COMPLETE),
         sampler="random",
@@ -41,7 +42,7 @@ def make_loop(folder: Path, pool: Workers) -> SearchLoop:
 
 
 def assert_nothing_lost_or_doubled(loop: SearchLoop, trainings: Trainings) -> None:
-    trials = loop.study.trials
+    trials = loop.study.optuna_study.trials
     assert [trial.number for trial in trials] == list(range(TRIALS))
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
     ended = (trainings.folder / "ended").read_text().split("\n")[:-1]
@@ -92,7 +93,7 @@ def test_scheduler_restarted_in_the_midst_of_a_search(tmp_path: Path) -> None:
     with pool, cluster(port, tmp_path):
         search.join(90)
         assert not search.is_alive()
-    trials = loop.study.trials
+    trials = loop.study.optuna_study.trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
     kept = {result.network_key for result in results(loop)}
     assert kept == set(loop.networks.store)

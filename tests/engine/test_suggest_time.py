@@ -2,7 +2,7 @@
 
 import pytest
 
-from explorer.engine.study import SAMPLERS
+from explorer.engine.defaults import SAMPLERS
 from explorer.engine.suggest_time import CHEAPER, LEAST_S, RECENT, SuggestTimes
 
 

@@ -37,7 +37,7 @@ export function isDeployable({ points, splits }, row) {
   return points.bits[row] > 0 || splits.is_output[points.split[row]] === 1;
 }
 
-/** The id of a row, as explorer.results builds it: network key, place of the split point, bits, exits.
+/** The id of a row, as explorer.runs.results builds it: network key, place of the split point, bits, exits.
  * A baseline's has its name for the bits. */
 export function pointId(run, row) {
   const { split, bits, exited, threshold } = run.points;

@@ -1,5 +1,5 @@
-// Expected cost of every operating point, in closed form. The same formulas as explorer/cost.py and
-// explorer/profile/latency.py, which the tests hold against these on every point.
+// Expected cost of every operating point, in closed form. The same formulas as explorer/costs/model.py and
+// explorer/costs/latency.py, which the tests hold against these on every point.
 
 const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
 const FLOAT_BYTES = 4;
@@ -79,8 +79,9 @@ export function splitTimes(splits, setting) {
 /** Columns that follow from structure and validation outcomes; no device or link changes them. */
 export function countedColumns(run) {
   const { points, splits, networks, numPoints } = run;
-  const names = ["accuracy", "accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
-  names.push("server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
+  const learned = run.metrics.filter(({ credit }) => credit);
+  const names = ["accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
+  names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
@@ -91,7 +92,7 @@ export function countedColumns(run) {
     const peak = hasExit
       ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split])
       : splits.peak_activation_bytes[split];
-    columns.accuracy[row] = points.correct[row] / samples;
+    for (const { name, credit } of learned) columns[name][row] = points[credit][row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;
     columns.exit_rate[row] = points.exited[row] / samples;

@@ -4,7 +4,6 @@ import { makeAxis } from "./axis.js";
 import { byId, element } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 
-const LIMITED = ["accuracy", "edge_memory_bytes", "latency_model_s", "energy_model_j", "payload_bytes", "edge_macs"];
 const STEPS = 400;
 const MAX_OBJECTIVES = 4;
 const METHODS = {
@@ -31,7 +30,8 @@ export class Decide {
     this.model = model;
     this.run = run;
     this.change = change;
-    this.columns = LIMITED.concat(run.constraints.map(({ column }) => column)).filter(
+    const sliders = [...model.columns.values()].filter(({ slider }) => slider).map(({ name }) => name);
+    this.columns = sliders.concat(run.constraints.map(({ column }) => column)).filter(
       (name, place, all) => all.indexOf(name) === place && model.columns.has(name),
     );
     byId("limits").replaceChildren(...this.columns.map((name) => this.limitRow(name)));
@@ -77,7 +77,7 @@ export class Decide {
     return element(
       "div",
       { class: "slider", id: `row-${name}` },
-      element("label", { for: `limit-${name}` }, `${shortLabel(column)} ${sign}`),
+      element("label", { for: `limit-${name}` }, `${column.shortLabel} ${sign}`),
       field,
       element("span", { class: "unit" }),
       slider,
@@ -86,7 +86,7 @@ export class Decide {
 
   objectiveBoxes() {
     const known = [...this.model.columns.values()].filter(
-      (column) => column.direction && column.values && !column.group.startsWith("measured"),
+      (column) => column.direction && column.values && column.kind !== "measured",
     );
     byId("objectives").replaceChildren(
       ...known.map((column) =>
@@ -94,7 +94,7 @@ export class Decide {
           "label",
           { class: "option" },
           element("input", { type: "checkbox", value: column.name, onchange: () => this.chooseObjectives() }),
-          ` ${shortLabel(column)}`,
+          ` ${column.shortLabel}`,
         ),
       ),
     );
@@ -174,7 +174,7 @@ export class Decide {
           return element(
             "div",
             { class: "slider" },
-            element("label", { for: `weight-${name}` }, shortLabel(column)),
+            element("label", { for: `weight-${name}` }, column.shortLabel),
             said,
             element("span"),
             element("input", { type: "range", id: `weight-${name}`, min: 0, max: 5, step: 0.1, value, oninput: slide }),
@@ -189,7 +189,7 @@ export class Decide {
         "select",
         { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: event.target.value }) },
         columns.map((column) =>
-          element("option", { value: column.name, selected: column.name === state.best }, shortLabel(column)),
+          element("option", { value: column.name, selected: column.name === state.best }, column.shortLabel),
         ),
       );
       holder.replaceChildren(select);
@@ -231,6 +231,3 @@ export function violated(model, row) {
 }
 
 const numberText0 = (value) => value.toLocaleString("en");
-
-/** A label without what the group already says. */
-export const shortLabel = ({ label }) => label.replace(/ \((validation|modelled, expected|expected|modelled)\)/, "");

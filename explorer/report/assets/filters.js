@@ -13,7 +13,7 @@ export function columnGroups(model, keep) {
     if (!groups.has(column.group)) groups.set(column.group, []);
     groups.get(column.group).push([column.name, column.label]);
   }
-  const order = ["on validation data", "counted", "modelled", "measured on host", "configuration"];
+  const order = [...model.run.groups, "configuration"];
   return order.filter((group) => groups.has(group)).map((group) => [group, groups.get(group)]);
 }
 

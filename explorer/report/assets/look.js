@@ -5,8 +5,8 @@ import { element, svg } from "./dom.js";
 import { groupColour, rampColour, RAMP_STOPS, SHAPES } from "./palette.js";
 
 /** Label and unit of a column; modelled and measured ones say so. */
-export const title = ({ label, unit, shown, group }) => {
-  const source = /^(modelled|measured)/.test(group) && !label.includes(group.split(" ")[0]) ? `, ${group}` : "";
+export const title = ({ label, unit, shown, group, kind }) => {
+  const source = /^(modelled|measured)$/.test(kind) && !label.includes(kind) ? `, ${group}` : "";
   return `${label}${source}${shown && shown[1] ? ` [${shown[1]}]` : unit && !shown ? ` [${unit}]` : ""}`;
 };
 

@@ -2,10 +2,10 @@
 
 import { decodeRun } from "./columns.js";
 import { connectControls, syncControls } from "./controls.js";
-import { Decide, shortLabel } from "./decide.js";
+import { Decide } from "./decide.js";
 import { byId } from "./dom.js";
 import { Filters, withPart } from "./filters.js";
-import { quantity } from "./format.js";
+import { quantity, usePrefixes } from "./format.js";
 import { legend, title } from "./look.js";
 import { Model } from "./model.js";
 import { NetworkCard } from "./network.js";
@@ -39,6 +39,7 @@ const LINES = 1500;
 
 export class Page {
   constructor(embedded) {
+    usePrefixes(embedded.prefixes);
     this.run = decodeRun(embedded);
     this.model = new Model(this.run);
     this.initial = initialState(this.run, this.model.columns);
@@ -127,7 +128,7 @@ export class Page {
     const parts = what
       .map((name) => model.columns.get(name))
       .filter((column) => !Number.isNaN(column.values[model.chosen]));
-    return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${shortLabel(column)} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
+    return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${column.shortLabel} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
   }
 
   save() {
@@ -161,7 +162,7 @@ export class Page {
     const lines = names
       .filter((name, place) => names.indexOf(name) === place)
       .map((name) => model.columns.get(name))
-      .map((column) => `${shortLabel(column)}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
+      .map((column) => `${column.shortLabel}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
     const reference = model.references.filter((own) => own.row === row).map(({ names: own }) => `reference: ${own}`);
     return [model.id(row), ...reference, ...lines];
   }

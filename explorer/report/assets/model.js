@@ -7,8 +7,6 @@ import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, tot
 import { rowsInside } from "./selection.js";
 
 const LEAST_VIOLATING = 10;
-const PERCENT = ["accuracy", "exit_rate"];
-const MEASURED = "measured on host";
 
 /** Everything about a run that no setting changes. */
 export class Model {
@@ -19,23 +17,21 @@ export class Model {
     const counted = countedColumns(run);
     for (const metric of run.metrics) {
       if (counted[metric.name]) this.addNumbers(metric, counted[metric.name]);
-      else if (metric.group === MEASURED) this.addNumbers(metric, this.measured(metric.name));
+      else if (metric.kind === "measured") this.addNumbers(metric, this.measured(metric.name));
       else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
     }
     this.intervals = { low: counted.accuracy_ci95_low, high: counted.accuracy_ci95_high };
-    this.addNumbers(
-      { name: "battery_days", label: "Battery life (modelled)", unit: "d", direction: "maximize", group: "modelled" },
-      new Float64Array(this.size),
-    );
     this.addConfiguration();
     this.deployable = Uint8Array.from({ length: this.size }, (_, row) => (isDeployable(run, row) ? 1 : 0));
     this.numDeployable = this.deployable.reduce((sum, own) => sum + own, 0);
     this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
   }
 
-  addNumbers({ name, label, unit = "", direction = "", group = "configuration" }, values) {
-    const own = PERCENT.includes(name) ? "%" : unit;
-    this.columns.set(name, { name, label, unit: own, direction, group, values, shown: unitFor(values, own) });
+  /** @param about a metric of the run, or name and label of a column of the configuration */
+  addNumbers({ name, label, unit = "", isShare = false, ...about }, values) {
+    const own = isShare ? "%" : unit;
+    const known = { shortLabel: label, direction: "", group: "configuration", kind: "configuration", slider: false };
+    this.columns.set(name, { ...known, ...about, name, label, unit: own, values, shown: unitFor(values, own) });
   }
 
   /** @param order places of the levels, by text; in order of the texts themselves where not given */
@@ -43,7 +39,8 @@ export class Model {
     const { levels, codes } = factorize(texts, order);
     const own = new Uint32Array(this.size);
     for (let row = 0; row < this.size; row++) own[row] = codes[codeOf(row)];
-    this.columns.set(name, { name, label, unit: "", direction: "", group: "configuration", levels, codes: own });
+    const about = { shortLabel: label, direction: "", group: "configuration", kind: "configuration", slider: false };
+    this.columns.set(name, { ...about, name, label, unit: "", levels, codes: own });
   }
 
   addConfiguration() {
@@ -148,7 +145,7 @@ export class Model {
   /** Whether devices and link change what is feasible, on the front or chosen. */
   dependsOnSetting({ limits, objectives, method, best }) {
     const named = [...Object.keys(limits), ...objectives, ...(method === "best" ? [best] : [])];
-    return named.some((name) => this.metric(name)?.group === "modelled");
+    return named.some((name) => this.metric(name)?.kind === "modelled");
   }
 
   /** Constraints and objectives: feasible points, the front, the point chosen. */

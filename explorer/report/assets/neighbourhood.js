@@ -1,7 +1,6 @@
 // What stands near an operating point: neighbours on the front, and the same network with one thing changed.
 
 import { byId, element } from "./dom.js";
-import { shortLabel } from "./decide.js";
 import { difference } from "./format.js";
 import { short } from "./look.js";
 import { neighbours } from "./pareto.js";
@@ -17,7 +16,7 @@ export function drawNeighbours(card) {
   const head = element(
     "tr",
     {},
-    ["Point", "What differs", ...model.objectives.map(shortLabel)].map((text) => element("th", { scope: "col" }, text)),
+    ["Point", "What differs", ...model.objectives.map(({ shortLabel }) => shortLabel)].map((text) => element("th", { scope: "col" }, text)),
   );
   byId("neighbours").replaceChildren(
     element("thead", {}, head),

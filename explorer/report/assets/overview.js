@@ -2,12 +2,13 @@
 
 import { makeAxis } from "./axis.js";
 import { byId, choices, element, svg } from "./dom.js";
-import { numberText, unitFor } from "./format.js";
+import { numberText, unitFor, usePrefixes } from "./format.js";
 import { hypervolumeShare } from "./hypervolume.js";
 import { short, title } from "./look.js";
 import { groupColour } from "./palette.js";
 
-const { runs, metrics } = JSON.parse(byId("data").textContent);
+const { runs, metrics, prefixes } = JSON.parse(byId("data").textContent);
+usePrefixes(prefixes);
 const BOX = { width: 1100, height: 420, left: 70, right: 20, top: 16, bottom: 50 };
 const MARKS = ["M5 0A5 5 0 1 1 5 -0.01Z", "M-4.5-4.5h9v9h-9z", "M0-6L5.5 4h-11z", "M0-6.5L6.5 0L0 6.5L-6.5 0z"];
 const state = readState();
@@ -120,7 +121,7 @@ function drawOverlay(chosen) {
 }
 
 const unitOf = (name) =>
-  ["accuracy", "exit_rate"].includes(name) ? "%" : metrics.find((metric) => metric.name === name).unit;
+  metrics.find((metric) => metric.name === name).isShare ? "%" : metrics.find((metric) => metric.name === name).unit;
 
 /** One box for all: the objectives that every chosen run has, and per objective the worst reference point. */
 function drawHypervolumes(chosen) {

@@ -109,7 +109,7 @@ export class Parallel {
         svg(
           "text",
           { class: "axis-title", transform: `translate(${x - 4} ${TOP - 12}) rotate(-18)`, "text-anchor": "start" },
-          short(title(column).replace(" (modelled, expected)", "").replace(" (validation)", ""), 24) +
+          short(title({ ...column, label: column.shortLabel }), 24) +
             ARROWS[column.direction],
         ),
       );

@@ -1,5 +1,5 @@
 // Fronts, ways to choose, constraints. Losses: one array per objective, every one to be minimised.
-// The same rules as explorer/pareto.py and explorer/choice.py.
+// The same rules as explorer/front/pareto.py and explorer/front/select.py.
 
 const negated = new WeakMap(); // by column, so that a front computed anew does not negate anew
 

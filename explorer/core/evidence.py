@@ -1,0 +1,126 @@
+"""Evidence: what a trained network does on each sample, at every early exit and behind every payload.
+
+One pass over a subset gives each sample's exit confidence, whether the exit is right, whether the server is
+right given the *decoded* payload, and the payload's length: enough for every operating point of the network.
+
+Shape suffixes: S split points but ``output``, B payload bits, N samples.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from explorer.core.calibration import Calibration
+from explorer.core.exits import ExitClassifier
+from explorer.core.graph.module_state import inference
+from explorer.core.network import Network
+from explorer.core.payload import Codec, encode, encoded_bytes, roundtrip
+from explorer.data.dataset import Subset
+
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one trained network did on each validation sample; enough for every operating point of it.
+
+    Attributes:
+        split_points: Names, without ``output``.
+        payload_bits: Bits for which server answers were recomputed.
+        exit_confidence_SN: How sure the exit is, float32; NaN where the split point has none.
+        exit_correct_SN: Whether the exit is right.
+        server_correct_SBN: Whether the server is right, given the decoded payload.
+        output_correct_N: Whether the whole network is right.
+        encoded_bytes_SBN: Length of the payload; the last axis is 1 where it does not depend on the sample.
+        label_N: What would be right.
+    """
+
+    split_points: tuple[str, ...]
+    payload_bits: tuple[int, ...]
+    exit_confidence_SN: NDArray[np.float32]
+    exit_correct_SN: NDArray[np.bool_]
+    server_correct_SBN: NDArray[np.bool_]
+    output_correct_N: NDArray[np.bool_]
+    encoded_bytes_SBN: NDArray[np.int32]
+    label_N: NDArray[np.int64]
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.output_correct_N)
+
+    def encoded_bytes(self, split: int, bits_index: int) -> NDArray[np.int32]:
+        """Length of every sample's payload, shape (N,)."""
+        return np.broadcast_to(self.encoded_bytes_SBN[split, bits_index], (self.num_samples,))
+
+
+def collect_evidence(network: Network, data: Subset, calibration: Calibration) -> Evidence:
+    """Run ``data`` through every exit and, encoded and decoded, through every server part.
+
+    A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
+    """
+    with network.laid_out(data.inputs) as inputs, inference(network):  # laid out as ordinary tensors
+        return _collected(network, replace(data, inputs=inputs), calibration)
+
+
+def _collected(network: Network, data: Subset, calibration: Calibration) -> Evidence:
+    network.eval()
+    payload_bits = calibration.inference_config.payload.bits
+    names = tuple(point.name for point in network.split_points[:-1])
+    servers = [network.parts(point).server for point in network.split_points[:-1]]
+    confidence, exit_correct, server_correct, output_correct, lengths = [], [], [], [], []
+    for inputs, labels in zip(data.inputs.split(_BATCH), data.labels.split(_BATCH), strict=True):
+        *crossing, logits = network.features(inputs)
+        exits = [
+            _exit_answers(network.exit_at(name), calibration, name, tensor, labels)
+            for name, tensor in zip(names, crossing, strict=True)
+        ]
+        confidence.append(torch.stack([own for own, _ in exits]))
+        exit_correct.append(torch.stack([right for _, right in exits]))
+        whole_correct = logits.argmax(-1) == labels
+        output_correct.append(whole_correct)
+        sent = [
+            (server, tensor, calibration.codecs[name, bits])
+            for name, server, tensor in zip(names, servers, crossing, strict=True)
+            for bits in payload_bits
+        ]
+        answers = [
+            whole_correct if codec.bits == 32 else server(roundtrip(tensor, codec)).argmax(-1) == labels
+            for server, tensor, codec in sent
+        ]
+        sizes = [_encoded_lengths(tensor, codec) for _, tensor, codec in sent]
+        server_correct.append(torch.stack(answers).view(len(names), len(payload_bits), -1))
+        lengths.append(torch.stack(sizes).view(len(names), len(payload_bits), -1))
+    if calibration.inference_config.payload.entropy == "none":
+        del lengths[1:]  # the same in every batch
+    return Evidence(
+        names,
+        payload_bits,
+        torch.cat(confidence, -1).numpy(),
+        torch.cat(exit_correct, -1).numpy(),
+        torch.cat(server_correct, -1).numpy(),
+        torch.cat(output_correct, -1).numpy(),
+        torch.cat(lengths, -1).numpy(),
+        data.labels.numpy(),
+    )
+
+
+def _exit_answers(
+    exit_: ExitClassifier | None, calibration: Calibration, name: str, crossing: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Confidence and whether right, each (N,); NaN and never where there is no exit classifier."""
+    if exit_ is None:
+        return torch.full(labels.shape, torch.nan), torch.zeros_like(labels, dtype=torch.bool)
+    logits = exit_(crossing)
+    return calibration.confidence(name, logits), logits.argmax(-1) == labels
+
+
+def _encoded_lengths(batch: Tensor, codec: Codec) -> Tensor:
+    """Bytes of each sample's payload, int32; one number where all have the same."""
+    if codec.entropy == "none":
+        lengths = [encoded_bytes(batch[0].numel(), codec.bits, codec.ranges)]
+    else:
+        lengths = [len(encode(sample, codec)) for sample in batch]
+    return torch.tensor(lengths, dtype=torch.int32)

@@ -1,0 +1,186 @@
+"""The exact sweep: accuracy and exit rate of a trained network at every threshold, split point and bits.
+
+Evidence sorted by confidence gives, by prefix sums, accuracy, exit rate and bytes sent at every distinct
+confidence threshold: in O(n log n), without a grid and without training again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from explorer.core.credits import CREDITS, earned
+from explorer.core.evidence import Evidence
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.run_point import RunPoint
+
+POINT_COLUMNS = ["split_point", "payload_bits", "confidence_threshold", *CREDITS, "exited", "sent_bytes"]
+_DECIMALS = 9  # of credits: rounding must not decide
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a subset at one operating point.
+
+    Attributes:
+        earned: Credit of the right answers, by column; see :mod:`explorer.core.credits`.
+        exited: Samples answered on the edge.
+        sent_bytes: Bytes sent for the others.
+    """
+
+    earned: Mapping[str, float]
+    exited: int
+    sent_bytes: int
+
+    @property
+    def correct(self) -> int:
+        """Right answers."""
+        return int(self.earned["correct"])
+
+    def to_row(self) -> dict[str, float]:
+        """The columns of a swept point that follow from it."""
+        return {**self.earned, "exited": self.exited, "sent_bytes": self.sent_bytes}
+
+
+def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
+    """Outcome of one operating point, whose threshold need not lie on the swept frontier.
+
+    Args:
+        evidence: Of the network.
+        point: At a split point of ``evidence.split_points``, or at ``output``, where every sample is answered
+            on the edge. A sample exits when its confidence is >= the threshold.
+    """
+    if point.split_point == OUTPUT:
+        return Outcome(earned(evidence.output_correct_N, evidence.label_N), evidence.num_samples, 0)
+    split = evidence.split_points.index(point.split_point)
+    assert point.payload_bits is not None
+    index = evidence.payload_bits.index(point.payload_bits)
+    right_N = evidence.server_correct_SBN[split, index]
+    lengths = evidence.encoded_bytes(split, index)
+    if point.confidence_threshold is None:
+        return Outcome(earned(right_N, evidence.label_N), 0, int(lengths.sum()))
+    exits = evidence.exit_confidence_SN[split].astype(np.float64) >= point.confidence_threshold
+    right_N = np.where(exits, evidence.exit_correct_SN[split], right_N)
+    return Outcome(earned(right_N, evidence.label_N), int(exits.sum()), int(lengths[~exits].sum()))
+
+
+def point_row(evidence: Evidence, point: RunPoint) -> pd.DataFrame:
+    """One operating point as a row of :func:`sweep`; its threshold need not lie on the frontier."""
+    own = outcome_at(evidence, point)
+    where = (point.split_point, point.payload_bits, point.confidence_threshold)
+    return _as_table([(*where, *own.to_row().values())])
+
+
+_Row = tuple[Any, ...]  # of a swept point: POINT_COLUMNS
+
+
+def _as_table(rows: list[_Row]) -> pd.DataFrame:
+    columns: dict[str, Any] = dict(zip(POINT_COLUMNS, zip(*rows, strict=True), strict=True))
+    columns["payload_bits"] = pd.array(columns["payload_bits"], dtype="Int64")
+    columns["confidence_threshold"] = np.array(columns["confidence_threshold"], dtype=np.float64)
+    return pd.DataFrame(columns)
+
+
+def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
+    """The (accuracy, exit rate) frontier of every split point and payload bits.
+
+    For a fixed network, split point and bits every cost is monotone in the offload rate, so the frontier is
+    enough to rebuild the exact front for any objectives, device and link. Thresholds lie half-way between
+    neighbouring confidences, where rounding cannot move a sample across, or at an end of the range.
+
+    Args:
+        evidence: Of the network.
+        low, high: Range of thresholds allowed, 0 <= low <= high <= 1. ``high == 1`` also allows leaving the
+            exit classifier out. A split point without one is always allowed.
+
+    Returns:
+        Columns :data:`POINT_COLUMNS` (the bits Int64); the threshold is NaN where no exit classifier is used,
+        the bits are missing for ``output``.
+    """
+    worth_KN = np.stack([credit(evidence.label_N) for credit in CREDITS.values()])
+    rows: list[_Row] = []
+    for split, name in enumerate(evidence.split_points):
+        confidence = evidence.exit_confidence_SN[split].astype(np.float64)
+        has_exit = not np.isnan(confidence).any()
+        cuts = _cuts(confidence, low, high) if has_exit else None
+        for index, bits in enumerate(evidence.payload_bits):
+            server_KN = worth_KN * evidence.server_correct_SBN[split, index]
+            lengths = evidence.encoded_bytes(split, index)
+            if cuts is not None:
+                exit_KN = worth_KN * evidence.exit_correct_SN[split]
+                rows += [(name, bits, *point) for point in _frontier(cuts, exit_KN, server_KN, lengths)]
+            if cuts is None or high >= 1.0:
+                rows.append((name, bits, np.nan, *server_KN.sum(axis=1).tolist(), 0, int(lengths.sum())))
+    output = outcome_at(evidence, RunPoint.at_output())
+    rows.append((OUTPUT, None, 0.0, *output.to_row().values()))
+    return _as_table(rows)
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """Samples by falling confidence (``order``), and where a threshold may cut them, most exits first.
+
+    At ``thresholds[i]`` the ``exited[i]`` most confident samples exit.
+    """
+
+    order: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+    exited: NDArray[np.int64]
+
+
+def _cuts(confidence: NDArray[np.float64], low: float, high: float) -> _Cuts:
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    thresholds = np.concatenate([[np.inf], (ranked[:-1] + ranked[1:]) / 2, [0.0]])
+    distinct = np.concatenate([[False], ranked[:-1] > ranked[1:], [True]])
+    allowed = distinct & (thresholds >= low) & (thresholds <= high) & (thresholds < 1.0)
+    for bound in (low, high):
+        exited_at_bound = int((ranked >= bound).sum())
+        if bound < 1.0 and not allowed[exited_at_bound]:
+            thresholds[exited_at_bound], allowed[exited_at_bound] = bound, True
+    if high >= 1.0:
+        allowed[0] = False  # an exit classifier that answers nothing is worse than none
+    exited = np.flatnonzero(allowed)[::-1]
+    return _Cuts(order, thresholds[exited], exited)
+
+
+def _frontier(
+    cuts: _Cuts,
+    exit_KN: NDArray[np.float64],
+    server_KN: NDArray[np.float64],
+    lengths: NDArray[np.int32],
+) -> list[_Row]:
+    """Non-dominated (threshold, credits, exited, sent bytes) with an exit classifier, most exits first.
+
+    Args:
+        cuts: Where thresholds may lie.
+        exit_KN: Credit of each exit's answer, by column of :data:`explorer.core.credits.CREDITS`.
+        server_KN: Credit of the server's answer.
+        lengths: Of the payloads (N,).
+    """
+    gained_KN = np.cumsum((exit_KN - server_KN)[:, cuts.order], axis=1)
+    start_K1 = server_KN.sum(axis=1, keepdims=True)
+    earned_KC = (start_K1 + np.pad(gained_KN, ((0, 0), (1, 0))))[:, cuts.exited]
+    sent = (int(lengths.sum()) - np.append(0, np.cumsum(lengths[cuts.order], dtype=np.int64)))[cuts.exited]
+    kept = _undominated(np.round(earned_KC, _DECIMALS))
+    columns = (cuts.thresholds[kept], *earned_KC[:, kept], cuts.exited[kept], sent[kept])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _undominated(earned_KC: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which cuts, of falling numbers of exits, earn more than every earlier one in some column or other."""
+    if len(earned_KC) == 1:
+        before = np.maximum.accumulate(np.append(-1.0, earned_KC[0]))[:-1]
+        return np.asarray(earned_KC[0] > before)
+    order = np.arange(earned_KC.shape[1])  # earlier cuts are cheaper
+    losses = np.vstack([order, -earned_KC]).T
+    return np.asarray(moocore.is_nondominated(losses, keep_weakly=False), dtype=np.bool_)
+
+
+def is_deployable(points: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are operating points; the others are baselines, to compare with."""
+    return points["payload_bits"].notna() | (points["split_point"] == OUTPUT)

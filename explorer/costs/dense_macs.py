@@ -1,0 +1,92 @@
+"""Multiply-accumulates of the dense counterpart, counted by fvcore.
+
+fvcore calls a MAC a "flop" and sees dense shapes only, so the dense counterpart is what it is asked about;
+the effective MACs of a sparse network come with its trace (:mod:`explorer.core.graph.trace`). FLOPs are
+2 x MACs.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+
+from explorer.core.graph.recording import bilinear_macs
+
+# operators whose fvcore "flops" are multiply-accumulates of a product
+_MAC_OPERATORS = (
+    *("conv", "linear", "addmm", "mm", "bmm", "matmul", "baddbmm", "einsum", "attention", "bilinear"),
+)
+# Operators that are known to multiply and accumulate nothing, by what they do; beside those that fvcore
+# passes over. Biases, activations, pooling and normalisation count none by convention.
+_ACTIVATIONS = """relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish glu hardtanh hardswish
+    hardsigmoid hardshrink softshrink sigmoid log_sigmoid tanh softmax log_softmax softplus threshold"""
+_POOLING = """max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices
+    max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d mean
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d"""
+_NORMALISATION = "batch_norm layer_norm group_norm instance_norm rms_norm"
+_SUMS_AND_COMPARISONS = """add sub rsub neg abs sign min max amin amax argmin argmax minimum maximum clamp_min
+    clamp_max topk sort where lt le ne eq gt ge logical_and logical_or logical_not round ceil trunc"""
+_MOVES = """alias clone expand_as repeat repeat_interleave tile movedim swapaxes swapdims unflatten numpy_T
+    ravel view_as reshape_as view_as_real view_as_complex real imag conj resolve_conj pad reflection_pad1d
+    reflection_pad2d replication_pad1d replication_pad2d pixel_shuffle pixel_unshuffle channel_shuffle flip
+    rot90 im2col unfold index_select take embedding one_hot masked_select scatter tensor_split unsafe_chunk
+    diagonal as_strided concat hstack vstack tril triu lift_fresh feature_dropout alpha_dropout"""
+_FREE = frozenset(f"{_ACTIVATIONS} {_POOLING} {_NORMALISATION} {_SUMS_AND_COMPARISONS} {_MOVES}".split())
+
+
+def _attention_macs(inputs: list[Any], _: list[Any]) -> Counter[str]:
+    """Queries (.., T, D) by keys (.., S, D), then weights by values (.., S, V); fvcore has no rule for it."""
+    queries, keys, values = (tensor.type().sizes() for tensor in inputs[:3])
+    return Counter(attention=prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1]))
+
+
+def _bilinear_macs(inputs: list[Any], _: list[Any]) -> Counter[str]:
+    """Inputs (.., in1) and (.., in2), weight (outputs, in1, in2); fvcore has no rule for it."""
+    first, _second, weight = (tensor.type().sizes() for tensor in inputs[:3])
+    return Counter(bilinear=bilinear_macs(prod(first[:-1]), weight))
+
+
+@dataclass(frozen=True)
+class DenseCount:
+    """fvcore's count of a dense module: MACs, and how often it met which operators without any."""
+
+    macs: int
+    uncounted: Counter[str]
+
+
+def uncounted_arithmetic(operators: Mapping[str, int]) -> dict[str, int]:
+    """Those of ``operators`` that may multiply and accumulate, which nobody counted; unknown ones are."""
+    return {name: calls for name, calls in operators.items() if not _is_free(name)}
+
+
+def free_operators(operators: Mapping[str, int]) -> dict[str, int]:
+    """Those of ``operators`` that cost no multiply-accumulate."""
+    return {name: calls for name, calls in operators.items() if _is_free(name)}
+
+
+def _is_free(operator: str) -> bool:
+    """Whether an operator (``aten::relu_``, ``batch_norm``) is known to cost none."""
+    return operator.removeprefix("aten::").removesuffix("_") in _FREE
+
+
+def count_dense(module: nn.Module, sample: Tensor) -> DenseCount:
+    """Count a *dense* static module (no sparse layer, no exit branch) with fvcore."""
+    from fvcore.nn import FlopCountAnalysis  # slow to import, and not needed to look at a run
+
+    analysis = (
+        FlopCountAnalysis(module, sample).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    )
+    analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_macs)
+    analysis.set_op_handle("aten::bilinear", _bilinear_macs)
+    analysis.tracer_warnings("none")
+    logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
+    by_operator = analysis.by_operator()
+    macs = sum(count for name, count in by_operator.items() if name in _MAC_OPERATORS)
+    uncounted = Counter(analysis.unsupported_ops())
+    uncounted.update({name: 1 for name, count in by_operator.items() if name not in _MAC_OPERATORS and count})
+    return DenseCount(int(macs), uncounted)

@@ -1,0 +1,212 @@
+"""Train one network and gather all that can be known about it: the one expensive step of the search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from explorer.backbones import build_backbone
+from explorer.core.bottleneck import with_bottleneck
+from explorer.core.calibration import Calibration, InferenceConfig, calibrate
+from explorer.core.evidence import Evidence, collect_evidence
+from explorer.core.failures import failing_alone
+from explorer.core.network import Network
+from explorer.core.payload import Ranges
+from explorer.core.sparsity.sparsify import placement_checksum, sparsify
+from explorer.core.training import TrainingFailedError, TrainingRecord, load_trained_weights, train
+from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
+from explorer.data.dataset import DataSet
+from explorer.errors import UserError
+from explorer.space.candidate import NetworkSpec
+from explorer.space.rebuilt import Signature, another_network, check_factory, check_logits, sample_logits
+
+_STATE_LOGITS = "validation.logits"  # in a training state: sample_logits when it was left
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A network and how far to train it.
+
+    Attributes:
+        spec: What to train.
+        until_epoch: Epochs after which training stops, counted from the first.
+        state: ``training_state`` of the same network at fewer epochs; None trains from the start.
+    """
+
+    spec: NetworkSpec
+    until_epoch: int
+    state: dict[str, Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class EvaluatedNetwork:
+    """A trained network as plain data.
+
+    Attributes:
+        spec: What was trained.
+        splits: Costs at every split point.
+        evidence: Validation outcomes.
+        training: What training took.
+        weights: Parameters and buffers by name.
+        placement_checksum: Of the kept positions derived from the seed.
+        uncounted: Operators fvcore did not count in the dense counterpart.
+        calibration: What was fitted to it besides the weights.
+        logits: Of its first validation samples, see :func:`explorer.space.rebuilt.sample_logits`.
+        training_state: What training needs to go on; None when it is complete.
+    """
+
+    spec: NetworkSpec
+    splits: tuple[SplitCosts, ...]
+    evidence: Evidence
+    training: TrainingRecord
+    weights: dict[str, Tensor]
+    placement_checksum: int
+    uncounted: dict[str, int]
+    calibration: Calibration
+    logits: Tensor
+    training_state: dict[str, Tensor] | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained so far."""
+        return self.training.epochs
+
+
+def build_network(
+    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, probe: bool = True
+) -> Network:
+    """The untrained network of ``spec``, initialised by its seed; ``probe`` as of :class:`Network`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.recipe.seed)
+        backbone = build_backbone(
+            spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
+        )
+        sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed, spec.initial)
+        sample = torch.zeros(1, *input_shape)
+        return Network(
+            with_bottleneck(backbone, sample, spec.bottleneck),
+            sample,
+            num_classes,
+            spec.exit_features,
+            exit_kind=spec.exit_kind,
+            exits_at=spec.exits_at,
+            max_crossing_tensors=spec.max_crossing_tensors,
+            precision=spec.recipe.precision,
+            probe=probe,
+        )
+
+
+def evaluate_network(
+    task: TrainingTask,
+    data: DataSet,
+    inference_config: InferenceConfig,
+    signatures: Mapping[tuple[str, str], Signature] | None = None,
+) -> EvaluatedNetwork:
+    """Build, probe and train a network as far as asked, and measure it on the validation subset.
+
+    Args:
+        task: What to train.
+        data: Training and validation subsets; the test subset is not touched.
+        inference_config: How it is run; server answers are recomputed for each of its payload bits.
+        signatures: What factories built where the search began, by factory and arguments; None where that
+            is here and now.
+
+    Raises:
+        TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, the factory
+            builds another network than it did, or the user's code raised anything.
+    """
+    with failing_alone():
+        if signatures is not None:
+            own = signatures[task.spec.factory, task.spec.arguments]
+            how = (data.input_shape, data.num_classes, task.spec.recipe.seed, own)
+            check_factory(task.spec.factory, task.spec.arguments, *how)
+        return _evaluated(task, data, inference_config)
+
+
+def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceConfig) -> EvaluatedNetwork:
+    spec = task.spec
+    network = build_network(spec, data.input_shape, data.num_classes)
+    network.check_split_points(data.validation.inputs[:2])
+    if task.state is not None:
+        _check_checkpoint(network, spec, data, task.state)
+    training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
+    calibration = calibrate(network, data.train, data.validation, inference_config)
+    evidence = collect_evidence(network, data.validation, calibration)
+    logits = sample_logits(network, data.validation.inputs)
+    if not logits.isfinite().all():
+        raise TrainingFailedError("diverged: a logit is infinite or NaN")
+    dense = _dense_counterpart(spec, data.input_shape, data.num_classes)
+    return EvaluatedNetwork(
+        spec,
+        split_costs(network, dense, inference_config.payload.ranges),
+        evidence,
+        training.record,
+        network.weights(),
+        placement_checksum(network),
+        dict(dense.uncounted),
+        calibration,
+        logits,
+        None if training.state is None else training.state | {_STATE_LOGITS: logits},
+    )
+
+
+def _check_checkpoint(network: Network, spec: NetworkSpec, data: DataSet, state: dict[str, Tensor]) -> None:
+    """Whether ``network`` is the one whose training goes on from ``state``."""
+    try:
+        load_trained_weights(network, state)
+    except ValueError as error:
+        raise another_network(spec.factory, str(error)) from error
+    check_logits(network, spec.factory, data.validation.inputs, state[_STATE_LOGITS])
+
+
+def costs_before_training(
+    spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, ranges: Ranges
+) -> tuple[SplitCosts, ...]:
+    """Costs at every split point of a network: training changes none of them.
+
+    Raises:
+        TrainingFailedError: It cannot be built.
+    """
+    with failing_alone():
+        network = build_network(spec, input_shape, num_classes, probe=False).eval()
+        return split_costs(network, _dense_counterpart(spec, input_shape, num_classes), ranges)
+
+
+def _dense_counterpart(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
+    how = (input_shape, num_classes, spec.exit_features, spec.bottleneck, spec.max_crossing_tensors)
+    return dense_counts(spec.factory, spec.arguments, *how)
+
+
+def restore_network(
+    spec: NetworkSpec,
+    weights: dict[str, Tensor],
+    checksum: int,
+    logits: Tensor,
+    inputs: Tensor,
+    num_classes: int,
+) -> Network:
+    """Rebuild a trained network from its stored weights, in eval mode.
+
+    Args:
+        spec: What was trained.
+        weights: Parameters and buffers by name.
+        checksum: Of the kept positions.
+        logits: What it gave for its first validation samples.
+        inputs: Validation inputs (N, ...), in their order.
+        num_classes: Number of logits.
+
+    Raises:
+        UserError: The network is not the one that was trained.
+    """
+    network = build_network(spec, tuple(inputs.shape[1:]), num_classes)
+    try:
+        network.load_weights(weights)
+    except ValueError as error:
+        raise another_network(spec.factory, str(error)) from error
+    if placement_checksum(network) != checksum:
+        raise UserError(
+            f"{spec.key}: kept connections differ from the stored ones; numpy's generator changed"
+        )
+    check_logits(network, spec.factory, inputs, logits)
+    return network.eval()

@@ -1,0 +1,89 @@
+"""Seconds and joules of computing and transmitting: modelled from profiles, or measured on this machine."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from explorer.devices import DeviceProfile, LinkProfile
+
+_BITS_PER_BYTE = 8
+
+
+def operator_times_s(macs: ArrayLike, moved_bytes: ArrayLike, device: DeviceProfile) -> NDArray[np.float64]:
+    """Modelled time of each operator: the slower of computing and moving data, plus a fixed cost per call.
+
+    The roofline model of Williams et al., Communications of the ACM 2009. A limit that the profile does not
+    know is left out: without a bandwidth the time is that of computing, and without a call overhead there is
+    no fixed cost, because an achieved rate contains it.
+
+    Args:
+        macs: Multiply-accumulates per operator, shape (n_operators,).
+        moved_bytes: Bytes read plus bytes written per operator, same shape.
+        device: Where the operators run.
+
+    Returns:
+        Seconds, same shape; all NaN when the profile has no rate.
+    """
+    all_macs, all_bytes = np.broadcast_arrays(np.asarray(macs, float), np.asarray(moved_bytes, float))
+    if device.macs_per_s is None:
+        return np.full(all_macs.shape, np.nan)
+    times = all_macs / device.macs_per_s
+    if device.memory_bandwidth_bytes_per_s is not None:
+        times = np.maximum(times, all_bytes / device.memory_bandwidth_bytes_per_s)
+    return np.asarray(times + (device.call_overhead_s or 0.0))
+
+
+def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Payload plus headers, per message: ``payload + per message + ceil(payload / packet) * per packet``.
+
+    Headers that the profile does not know are left out; so are those which its rate contains (they are 0).
+    A lost packet is sent until it arrives, ``1 / (1 - loss)`` times on average; an unknown loss is none.
+
+    Args:
+        payload_bytes: Bytes of each message, any shape; a message of zero bytes is not sent.
+        link: What the message crosses.
+
+    Returns:
+        Bytes, same shape.
+    """
+    payload = np.asarray(payload_bytes, float)
+    packets = np.ones_like(payload)
+    if link.packet_payload_bytes is not None:
+        packets = np.ceil(payload / link.packet_payload_bytes)
+    headers = (link.header_bytes_per_message or 0.0) + packets * (link.header_bytes_per_packet or 0.0)
+    return np.where(payload == 0, 0.0, (payload + headers) / (1.0 - (link.loss or 0.0)))
+
+
+def transfer_time_s(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Modelled time that each message occupies the uplink; the caller adds ``link.rtt_s``.
+
+    Sending again is in the bytes on air; waiting until a loss is noticed is not modelled.
+
+    Args:
+        payload_bytes: Bytes of each message, any shape.
+        link: What the message crosses.
+
+    Returns:
+        Seconds, same shape; 0 for an empty message, NaN when the profile has no rate.
+    """
+    air_bytes = bytes_on_air(payload_bytes, link)
+    rate = np.nan if link.uplink_bits_per_s is None else link.uplink_bits_per_s
+    return np.where(air_bytes == 0, 0.0, _BITS_PER_BYTE * air_bytes / rate)
+
+
+def transfer_energy_j(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Modelled energy that the edge device's radio spends on sending each message.
+
+    Either a fixed energy per bit, or a power that grows linearly with the rate (the form of Huang et al.,
+    MobiSys 2012) times the time of sending; plus the energy of an isolated message where one is known.
+
+    Args:
+        payload_bytes: Bytes of each message, any shape.
+        link: What the message crosses.
+
+    Returns:
+        Joules, same shape; 0 for an empty message, NaN when the profile has no energy model.
+    """
+    air_bytes = bytes_on_air(payload_bytes, link)
+    per_bit = np.nan if link.joules_per_bit is None else link.joules_per_bit
+    energy = _BITS_PER_BYTE * air_bytes * per_bit + (link.message_energy_j or 0.0)
+    return np.where(air_bytes == 0, 0.0, energy)

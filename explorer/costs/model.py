@@ -1,0 +1,251 @@
+"""The cost model: expected costs of operating points, in closed form, for one edge device, server and link.
+
+With offload rate q:
+
+    latency_s = edge time + q (encode + rtt + 8 payload / uplink rate + decode + server time)
+    energy_j  = (edge time + q encode) active power + q (transmit energy + wait idle power)
+
+where waiting is everything behind the encoder. Encoding and decoding cost one multiply-add per value below 32
+bits and the movement of the tensor and its encoded form; compressing is not in the model. Times and energies
+are those of a payload of mean length. Everything here is modelled; nothing is measured.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from explorer.core.credits import CREDITS
+from explorer.core.graph.dataflow import FLOAT_BYTES
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.payload import PayloadForm, least_encoded_bytes
+from explorer.core.run_point import RunPoint
+from explorer.core.sweep import Outcome
+from explorer.costs.intervals import wilson_interval
+from explorer.costs.latency import operator_times_s, transfer_energy_j, transfer_time_s
+from explorer.costs.split_costs import SplitCosts
+from explorer.devices import DeviceProfile, Setting
+from explorer.space.metrics import METRICS
+
+JOULES_PER_WH = 3600.0
+
+_COUNTED = (
+    *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
+    *("peak_activation_bytes", "exit_peak_bytes", "payload_elements", "range_bytes"),
+)
+
+
+_NOTHING = dict.fromkeys(CREDITS, 0.0)  # before training nothing is earned
+
+
+class CostModel:
+    """What operating points cost on the devices and the link of one setting.
+
+    Args:
+        setting: Devices and link; the columns that need a quantity they lack are NaN.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    def points(self, sweep: pd.DataFrame, splits: Sequence[SplitCosts], num_samples: int) -> pd.DataFrame:
+        """Add every learned share and every expected cost to swept points of one network.
+
+        Args:
+            sweep: Columns :data:`explorer.core.sweep.POINT_COLUMNS`.
+            splits: Costs of the network's split points.
+            num_samples: Samples behind ``correct``, ``exited`` and ``sent_bytes``.
+
+        Returns:
+            ``sweep`` with the metric columns of :mod:`explorer.space.metrics` and the accuracy's interval.
+        """
+        owners = np.zeros(len(sweep), dtype=np.int64)
+        return self.points_of_networks(sweep, owners, [(splits, num_samples)])
+
+    def points_of_networks(
+        self,
+        sweep: pd.DataFrame,
+        owners: NDArray[np.int64],
+        networks: Sequence[tuple[Sequence[SplitCosts], int]],
+    ) -> pd.DataFrame:
+        """:meth:`points` of several networks at once.
+
+        Args:
+            sweep: Swept points of all.
+            owners: Number of each point's network.
+            networks: Costs of the split points and number of samples of each.
+        """
+        numbers = ("confidence_threshold", *CREDITS, "exited", "sent_bytes")
+        swept = {
+            "split_point": sweep["split_point"].tolist(),
+            "payload_bits": sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0),
+        } | {name: sweep[name].to_numpy() for name in numbers}
+        costs = self._expected(swept, owners, networks)
+        return pd.concat([sweep.reset_index(drop=True), pd.DataFrame(costs)], axis=1)
+
+    def point(
+        self, point: RunPoint, outcome: Outcome, splits: Sequence[SplitCosts], num_samples: int
+    ) -> dict[str, float]:
+        """The columns of :meth:`points` for one operating point."""
+        swept = {name: np.array([count]) for name, count in outcome.to_row().items()} | {
+            "split_point": [point.split_point],
+            "payload_bits": np.array([point.payload_bits or 0]),
+            "confidence_threshold": np.array([point.confidence_threshold], dtype=np.float64),
+        }
+        costs = self._expected(swept, np.zeros(1, dtype=np.int64), [(splits, num_samples)])
+        return {name: float(values[0]) for name, values in costs.items()}
+
+    def lower_bounds(
+        self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm
+    ) -> dict[str, tuple[float, ...]]:
+        """Costs of an untrained network at its extreme offload rates, between which every cost is monotone.
+
+        The rates are 0 and 1; at ``output``, and without exit classifier, the rate is known and there is one.
+        Columns that follow from training mean nothing.
+
+        Args:
+            point: How the network is run.
+            splits: Costs of its split points.
+            form: How payloads are sent.
+        """
+        always, never = Outcome(_NOTHING, 1, 0), self._never_exits(point, splits, form)
+        extremes = [always, never]
+        if point.split_point == OUTPUT:
+            extremes = [always]
+        elif point.confidence_threshold is None:
+            extremes = [never]
+        costs = [self.point(point, outcome, splits, 1) for outcome in extremes]
+        return {name: tuple(own[name] for own in costs) for name in costs[0]}
+
+    def _never_exits(self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm) -> Outcome:
+        if point.payload_bits is None:
+            return Outcome(_NOTHING, 0, 0)
+        elements = next(split.payload_elements for split in splits if split.name == point.split_point)
+        return Outcome(_NOTHING, 0, least_encoded_bytes(elements, point.payload_bits, form))
+
+    def _expected(
+        self,
+        swept: Mapping[str, Any],
+        owners: NDArray[np.int64],
+        networks: Sequence[tuple[Sequence[SplitCosts], int]],
+    ) -> dict[str, NDArray[Any]]:
+        """Every column as an array.
+
+        Args:
+            swept: The columns of :meth:`points` by name: names in a list, numbers in arrays; bits are 0
+                where nothing is sent.
+            owners, networks: As of :meth:`points_of_networks`.
+        """
+        tables = [_split_table(splits, self.setting) for splits, _ in networks]
+        rows = _split_rows(swept["split_point"], owners.tolist(), [splits for splits, _ in networks])
+        table = {name: np.concatenate([own[name] for own in tables])[rows] for name in tables[0]}
+        num_samples = np.array([samples for _, samples in networks])[owners]
+        exited, sent_bytes = swept["exited"], swept["sent_bytes"]
+        at_output = np.array([name == OUTPUT for name in swept["split_point"]], dtype=np.bool_)
+        has_exit = ~np.isnan(swept["confidence_threshold"]) & ~at_output
+        exit_rate = exited / num_samples
+        offload_rate = 1.0 - exit_rate
+        low, high = wilson_interval(swept["correct"], num_samples)
+        bits = swept["payload_bits"]
+        message_bytes = sent_bytes / np.maximum(num_samples - exited, 1)
+        has_range = (bits > 0) & (bits <= 8)
+        param_bytes = (
+            table["edge_param_bytes"]
+            + has_exit * table["exit_param_bytes"]
+            + has_range * table["range_bytes"]
+        )
+        peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
+        latency_s, energy_j = _latency_and_energy(
+            table, has_exit, offload_rate, bits, message_bytes, self.setting
+        )
+        learned = {
+            name: swept[metric.credit] / num_samples for name, metric in METRICS.items() if metric.credit
+        }
+        return learned | {
+            "accuracy_ci95_low": low,
+            "accuracy_ci95_high": high,
+            "exit_rate": exit_rate,
+            "edge_macs": table["edge_macs"] + has_exit * table["exit_macs"],
+            "edge_macs_dense": table["edge_macs_dense"] + has_exit * table["exit_macs"],
+            "server_macs": offload_rate * table["server_macs"],
+            "edge_param_bytes": param_bytes,
+            "edge_memory_bytes": param_bytes + peak_bytes,
+            "payload_bytes": sent_bytes / num_samples,
+            "latency_model_s": latency_s,
+            "energy_model_j": energy_j,
+        }
+
+
+def battery_life_days(energy_j: float, samples_per_day: float, battery_wh: float) -> float:
+    """Days until ``battery_wh`` are spent on ``samples_per_day`` inferences; sleep between them is free.
+
+    Example:
+        >>> battery_life_days(energy_j=0.036, samples_per_day=1000, battery_wh=1.0)
+        100.0
+    """
+    return battery_wh * JOULES_PER_WH / (samples_per_day * energy_j) if energy_j else math.inf
+
+
+def _split_rows(
+    names: Sequence[str], owners: Sequence[int], networks: Sequence[Sequence[SplitCosts]]
+) -> NDArray[np.int64]:
+    """Where each point's split point stands when those of all networks are laid end to end."""
+    places: list[dict[str, int]] = []
+    start = 0
+    for splits in networks:
+        places.append({split.name: start + number for number, split in enumerate(splits)})
+        start += len(splits)
+    return np.array([places[own][name] for own, name in zip(owners, names, strict=True)], dtype=np.int64)
+
+
+def _split_table(splits: Sequence[SplitCosts], setting: Setting) -> dict[str, NDArray[Any]]:
+    """Counts and modelled times of both parts by name, each an array over the split points."""
+    operators = [split.operators for split in splits]
+    server_stages = _times_s(operators, setting.server)
+    counted = {
+        name: np.array([getattr(split, name) for split in splits], dtype=np.int64) for name in _COUNTED
+    }
+    return counted | {
+        "edge_s": np.cumsum(_times_s(operators, setting.edge)),
+        "exit_s": _times_s([split.exit_operators for split in splits], setting.edge),
+        "server_s": server_stages.sum() - np.cumsum(server_stages),
+    }
+
+
+def _times_s(parts: Sequence[Sequence[tuple[int, int]]], device: DeviceProfile) -> NDArray[np.float64]:
+    """Modelled time of each part, a sequence of operators."""
+    if not device.macs_per_s:
+        return np.full(len(parts), np.nan)
+    operators = [operator for part in parts for operator in part]
+    macs, moved_bytes = np.array(operators, dtype=float).reshape(-1, 2).T
+    ends = np.cumsum([len(part) for part in parts])
+    stages = np.split(operator_times_s(macs, moved_bytes, device), ends[:-1])
+    return np.array([stage.sum() for stage in stages])
+
+
+def _latency_and_energy(
+    table: Mapping[str, NDArray[Any]],
+    has_exit: NDArray[np.bool_],
+    offload_rate: NDArray[np.float64],
+    bits: NDArray[np.int64],
+    message_bytes: NDArray[np.float64],
+    setting: Setting,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Expected (seconds, joules on the edge device) per row; a term that never occurs may be unknown."""
+    elements = table["payload_elements"].astype(float)
+    codec_macs = np.where((bits > 0) & (bits < 32), elements, 0.0)
+    codec_bytes = FLOAT_BYTES * elements + message_bytes
+    edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
+    encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
+    decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
+    rtt_s = np.nan if setting.link.rtt_s is None else setting.link.rtt_s
+    wait_s = rtt_s + transfer_time_s(message_bytes, setting.link) + decode_s + table["server_s"]
+    offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + wait_s), 0.0)
+    active_w = np.nan if setting.edge.active_w is None else setting.edge.active_w
+    idle_w = np.nan if setting.edge.idle_w is None else setting.edge.idle_w
+    per_offload_j = encode_s * active_w + transfer_energy_j(message_bytes, setting.link) + wait_s * idle_w
+    offload_j = np.where(offload_rate > 0, offload_rate * per_offload_j, 0.0)
+    return edge_s + offload_s, edge_s * active_w + offload_j

@@ -1,0 +1,191 @@
+"""What each side of every split point costs: exact numbers known before any training."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from explorer.backbones import build_backbone
+from explorer.core.bottleneck import Bottleneck, with_bottleneck
+from explorer.core.exits import ExitClassifier
+from explorer.core.graph.dataflow import FLOAT_BYTES, Value, total_macs
+from explorer.core.graph.folding import as_deployed
+from explorer.core.graph.split_points import OUTPUT, SplitPoint
+from explorer.core.network import Network
+from explorer.core.payload import Ranges, range_bytes
+from explorer.costs.dense_macs import count_dense
+from explorer.costs.memory import Buffer, peak_live_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCosts:
+    """Costs of cutting one network at one split point, for one sample, float32.
+
+    ``*_macs`` are effective (kept connections), ``*_macs_dense`` the dense counterpart's as counted by
+    fvcore.
+
+    Attributes:
+        name: Split point; ``output`` has no server part and no exit classifier.
+        shape: Shape of the crossing tensor.
+        payload_elements: Its number of values.
+        peak_activation_bytes: Largest sum of live tensors while the edge part runs.
+        exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
+        operators: (MACs, moved bytes) of each operator since the previous split point, in order.
+        exit_operators: The same for the exit classifier.
+        range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    payload_elements: int
+    edge_macs: int
+    edge_macs_dense: int
+    server_macs: int
+    server_macs_dense: int
+    exit_macs: int
+    edge_param_bytes: int
+    server_param_bytes: int
+    exit_param_bytes: int
+    peak_activation_bytes: int
+    exit_peak_bytes: int
+    operators: tuple[tuple[int, int], ...]
+    exit_operators: tuple[tuple[int, int], ...]
+    range_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; inverse of :meth:`from_json`."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SplitCosts":
+        """Rebuild from plain data (lists become tuples)."""
+        lists = {key: tuple(map(tuple, content[key])) for key in ("operators", "exit_operators")}
+        return cls(**{**content, **lists, "shape": tuple(content["shape"])})
+
+
+@dataclass(frozen=True)
+class DenseCounts:
+    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted."""
+
+    edge_macs: Mapping[str, int]
+    server_macs: Mapping[str, int]
+    uncounted: Mapping[str, int]
+
+
+@lru_cache(maxsize=256)
+def dense_counts(
+    factory: str,
+    arguments: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    exit_features: int,
+    bottleneck: Bottleneck | None = None,
+    max_crossing_tensors: int = 1,
+) -> DenseCounts:
+    """Count the dense counterpart cut at each of its split points; cached, since training changes nothing.
+
+    Args:
+        factory: ``package.module:function``.
+        arguments: Chosen arguments as JSON text.
+        input_shape: Without batch.
+        num_classes: Logits.
+        exit_features: Of the exit classifiers (not counted here).
+        bottleneck: The learned bottleneck, which the dense counterpart has too.
+        max_crossing_tensors: Decides which split points there are.
+    """
+    module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
+    sample = torch.zeros(1, *input_shape)
+    module = with_bottleneck(module, sample, bottleneck)
+    network = Network(
+        *(module, sample, num_classes, exit_features),
+        max_crossing_tensors=max_crossing_tensors,
+        probe=False,
+    ).eval()
+    stages, points = network.stages, network.split_points
+    counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]
+    uncounted = sum((count.uncounted for count in counts), Counter[str]())
+    between = network.dataflow.between
+    own = [total_macs(between(before.nodes, after.nodes)) for before, after in pairwise(points)]
+
+    def counted(first: int, last: int) -> int:
+        """Of some stages; what several of them compute from parameters alone, a part computes once."""
+        part = total_macs(between(points[first].nodes, points[last].nodes))
+        return sum(count.macs for count in counts[first:last]) - (sum(own[first:last]) - part)
+
+    edge = {point.name: counted(0, index) for index, point in enumerate(points)}
+    server = {point.name: counted(index, len(stages)) for index, point in enumerate(points)}
+    return DenseCounts(edge, server, dict(uncounted))
+
+
+def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
+    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads.
+
+    Batch normalisation counts as deployed, see :mod:`explorer.core.graph.folding`.
+    """
+    crossing = {name for point in network.split_points for name in point.nodes}
+    dataflow, costs = as_deployed(network.dataflow, crossing), list[SplitCosts]()
+    first, last = network.split_points[0].nodes, network.split_points[-1].nodes
+    before: set[str] = set()
+    for point in network.split_points:
+        edge, server = dataflow.between(first, point.nodes), dataflow.between(point.nodes, last)
+        exit_ = network.exit_at(point.name)
+        exit_cost = _exit_cost(exit_)
+        costs.append(
+            SplitCosts(
+                name=point.name,
+                shape=point.shape,
+                payload_elements=point.payload_elements,
+                edge_macs=total_macs(edge),
+                edge_macs_dense=dense.edge_macs[point.name],
+                server_macs=total_macs(server),
+                server_macs_dense=dense.server_macs[point.name],
+                exit_macs=sum(macs for macs, _ in exit_cost),
+                edge_param_bytes=dataflow.stored_bytes(edge),
+                server_param_bytes=dataflow.stored_bytes(server),
+                exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
+                peak_activation_bytes=_peak_bytes([dataflow.values[dataflow.source], *edge], point),
+                exit_peak_bytes=_exit_peak_bytes(exit_, point),
+                operators=tuple(
+                    (v.macs, v.moved_bytes) for v in edge if v.moved_bytes and v.name not in before
+                ),
+                exit_operators=exit_cost,
+                range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
+            )
+        )
+        before = {value.name for value in edge}
+    return tuple(costs)
+
+
+def _peak_bytes(values: Sequence[Value], point: SplitPoint) -> int:
+    """Peak of the edge part that computes ``values``."""
+    buffers = [Buffer(value.name, value.inputs, value.size_bytes, value.view_of) for value in values]
+    sent = Buffer("what is sent", point.nodes, 0)  # holds all that crosses; joining it is the encoder's
+    return peak_live_bytes([*buffers, sent], sent.name)
+
+
+def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:
+    """The crossing tensor, which may yet be sent, and what the hungriest layer reads and writes besides."""
+    if exit_ is None:
+        return 0
+    beside = [step.outputs + (step.inputs if number else 0) for number, step in enumerate(exit_.steps)]
+    return FLOAT_BYTES * (point.payload_elements + max(beside))
+
+
+def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:
+    """(MACs, moved bytes) of each layer."""
+    steps = () if exit_ is None else exit_.steps
+    return tuple((s.macs, FLOAT_BYTES * (s.inputs + s.outputs + s.parameters)) for s in steps)
+
+
+def stored_bytes(module: nn.Module) -> int:
+    """Bytes of all float parameters and persistent buffers, each shared one once."""
+    tensors = {
+        tensor.data_ptr(): tensor for tensor in module.state_dict().values() if tensor.is_floating_point()
+    }
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

@@ -1,0 +1,1 @@
+"""Data sets: arrays, image folders and downloads, checked and cut into subsets."""

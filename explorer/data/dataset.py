@@ -1,0 +1,287 @@
+"""Labelled data as fixed train, validation and test subsets: drawn by seed, stratified, normalised.
+
+Shapes: N samples, C channels, H and W pixels, F features.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from explorer.data.archives import Array
+from explorer.data.checks import Layout, checked
+from explorer.data.sources import RawData, read_source
+from explorer.errors import UserError
+
+Scaling = Literal["train", "none"]
+GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
+IndexArray = npt.NDArray[np.int64]
+
+_CHUNK = 1024  # samples normalised at once; bounds the float64 copies
+_TEST_SEED = 0  # the test subset is the same for every seed
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Samples of one subset.
+
+    Attributes:
+        inputs: float32, shape (N, ...), normalised.
+        labels: int64, shape (N,), values 0 .. num_classes - 1.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Three disjoint subsets and what was done to them.
+
+    Attributes:
+        name: The source; for ``npz:PATH`` and ``folder:PATH`` without the folders above.
+        train, validation, test: The subsets; search and thresholds see the first two only.
+        num_classes: At least 2.
+        input_shape: Shape of one sample, without the batch: (C, H, W), (C, L) or (F,).
+        mean, std: What normalised the inputs, after uint8 was scaled to [0, 1]: one number per
+            channel or feature, a single one for uint8 features.
+        fingerprint: 32 hex digits that change when any sample, label or its order changes.
+        class_names: In the order of the labels; empty where the source has none.
+    """
+
+    name: str
+    train: Subset
+    validation: Subset
+    test: Subset
+    num_classes: int
+    input_shape: tuple[int, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    fingerprint: str = ""
+    class_names: tuple[str, ...] = ()
+
+    def class_counts(self) -> dict[str, list[int]]:
+        """Samples per class (shape (num_classes,)) of each subset, by the subset's name."""
+        subsets = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {
+            name: torch.bincount(subset.labels, minlength=self.num_classes).tolist()
+            for name, subset in subsets.items()
+        }
+
+
+def load_data(
+    source: str,
+    *,
+    train_samples: int | None,
+    validation_samples: int,
+    test_samples: int | None,
+    seed: int,
+    data_dir: Path | None = None,
+    layout: Layout = "images",
+    normalise: Scaling | GivenMoments = "train",
+) -> DataSet:
+    """Load a data set; equal arguments give equal tensors, whatever was called before.
+
+    Sources:
+        * ``digits``: embedded, 1,797 grey 8x8 images; 36 fixed samples per class are its test part.
+        * ``mnist``, ``fashion_mnist``: four IDX files, plain or gzipped, in ``data_dir/<source>``,
+          ``data_dir`` or the same below ``EXPLORER_DATA_DIR``; downloaded where there are none.
+          Their decompressed bytes must match the published MD5s.
+        * ``cifar10``: ``cifar-10-binary.tar.gz`` in the same places, or downloaded; checked likewise.
+        * ``npz:PATH``: ``x_train``, ``y_train``, ``x_test``, ``y_test``; a relative path may also
+          lie below ``data_dir`` or ``EXPLORER_DATA_DIR``.
+        * ``folder:PATH``: images, see :func:`explorer.data.images.read_image_folder`; likewise.
+        * ``package.module:function``: returns the tuple ``(x_train, y_train, x_test, y_test)``; found on the
+          path or from the working directory.
+
+    Subsets: validation is drawn from the training part, train from what remains, test from the
+    test part only. Class shares follow the part's; with enough samples every class is present, and
+    a class with a single training sample keeps it in train. Validation does not depend on
+    ``train_samples``, test not on ``seed``. The order within a subset is shuffled.
+
+    Inputs: (N, H, W) becomes (N, 1, H, W). uint8 arrays (N, H, W, C) with C of 1, 3 or 4 become
+    (N, C, H, W); other types must have channels first. (N, F) stays. With ``layout`` ``series``
+    (N, C, L) stays and (N, L) becomes (N, 1, L). uint8 is scaled to [0, 1], nothing else is. Then
+    the mean is subtracted and the result divided by the standard deviation (1 where a channel is
+    constant), both per channel and of the train subset only; each of F features is a channel of
+    its own, except that uint8 features share one. ``normalise`` may say otherwise.
+
+    Args:
+        source: See above.
+        train_samples: Size of train, at least the number of classes; None takes all that remain.
+        validation_samples: Size of validation, at least 1.
+        test_samples: Size of test, at least 1; None takes the whole test part.
+        seed: 0 .. 2**32 - 1; chooses train and validation.
+        data_dir: Folder with data files.
+        layout: What the axes of arrays mean, see above.
+        normalise: ``train``: see above; ``none``: nothing is subtracted; or (mean, std), each one number per
+            channel, or a single one for all.
+
+    Raises:
+        UserError: Unknown source, unusable file or array, failed download, impossible size or seed.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{source}: `0 <= seed < 2**32` must hold, got seed={seed}")
+    raw = checked(read_source(source, data_dir), layout)
+    num_classes = int(raw.y_train.max()) + 1
+    train_samples = _train_size(raw, num_classes, train_samples, validation_samples)
+    test_samples = len(raw.y_test) if test_samples is None else test_samples
+    if not 1 <= test_samples <= len(raw.y_test):
+        raise UserError(
+            f"{raw.name}: test_samples must be 1 .. {len(raw.y_test)} (the test part), got {test_samples}"
+        )
+    counts = np.bincount(raw.y_train)
+    validation_quotas = _quotas(counts - 1, validation_samples)  # one sample per class is left for train
+    train_quotas = _quotas(counts - validation_quotas, train_samples)
+    test_quotas = _quotas(np.bincount(raw.y_test, minlength=num_classes), test_samples)
+    validation, train = _draw(raw.y_train, [validation_quotas, train_quotas], seed)
+    (test,) = _draw(raw.y_test, [test_quotas], _TEST_SEED)
+    mean, std = _scaling(raw, train, normalise)
+    drawn = [(raw.x_train, raw.y_train, train), (raw.x_train, raw.y_train, validation)]
+    drawn += [(raw.x_test, raw.y_test, test)]
+    return DataSet(
+        name=raw.name,
+        train=_subset(*drawn[0], mean, std),
+        validation=_subset(*drawn[1], mean, std),
+        test=_subset(*drawn[2], mean, std),
+        num_classes=num_classes,
+        input_shape=tuple(raw.x_train.shape[1:]),
+        mean=tuple(mean.ravel().tolist()),
+        std=tuple(std.ravel().tolist()),
+        fingerprint=_fingerprint(drawn),
+        class_names=raw.class_names,
+    )
+
+
+def _train_size(raw: RawData, num_classes: int, train_samples: int | None, validation_samples: int) -> int:
+    """The size of train, after checking that train and validation fit into the training part."""
+    available = len(raw.y_train)
+    if not 1 <= validation_samples <= available - num_classes:
+        raise UserError(
+            f"{raw.name}: validation_samples must be 1 .. {available - num_classes} (one of the {available}"
+            f" training samples per class is left for train), got {validation_samples}"
+        )
+    remaining = available - validation_samples
+    size = remaining if train_samples is None else train_samples
+    if not num_classes <= size <= remaining:
+        raise UserError(
+            f"{raw.name}: train_samples must be {num_classes} (one per class) .. {remaining} ({available}"
+            f" less {validation_samples} for validation), got {size}"
+        )
+    return size
+
+
+def _quotas(available: IndexArray, size: int) -> IndexArray:
+    """Share ``size`` samples among classes in proportion to ``available``, by largest remainders.
+
+    Where ``size`` allows, a class with samples gets at least one, taken from the largest quota.
+
+    Args:
+        available: Samples per class, shape (C,), sum >= size.
+        size: Samples to choose.
+
+    Returns:
+        Shape (C,), never above ``available``, sum ``size``.
+    """
+    quotas, remainders = np.divmod(available * size, available.sum())
+    largest_first = np.argsort(-remainders, kind="stable")
+    quotas[largest_first[: size - quotas.sum()]] += 1
+    if size >= np.count_nonzero(available):
+        for label in np.flatnonzero((quotas == 0) & (available > 0)):
+            quotas[quotas.argmax()] -= 1
+            quotas[label] += 1
+    return quotas
+
+
+def _draw(labels: IndexArray, quotas: list[IndexArray], seed: int) -> list[IndexArray]:
+    """Disjoint random subsets with given samples per class, each in shuffled order.
+
+    ``RandomState`` because its stream is frozen for good (NEP 19): an upgrade of numpy keeps the subsets.
+
+    Args:
+        labels: Shape (N,), values 0 .. C - 1.
+        quotas: Samples per class, shape (C,), of each subset.
+        seed: 0 .. 2**32 - 1.
+    """
+    order = np.random.RandomState(seed).permutation(len(labels))
+    shuffled = labels[order]
+    rank = np.empty(len(labels), dtype=np.int64)  # place of a sample among those of its class
+    for label, count in enumerate(np.bincount(shuffled)):
+        rank[shuffled == label] = np.arange(count)
+    bounds = np.cumsum([np.zeros_like(quotas[0]), *quotas], axis=0)
+    return [order[(start[shuffled] <= rank) & (rank < stop[shuffled])] for start, stop in pairwise(bounds)]
+
+
+def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:
+    """The chosen samples as float64, uint8 scaled to [0, 1], a bounded number at a time."""
+    divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
+    for start in range(0, len(indices), _CHUNK):
+        yield inputs[indices[start : start + _CHUNK]].astype(np.float64) / divisor
+
+
+def _scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) -> tuple[Array, Array]:
+    """Mean and standard deviation that inputs are normalised with, as :func:`_moments` shapes them."""
+    own = _moments(raw.x_train, train)
+    if normalise == "train":
+        return own
+    if normalise == "none":
+        return np.zeros_like(own[0]), np.ones_like(own[1])
+    given = [np.asarray(values, dtype=np.float64) for values in normalise]
+    channels = own[0].size
+    for name, values in zip(("mean", "std"), given, strict=True):
+        if values.size not in (1, channels):
+            raise UserError(
+                f"{raw.name}: data.normalise.{name} must have {channels} numbers, one per channel, or a "
+                f"single one, got {values.size}"
+            )
+    mean, std = (np.broadcast_to(values, (channels,)).reshape(own[0].shape) for values in given)
+    return mean, std
+
+
+def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
+    """Mean and standard deviation of the chosen samples, per channel, in float64.
+
+    Returns:
+        Two arrays that broadcast over samples: shape (1, C, 1, 1), (1, C, 1), (1, F), or (1, 1) for uint8
+        features.
+    """
+    shared = inputs.ndim == 2 and inputs.dtype == np.uint8
+    axes = tuple(axis for axis in range(inputs.ndim) if axis != 1 or shared)
+    count = len(indices) * math.prod(inputs.shape[axis] for axis in axes if axis != 0)
+    total = sum(chunk.sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices))
+    mean = np.asarray(total / count)
+    squares = sum(
+        np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices)
+    )
+    std = np.sqrt(squares / count)
+    is_constant = std <= np.finfo(np.float32).eps * np.abs(mean)  # nothing but rounding
+    return mean, np.where(is_constant, 1.0, std)
+
+
+def _subset(inputs: Array, labels: Array, indices: IndexArray, mean: Array, std: Array) -> Subset:
+    """Normalise the chosen samples, subtracting in float64 so that large offsets lose no digits."""
+    normalised = torch.empty((len(indices), *inputs.shape[1:]), dtype=torch.float32)
+    for start, chunk in zip(range(0, len(indices), _CHUNK), _scaled_chunks(inputs, indices), strict=True):
+        normalised[start : start + len(chunk)] = torch.from_numpy((chunk - mean) / std)
+    return Subset(normalised, torch.from_numpy(labels[indices]))
+
+
+def _fingerprint(drawn: list[tuple[Array, Array, IndexArray]]) -> str:
+    """Digest of the chosen samples and labels as the source gave them, the same on every machine."""
+    digest = hashlib.blake2b(digest_size=16)
+    for inputs, labels, indices in drawn:
+        digest.update(f"{inputs.dtype.str} {inputs.shape[1:]} {len(indices)}".encode())
+        for start in range(0, len(indices), _CHUNK):
+            chosen = indices[start : start + _CHUNK]
+            digest.update(inputs[chosen].tobytes() + labels[chosen].tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""Where labelled samples come from: embedded, published or a user's own; read, not yet checked.
+
+Digits: scikit-learn's copy of the UCI optical recognition of handwritten digits test set.
+"""
+
+import hashlib
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
+from explorer.data.images import read_image_folder
+from explorer.errors import UserError
+from explorer.utils.imports import give, import_function, said
+
+DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
+NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class RawData:
+    """A data set as its source gives it: inputs of shape (N, ...), labels of shape (N,).
+
+    ``class_names`` are in the order of the labels, empty where the source has none.
+    """
+
+    name: str
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+    class_names: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+def given_arrays(value: Any) -> str:
+    """The name under which :func:`read_source` finds arrays that were given in Python.
+
+    Args:
+        value: ``(x_train, y_train, x_test, y_test)``, or a mapping with these keys.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if isinstance(value, dict) and set(value) == set(NPZ_KEYS):
+        value = [value[key] for key in NPZ_KEYS]
+    if not isinstance(value, tuple | list) or len(value) != len(NPZ_KEYS):
+        raise ValueError(f"arrays must be given as ({', '.join(NPZ_KEYS)})")
+    arrays = tuple(np.asarray(array) for array in value)
+    digest = hashlib.blake2b(digest_size=6)
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return give(f"arrays_{digest.hexdigest()}", lambda: arrays)
+
+
+def read_source(source: str, data_dir: Path | None) -> RawData:
+    """Read one of the sources that :func:`explorer.data.dataset.load_data` lists.
+
+    Args:
+        source: Name of the source.
+        data_dir: Folder with data files; ``EXPLORER_DATA_DIR`` is looked at after it.
+
+    Raises:
+        UserError: Unknown source; missing, unreadable, damaged or wrong file; failed download.
+    """
+    if source == "digits":
+        return _read_digits()
+    folders = [data_dir] if data_dir is not None else []
+    if from_environment := os.environ.get(DATA_DIR_VARIABLE):
+        folders.append(Path(from_environment))
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: --data-dir and {DATA_DIR_VARIABLE} must name an existing folder")
+    if source in ARCHIVED_SOURCES:
+        return RawData(source, *read_archived(source, folders))
+    kind, _, rest = source.partition(":")
+    if kind == "npz" and rest:
+        return _read_npz(Path(rest).expanduser(), folders)
+    if kind == "folder" and rest:
+        path = Path(rest).expanduser()
+        found = _find(path, folders, Path.is_dir)
+        if found is None:
+            raise UserError(f"{source}: must name an existing folder, found none")
+        arrays, class_names = read_image_folder(found)
+        return RawData(f"folder:{found.name}", *arrays, class_names=class_names)
+    if _FUNCTION.fullmatch(source):
+        return _call(source)
+    raise UserError(
+        f"data source must be digits, {', '.join(ARCHIVED_SOURCES)}, npz:PATH, folder:PATH or "
+        f"package.module:function, got {source!r}"
+    )
+
+
+def _find(path: Path, folders: list[Path], exists: Callable[[Path], bool]) -> Path | None:
+    """A relative path is looked for in the working directory, then in ``folders``."""
+    return next((place for place in (path, *(folder / path for folder in folders)) if exists(place)), None)
+
+
+def _call(source: str) -> RawData:
+    """What a user's function returns."""
+    function = import_function(source, "data source")
+    try:
+        returned = function()
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
+        raise UserError(f"data source {source!r}: {said(error)}") from error
+    if not isinstance(returned, tuple) or len(returned) != len(NPZ_KEYS):
+        got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
+        raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
+    return RawData(source, *map(np.asarray, returned))
+
+
+def _read_digits() -> RawData:
+    """8x8 grey images with values 0 .. 16; the test part is fixed: 36 random samples of every class."""
+    table = _digits_table()
+    images, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
+    order = np.random.RandomState(0).permutation(len(labels))
+    test = np.sort(
+        np.concatenate([order[labels[order] == label][:DIGITS_TEST_PER_CLASS] for label in range(10)])
+    )
+    is_train = np.ones(len(labels), dtype=bool)
+    is_train[test] = False
+    return RawData("digits", images[is_train], labels[is_train], images[test], labels[test])
+
+
+def _digits_table() -> Array:
+    """What ``sklearn.datasets.load_digits`` reads; importing scikit-learn takes ten times as long."""
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.submodule_search_locations
+    path = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return np.loadtxt(path, delimiter=",")
+
+
+def _read_npz(path: Path, folders: list[Path]) -> RawData:
+    """Read a user's arrays."""
+    found = _find(path, folders, Path.is_file)
+    if found is None:
+        raise UserError(f"npz:{path}: must name an existing .npz file, found none")
+    with found.open("rb") as file:
+        archive = _readable(found, "the file", partial(np.load, file, allow_pickle=False))
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(
+                f"{found}: must be an .npz archive with {', '.join(NPZ_KEYS)}, got a single array"
+            )
+        if missing := [key for key in NPZ_KEYS if key not in archive]:
+            held = ", ".join(archive.files) or "nothing"
+            raise UserError(f"{found}: must hold {', '.join(NPZ_KEYS)}, got {held}; missing {missing[0]}")
+        arrays = [np.asarray(_readable(found, key, partial(archive.__getitem__, key))) for key in NPZ_KEYS]
+    return RawData(f"npz:{found.name}", *arrays)
+
+
+def _readable(path: Path, what: str, read: Callable[[], Any]) -> Any:
+    """Call ``read``; what numpy says about pickled or damaged content becomes a :class:`UserError`."""
+    try:
+        return read()
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        what_is_wrong = "pickled or damaged data" if isinstance(error, ValueError) else error
+        raise UserError(
+            f"{path}: {what} must be plain numpy data (no pickled or object arrays), got: {what_is_wrong}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Asynchronous successive halving (ASHA) over whole fronts: rungs, rankings, promotions."""

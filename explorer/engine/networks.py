@@ -1,0 +1,175 @@
+"""What a search knows of its networks: in the store, on the front, in the rungs; and which failed."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from explorer.core.bottleneck import NARROW_POINT
+from explorer.core.evidence import Evidence
+from explorer.core.sweep import sweep
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.costs.model import CostModel
+from explorer.costs.split_costs import SplitCosts
+from explorer.engine.archive import Archive
+from explorer.engine.halving.rungs import Rungs
+from explorer.engine.storage.locks import Locks
+from explorer.engine.storage.network_sync import NetworkSync
+from explorer.runs.store import Store
+from explorer.space.candidate import NetworkSpec
+from explorer.space.schema import SearchSpace
+
+
+class NetworkRegistry:
+    """The networks of a search, each as far as it is trained.
+
+    The front holds every network as it is now. Samplers are answered from what a network was at the first
+    rung, whatever became of it since: so all they learn is of one fidelity, and proposals do not depend
+    on who was promoted when.
+
+    Args:
+        store: Keeps them; has no other writer.
+        space: Says what is optimised and which split points and thresholds are allowed.
+        costs: The cost model of the search.
+        rung_epochs: Epochs at which training pauses, ascending; the last is a complete training.
+        locks: On networks being trained. Every task given out is locked, until it is unlocked.
+        sync: Passes networks to and from other processes of the study.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        space: SearchSpace,
+        costs: CostModel,
+        rung_epochs: Sequence[int],
+        locks: Locks,
+        sync: NetworkSync,
+    ) -> None:
+        self.store, self.space, self._costs = store, space, costs
+        self._locks, self._network_sync = locks, sync
+        self.archive = Archive(space.metrics, space.objectives, space.parsed_constraints)
+        # accuracy is scaled by its range, costs, which span decades, by ratio
+        self.rungs = Rungs(rung_epochs, [metric.direction == "minimize" for metric in space.metrics])
+        self.failures: dict[str, str] = {}  # reasons of networks that could not be trained at all
+        self._first, self._complete = rung_epochs[0], rung_epochs[-1]
+        self._epochs: dict[str, int] = {}
+        self._required: set[str] = set()
+        self._load_history()
+
+    def _load_history(self) -> None:
+        """Enter the networks that earlier sessions of this run stored and other processes published."""
+        self.store.remove_unfinished()
+        self._network_sync.pull()
+        for key in self.store:
+            self._load_network(key)
+            self._network_sync.publish(key)
+
+    def _load_network(self, key: str) -> None:
+        stored = self.store.read(key)
+        for epochs in self.store.earlier_epochs(key):
+            points = self.store.read_earlier_points(key, epochs)
+            self._enter(key, epochs, self._costs.points(points, stored.splits, stored.num_samples))
+        now = self._costs.points(stored.points, stored.splits, stored.num_samples)
+        self._enter(key, stored.training.epochs, now)
+
+    def pull(self) -> None:
+        """Enter the networks that other processes of the study have trained meanwhile."""
+        for key in self._network_sync.pull():
+            self._load_network(key)
+
+    def lock(self, key: str) -> bool:
+        """Lock a network for training; False if it is being trained."""
+        return self._locks.acquire(f"network {key}")
+
+    def unlock(self, key: str) -> None:
+        """Let others train a network."""
+        self._locks.release(f"network {key}")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._epochs
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    @property
+    def complete(self) -> int:
+        """How many networks are trained to the end."""
+        return sum(epochs == self._complete for epochs in self._epochs.values())
+
+    def task(self, spec: NetworkSpec) -> TrainingTask:
+        """Training of a new network, locked already, up to the first rung."""
+        return TrainingTask(spec, self._first)
+
+    def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
+        """Evidence and costs of a network at the first rung: what samplers are told from."""
+        earlier = None if self._epochs[key] == self._first else self._first
+        return self.store.read_evidence(key, earlier), self.store.read_splits(key)
+
+    def keep(self, network: EvaluatedNetwork) -> None:
+        """Sweep and store a network, new or trained further."""
+        key, thresholds = network.spec.key, self.space.confidence_thresholds
+        swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
+        (self.store.replace if key in self else self.store.write)(network, swept)
+        points = self._costs.points(swept, network.splits, network.evidence.num_samples)
+        self._enter(key, network.epochs, points)
+        self._network_sync.publish(key)
+
+    def require(self, key: str) -> None:
+        """Have a network trained to the end before the search is over, whatever its results."""
+        self._required.add(key)
+
+    def fail(self, key: str, reason: str) -> None:
+        """A training failed: a network that is stored stays as it is, a new one is never tried again."""
+        self.rungs.fail(key)
+        if key not in self:
+            self.failures[key] = reason
+
+    def promotion(self) -> TrainingTask | None:
+        """Training of a paused network up to its next rung, if one deserves it now."""
+        others = set[str]()
+        while (found := self.rungs.promotable(others)) is not None:
+            if self._lock_as_known(found[0]):
+                return self._further(*found)
+            others.add(found[0])
+        return None
+
+    def completion(self) -> TrainingTask | None:
+        """Training to the end of a network of the front, or of one that is required."""
+        for key in self._incomplete():
+            if self._lock_as_known(key):
+                return self._further(key, self._complete)
+        return None
+
+    @property
+    def needs_completion(self) -> bool:
+        """Whether :meth:`completion` has or will have something left, here or in another process."""
+        return bool(self._incomplete())
+
+    def _incomplete(self) -> list[str]:
+        wanted = [*sorted(self._required), *self.archive.networks()]
+        return [key for key in wanted if key in self and self.rungs.may_continue(key)]
+
+    def _lock_as_known(self, key: str) -> bool:
+        """Lock a network unless it is being trained, or was trained further than was known."""
+        epochs = self._epochs[key]
+        if self.lock(key):
+            self.pull()
+            if self._epochs[key] == epochs:
+                return True
+            self.unlock(key)
+        return False
+
+    def _further(self, key: str, until_epoch: int) -> TrainingTask:
+        self.rungs.promote(key, until_epoch)
+        return TrainingTask(self.store.read(key).spec, until_epoch, self.store.read_training_state(key))
+
+    def _enter(self, key: str, epochs: int, points: pd.DataFrame) -> None:
+        self.archive.put(key, points)
+        self.rungs.record(key, epochs, self.archive.inside(key))
+        self._epochs[key] = epochs
+
+    def _allowed(self, points: pd.DataFrame, spec: NetworkSpec) -> pd.DataFrame:
+        """Rows at split points that the space allows."""
+        allowed = self.space.backbones[spec.backbone].split_points
+        if allowed == "all":
+            return points
+        return points[points["split_point"].isin([*allowed, NARROW_POINT])].reset_index(drop=True)

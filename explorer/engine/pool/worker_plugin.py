@@ -1,0 +1,88 @@
+"""What runs inside a Dask worker: it hands tasks to its child process, and so keeps answering.
+
+Imports neither torch nor the work: a Dask worker sees bytes only.
+"""
+
+import signal
+import threading
+
+from distributed import Reschedule, Worker, WorkerPlugin, get_worker
+
+from explorer.engine.pool.child import Child, Limits, Outcome
+
+
+class ChildPlugin(WorkerPlugin):
+    """One child process per Dask worker, started at once and replaced, when lost, with the next task.
+
+    Args:
+        work: The pickled callable; reaches a worker once, with the plugin.
+        threads: Computing threads of the child.
+        limits: Of one task.
+        ignore_interrupt: Leave Ctrl-C to the program that started the worker.
+    """
+
+    def __init__(self, work: bytes, threads: int, limits: Limits, *, ignore_interrupt: bool) -> None:
+        self._work, self._threads, self._limits = work, threads, limits
+        self._ignore_interrupt = ignore_interrupt
+
+    def setup(self, worker: Worker) -> None:
+        """Called by Dask on the worker, in the thread that answers the scheduler."""
+        self._lock, self._closed = threading.Lock(), False
+        self._child: Child | None = None
+        if self._ignore_interrupt and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=self.prepare, daemon=True).start()
+
+    def teardown(self, worker: Worker) -> None:
+        """Called by Dask when the plugin is removed or the worker closes."""
+        self._closed = True
+        if self._child is not None:
+            self._child.kill()
+
+    def prepare(self) -> None:
+        """Have a child ready before the first task; returns when it is."""
+        with self._lock:
+            self._started()
+            if self._closed:
+                self._drop()
+
+    def run(self, task: bytes) -> Outcome:
+        """Run one pickled task in the child.
+
+        Raises:
+            Reschedule: The worker is closing; the task is for another one.
+        """
+        with self._lock:
+            if self._closed:
+                raise Reschedule
+            child = self._started()
+            outcome = child.run(task, self._limits)
+            if self._closed or not child.usable:
+                self._drop()
+            if self._closed:
+                raise Reschedule
+            return outcome
+
+    def _started(self) -> Child:
+        """The child, started if there is none; the lock is held."""
+        if self._child is None:
+            self._child = Child(self._work, self._threads, self._limits.memory_bytes)
+        return self._child
+
+    def _drop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        self._child = None
+
+
+def run_task(plugin: str, task: bytes) -> Outcome | None:
+    """The task as Dask sees it; None where the plugin is not (yet) registered."""
+    found = get_worker().plugins.get(plugin)
+    return found.run(task) if isinstance(found, ChildPlugin) else None
+
+
+def prepare(plugin: str) -> None:
+    """Wait until the worker's child is ready."""
+    found = get_worker().plugins.get(plugin)
+    if isinstance(found, ChildPlugin):
+        found.prepare()

@@ -1,0 +1,44 @@
+"""The prescreen: constraints that a candidate violates whatever its training gives, known before it."""
+
+from collections.abc import Sequence
+
+from explorer.costs.evaluate import costs_before_training
+from explorer.costs.model import CostModel
+from explorer.costs.split_costs import SplitCosts
+from explorer.space.candidate import Candidate, NetworkSpec
+from explorer.space.metrics import ALL_METRICS, Constraint
+from explorer.space.variants import Inventory
+
+
+class Prescreen:
+    """Looks up what candidates of one inventory cost at least.
+
+    Args:
+        inventory: Gives the shapes to build networks with.
+        constraints: Those on columns that are learned or measured are passed over.
+        costs: The cost model of the search.
+    """
+
+    def __init__(self, inventory: Inventory, constraints: Sequence[Constraint], costs: CostModel) -> None:
+        self._inventory, self._cost_model = inventory, costs
+        self._constraints = [c for c in constraints if ALL_METRICS[c.column].known_before_training]
+        self._splits: dict[str, tuple[SplitCosts, ...]] = {}
+
+    def violations(self, candidate: Candidate) -> dict[str, float]:
+        """Relative violation of each constraint that the candidate violates at every offload rate."""
+        if not self._constraints:
+            return {}
+        form = self._inventory.space.inference_config.payload
+        bounds = self._cost_model.lower_bounds(candidate.point, self._costs(candidate.network), form)
+        least = {
+            str(constraint): min(map(constraint.violation, bounds[constraint.column]))
+            for constraint in self._constraints
+        }
+        return {constraint: violation for constraint, violation in least.items() if violation > 0}
+
+    def _costs(self, spec: NetworkSpec) -> tuple[SplitCosts, ...]:
+        if spec.key not in self._splits:
+            shape, num_classes = self._inventory.input_shape, self._inventory.num_classes
+            ranges = self._inventory.space.payload.ranges
+            self._splits[spec.key] = costs_before_training(spec, shape, num_classes, ranges)
+        return self._splits[spec.key]

@@ -1,0 +1,83 @@
+"""Reference networks that every search starts with: what an engineer would do without one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import log
+from typing import Any
+
+from explorer.core.failures import failing_alone
+from explorer.core.graph.dataflow import total_macs
+from explorer.core.graph.split_points import INPUT, OUTPUT
+from explorer.core.sparsity.patterns import snap_density
+from explorer.core.training import TrainingFailedError
+from explorer.costs.evaluate import build_network
+from explorer.engine.proposals import Proposer
+from explorer.space.variants import Variant
+
+_MUCH_MORE = 1.2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A known network enqueued before the search proposes anything.
+
+    Attributes:
+        name: ``dense``, ``all_edge``, ``all_server``, ``large_sparse`` or ``small_dense``.
+        params: Optuna parameters of the candidate.
+    """
+
+    name: str
+    params: dict[str, Any]
+
+
+def references(proposer: Proposer) -> list[Reference]:
+    """Reference candidates of every backbone that the space contains, those that train fastest first."""
+    return [ref for backbone in proposer.space.backbones for ref in _backbone_references(proposer, backbone)]
+
+
+def _backbone_references(proposer: Proposer, backbone: str) -> Iterator[Reference]:
+    if not (usable := proposer.inventory.usable(backbone)):
+        return
+    first, *others = usable
+    variants = [first, *(v for v in others if v.bottleneck == first.bottleneck)]
+    by_size = sorted(variants, key=lambda v: v.num_weights(v.densest))
+    small, large = by_size[0], by_size[-1]
+    names = [point.name for point in large.split_points]
+    low, high = proposer.space.confidence_thresholds.low, proposer.space.confidence_thresholds.high
+    dense = large.densest
+    middle = names[len(names) // 2]
+    if OUTPUT in names and small is not large:
+        target = small.num_weights(small.densest)
+        sparse = min(_uniform_densities(large), key=lambda d: abs(log(large.num_weights(d) / target)))
+        pair = [
+            Reference("large_sparse", proposer.params(large, sparse, OUTPUT, low)),
+            Reference("small_dense", proposer.params(small, small.densest, OUTPUT, low)),
+        ]
+        # equal in weights, not in MACs where convolutions are: the first front shall be known soon
+        slower = _macs(proposer, large, sparse) > _MUCH_MORE * _macs(proposer, small, small.densest)
+        yield from reversed(pair) if slower else pair
+    yield Reference("dense", proposer.params(large, dense, middle, (low + high) / 2))
+    if OUTPUT in names:
+        yield Reference("all_edge", proposer.params(large, dense, OUTPUT, low))
+    if INPUT in names and high >= 1.0:
+        yield Reference("all_server", proposer.params(large, dense, INPUT, 1.0))
+
+
+def _macs(proposer: Proposer, variant: Variant, densities: Mapping[str, Fraction]) -> int:
+    """Kept multiply-accumulates of a whole network; 0 for one that fails, which takes no time."""
+    spec = proposer.network(variant, proposer.space.patterns[0], densities)
+    try:
+        with failing_alone():
+            shape, classes = proposer.inventory.input_shape, proposer.inventory.num_classes
+            network = build_network(spec, shape, classes, probe=False)
+    except TrainingFailedError:
+        return 0
+    first, *_, last = network.split_points
+    return total_macs(network.dataflow.between(first.nodes, last.nodes))
+
+
+def _uniform_densities(variant: Variant) -> Iterator[dict[str, Fraction]]:
+    """Assignments in which every junction is as near as it can be to one common density."""
+    for target in sorted({choice for choices in variant.densities.values() for choice in choices}):
+        yield {path: snap_density(float(target), choices) for path, choices in variant.densities.items()}

@@ -1,0 +1,116 @@
+"""Samplers for a search that makes a fresh one for every trial, so that it can be resumed anywhere.
+
+A sampler's draws depend on the seed and the trial's number alone: a resumed search proposes what an
+uninterrupted one would have. Fresh NSGA samplers of Optuna's walk over all trials at every proposal. They
+select the parents of a generation when its first trial asks for them, and keep them in the study for the
+others. A search that is resumed selects them again, for another trial; it must come to the same parents in
+the same order, or it would propose what an uninterrupted one had not.
+"""
+
+from weakref import WeakKeyDictionary
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import (
+    BaseGASampler,
+    BaseSampler,
+    GPSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import FrozenTrial, TrialState
+
+_shared_spaces: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
+_newest_parents: WeakKeyDictionary[optuna.Study, tuple[int, list[FrozenTrial]]] = WeakKeyDictionary()
+
+
+def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False) -> BaseSampler:
+    """A fresh sampler for one trial.
+
+    Args:
+        name: One of :data:`explorer.engine.defaults.SAMPLERS`.
+        seed: Of the search.
+        trial_number: Of the trial.
+        parallel: Keep away from what is being tried (constant liar).
+    """
+    own_seed = trial_seed(seed, trial_number)
+    if name == "tpe":
+        return TPESampler(multivariate=True, group=True, constant_liar=parallel, seed=own_seed)
+    if name == "gp":
+        return GPSampler(seed=own_seed, deterministic_objective=True, warn_independent_sampling=False)
+    if name == "nsga3":
+        return ResumableNSGAIIISampler(seed, own_seed)
+    simple: dict[str, type[ResumableNSGAIISampler] | type[RandomSampler]] = {
+        "nsga2": ResumableNSGAIISampler,
+        "random": RandomSampler,
+    }
+    return simple[name](seed=own_seed)
+
+
+class _Resumable(BaseGASampler):
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """By trial number, whether selected just now (Optuna: best first) or kept; see the base class."""
+        kept = _newest_parents.get(study)
+        if kept is None or kept[0] != generation:
+            parents = super().get_parent_population(study, generation)
+            kept = generation, sorted(parents, key=lambda trial: trial.number)
+            _newest_parents[study] = kept
+        return kept[1]
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Parameters that all finished trials have in common; looks at trials new since the last call."""
+        shared = _shared_spaces.setdefault(study, IntersectionSearchSpace()).calculate(study)
+        return {name: distribution for name, distribution in shared.items() if not distribution.single()}
+
+    def get_trial_generation(self, study: optuna.Study, trial: FrozenTrial) -> int:
+        """The newest generation, or the one after it when that is full; see the base class.
+
+        Generations never fall from a trial to the next, so the newest one lies at the end.
+        """
+        key = self._get_generation_key()
+        if key in trial.system_attrs:
+            return int(trial.system_attrs[key])
+        newest, size = 0, 0
+        for other in reversed(study.get_trials(deepcopy=False)):
+            generation = other.system_attrs.get(key)
+            if generation is None or other.state != TrialState.COMPLETE:
+                continue
+            if size and generation < newest:
+                break
+            newest, size = generation, size + 1
+        assert self.population_size is not None
+        generation = newest + (size >= self.population_size)
+        study._storage.set_trial_system_attr(trial._trial_id, key, generation)
+        return generation
+
+
+class ResumableNSGAIISampler(_Resumable, NSGAIISampler):
+    """NSGA-II; see the base class."""
+
+
+class ResumableNSGAIIISampler(_Resumable, NSGAIIISampler):
+    """NSGA-III, which draws lots among parents equally good.
+
+    Args:
+        search_seed: Seeds the lots of every generation.
+        seed: Of the trial that this sampler proposes.
+    """
+
+    def __init__(self, search_seed: int, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._search_seed = search_seed
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """Select with lots that follow from the generation, not from the trial; see the base class."""
+        own = ResumableNSGAIIISampler(self._search_seed, trial_seed(self._search_seed, generation))
+        return super(ResumableNSGAIIISampler, own).select_parent(study, generation)
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """One seed out of that of the search and a number."""
+    return (seed * 1_000_003 + number) % 2**32

@@ -1,0 +1,188 @@
+"""Select one operating point, under any constraints and objectives.
+
+The same rules as the report's page, which computes them in the browser.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.run_point import RunPoint
+from explorer.core.sweep import is_deployable
+from explorer.errors import UserError
+from explorer.front.pareto import by_weights, closest_to_ideal, knee, mark_front
+from explorer.space.metrics import ALL_METRICS, METRICS, Constraint, Metric, loss_values, parse_constraint
+
+NEIGHBOURS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a person asks of the point; at most one of the ways to choose, else the knee.
+
+    Attributes:
+        where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
+        relax: Leave the run's own constraints out.
+        fully_trained: Only networks trained for all their epochs.
+        objectives: Columns that span the front; the run's where empty.
+        ideal: Closest to the best value of every objective.
+        weights: Weight per objective, 1 where not given.
+        minimize, maximize: Best value of one column.
+        point_id: This very point.
+    """
+
+    where: Sequence[str] = ()
+    relax: bool = False
+    fully_trained: bool = False
+    objectives: Sequence[str] = ()
+    ideal: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+    minimize: str | None = None
+    maximize: str | None = None
+    point_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A selected operating point.
+
+    Attributes:
+        point: Its row.
+        why: One sentence.
+        neighbours: Front points nearest in scaled objectives, nearest first.
+        front: The front it was chosen from or stands beside.
+        objectives: What spans that front.
+    """
+
+    point: "pd.Series[Any]"
+    why: str
+    neighbours: pd.DataFrame
+    front: pd.DataFrame
+    objectives: tuple[Metric, ...]
+
+    @property
+    def network_key(self) -> str:
+        """Key of the network to deploy."""
+        return str(self.point["network_key"])
+
+    @property
+    def run_point(self) -> RunPoint:
+        """How the network is run."""
+        return RunPoint.from_row(self.point)
+
+
+def select(
+    points: pd.DataFrame,
+    selection: Selection,
+    objectives: Sequence[Metric],
+    constraints: Sequence[Constraint] = (),
+) -> Pick:
+    """Select by id, by the best value of one column, or by a named rule on the front (default: the knee).
+
+    The front is that of the points which satisfy the run's constraints and ``selection.where``.
+
+    Args:
+        points: Operating points of :attr:`explorer.runs.results.RunResults.points`; baselines are left out.
+        selection: What is asked of the point.
+        objectives: Of the run; they span the front unless ``selection`` names others.
+        constraints: Of the run.
+
+    Raises:
+        UserError: Unknown id or column, or no point satisfies the constraints (says how close they come).
+    """
+    eligible = is_deployable(points)
+    if selection.fully_trained:
+        eligible &= points["epochs"] >= points["epochs_asked"]
+    points = points[eligible].reset_index(drop=True)
+    objectives = _metrics(selection.objectives, "--objectives") or tuple(objectives)
+    _check_weights(selection.weights, objectives)
+    kept = [] if selection.relax else list(constraints)
+    kept += [parse_constraint(text, "--where") for text in selection.where]
+    marked = mark_front(points, objectives, kept)
+    front = marked[marked["on_front"]]
+    if selection.point_id is not None:
+        found = marked[marked["point_id"] == selection.point_id]
+        if found.empty:
+            raise UserError(f"--id: no operating point {selection.point_id!r} in this run")
+        point, why = found.iloc[0], "it was asked for by its id"
+    elif front.empty:
+        raise UserError(_nothing_left(points, kept))
+    else:
+        point, why = _chosen(marked, front, objectives, selection)
+        if selection.where:
+            why += f" after {' and '.join(selection.where)}"
+    return Pick(point, why, _neighbours(point, front, objectives), front, objectives)
+
+
+def _chosen(
+    marked: pd.DataFrame, front: pd.DataFrame, objectives: tuple[Metric, ...], selection: Selection
+) -> tuple["pd.Series[Any]", str]:
+    losses = loss_values(front, objectives).to_numpy()
+    if (column := selection.minimize or selection.maximize) is not None:
+        smallest = selection.minimize is not None
+        feasible = marked[marked["feasible"]]
+        row = _best_row(feasible, column, smallest=smallest, objectives=objectives)
+        size = "smallest" if smallest else "largest"
+        return feasible.iloc[row], f"it has the {size} {column} of the {len(feasible):,} feasible points"
+    if selection.ideal:
+        best, why = closest_to_ideal(losses), "it is closest to the ideal"
+    elif selection.weights:
+        best = by_weights(losses, [selection.weights.get(metric.name, 1.0) for metric in objectives])
+        why = "it has the smallest weighted sum of scaled objectives"
+    else:
+        best, why = knee(losses), "it is the knee (smallest sum of scaled objectives)"
+    assert best is not None
+    return front.iloc[best], f"{why} of the {len(front)} points on the front"
+
+
+def _metrics(names: Sequence[str], option: str) -> tuple[Metric, ...]:
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"{option}: unknown column {name!r}; known: {', '.join(METRICS)}")
+    return tuple(METRICS[name] for name in names)
+
+
+def _check_weights(weights: Mapping[str, float], objectives: Sequence[Metric]) -> None:
+    names = [metric.name for metric in objectives]
+    for name, weight in weights.items():
+        if name not in names:
+            raise UserError(f"--weights: {name!r} is no objective; these are: {', '.join(names)}")
+        if not 0 <= weight < float("inf"):
+            raise UserError(f"--weights: must be 0 or larger, got {name}={weight:g}")
+
+
+def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: Sequence[Metric]) -> int:
+    """Row with the best value; ties go to the better sum of scaled objectives."""
+    if column not in ALL_METRICS:
+        raise UserError(f"unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
+    if points[column].isna().all():
+        raise UserError(f"--{'minimize' if smallest else 'maximize'}: no point has a value for {column!r}")
+    values = points[column].to_numpy(dtype=float) * (1 if smallest else -1)
+    losses = loss_values(points, objectives)
+    tied = np.flatnonzero((values == np.nanmin(values)) & ~losses.isna().any(axis=1).to_numpy())
+    best = knee(losses.iloc[tied].to_numpy())
+    if best is None:
+        raise UserError(f"no point with the best {column} has a value for every objective")
+    return int(tied[best])
+
+
+def _nothing_left(points: pd.DataFrame, constraints: Sequence[Constraint]) -> str:
+    if not constraints:
+        return "no operating point of this run has a value for every objective"
+    columns = dict.fromkeys(constraint.column for constraint in constraints)
+    reached = [f"{name} is {points[name].min():g} .. {points[name].max():g}" for name in columns]
+    texts = map(str, constraints)
+    return f"--where: no operating point satisfies {' and '.join(texts)}; {'; '.join(reached)}"
+
+
+def _neighbours(point: "pd.Series[Any]", front: pd.DataFrame, objectives: tuple[Metric, ...]) -> pd.DataFrame:
+    others: pd.DataFrame = front[front["point_id"] != point["point_id"]]
+    losses = loss_values(others, objectives)
+    own = loss_values(point.to_frame().T, objectives).iloc[0]
+    span = (losses.max() - losses.min()).replace(0, 1)
+    distance = np.square(((losses - own) / span).to_numpy()).sum(axis=1)
+    nearest: pd.DataFrame = others.iloc[np.argsort(distance, kind="stable")[:NEIGHBOURS]]
+    return nearest

@@ -1,0 +1,97 @@
+"""What `explorer.pick` shows on a terminal: the point with its neighbours, and a picture of the front."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from explorer.front.select import Pick
+from explorer.space.metrics import METRICS, Metric
+
+_LOG_RATIO = 50  # as in the report: what spans more than this reads better on a logarithmic axis
+_HEIGHT = 16
+
+
+def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> None:
+    """The chosen point, why, its accuracy on both subsets, and its neighbours beside it."""
+    point = pick.point
+    accuracy = (
+        f"validation accuracy {point['accuracy']:.4f} [{point['accuracy_ci95_low']:.4f}, "
+        f"{point['accuracy_ci95_high']:.4f}]"
+    )
+    if test is not None:
+        accuracy += (
+            f"; test accuracy {test['accuracy']:.4f} [{test['accuracy_ci95_low']:.4f}, "
+            f"{test['accuracy_ci95_high']:.4f}] on {test['samples']} samples"
+        )
+    for line in (f"{point['point_id']}: {pick.why}.", accuracy):
+        console.print(line, markup=False, highlight=False)
+    columns = ["point_id", "split_point", "confidence_threshold", "payload_bits"]
+    columns += [name for name, metric in METRICS.items() if metric.in_front]
+    table = Table("", "chosen", *(f"neighbour {n + 1}" for n in range(len(pick.neighbours))), box=None)
+    for column in columns:
+        cells = [point[column], *pick.neighbours[column]]
+        table.add_row(column, *(_cell(value) for value in cells))
+    console.print(table)
+
+
+def print_front(pick: Pick, console: Console) -> None:
+    """A scatter of the front in characters: first objective upwards, second to the right, ``*`` chosen."""
+    y, x = (*pick.objectives, *(METRICS[name] for name in ("edge_macs", "accuracy")))[:2]
+    if len(pick.front) < 2 or x == y:
+        return
+    for line in picture(pick, x, y, max(min(console.width, 100) - 14, 20)):
+        console.print(line, markup=False, highlight=False)
+
+
+def picture(pick: Pick, x: Metric, y: Metric, width: int) -> list[str]:
+    """The lines of :func:`print_front`.
+
+    Args:
+        pick: Gives the front and the chosen point.
+        x, y: Columns of the axes.
+        width: Characters between the left axis and the right end.
+    """
+    values = {
+        metric.name: pd.Series([*pick.front[metric.name], pick.point[metric.name]], dtype=float)
+        for metric in (x, y)
+    }
+    across, up = _places(values[x.name], width), _places(values[y.name], _HEIGHT)
+    canvas = [[" "] * width for _ in range(_HEIGHT)]
+    for column, line in zip(across[:-1], up[:-1], strict=True):
+        canvas[_HEIGHT - 1 - line][column] = "o"
+    canvas[_HEIGHT - 1 - up[-1]][across[-1]] = "*"
+    marks = [""] * _HEIGHT
+    marks[0], marks[-1] = f"{values[y.name].max():.4g}", f"{values[y.name].min():.4g}"
+    lines = [f"{y.label} (o front, * chosen)"]
+    lines += [f"{mark:>10} |{''.join(cells)}" for mark, cells in zip(marks, canvas, strict=True)]
+    low, high = f"{values[x.name].min():.4g}", f"{values[x.name].max():.4g}"
+    scale = ", logarithmic" if _is_log(values[x.name]) else ""
+    lines.append(f"{'':>10} +{'-' * width}")
+    lines.append(f"{'':>12}{low}{high:>{max(width - len(low), 1)}}")
+    lines.append(f"{'':>12}{x.label}{f' [{x.unit}]' if x.unit else ''}{scale}")
+    return lines
+
+
+def _is_log(values: "pd.Series[float]") -> bool:
+    positive = values[values > 0]
+    return bool(len(positive) and values.min() >= 0 and positive.max() / positive.min() > _LOG_RATIO)
+
+
+def _places(values: "pd.Series[float]", count: int) -> NDArray[np.int64]:
+    """Cells 0 .. count - 1; on a logarithmic axis 0 stands in the first cell."""
+    numbers = values.to_numpy(dtype=float)
+    if _is_log(values):
+        smallest = numbers[numbers > 0].min()
+        numbers = np.log10(np.maximum(numbers, smallest / 2))
+    span = np.ptp(numbers) or 1.0
+    return np.asarray((numbers - numbers.min()) / span * (count - 1)).round().astype(np.int64)
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""What is measured on this machine: times and energies of parts, compressed images."""

@@ -1,0 +1,100 @@
+"""Compress and offload: every input goes to the server as a JPEG file, the network runs there as a whole.
+
+The baseline that a split has to beat on images. It is never proposed and lies on no front: the explorer does
+not deploy it.
+"""
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from explorer.core.credits import earned
+from explorer.core.network import Network
+from explorer.core.sweep import Outcome
+from explorer.data.dataset import DataSet, Subset
+
+QUALITIES = (90, 50)
+_BLOCK = 8  # JPEG codes squares of 8 x 8
+_BATCH = 512
+
+
+def is_image(input_shape: tuple[int, ...]) -> bool:
+    """Whether inputs are grey or RGB images of at least one JPEG block: (1 or 3, H, W)."""
+    return len(input_shape) == 3 and input_shape[0] in (1, 3) and min(input_shape[1:]) >= _BLOCK
+
+
+def jpeg_rows(key: str, network: Network, data: DataSet) -> list[dict[str, Any]]:
+    """What becomes of the validation subset at each of :data:`QUALITIES`, as plain data.
+
+    Args:
+        key: Of the network.
+        network: Trained; runs on the server.
+        data: Images, see :func:`is_image`.
+    """
+    return [
+        {"network_key": key, "reference": f"jpeg_{quality}"}
+        | jpeg_outcome(network, data, data.validation, quality).to_row()
+        for quality in QUALITIES
+    ]
+
+
+@torch.inference_mode()
+def jpeg_outcome(network: Network, data: DataSet, subset: Subset, quality: int) -> Outcome:
+    """Right answers for a subset sent as JPEG files, and the length of all files, headers included."""
+    network.eval()
+    right, sent_bytes = [], 0
+    levels = GreyLevels(data)
+    for inputs, labels in zip(subset.inputs.split(_BATCH), subset.labels.split(_BATCH), strict=True):
+        files = [jpeg_file(image, quality) for image in levels.of(inputs)]
+        received = levels.inputs(np.stack([_pixels(file) for file in files]))
+        right.append(network.backbone(received).argmax(-1) == labels)
+        sent_bytes += sum(map(len, files))
+    return Outcome(earned(torch.cat(right).numpy(), subset.labels.numpy()), 0, sent_bytes)
+
+
+def jpeg_file(image: NDArray[np.uint8], quality: int) -> bytes:
+    """A JPEG file of one image (H, W) or (H, W, 3), with Huffman tables of its own."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality, optimize=True)
+    return file.getvalue()
+
+
+def _pixels(file: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(file)) as image:
+        return np.asarray(image)
+
+
+class GreyLevels:
+    """Normalised inputs as pixels and back; the range of the training subset becomes 0 .. 255.
+
+    For uint8 data that uses all levels, which images do, these are the original pixels.
+
+    Args:
+        data: Normalised by its ``mean`` and ``std``, one number per channel.
+    """
+
+    def __init__(self, data: DataSet) -> None:
+        shape = (1, -1, 1, 1)
+        self._mean, self._std = (torch.tensor(values).view(shape) for values in (data.mean, data.std))
+        raw = self._raw(data.train.inputs)
+        self._low, self._high = float(raw.min()), float(raw.max())
+
+    def _raw(self, inputs: Tensor) -> Tensor:
+        return inputs * self._std + self._mean
+
+    def of(self, inputs: Tensor) -> NDArray[np.uint8]:
+        """Pixels (N, H, W) or (N, H, W, 3) of inputs (N, C, H, W)."""
+        share = (self._raw(inputs) - self._low) / (self._high - self._low)
+        pixels = (share * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+
+    def inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """The inverse of :meth:`of`, but for rounding."""
+        share = torch.from_numpy(pixels.copy()).float() / 255
+        share = share.unsqueeze(1) if share.dim() == 3 else share.permute(0, 3, 1, 2)
+        return ((share * (self._high - self._low) + self._low) - self._mean) / self._std

@@ -1,0 +1,157 @@
+"""Measured on this host, after the search and alone: time and energy of the parts of networks on the front.
+
+Whole parts are run, not sums of layers; encoder and decoder apart from them. Modelled columns have other
+names and other axes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from explorer.core.failures import failing_alone
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.network import Network
+from explorer.core.payload import Codec, decode, encode
+from explorer.core.sweep import is_deployable
+from explorer.core.training import TrainingFailedError
+from explorer.data.dataset import DataSet
+from explorer.measure.energy import measure_energy_per_call
+from explorer.measure.timer import measure_seconds
+from explorer.runs.deployment import restored
+from explorer.runs.store import Store
+
+WARMUP, REPEATS = 5, 30
+
+
+def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """(network key, split point, payload bits) of every point on the front and every reference, each once.
+
+    The bits are 0 at ``output``, where nothing is sent.
+    """
+    wanted = points[(points["on_front"] | (points["reference"] != "")) & is_deployable(points)]
+    bits = wanted["payload_bits"].fillna(0).astype(int)
+    return list(dict.fromkeys(zip(wanted["network_key"], wanted["split_point"], bits, strict=True)))
+
+
+@dataclass
+class _EnergyMeter:
+    """Energy of calls, and how it was measured or why not."""
+
+    seconds: float
+    method: str = ""
+    reasons: dict[str, None] = field(default_factory=dict)
+
+    def joules(self, run: Callable[[], object]) -> float | None:
+        if self.seconds <= 0:
+            return None
+        reading = measure_energy_per_call(run, seconds=self.seconds)
+        self.method = reading.method
+        if reading.reason:
+            self.reasons[reading.reason] = None
+        return reading.energy_j
+
+
+def measure_parts(
+    parts: list[tuple[str, str, int]],
+    store: Store,
+    data: DataSet,
+    *,
+    energy_seconds: float,
+) -> dict[str, Any]:
+    """Time and energy per inference of edge and server parts, time of encoder and decoder, batch of one.
+
+    Args:
+        parts: (network key, split point, payload bits), see :func:`parts_to_measure`.
+        store: Holds the weights.
+        data: One validation sample is run.
+        energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
+
+    Returns:
+        Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit. A
+        network that fails has no rows, but a reason among the conditions.
+    """
+    meter, failures = _EnergyMeter(energy_seconds), dict[str, str]()
+    rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
+    for key, group in groupby(sorted(parts), key=lambda part: part[0]):
+        try:
+            with failing_alone():
+                own = _measured_network(key, [part[1:] for part in group], store, data, meter)
+        except TrainingFailedError as error:
+            failures[key] = str(error)
+        else:
+            rows = {table: rows[table] + own[table] for table in rows}
+    conditions = {
+        "threads": torch.get_num_threads(),
+        "batch_size": 1,
+        "warmup": WARMUP,
+        "repeats": REPEATS,
+        "statistic": "median",
+        "energy_seconds": energy_seconds,
+        "energy_method": meter.method,
+        "energy_reasons": list(meter.reasons),
+        "failures": failures,
+    }
+    return {"conditions": conditions, **rows}
+
+
+def _measured_network(
+    key: str, ways: list[tuple[str, int]], store: Store, data: DataSet, meter: _EnergyMeter
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of one network, run at each (split point, payload bits)."""
+    rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
+    sample = data.validation.inputs[:1]
+    network, calibration = restored(store, key, data), store.read_calibration(key)
+    for split_point, group in groupby(ways, key=lambda way: way[0]):
+        at = {"network_key": key, "split_point": split_point}
+        rows["parts"].append(at | _measured_part(network, split_point, sample, meter))
+        codecs = [calibration.codecs[way] for way in group if way[1]]
+        crossing = _crossing(network, split_point, sample)
+        rows["codecs"] += [at | _measured_codec(codec, crossing) for codec in codecs]
+    return rows
+
+
+@torch.inference_mode()
+def _measured_part(
+    network: Network, split_point: str, sample: Tensor, meter: _EnergyMeter
+) -> dict[str, float | None]:
+    edge, server = _runners(network, split_point, sample)
+    return {
+        "edge_latency_host_s": measure_seconds(edge, warmup=WARMUP, repeats=REPEATS),
+        "server_latency_host_s": measure_seconds(server, warmup=WARMUP, repeats=REPEATS),
+        "edge_energy_host_j": meter.joules(edge),
+    }
+
+
+@torch.inference_mode()
+def _measured_codec(codec: Codec, crossing: Tensor) -> dict[str, float]:
+    tensor, shape = crossing[0], tuple(crossing.shape[1:])
+    payload = encode(tensor, codec)
+    times = {"encode": lambda: encode(tensor, codec), "decode": lambda: decode(payload, shape, codec)}
+    return {"payload_bits": codec.bits} | {
+        f"{name}_latency_host_s": measure_seconds(run, warmup=WARMUP, repeats=REPEATS)
+        for name, run in times.items()
+    }
+
+
+@torch.inference_mode()
+def _crossing(network: Network, split_point: str, sample: Tensor) -> Tensor:
+    result: Tensor = network.parts(network.split_point(split_point)).edge(sample)
+    return result
+
+
+def _runners(
+    network: Network, split_point: str, sample: Tensor
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Edge part with exit classifier where there is one, and server part, as calls without arguments."""
+    point = network.split_point(split_point)
+    parts, crossing = network.parts(point), _crossing(network, split_point, sample)
+    if split_point == OUTPUT:
+        return lambda: parts.edge(sample), lambda: None
+    exit_ = network.exit_at(split_point)
+    edge = parts.edge if exit_ is None else nn.Sequential(parts.edge, exit_)
+    return lambda: edge(sample), lambda: parts.server(crossing)

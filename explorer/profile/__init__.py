@@ -1,1 +1,0 @@
-"""What an operating point costs: compute, memory, payload, time and energy."""

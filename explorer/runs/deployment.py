@@ -1,0 +1,141 @@
+"""What a deployment reads from a run: the trained network, its accuracy on the test subset, the contract."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.core.calibration import Calibration
+from explorer.core.evidence import collect_evidence
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.network import Network
+from explorer.core.payload import header_bytes
+from explorer.core.run_point import RunPoint
+from explorer.core.sweep import outcome_at
+from explorer.costs.evaluate import restore_network
+from explorer.costs.intervals import wilson_interval
+from explorer.data.dataset import DataSet
+from explorer.errors import UserError
+from explorer.front.select import Pick
+from explorer.runs.record import RUN_FILE, SCHEMA_VERSION
+from explorer.runs.results import FRONT_COLUMNS, RunResults, records
+from explorer.runs.store import Store
+from explorer.space.files import load_space_data, parse_space
+
+
+def restored(store: Store, key: str, data: DataSet) -> Network:
+    """A stored network with its weights, in eval mode.
+
+    Raises:
+        UserError: What is built is not what was trained; says in what it differs.
+    """
+    stored = store.read(key)
+    return restore_network(
+        *(stored.spec, store.read_weights(key), stored.placement_checksum, store.read_logits(key)),
+        *(data.validation.inputs, data.num_classes),
+    )
+
+
+def check_factories(store: Store, data: DataSet) -> None:
+    """Rebuild one trained network of every variant whose weights are stored.
+
+    Raises:
+        UserError: A factory does not build what was trained.
+    """
+    checked = set[object]()
+    for key in store:
+        spec = store.read_spec(key)
+        variant = spec.factory, spec.arguments, spec.bottleneck
+        if variant not in checked and store.has_weights(key):
+            restored(store, key, data)
+            checked.add(variant)
+
+
+def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
+    """The data that a run was made with.
+
+    Raises:
+        UserError: They cannot be read, or are others now.
+    """
+    space = parse_space(results.record.space_file, str(results.path / RUN_FILE))
+    data = load_space_data(space, data_dir)
+    if data.fingerprint != results.record.data_fingerprint:
+        raise UserError(
+            f"{results.path}: the data of {space.data.source!r} are not those the run was made with"
+        )
+    return data
+
+
+def read_test_subset(results: RunResults, key: str, point: RunPoint, data: DataSet) -> dict[str, Any]:
+    """Accuracy and exit rate on the test subset, with its 95 % interval. The only place that reads it.
+
+    Args:
+        results: The run.
+        key: Of the network.
+        point: How it is run.
+        data: That of the run.
+    """
+    store = Store(results.path)
+    network, calibration = restored(store, key, data), store.read_calibration(key)
+    bits = point.payload_bits or calibration.inference_config.payload.bits[0]
+    outcome = outcome_at(collect_evidence(network, data.test, calibration.only(bits)), point)
+    low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
+    return {
+        "accuracy": outcome.correct / len(data.test),
+        "accuracy_ci95_low": float(low[0]),
+        "accuracy_ci95_high": float(high[0]),
+        "exit_rate": outcome.exited / len(data.test),
+        "samples": len(data.test),
+    }
+
+
+def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> dict[str, Any]:
+    """All that a deployment needs, as plain data (``pick.json``); ``test`` is None where it was not read."""
+    key, point = pick.network_key, pick.run_point
+    stored, calibration = results.networks[key], Store(results.path).read_calibration(key)
+    split = next(split for split in stored.splits if split.name == point.split_point)
+    (row,) = records(pick.point[FRONT_COLUMNS].to_frame().T)
+    data = results.record.data
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": results.path.name,
+        "why": pick.why,
+        "point": row,
+        "test": test,
+        "network": stored.spec.to_json(),
+        "placement_checksum": stored.placement_checksum,
+        "weights": None if test is None else f"networks/{key}/weights.safetensors",
+        "input": {
+            "shape": data.input_shape,
+            "mean": data.mean,
+            "std": data.std,
+            "num_classes": data.num_classes,
+            "class_names": data.class_names,
+        },
+        "split": {
+            "split_point": split.name,
+            "crossing_shape": list(split.shape),
+            "has_server_part": split.name != OUTPUT,
+            "has_exit_classifier": point.confidence_threshold is not None and split.name != OUTPUT,
+            "exit_rule": "answer on the edge when the score of the exit's logits is >= confidence_threshold",
+            "exit_score": calibration.inference_config.score,
+            "exit_temperature": calibration.temperatures.get(split.name, 1.0),
+        },
+        "payload": None if point.payload_bits is None else _codec(calibration, point),
+        "profiles": results.setting.to_json(),
+        "neighbours": records(pick.neighbours[FRONT_COLUMNS]),
+    }
+
+
+def _codec(calibration: Calibration, point: RunPoint) -> dict[str, Any]:
+    """What encoder and decoder must know, see :class:`explorer.core.payload.Codec`."""
+    assert point.payload_bits is not None
+    codec = calibration.codecs[point.split_point, point.payload_bits]
+    return {
+        "bits": codec.bits,
+        "ranges": codec.ranges,
+        "entropy": codec.entropy,
+        "header_bytes": header_bytes(codec.ranges),
+        "low": None if codec.low is None else codec.low.tolist(),
+        "step": None if codec.step is None else codec.step.tolist(),
+    }

@@ -1,0 +1,172 @@
+"""``run.json``: what a run was begun with, and what came of it so far."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from explorer.devices import Setting
+from explorer.errors import UserError
+from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
+from explorer.utils.files import read_json, write_json
+
+RUN_FILE = "run.json"
+SCHEMA_VERSION = 3
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataRecord(_Part):
+    """What a deployment must know of the inputs, and the sizes of the subsets."""
+
+    input_shape: list[int]
+    num_classes: int
+    mean: list[float]
+    std: list[float]
+    class_names: list[str] = []
+    class_counts: dict[str, list[int]]
+    samples: dict[str, int]
+
+
+class SessionReading(_Part):
+    """What one session of the search took; an energy that is not known is None."""
+
+    energy_j: float | None
+    seconds: float
+    method: str
+    reason: str
+    suggest_seconds: float
+    suggest_median_s: float | None
+
+
+class SearchReading(_Part):
+    """What all sessions took together."""
+
+    seconds: float
+    suggest_seconds: float = 0.0
+    suggest_median_s: float | None = None
+    energy_j: float | None = None
+    energy_method: str = ""
+    energy_reason: str = ""
+
+
+class RungResults(_Part):
+    """Epochs of the rungs, networks that reached each, and how well each foretold the next."""
+
+    epochs: list[int] = []
+    networks: list[int] = []
+    rank_correlation: list[float | None] = []
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of training a network further.
+
+    Attributes:
+        network_key: Of the network.
+        until_epoch: How far it was to be trained.
+        reason: Why that failed, else empty.
+        elapsed_s: Seconds of search up to its end, over all sessions.
+        hypervolume: Of the archive after it.
+    """
+
+    network_key: str
+    until_epoch: int
+    reason: str
+    elapsed_s: float
+    hypervolume: float
+
+
+class RunRecord(_Part):
+    """Contents of ``run.json``.
+
+    The first block is what the run was begun with and does not change; the second grows from session to
+    session; the third is written anew at the end of each, and while a live report is kept.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    created: str
+    seed: int
+    sampler: str
+    rungs: str
+    encoding: str
+    space_name: str
+    space_file: str
+    space: dict[str, Any]
+    constraints: list[str]
+    data_fingerprint: str
+    data: DataRecord
+    profiles: dict[str, dict[str, Any]]
+    study: str
+
+    storage: str | None = None
+    trials_asked: int
+    sessions: list[SessionReading] = Field(default_factory=list)
+    promotions: list[Promotion] = Field(default_factory=list)
+    rung_results: RungResults = Field(default_factory=RungResults)
+    exhausted: bool = False
+    hypervolume: float | None = None
+
+    versions: dict[str, str] = Field(default_factory=dict)
+    machine: dict[str, Any] = Field(default_factory=dict)
+    missing: dict[str, list[str]] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
+    search: SearchReading | None = None
+    uncounted_arithmetic: dict[str, dict[str, int]] = Field(default_factory=dict)
+    operators_without_macs: dict[str, dict[str, int]] = Field(default_factory=dict)
+    failed_variants: dict[str, str] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a run folder's record.
+
+        Raises:
+            UserError: Missing, unreadable or of another schema version.
+        """
+        path = folder / RUN_FILE
+        content = read_json(path)
+        check_schema(content, path)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from None
+
+    def write(self, folder: Path) -> None:
+        """Write it whole into the run folder."""
+        write_json(folder / RUN_FILE, self.model_dump(mode="json"))
+
+    @property
+    def setting(self) -> Setting:
+        """Devices and link with the very numbers the run was modelled with."""
+        return Setting.from_json(self.profiles)
+
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """One to four columns that the search optimised."""
+        return tuple(METRICS[name] for name in self.space["objectives"])
+
+    @property
+    def parsed_constraints(self) -> list[Constraint]:
+        """The run's own constraints."""
+        return [parse_constraint(text, "constraints") for text in self.constraints]
+
+
+def check_schema(content: Any, path: Path) -> None:
+    """Refuse what another version of the explorer wrote.
+
+    Raises:
+        UserError: The schema version is another.
+    """
+    got = content.get("schema_version") if isinstance(content, dict) else None
+    if got != SCHEMA_VERSION:
+        raise UserError(
+            f"{path}: schema_version must be {SCHEMA_VERSION}, got {got!r}: another version of the explorer "
+            "wrote it, which alone can read it; search anew for a run that this one reads"
+        )

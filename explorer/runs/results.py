@@ -1,0 +1,271 @@
+"""One run as plain tables: every operating point with its costs, every proposal, and the front."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.credits import CREDITS
+from explorer.core.evidence import Evidence
+from explorer.core.graph.split_points import INPUT
+from explorer.core.run_point import RunPoint
+from explorer.core.sweep import POINT_COLUMNS, is_deployable, point_row
+from explorer.costs.model import CostModel
+from explorer.devices import Setting
+from explorer.errors import UserError
+from explorer.front.pareto import mark_front
+from explorer.front.select import Pick, Selection, select
+from explorer.runs.record import SCHEMA_VERSION, RunRecord
+from explorer.runs.store import Store, StoredNetwork
+from explorer.space.metrics import MEASURED_METRICS, METRICS, Metric
+from explorer.utils.files import read_json, write_json, write_text
+
+TRIALS_FILE, MEASUREMENTS_FILE = "trials.json", "measurements.json"
+BASELINES_FILE = "baselines.json"  # rows of explorer.measure.jpeg
+_LEADING = [  # of front.csv, in the order that other programs may rely on
+    *("point_id", "network_key", "backbone", "pattern", "densities"),
+    *("split_point", "confidence_threshold", "payload_bits"),
+    *("accuracy", "accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "server_macs"),
+    *("edge_param_bytes", "edge_memory_bytes", "payload_bytes", "latency_model_s", "energy_model_j"),
+    "reference",
+]
+FRONT_COLUMNS = [
+    *_LEADING,
+    *(name for name, metric in METRICS.items() if metric.in_front and name not in _LEADING),
+    *("epochs", *MEASURED_METRICS),
+]
+TRIAL_COLUMNS = [
+    *("number", "state", "outcome", "reason", "network_key", "reference", "split_point"),
+    *("confidence_threshold", "payload_bits", "elapsed_s", "hypervolume", "front_size", "params", "values"),
+]
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """Everything a run folder says.
+
+    Attributes:
+        path: The run folder.
+        record: Contents of ``run.json``.
+        setting: Devices and link that latency and energy are modelled with.
+        points: Every operating point of the run, one row each.
+        trials: One row per proposal, failed ones included.
+        networks: Every trained network by key, in the order of ``points``.
+    """
+
+    path: Path
+    record: RunRecord
+    setting: Setting
+    points: pd.DataFrame
+    trials: pd.DataFrame
+    networks: dict[str, StoredNetwork]
+
+    @property
+    def objectives(self) -> tuple[Metric, ...]:
+        """One to four columns of ``points`` that the search optimised."""
+        return self.record.objectives
+
+    @property
+    def reference_point(self) -> dict[str, float]:
+        """Per objective name, in the metric's own direction and unit."""
+        return dict(self.record.space["objectives"])
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """Feasible non-dominated points, best accuracy first."""
+        front = self.points[self.points["on_front"]]
+        return front.sort_values(["accuracy", "point_id"], ascending=[False, True])
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Why networks failed, and how many for each reason; variants that were never proposed included."""
+        failed = self.trials[self.trials["outcome"] == "failed"].drop_duplicates("network_key")
+        counts = {str(reason): int(count) for reason, count in failed["reason"].value_counts().items()}
+        return counts | {why: 1 for why in self.record.failed_variants.values() if why not in counts}
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether trainings were tried and none succeeded."""
+        return not self.networks and bool(self.failures)
+
+    def select(self, selection: Selection) -> Pick:
+        """Select one operating point; see :func:`explorer.front.select.select`."""
+        return select(self.points, selection, self.objectives, self.record.parsed_constraints)
+
+    def with_setting(self, setting: Setting) -> "RunResults":
+        """The same run on other devices and another link: costs and front are computed anew."""
+        owners = pd.Categorical(self.points["network_key"], categories=list(self.networks)).codes
+        networks = [(stored.splits, stored.num_samples) for stored in self.networks.values()]
+        points = self.points
+        if networks:
+            swept = points[[*POINT_COLUMNS, "reference"]]
+            costs = CostModel(setting).points_of_networks(swept, owners.astype(np.int64), networks)
+            modelled = [name for name, metric in METRICS.items() if metric.kind == "modelled"]
+            points = points.assign(**costs[modelled].set_index(points.index))
+        marked = mark_front(points, self.objectives, self.record.parsed_constraints)
+        return replace(self, setting=setting, points=marked)
+
+
+def load_run(path: Path) -> RunResults:
+    """Read a run folder.
+
+    Raises:
+        UserError: A file is missing, unreadable or of another schema version.
+    """
+    record = RunRecord.read(path)
+    if not (path / TRIALS_FILE).exists():
+        raise UserError(
+            f"{path}: the search was cut off; go on with "
+            f"`python -m explorer.search --run {path.name} --resume`"
+        )
+    return run_results(path, record, read_json(path / TRIALS_FILE))
+
+
+def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]]) -> RunResults:
+    """What a run folder holds so far.
+
+    Args:
+        path: The run folder.
+        record: Contents of ``run.json``.
+        trial_rows: Contents of ``trials.json``.
+    """
+    trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
+    store, setting = Store(path), record.setting
+    networks = {key: store.read(key) for key in store}
+    baselines = read_json(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
+    points = _all_points(networks, store, trials, pd.DataFrame(baselines), setting)
+    points = _add_measurements(points, path / MEASUREMENTS_FILE)
+    points = mark_front(points, record.objectives, record.parsed_constraints)
+    return RunResults(path, record, setting, points, trials, networks)
+
+
+def _all_points(
+    networks: Mapping[str, StoredNetwork],
+    store: Store,
+    trials: pd.DataFrame,
+    baselines: pd.DataFrame,
+    setting: Setting,
+) -> pd.DataFrame:
+    proposals = trials[(trials["reference"] != "") & (trials["state"] == "COMPLETE")]
+    references = dict(iter(proposals.groupby("network_key")))
+    frames = []
+    for key, stored in networks.items():
+        rows = stored.points.assign(reference="")
+        if key in references:
+            rows = _with_references(rows, references[key], store.read_evidence(key))
+        if not baselines.empty and (own := baselines[baselines["network_key"] == key]).size:
+            rows = pd.concat([rows, _baseline_rows(own).astype(rows.dtypes)], ignore_index=True)
+        frames.append(rows)
+    return points_of(list(networks.values()), frames, setting)
+
+
+def _with_references(points: pd.DataFrame, references: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """Name references in the ``reference`` column; one that is not on the frontier is added."""
+    for proposal in references.to_dict("records"):
+        point = RunPoint.from_row(proposal)
+        row = point_row(evidence, point)
+        same = (
+            (points["split_point"] == point.split_point)
+            & (points["payload_bits"].fillna(0) == (point.payload_bits or 0))
+            & (points["exited"] == row["exited"].item())
+            & (points["confidence_threshold"].isna() == (point.confidence_threshold is None))
+        )
+        if not same.any():
+            row = row.assign(reference="")[points.columns]
+            points = pd.concat([points, row.astype(points.dtypes)], ignore_index=True)
+            same = points.index == len(points) - 1
+        names = points.loc[same, "reference"]
+        points.loc[same, "reference"] = names.where(names == "", names + ",") + proposal["reference"]
+    return points
+
+
+def _baseline_rows(baselines: pd.DataFrame) -> pd.DataFrame:
+    """Inputs sent as files: at ``input``, without exit classifier or payload bits."""
+    rows = baselines.assign(split_point=INPUT, payload_bits=np.nan, confidence_threshold=np.nan)
+    return rows[[*POINT_COLUMNS, "reference"]]
+
+
+def points_of(
+    networks: Sequence[StoredNetwork], frames: Sequence[pd.DataFrame], setting: Setting
+) -> pd.DataFrame:
+    """Swept points of networks with costs, what the networks say of themselves, and an id.
+
+    The id is built from key, split point, bits and exits; a baseline's has its name for the bits.
+
+    Args:
+        networks: Whose points they are.
+        frames: Rows of each, with a column ``reference``.
+        setting: Devices and link.
+    """
+    if not networks:
+        return pd.DataFrame(columns=[*FRONT_COLUMNS, *CREDITS, "exited", "sent_bytes", "epochs_asked"])
+    owners = np.repeat(np.arange(len(networks)), [len(frame) for frame in frames])
+    costs = [(stored.splits, stored.num_samples) for stored in networks]
+    points = CostModel(setting).points_of_networks(pd.concat(frames, ignore_index=True), owners, costs)
+    of_networks = pd.DataFrame([_about(stored) for stored in networks]).iloc[owners].reset_index(drop=True)
+    indices = [{split.name: str(number) for number, split in enumerate(own.splits)} for own in networks]
+    pairs = zip(owners.tolist(), points["split_point"], strict=True)
+    places = pd.Series([indices[owner][name] for owner, name in pairs], dtype=str)
+    exits = points["exited"].astype(str).where(points["confidence_threshold"].notna(), "n")
+    bits = points["payload_bits"].fillna(0).astype(str)
+    bits = bits.where(is_deployable(points), points["reference"])
+    ids = of_networks["network_key"] + "." + places + "." + bits + "." + exits
+    return pd.concat([points, of_networks.assign(point_id=ids)], axis=1)
+
+
+def _about(stored: StoredNetwork) -> dict[str, Any]:
+    """What a network says of itself in each of its points."""
+    spec = stored.spec
+    return {
+        "network_key": spec.key,
+        "backbone": spec.backbone,
+        "epochs": stored.training.epochs,
+        "epochs_asked": spec.recipe.total_epochs,
+        "pattern": spec.pattern if spec.is_sparse else "dense",
+        "densities": json.dumps({path: round(float(density), 9) for path, density in spec.densities}),
+    }
+
+
+def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Columns measured on this host for the parts on the front; NaN where nothing was measured."""
+    content = read_json(path) if path.exists() else {}
+    points = points.drop(columns=list(MEASURED_METRICS), errors="ignore")
+    codecs = {name for name in MEASURED_METRICS if name.startswith(("encode", "decode"))}
+    for table, at, columns in (
+        ("parts", ["network_key", "split_point"], [name for name in MEASURED_METRICS if name not in codecs]),
+        ("codecs", ["network_key", "split_point", "payload_bits"], sorted(codecs)),
+    ):
+        measured = pd.DataFrame(content.get(table, []), columns=[*at, *columns])
+        types = {name: float for name in columns} | {name: points[name].dtype for name in at}
+        points = points.merge(measured.astype(types), on=at, how="left")
+    return points
+
+
+def write_front(results: RunResults) -> None:
+    """Write ``front.csv`` and ``front.json``; the latter also lists references, dominated or not."""
+    write_text(results.path / "front.csv", results.front[FRONT_COLUMNS].to_csv(index=False))
+    write_json(results.path / "front.json", front_content(results))
+
+
+def front_content(results: RunResults) -> dict[str, Any]:
+    """Contents of ``front.json``."""
+    is_reference = results.points["reference"] != ""
+    references = results.points.loc[is_reference, [*FRONT_COLUMNS, "on_front", "feasible"]]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": results.path.name,
+        "objectives": {metric.name: metric.direction for metric in results.objectives},
+        "reference_point": results.reference_point,
+        "points": records(results.front[FRONT_COLUMNS]),
+        "references": records(references),
+    }
+
+
+def records(points: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain data: missing values None, densities as a mapping."""
+    rows = json.loads(points.to_json(orient="records", double_precision=15))
+    return [row | {"densities": json.loads(row["densities"])} for row in rows]

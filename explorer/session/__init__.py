@@ -1,0 +1,1 @@
+"""One search session, from files to files: prepare, run, measure, write."""

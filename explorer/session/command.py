@@ -1,0 +1,128 @@
+"""What ``explorer search`` does and says, after its command line is parsed."""
+
+import json
+import sys
+from itertools import pairwise
+from typing import Any, TextIO
+
+import torch
+from rich.console import Console
+
+from explorer.data.balance import imbalance_note
+from explorer.engine.progress import make_reporter
+from explorer.engine.storage.database import failures_explained
+from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED
+from explorer.runs.record import RungResults
+from explorer.runs.results import RunResults, front_content
+from explorer.session.dry_run import inventory_content, print_data, print_inventory
+from explorer.session.finish import finish
+from explorer.session.options import Options
+from explorer.session.prepare import Session, prepare
+from explorer.session.run import search
+
+
+def dry_run(options: Options, as_json: bool) -> int:
+    """Say what a space contains, without training anything."""
+    session = prepare(options)
+    if as_json:
+        print(json.dumps(inventory_content(session.inventory, session.data), indent=1, allow_nan=False))
+        return 0
+    print_data(session.data, Console())
+    print_inventory(session.inventory, Console())
+    return 0
+
+
+def search_and_report(options: Options, as_json: bool) -> int:
+    """Search, say how it goes, and write the report.
+
+    Returns:
+        The exit code: 0, 3 when no network could be trained, or 130 when interrupted.
+    """
+    torch.set_num_threads(options.threads)
+    stream = sys.stderr if as_json else sys.stdout
+    session = prepare(options)
+    _announce(session, stream)
+    with make_reporter(stream) as reporter:
+        try:
+            study, interrupted = search(session, options, reporter)
+        except KeyboardInterrupt:  # before the first proposal
+            print(_resume_hint(session), file=stream)
+            raise
+    print("measuring the parts on the front, one at a time ...", file=stream, flush=True)
+    with failures_explained(session.storage):
+        results = finish(session, options, study)
+    _conclude(session, results, interrupted, stream)
+    if as_json:
+        print(json.dumps(_content(results, interrupted), indent=1, allow_nan=False))
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_ALL_FAILED if results.all_failed else 0
+
+
+def _content(results: RunResults, interrupted: bool) -> dict[str, Any]:
+    """What came of a search, as plain data."""
+    return front_content(results) | {
+        "folder": str(results.path),
+        "report": str(results.path / "report.html"),
+        "counts": results.record.counts,
+        "hypervolume": results.record.hypervolume,
+        "failures": results.failures,
+        "interrupted": interrupted,
+    }
+
+
+def _announce(session: Session, stream: TextIO) -> None:
+    record = session.record
+    print(
+        f"run {session.folder}: {record.trials_asked} trials of {session.inventory.num_networks:,} networks "
+        f"in {record.space_name} on {session.space.data.source}, sampler {record.sampler} "
+        f"({record.encoding} encoding), seed {record.seed}",
+        file=stream,
+        flush=True,
+    )
+    for variant in session.inventory.failures:
+        print(f"{variant.name} cannot be used: {variant.failure}", file=stream, flush=True)
+    if note := imbalance_note(session.data):
+        print(note, file=stream, flush=True)
+
+
+def _conclude(session: Session, results: RunResults, interrupted: bool, stream: TextIO) -> None:
+    lines = [_resume_hint(session)] if interrupted else []
+    if results.record.exhausted:
+        lines.append(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
+    counts, front, search = results.record.counts, results.front, results.record.search
+    lines.append(
+        f"{counts['trials']} trials, {counts['trainings']} trainings, {counts['cached']} cached, "
+        f"{counts['infeasible']} infeasible, {counts['failed']} failed; "
+        f"{counts['operating_points']:,} operating points, {counts['front']} on the front"
+    )
+    if (rungs := results.record.rung_results).epochs[1:]:
+        lines.append(_describe_rungs(rungs))
+    if not front.empty and search is not None:
+        accuracy, macs = front["accuracy"], front["edge_macs"]
+        lines.append(
+            f"front: accuracy {accuracy.min():.4f} .. {accuracy.max():.4f}, "
+            f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; {search.seconds:.0f} s of search"
+        )
+    for reason, count in results.failures.items():
+        lines.append(f"failed, {count} network{'s' * (count > 1)}: {reason}")
+    if results.all_failed:
+        lines.append("no network could be trained")
+    lines.append(f"report: {results.path / 'report.html'}")
+    print("\n".join(lines), file=stream)
+
+
+def _resume_hint(session: Session) -> str:
+    return f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`"
+
+
+def _describe_rungs(rungs: RungResults) -> str:
+    """How many networks reached each rung, and how well each rung foretold the next."""
+    reached = ", ".join(
+        f"{number} at {epochs}" for epochs, number in zip(rungs.epochs, rungs.networks, strict=True)
+    )
+    foretold = ", ".join(
+        f"{low} to {high}: {'too few networks' if rho is None else f'{rho:.2f}'}"
+        for (low, high), rho in zip(pairwise(rungs.epochs), rungs.rank_correlation, strict=True)
+    )
+    return f"networks by epochs: {reached}; rank correlation between rungs: {foretold}"

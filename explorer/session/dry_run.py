@@ -1,0 +1,136 @@
+"""What a search space contains, printed before anything is trained."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.payload import encoded_bytes
+from explorer.data.balance import imbalance_note
+from explorer.data.dataset import DataSet
+from explorer.space.pretrained import origins
+from explorer.space.variants import Inventory, Variant
+
+
+def print_data(data: DataSet, console: Console) -> None:
+    """Print shape, classes and sizes of the subsets."""
+    shape = " x ".join(map(str, data.input_shape))
+    sizes = ", ".join(f"{len(getattr(data, name)):,} {name}" for name in ("train", "validation", "test"))
+    classes = f"{data.num_classes} classes" + (
+        f" ({', '.join(data.class_names)})" if data.class_names else ""
+    )
+    console.print(f"data: {data.name}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
+    if note := imbalance_note(data):
+        console.print(note, markup=False, highlight=False)
+
+
+def print_inventory(inventory: Inventory, console: Console) -> None:
+    """Print junctions with their densities, split points with payload and MACs, and how many networks."""
+    for variants in inventory.variants.values():
+        for variant in variants:
+            _print_variant(variant, inventory, console)
+    space = inventory.space
+    if space.payload.entropy != "none":
+        console.print(f"payloads are what {space.payload.entropy} makes of these, never longer")
+    console.print(f"patterns: {', '.join(space.patterns)}")
+    console.print(
+        f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
+    )
+    console.print(f"distinct networks: {inventory.num_networks:,}", highlight=False)
+
+
+def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
+    console.print(f"\n{variant.name}", markup=False, style="bold")
+    if variant.failure:
+        console.print(f"cannot be used: {variant.failure}", markup=False, highlight=False)
+        return
+    weights = {j.path: origins(j, variant.densities[j.path], variant.initial) for j in variant.junctions}
+    differ = len(set(weights.values())) > 1
+    headings = ["kind", "inputs x outputs", "weights", "densities", *["initial weights"] * differ]
+    junctions = Table(Column("junction", no_wrap=True), *headings, box=None, title_justify="left")
+    for junction in variant.junctions:
+        choices = " ".join(str(density) for density in variant.densities[junction.path])
+        junctions.add_row(
+            junction.path,
+            junction.kind,
+            f"{junction.inputs} x {junction.outputs}",
+            f"{junction.num_weights:,}",
+            junction.stays_dense or f"{choices}  (of {len(junction.legal)} legal)",
+            *[weights[junction.path]] * differ,
+        )
+    console.print(junctions)
+    if weights and not differ:
+        console.print(f"initial weights of all junctions: {next(iter(weights.values()))}", highlight=False)
+    for group, members in variant.groups.items():
+        if len(members) > 1:
+            console.print(f"one density for {group}: {', '.join(members)}", markup=False, highlight=False)
+    bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
+    points = Table(
+        Column("split point", no_wrap=True),
+        "tensor",
+        *(f"payload {b} bits" for b in bits),
+        "edge MACs, dense",
+        box=None,
+    )
+    for point, macs in zip(variant.split_points, variant.macs, strict=True):
+        sizes = [
+            "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b, ranges):,} B"
+            for b in bits
+        ]
+        points.add_row(point.name, " x ".join(map(str, point.shape)), *sizes, f"{macs:,}")
+    console.print(points)
+
+
+def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
+    """What :func:`print_data` and :func:`print_inventory` print, as plain data."""
+    space = inventory.space
+    variants = [own for variants in inventory.variants.values() for own in variants]
+    return {
+        "data": {
+            "name": data.name,
+            "input_shape": list(data.input_shape),
+            "num_classes": data.num_classes,
+            "samples": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+        },
+        "variants": [_variant_content(variant, inventory) for variant in variants],
+        "patterns": list(space.patterns),
+        "objectives": dict(space.objectives),
+        "constraints": list(space.constraints),
+        "networks": inventory.num_networks,
+    }
+
+
+def _variant_content(variant: Variant, inventory: Inventory) -> dict[str, Any]:
+    if variant.failure:
+        return {"name": variant.name, "backbone": variant.backbone, "failure": variant.failure}
+    bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
+    return {
+        "name": variant.name,
+        "backbone": variant.backbone,
+        "arguments": variant.arguments,
+        "junctions": [
+            {
+                "path": junction.path,
+                "kind": junction.kind,
+                "inputs": junction.inputs,
+                "outputs": junction.outputs,
+                "weights": junction.num_weights,
+                "densities": [str(density) for density in variant.densities[junction.path]],
+                "initial_weights": origins(junction, variant.densities[junction.path], variant.initial),
+                "stays_dense": junction.stays_dense,
+            }
+            for junction in variant.junctions
+        ],
+        "split_points": [
+            {
+                "name": point.name,
+                "shape": list(point.shape),
+                "edge_macs_dense": macs,
+                "payload_bytes": {}
+                if point.name == OUTPUT
+                else {str(b): encoded_bytes(point.payload_elements, b, ranges) for b in bits},
+            }
+            for point, macs in zip(variant.split_points, variant.macs, strict=True)
+        ],
+    }

@@ -1,0 +1,72 @@
+"""The end of a session: measure the parts on the front, then write record, front and report."""
+
+from contextlib import suppress
+from typing import Any
+
+import optuna
+import pandas as pd
+
+from explorer.core.failures import failing_alone
+from explorer.core.sweep import is_deployable
+from explorer.core.training import TrainingFailedError
+from explorer.data.dataset import DataSet
+from explorer.measure.jpeg import is_image, jpeg_rows
+from explorer.measure.parts import measure_parts, parts_to_measure
+from explorer.report.index import write_index
+from explorer.report.page import write_report
+from explorer.runs.deployment import restored
+from explorer.runs.results import (
+    BASELINES_FILE,
+    MEASUREMENTS_FILE,
+    TRIALS_FILE,
+    RunResults,
+    load_run,
+    write_front,
+)
+from explorer.runs.store import Store
+from explorer.session.options import Options
+from explorer.session.prepare import Session
+from explorer.session.summary import summarised, trial_rows
+from explorer.utils.files import write_json
+
+ENERGY_SECONDS = 0.25
+
+
+def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:
+    """Measure the parts on the front and write trials, measurements, run record, front and report."""
+    folder, store = session.folder, Store(session.folder)
+    write_json(folder / TRIALS_FILE, trial_rows(study))
+    record = summarised(session, study, store)
+    record.write(folder)
+    points = load_run(folder).points
+    write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
+    parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
+    energy_seconds = ENERGY_SECONDS if options.energy else 0.0
+    measured = measure_parts(parts, store, session.data, energy_seconds=energy_seconds)
+    write_json(folder / MEASUREMENTS_FILE, measured)
+    failures = measured["conditions"]["failures"]
+    record.notes += [f"{key} was not measured: {reason}" for key, reason in failures.items()]
+    if not options.keep_weights:
+        for key in set(store) - {key for key, *_ in parts}:
+            store.drop_weights(key)
+    record.counts |= {
+        "operating_points": int(is_deployable(points).sum()),
+        "front": int(points["on_front"].sum()),
+    }
+    record.write(folder)
+    results = load_run(folder)
+    write_front(results)
+    write_report(results, study)
+    write_index(options.reports)
+    return results
+
+
+def _baselines(points: pd.DataFrame, store: Store, data: DataSet) -> list[dict[str, Any]]:
+    """Compress-and-offload with the networks that run on the server as a whole; for images only."""
+    on_server = points.loc[points["reference"].str.contains("all_server"), "network_key"].unique()
+    rows: list[dict[str, Any]] = []
+    for key in on_server if is_image(data.input_shape) else ():
+        if store.has_weights(key):
+            with suppress(TrainingFailedError), failing_alone():  # measuring it again will say why
+                rows += jpeg_rows(key, restored(store, key, data), data)
+    return rows

@@ -1,0 +1,45 @@
+"""The report of a search that goes on."""
+
+import time
+from collections.abc import Callable
+
+import optuna
+
+from explorer.engine.outcomes import Progress
+from explorer.report.page import write_report
+from explorer.runs.record import SearchReading
+from explorer.runs.results import run_results
+from explorer.runs.store import Store
+from explorer.session.prepare import Session
+from explorer.session.summary import summarised, trial_rows
+
+
+class LiveReport:
+    """Shows progress, and writes the report anew at intervals; the page reloads itself.
+
+    Writing takes at most a tenth of the time, however long it takes.
+
+    Args:
+        session: What is being searched.
+        study: Its study.
+        show: Shows progress otherwise.
+        interval_s: Seconds between two reports, at least.
+    """
+
+    def __init__(
+        self, session: Session, study: optuna.Study, show: Callable[[Progress], None], interval_s: float
+    ) -> None:
+        self.session, self.study, self.show, self.interval_s = session, study, show, interval_s
+        self._next = time.perf_counter() + interval_s
+
+    def __call__(self, progress: Progress) -> None:
+        """Show progress, and write the report when its time has come."""
+        self.show(progress)
+        if (start := time.perf_counter()) < self._next:
+            return
+        folder = self.session.folder
+        search = SearchReading(seconds=progress.elapsed_s, energy_reason="still searching")
+        record = summarised(self.session, self.study, Store(folder)).model_copy(update={"search": search})
+        write_report(run_results(folder, record, trial_rows(self.study)), self.study, live_s=self.interval_s)
+        end = time.perf_counter()
+        self._next = end + max(self.interval_s, 9 * (end - start))

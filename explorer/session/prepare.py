@@ -1,0 +1,177 @@
+"""Prepare a search: read and check everything it needs, for a new run or to go on with one."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+
+from explorer.data.dataset import DataSet
+from explorer.devices import Setting
+from explorer.engine.defaults import (
+    DEFAULT_ENCODING,
+    DEFAULT_RUNGS,
+    DEFAULT_SAMPLER,
+    DEFAULT_SEED,
+    DEFAULT_SPACE,
+    DEFAULT_TRIALS,
+)
+from explorer.engine.halving.rungs import worthwhile_rungs
+from explorer.engine.storage.database import without_password
+from explorer.errors import UserError
+from explorer.runs.folder import checked_name, list_runs, new_run_folder
+from explorer.runs.record import DataRecord, RunRecord
+from explorer.session.options import Options
+from explorer.space.files import load_space, load_space_data, parse_space, space_text
+from explorer.space.inventory import build_inventory
+from explorer.space.metrics import ALL_METRICS
+from explorer.space.schema import SearchSpace
+from explorer.space.variants import Inventory
+
+
+@dataclass(frozen=True)
+class Session:
+    """A search ready to run: everything read and checked, nothing written yet.
+
+    Attributes:
+        folder: The run folder.
+        record: Contents of ``run.json`` so far.
+        space: The validated space.
+        data: Its data.
+        inventory: Its variants.
+        setting: Devices and link.
+        rung_epochs: Epochs at which training pauses; the last is a complete training.
+        storage: Optuna storage URL.
+    """
+
+    folder: Path
+    record: RunRecord
+    space: SearchSpace
+    data: DataSet
+    inventory: Inventory
+    setting: Setting
+    rung_epochs: tuple[int, ...]
+    storage: str
+
+    @property
+    def begun_with(self) -> dict[str, object]:
+        """What all processes that search one study must agree on, long texts as hashes."""
+        record = self.record
+        texts = {name: json.dumps(getattr(record, name), sort_keys=True) for name in ("space", "profiles")}
+        hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in texts.items()}
+        names = ("data_fingerprint", "encoding", "rungs", "seed", "sampler")
+        given = {name: getattr(record, name) for name in names}
+        return hashes | given
+
+
+def prepare(options: Options) -> Session:
+    """Read and check everything a search needs, for a new run or to go on with one.
+
+    Raises:
+        UserError: Something does not fit; nothing has been written.
+    """
+    if options.study is not None and options.storage is None and not options.resume:
+        raise UserError(
+            f"--study {options.study!r}: names a study in the database of --storage, which is missing"
+        )
+    return _resumed(options) if options.resume else _new(options)
+
+
+def rungs_of(space: SearchSpace, train_samples: int) -> tuple[int, ...]:
+    """Epochs at which trainings of a space pause when rungs are on."""
+    return worthwhile_rungs(space.recipe.total_epochs, ceil(train_samples / space.training.batch_size))
+
+
+def _new(options: Options) -> Session:
+    space, text, name = space_of(options)
+    folder = new_run_folder(options.reports, options.run, name)
+    data = options.data or load_space_data(space, options.data_dir)
+    setting = Setting.load(space.edge_device, space.server_device, space.link)
+    record = RunRecord(
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=DEFAULT_SEED if options.seed is None else options.seed,
+        sampler=options.sampler or DEFAULT_SAMPLER,
+        rungs=options.rungs or DEFAULT_RUNGS,
+        encoding=options.encoding or DEFAULT_ENCODING,
+        space_name=name,
+        space_file=text,
+        space=space.model_dump(mode="json"),
+        constraints=list(space.constraints),
+        data_fingerprint=data.fingerprint,
+        data=_data_record(data),
+        profiles=setting.to_json(),
+        study=checked_name(options.study or folder.name, "--study"),
+        storage=options.storage and without_password(options.storage),
+        trials_asked=options.trials or DEFAULT_TRIALS,
+    )
+    return _session(options, folder, record, space, data)
+
+
+def _resumed(options: Options) -> Session:
+    """The run named, or the newest one; what it was begun with must not be changed."""
+    folders = [options.reports / options.run] if options.run else list_runs(options.reports)
+    if not folders:
+        raise UserError(f"--resume: no run under {options.reports}/ yet")
+    folder = folders[0]
+    record = RunRecord.read(folder)
+    given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "rungs")}
+    if options.space is not None:
+        given["space_file"] = space_of(options)[1]
+    for key, value in given.items():
+        if value is not None and value != (held := getattr(record, key)):
+            shown = "another text" if key == "space_file" else f"{value!r}, run has {held!r}"
+            raise UserError(f"--resume: {key} must be what {folder} was begun with, got {shown}")
+    if options.study not in (None, record.study):
+        raise UserError(
+            f"--study must be what {folder} was begun with, {record.study!r}, got {options.study!r}"
+        )
+    space = parse_space(record.space_file, record.space_name)
+    data = options.data or load_space_data(space, options.data_dir)
+    if data.fingerprint != record.data_fingerprint:
+        raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
+    record.trials_asked = options.trials or record.trials_asked
+    if options.storage is not None:
+        record.storage = without_password(options.storage)
+    return _session(options, folder, record, space, data)
+
+
+def _session(options: Options, folder: Path, record: RunRecord, space: SearchSpace, data: DataSet) -> Session:
+    inventory = build_inventory(space, data.input_shape, data.num_classes)
+    setting = record.setting
+    _check_profiles(space, setting)
+    rungs = rungs_of(space, len(data.train)) if record.rungs == "on" else (space.recipe.total_epochs,)
+    storage = options.storage or record.storage or f"sqlite:///{folder / 'study.db'}"
+    return Session(folder, record, space, data, inventory, setting, rungs, storage)
+
+
+def space_of(options: Options) -> tuple[SearchSpace, str, str]:
+    """The space asked for, its text and its name."""
+    if isinstance(options.space, SearchSpace):
+        return options.space, space_text(options.space), "python"
+    return load_space(options.space or DEFAULT_SPACE)
+
+
+def _data_record(data: DataSet) -> DataRecord:
+    return DataRecord(
+        input_shape=list(data.input_shape),
+        num_classes=data.num_classes,
+        mean=list(data.mean),
+        std=list(data.std),
+        class_names=list(data.class_names),
+        class_counts=data.class_counts(),
+        samples={name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+    )
+
+
+def _check_profiles(space: SearchSpace, setting: Setting) -> None:
+    """Refuse to search on a column that the profiles cannot fill."""
+    wanted = [metric.name for metric in space.metrics] + [c.column for c in space.parsed_constraints]
+    for column in wanted:
+        for role, quantities in ALL_METRICS[column].needs.items():
+            profile = getattr(setting, role)
+            if lacking := [profile.spelled(name) for name in quantities if getattr(profile, name) is None]:
+                raise UserError(
+                    f"{column} needs {', '.join(lacking)}, which profile {profile.name!r} does not have"
+                )

@@ -1,0 +1,104 @@
+"""Run a prepared search: open its storage and its pool, loop, and note what the session took."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+import optuna
+
+from explorer.costs.model import CostModel
+from explorer.engine.loop import SearchLoop
+from explorer.engine.outcomes import Progress
+from explorer.engine.proposals import Proposer
+from explorer.engine.storage.open import Opened, opening
+from explorer.errors import UserError
+from explorer.measure.energy import EnergyMeter, EnergyReading
+from explorer.runs.deployment import check_factories
+from explorer.runs.record import RungResults, SessionReading
+from explorer.runs.store import Store
+from explorer.session.live import LiveReport
+from explorer.session.options import Options
+from explorer.session.pool import open_pool
+from explorer.session.prepare import Session
+
+
+def search(session: Session, options: Options, show: Callable[[Progress], None]) -> tuple[optuna.Study, bool]:
+    """Run the search.
+
+    Args:
+        session: What to search.
+        options: What was asked for.
+        show: Is told where the search stands.
+
+    Returns:
+        The study, and whether the search was interrupted.
+    """
+    record, interrupted = session.record, False
+    meter = EnergyMeter()
+    with _begun(session) as opened, open_pool(session, options) as pool, meter:
+        if options.live_s is not None:
+            show = LiveReport(session, opened.study, show, options.live_s)
+        loop = SearchLoop(
+            study=opened.study,
+            proposer=Proposer(session.inventory, _data_identity(session), record.encoding),
+            store=Store(session.folder),
+            costs=CostModel(session.setting),
+            pool=pool,
+            rung_epochs=session.rung_epochs,
+            sampler=record.sampler,
+            seed=record.seed,
+            locks=opened.locks,
+            sync=opened.sync,
+        )
+        check_factories(loop.networks.store, session.data)
+        try:
+            loop.run(record.trials_asked, options.timeout_s, show)
+        except KeyboardInterrupt:
+            interrupted = True
+    record.exhausted = loop.exhausted
+    record.hypervolume = loop.networks.archive.hypervolume
+    record.rung_results = RungResults.model_validate(loop.networks.rungs.summary())
+    record.promotions += loop.promotions
+    elsewhere = ["worker processes"] * (not pool.in_this_process)
+    elsewhere += ["other processes of the study"] * (opened.sync.taken > 0)
+    reading = asdict(_honest(meter.reading, elsewhere)) | loop.study.suggest_times.summary()
+    record.sessions.append(SessionReading.model_validate(reading))
+    return opened.study, interrupted
+
+
+def _data_identity(session: Session) -> dict[str, Any]:
+    """What tells the training subset from others; part of every network's key."""
+    data = session.space.data
+    identity: dict[str, Any] = {"source": data.source, "fingerprint": session.data.fingerprint}
+    if data.normalise != "train":  # at the default, as of a spec, nothing is said
+        identity["normalise"] = data.model_dump(mode="json")["normalise"]
+    return identity
+
+
+def _honest(reading: EnergyReading, elsewhere: list[str]) -> EnergyReading:
+    """The reading, without its energy where some was spent elsewhere."""
+    if not elsewhere:
+        return reading
+    reason = f"trained in {' and '.join(elsewhere)}, which codecarbon misses"
+    return replace(reading, energy_j=None, reason=reason)
+
+
+@contextmanager
+def _begun(session: Session) -> Iterator[Opened]:
+    """Open the study and write the run's record; a new run whose storage cannot be used leaves nothing."""
+    folder, record, known = session.folder, session.record, session.folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write(folder)  # first: a run that is killed now can be resumed
+    begun = False
+    try:
+        with opening(
+            session.storage, record.study, session.space.metrics, session.begun_with, Store(folder)
+        ) as opened:
+            begun = True
+            yield opened
+    except UserError:
+        if not known and not begun:
+            shutil.rmtree(folder)
+        raise

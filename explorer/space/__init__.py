@@ -1,0 +1,1 @@
+"""What is searched: the space file, its variants, candidates, and the metrics of an operating point."""

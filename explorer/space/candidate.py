@@ -1,0 +1,129 @@
+"""One choice out of the search space, and the network it asks for."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from explorer.core.bottleneck import Bottleneck
+from explorer.core.exits import ExitKind
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.run_point import RunPoint
+from explorer.core.sparsity.layers import DRAWN, InitialWeights
+from explorer.core.sparsity.patterns import PatternName
+from explorer.core.training import Recipe
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that determines a trained network.
+
+    Attributes:
+        backbone: Its name in the search space.
+        factory: ``package.module:function``.
+        arguments: Chosen arguments of the factory, as JSON text (so that a spec can be hashed).
+        pattern: Places the kept connections.
+        densities: Legal density per junction path, in definition order; 1 everywhere is the dense network.
+        exit_features: Largest input of the exit classifiers.
+        recipe: Training recipe.
+        data: Identity of the training subset, as JSON text.
+        exit_kind: Of the exit classifiers.
+        exits_at: Split points that have one; None for all.
+        bottleneck: The learned bottleneck; None for none.
+        max_crossing_tensors: How many tensors a split point may send together.
+        initial: What sparse layers start from.
+    """
+
+    backbone: str
+    factory: str
+    arguments: str
+    pattern: PatternName
+    densities: tuple[tuple[str, Fraction], ...]
+    exit_features: int
+    recipe: Recipe
+    data: str
+    exit_kind: ExitKind = "pooled"
+    exits_at: tuple[str, ...] | None = None
+    bottleneck: Bottleneck | None = None
+    max_crossing_tensors: int = 1
+    initial: InitialWeights = DRAWN
+
+    @cached_property
+    def key(self) -> str:
+        """Canonical key: equal for networks that train to the same weights, safe as a folder name.
+
+        The pattern of a network without any sparse junction places nothing and is left out, and so is what
+        sparse layers start from.
+        """
+        content = self.to_json() | {"pattern": self.pattern if self.is_sparse else None}
+        content.pop("backbone")
+        if not self.is_sparse:
+            content.pop("initial", None)
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return f"{self.backbone}-{digest[:12]}"
+
+    @property
+    def argument_values(self) -> dict[str, Any]:
+        """Chosen arguments of the factory."""
+        values: dict[str, Any] = json.loads(self.arguments)
+        return values
+
+    @property
+    def is_sparse(self) -> bool:
+        return any(density < 1 for _, density in self.densities)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; inverse of :meth:`from_json`.
+
+        What is at its default is left out: a field that is added later leaves the keys of others as they are.
+        """
+        content = _without_defaults(self) | {"recipe": _without_defaults(self.recipe)}
+        content["arguments"], content["data"] = json.loads(self.arguments), json.loads(self.data)
+        content["densities"] = {path: str(density) for path, density in self.densities}
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "NetworkSpec":
+        """Rebuild a spec; ``content`` as :meth:`to_json` gives it."""
+        densities = tuple((path, Fraction(text)) for path, text in content["densities"].items())
+        texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
+        weights = tuple((name, weight) for name, weight in content["recipe"].get("exit_loss_weights", ()))
+        recipe = Recipe(**(content["recipe"] | {"exit_loss_weights": weights}))
+        exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
+        bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
+        typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}
+        typed["initial"] = InitialWeights(**content.get("initial", {}))
+        return cls(**(content | texts | typed))
+
+
+def _without_defaults(spec: "DataclassInstance") -> dict[str, Any]:
+    content = asdict(spec)
+    return {f.name: content[f.name] for f in fields(spec) if getattr(spec, f.name) != f.default}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What Optuna proposes: a network to train, or reuse, and how it is run."""
+
+    network: NetworkSpec
+    point: RunPoint
+
+    @classmethod
+    def canonical(cls, network: NetworkSpec, point: RunPoint) -> Self:
+        """Fold choices that mean the same into one.
+
+        Nothing is sent at ``output``; from a threshold of 1 on the exit classifier is left out, and a split
+        point may have none.
+        """
+        if point.split_point == OUTPUT:
+            return cls(network, RunPoint.at_output())
+        threshold = point.confidence_threshold
+        has_exit = network.exits_at is None or point.split_point in network.exits_at
+        if not has_exit or (threshold is not None and threshold >= 1):
+            threshold = None
+        return cls(network, replace(point, confidence_threshold=threshold))

@@ -1,0 +1,76 @@
+"""Junctions tied to one density: forty free densities cannot be searched in 200 trials.
+
+A group has one parameter. Each of its junctions takes the legal density nearest to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from itertools import pairwise
+from math import sqrt
+from typing import Literal
+
+from explorer.core.sparsity.patterns import snap_density
+from explorer.errors import UserError
+
+DensityGroups = Literal["junction", "stage", "all"] | list[str]
+Choices = Mapping[str, tuple[Fraction, ...]]
+
+
+def group_junctions(paths: Sequence[str], groups: DensityGroups, where: str) -> dict[str, tuple[str, ...]]:
+    """Junction paths per group, in definition order.
+
+    Args:
+        paths: Of all junctions of a variant.
+        groups: ``junction``: each alone; ``stage``: by the first part of the path; ``all``: one group;
+            patterns such as ``stage3.*``: one group each, other junctions alone.
+        where: Key that messages name.
+
+    Raises:
+        UserError: Two patterns name the same junction.
+    """
+    grouped: dict[str, list[str]] = {}
+    for path in paths:
+        if isinstance(groups, list):
+            names = [pattern for pattern in groups if fnmatchcase(path, pattern)] or [path]
+            if len(names) > 1:
+                raise UserError(
+                    f"{where}: each junction must be in one group, got {path!r} in {', '.join(names)}"
+                )
+        else:
+            names = [{"junction": path, "stage": path.partition(".")[0], "all": "all"}[groups]]
+        grouped.setdefault(names[0], []).append(path)
+    return {name: tuple(members) for name, members in grouped.items()}
+
+
+def snap_group(proposed: float, members: Sequence[str], choices: Choices) -> dict[str, Fraction]:
+    """The legal density of each member that is nearest to ``proposed`` by ratio."""
+    return {path: snap_density(proposed, choices[path]) for path in members}
+
+
+def proposal_for(densities: Mapping[str, Fraction], members: Sequence[str], choices: Choices) -> float:
+    """The proposal that :func:`snap_group` turns into ``densities``; a single junction's own density.
+
+    Per junction, every value between the midpoints to the neighbouring choices snaps to its density; the
+    middle of what all members have in common snaps to all of theirs.
+    """
+    if len({densities[path] for path in members}) == 1:
+        return float(densities[members[0]])
+    low, high = (
+        float(min(choices[path][0] for path in members)),
+        float(max(choices[path][-1] for path in members)),
+    )
+    for path in members:
+        for below, above in pairwise(choices[path]):
+            middle = sqrt(below * above)
+            if above <= densities[path]:
+                low = max(low, middle)
+            elif below >= densities[path]:
+                high = min(high, middle)
+    return sqrt(low * high)
+
+
+def count_assignments(members: Sequence[str], choices: Choices) -> int:
+    """Distinct densities that one parameter can give to the members."""
+    steps = {below * above for path in members for below, above in pairwise(choices[path])}
+    return 1 + len(steps)

@@ -1,0 +1,119 @@
+"""Search space files: YAML in, a validated space out, or one message that names the key."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from explorer.data.dataset import DataSet, load_data
+from explorer.errors import UserError
+from explorer.space.schema import SearchSpace
+
+SHIPPED = Path(str(files("search_spaces")))
+
+
+def load_space(name: str) -> tuple[SearchSpace, str, str]:
+    """Read a space file, or a shipped space by its bare name.
+
+    Returns:
+        The space, its text and its name.
+
+    Raises:
+        UserError: As of :func:`read_space`.
+
+    Example:
+        >>> space, text, name = load_space("digits")
+        >>> name, list(space.objectives)
+        ('digits', ['accuracy', 'edge_macs', 'payload_bytes'])
+    """
+    path = Path(name)
+    shipped = SHIPPED / f"{name}.yaml"
+    if not path.suffix and not path.exists() and path.name == name and shipped.is_file():
+        path = shipped
+    space, text = read_space(path)
+    return space, text, path.stem
+
+
+def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
+    """The data set that a space names.
+
+    Args:
+        space: The space.
+        data_dir: Where data files lie; None: the environment variable ``EXPLORER_DATA_DIR``, or a cache.
+
+    Raises:
+        UserError: The data cannot be read, or do not fit what the space says of them.
+    """
+    spec = space.data
+    return load_data(
+        spec.source,
+        train_samples=spec.train_samples,
+        validation_samples=spec.validation_samples,
+        test_samples=spec.test_samples,
+        seed=spec.seed,
+        data_dir=data_dir,
+        layout=spec.layout,
+        normalise=spec.scaling,
+    )
+
+
+def read_space(path: Path) -> tuple[SearchSpace, str]:
+    """Read a search space file.
+
+    Returns:
+        The validated space and the file's text.
+
+    Raises:
+        UserError: Missing or unreadable file, no YAML, or a key that is unknown, missing or illegal; names
+            the file, the key path, the rule and the value received.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.name for file in SHIPPED.glob("*.yaml")))
+        raise UserError(f"{path}: no such search space; shipped in search_spaces/: {shipped}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a UTF-8 text file: {error.reason}") from None
+    return parse_space(text, str(path)), text
+
+
+def parse_space(text: str, where: str) -> SearchSpace:
+    """Validate the text of a search space; ``where`` names it in messages."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: must be a mapping of keys, got {type(content).__name__}")
+    return space_from(content, where)
+
+
+def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
+    """Validate the content of a search space; ``where`` names it in messages."""
+    try:
+        return SearchSpace.model_validate(dict(content))
+    except ValidationError as error:
+        raise UserError(f"{where}: {_first_problem(error)}") from None
+
+
+def space_text(space: SearchSpace) -> str:
+    """YAML that :func:`parse_space` reads as ``space``."""
+    content = space.model_dump(mode="json", exclude_defaults=True)
+    return str(yaml.safe_dump(content, sort_keys=False))
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first problem as ``key.path: rule, got value``; unknown keys first: they explain missing ones."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    problem = problems[0]
+    # the form of a value with several forms appears in pydantic's path; the user's file has keys only
+    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("<"))
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if problem["type"] == "missing":
+        return f"{path}: required key is missing"
+    rule = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {rule}" if ", got " in rule else f"{path}: {rule}, got {problem['input']!r}"

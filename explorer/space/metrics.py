@@ -1,0 +1,186 @@
+"""What can be optimised, constrained and read off an operating point: names, units, directions."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from explorer.errors import UserError
+from explorer.utils.units import scale_of, unit_scales
+
+Direction = Literal["maximize", "minimize"]
+Kind = Literal["learned", "counted", "modelled", "measured"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One numeric column of an operating point, and all that tables, fronts and the page must know of it.
+
+    Attributes:
+        name: Column name, with its unit as suffix where it has one.
+        unit: SI unit, empty for a plain number.
+        direction: Which way is better.
+        kind: ``learned``: known after training only; ``counted``: follows from the network's structure;
+            ``modelled``: from structure, devices and link; ``measured``: on this host, after a search.
+        short_label: For narrow tables and sliders.
+        note: What the short label leaves open, in parentheses after it in :attr:`label`.
+        is_share: A number in [0, 1], shown in percent.
+        credit: Column of the sweep whose mean over samples it is, see :mod:`explorer.core.credits`.
+        needs: Quantities of the profiles, by role, without which the column is empty.
+        in_front: Whether ``front.csv`` has the column.
+        slider: Whether the page offers a limit on it from the start.
+
+    Example:
+        >>> METRICS["edge_macs"].label
+        'Edge MACs'
+        >>> METRICS["accuracy"].label, METRICS["accuracy"].known_before_training
+        ('Accuracy (validation)', False)
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    kind: Kind
+    short_label: str
+    note: str = ""
+    is_share: bool = False
+    credit: str = ""
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    in_front: bool = True
+    slider: bool = False
+
+    @property
+    def label(self) -> str:
+        """For axes and tables."""
+        return f"{self.short_label} ({self.note})" if self.note else self.short_label
+
+    @property
+    def known_before_training(self) -> bool:
+        """Whether its bounds follow from structure, devices and link alone."""
+        return self.kind in ("counted", "modelled")
+
+    @property
+    def ideal(self) -> float:
+        """The best value there can be: 1 for a share to maximise, 0 for a cost."""
+        return 1.0 if self.direction == "maximize" else 0.0
+
+
+_LATENCY_NEEDS = {"edge": ("macs_per_s",), "server": ("macs_per_s",), "link": ("uplink_bits_per_s", "rtt_s")}
+_ENERGY_NEEDS = _LATENCY_NEEDS | {
+    "edge": ("macs_per_s", "active_w", "idle_w"),
+    "link": ("uplink_bits_per_s", "rtt_s", "joules_per_bit"),
+}
+
+
+def _by_name(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
+
+
+METRICS = _by_name(
+    Metric(
+        *("accuracy", "", "maximize", "learned", "Accuracy", "validation"),
+        is_share=True,
+        credit="correct",
+        slider=True,
+    ),
+    Metric("exit_rate", "", "maximize", "learned", "Exit rate", is_share=True),
+    Metric("edge_macs", "MAC", "minimize", "counted", "Edge MACs", slider=True),
+    Metric("edge_macs_dense", "MAC", "minimize", "counted", "Edge MACs, dense counterpart"),
+    Metric("server_macs", "MAC", "minimize", "counted", "Server MACs", "expected"),
+    Metric("edge_param_bytes", "B", "minimize", "counted", "Edge parameters"),
+    Metric("edge_memory_bytes", "B", "minimize", "counted", "Edge memory", slider=True),
+    Metric("payload_bytes", "B", "minimize", "counted", "Payload", "expected", slider=True),
+    Metric(
+        *("latency_model_s", "s", "minimize", "modelled", "Latency", "modelled, expected"),
+        needs=_LATENCY_NEEDS,
+        slider=True,
+    ),
+    Metric(
+        *("energy_model_j", "J", "minimize", "modelled", "Edge energy", "modelled, expected"),
+        needs=_ENERGY_NEEDS,
+        slider=True,
+    ),
+)
+MEASURED_METRICS = _by_name(
+    Metric("edge_latency_host_s", "s", "minimize", "measured", "Edge part on this host", "measured"),
+    Metric("server_latency_host_s", "s", "minimize", "measured", "Server part on this host", "measured"),
+    Metric("encode_latency_host_s", "s", "minimize", "measured", "Encoder on this host", "measured"),
+    Metric("decode_latency_host_s", "s", "minimize", "measured", "Decoder on this host", "measured"),
+    Metric("edge_energy_host_j", "J", "minimize", "measured", "Edge part on this host", "codecarbon"),
+)
+ALL_METRICS = METRICS | MEASURED_METRICS
+
+_CONSTRAINT = re.compile(
+    r"^\s*(?P<column>\w+)\s*(?P<operator><=|>=)\s*(?P<value>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<unit>[A-Za-zµ%]*)\s*$"
+)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """``column <= bound`` or ``column >= bound``, the bound in SI units."""
+
+    column: str
+    operator: str
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.operator} {self.bound:g}"
+
+    def violation(self, value: float) -> float:
+        """How far ``value`` misses the bound, relative to it; <= 0 is feasible (Optuna's convention).
+
+        A missing value (NaN) violates: what is not known cannot be promised.
+        """
+        if math.isnan(value):
+            return math.inf
+        excess = value - self.bound if self.operator == "<=" else self.bound - value
+        return excess / abs(self.bound) if self.bound else excess
+
+    def satisfied(self, points: pd.DataFrame) -> "pd.Series[bool]":
+        """Which rows of ``points`` satisfy the constraint; missing values do not."""
+        values = points[self.column]
+        return values <= self.bound if self.operator == "<=" else values >= self.bound
+
+
+def parse_constraint(text: str, where: str) -> Constraint:
+    """Read ``edge_memory_bytes <= 64 KiB``.
+
+    Args:
+        text: Column, ``<=`` or ``>=``, number, optional unit (B kB MB KiB MiB s ms us J mJ uJ MMAC %).
+        where: File and key or option, for the message.
+
+    Raises:
+        UserError: Unknown column, operator or form, or a unit that the column does not have.
+    """
+    match = _CONSTRAINT.match(text)
+    if match is None:
+        raise UserError(
+            f"{where}: must read `column <= number [unit]` or `column >= number [unit]`, got {text!r}"
+        )
+    column, unit = match["column"], match["unit"]
+    if column not in ALL_METRICS:
+        raise UserError(f"{where}: unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
+    scale = scale_of(unit, ALL_METRICS[column].unit)
+    if scale is None:
+        known = " ".join(unit_scales(ALL_METRICS[column].unit))
+        raise UserError(f"{where}: unknown unit {unit!r} for {column}; known: {known}")
+    return Constraint(column, match["operator"], float(match["value"]) * scale)
+
+
+def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame:
+    """The objective columns with directions folded in: every column is to be minimised.
+
+    Returns:
+        Frame of shape (n_points, n_objectives); maximised columns are negated.
+    """
+    chosen = tuple(metrics)
+    values = np.empty((len(points), len(chosen)))
+    for column, metric in enumerate(chosen):
+        values[:, column] = points[metric.name]
+        if metric.direction == "maximize":
+            values[:, column] *= -1.0
+    return pd.DataFrame(values, index=points.index, columns=[metric.name for metric in chosen])

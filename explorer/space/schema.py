@@ -1,0 +1,156 @@
+"""The search space: what may be chosen. A YAML file a person edits, validated by pydantic."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from explorer.core.calibration import InferenceConfig, Temperature
+from explorer.core.exits import ExitKind, Score
+from explorer.core.graph.same_training import Precision
+from explorer.core.payload import Entropy, PayloadForm, Ranges
+from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName
+from explorer.core.training import BackboneTraining, ExitTraining, Recipe
+from explorer.space.choices import BackboneSpec, DataSpec, Name, Strict, ThresholdRange
+from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
+
+EXIT_EPOCHS = 5  # of exits that are trained alone, where the space does not say
+
+
+class TrainingSpec(Strict):
+    """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`.
+
+    With ``epochs: 0`` networks stay as their factory gives them: only exits, and bottlenecks, are trained.
+    """
+
+    epochs: int = Field(ge=0)
+    backbone: BackboneTraining = "train"
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    exit_loss_weight: float = Field(default=0.3, ge=0)
+    output_loss_weight: float = Field(default=1.0, gt=0)
+    exit_features: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Precision = "float32"
+
+
+class PayloadSpec(Strict):
+    """How payloads are encoded; see :class:`explorer.core.payload.PayloadForm`."""
+
+    ranges: Ranges = "sample"
+    entropy: Entropy = "none"
+
+
+class ExitsSpec(Strict):
+    """Kind of the exit classifiers, how they are trained, and how sure they must be.
+
+    ``epochs`` are those in which exits alone are trained, after the joint ones; None: none, or
+    :data:`EXIT_EPOCHS` where there are no joint ones.
+    """
+
+    kind: ExitKind = "pooled"
+    training: ExitTraining = "joint"
+    loss_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    epochs: int | None = Field(default=None, ge=0)
+    score: Score = "max_softmax"
+    temperature: Temperature = "none"
+
+
+class SearchSpace(Strict):
+    """All that may be chosen, what is optimised, and for which devices and link."""
+
+    data: DataSpec
+    backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]
+    patterns: Annotated[list[PatternName], Field(min_length=1)] = ["block"]
+    confidence_thresholds: ThresholdRange = ThresholdRange()
+    payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
+    payload: PayloadSpec = PayloadSpec()
+    exits: ExitsSpec = ExitsSpec()
+    training: TrainingSpec
+    objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
+    constraints: list[str] = []
+    edge_device: str
+    server_device: str
+    link: str
+
+    @field_validator("patterns", "payload_bits")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) != len(values):
+            raise ValueError(f"every choice must be given once, got {values}")
+        return values
+
+    @field_validator("patterns")
+    @classmethod
+    def _one_set_of_densities(cls, patterns: list[PatternName]) -> list[PatternName]:
+        apart = [pattern for pattern in patterns if pattern in KERNEL_PATTERN_NAMES]
+        if apart and len(patterns) > 1:
+            raise ValueError(
+                f"{apart[0]} must be the only pattern of a space: its densities are p / taps of a kernel, "
+                f"those of the others k / gcd(inputs, outputs), got {patterns}"
+            )
+        return patterns
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "SearchSpace":
+        if self.training.epochs == self.exits.epochs == 0:
+            raise ValueError("exits.epochs must be at least 1 where training.epochs is 0, got 0")
+        for name, backbone in self.backbones.items():
+            rule = f"backbones.{name}.placement: magnitude places block and structured only"
+            if backbone.placement == "magnitude" and not {"block", "structured"}.issuperset(self.patterns):
+                raise ValueError(f"{rule}, got patterns {self.patterns}")
+        return self
+
+    @field_validator("objectives")
+    @classmethod
+    def _known_objectives(cls, objectives: dict[str, float]) -> dict[str, float]:
+        for name, reference in objectives.items():
+            if name not in METRICS:
+                raise ValueError(f"unknown objective {name!r}; known: {', '.join(METRICS)}")
+            ideal = METRICS[name].ideal
+            if (reference >= ideal) if METRICS[name].direction == "maximize" else (reference <= ideal):
+                raise ValueError(
+                    f"{name}: the reference must be worse than the ideal {ideal:g}, got {reference:g}"
+                )
+        return objectives
+
+    @field_validator("constraints")
+    @classmethod
+    def _readable_constraints(cls, constraints: list[str]) -> list[str]:
+        for text in constraints:
+            if parse_constraint(text, "constraint").column not in METRICS:
+                raise ValueError(f"{text!r}: measured columns cannot be constraints of a search")
+        return constraints
+
+    @property
+    def inference_config(self) -> InferenceConfig:
+        """How its networks are run."""
+        payload = PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
+        return InferenceConfig(payload, self.exits.score, self.exits.temperature)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its networks are trained."""
+        content = self.training.model_dump(exclude={"exit_features"})
+        weights = tuple(sorted(self.exits.loss_weights.items()))
+        exit_epochs = self.exits.epochs
+        if exit_epochs is None:
+            exit_epochs = 0 if self.training.epochs else EXIT_EPOCHS
+        return Recipe(
+            **content,
+            exit_training=self.exits.training,
+            exit_loss_weights=weights,
+            exit_epochs=exit_epochs,
+        )
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(METRICS[name] for name in self.objectives)
+
+    @property
+    def parsed_constraints(self) -> tuple[Constraint, ...]:
+        return tuple(parse_constraint(text, "constraints") for text in self.constraints)

@@ -1,0 +1,124 @@
+"""Functions that a user names in a file, ``package.module:function``, or gives as objects in Python."""
+
+import copy
+import hashlib
+import importlib
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from explorer.errors import UserError
+
+_IMPORT_SEED = 0  # a module is imported once per process, for networks of any seed
+_GIVEN = "python"  # in place of a module, in names of objects that have no name of their own
+_given: dict[str, Callable[..., Any]] = {}  # functions that only this process has, by name
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Whatever a user's code draws from global generators while this lasts follows from ``seed``.
+
+    These are those of ``random``, ``numpy.random`` and torch (CPU); their states are put back afterwards.
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # the seeds it takes
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed looks for GPUs, which takes its time
+        try:
+            yield
+        finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)
+
+
+def said(error: BaseException) -> str:
+    """Type and words of what a user's code raised; ``sys.exit()`` has no words of its own."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+    return f"{type(error).__name__}: {error}"
+
+
+def name_of(value: Any) -> str:
+    """The name, ``module:function``, under which :func:`import_function` finds an object.
+
+    Args:
+        value: A function or class; one that cannot be imported by its name, or is defined in a script or a
+            notebook, is found in this process alone. Or a ``torch.nn.Module``, which stands for a function
+            that returns copies of it.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if isinstance(value, torch.nn.Module):
+        return give(f"{type(value).__name__}_{_digest(value)}", lambda: copy.deepcopy(value))
+    if not callable(value):
+        raise UserError(f"a factory must be a function, a class or a module, got {type(value).__name__}")
+    module, qualified = str(value.__module__), str(getattr(value, "__qualname__", type(value).__name__))
+    name = f"{module}:{qualified}"
+    if module != "__main__" and getattr(sys.modules.get(module), qualified, None) is value:
+        return name
+    identifier = re.sub(r"\W+", "_", qualified).strip("_")
+    name = f"{module}:{identifier}"
+    _given[name] = value
+    return name
+
+
+def give(name: str, function: Callable[..., Any]) -> str:
+    """Have this process find ``function`` under a name, which is returned as a whole."""
+    _given[f"{_GIVEN}:{name}"] = function
+    return f"{_GIVEN}:{name}"
+
+
+def is_given(target: str) -> bool:
+    """Whether a name stands for an object that no other process can find."""
+    return target in _given
+
+
+def _digest(module: torch.nn.Module) -> str:
+    """Tells modules with other weights apart."""
+    digest = hashlib.blake2b(digest_size=6)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode() + np.asarray(tensor.detach().cpu()).tobytes())
+    return digest.hexdigest()
+
+
+def import_function(target: str, what: str) -> Any:
+    """Import a function, found on the path or from the working directory.
+
+    What its module draws when it is first imported, a constant say, is the same in every process.
+
+    Args:
+        target: ``package.module:function``.
+        what: What it stands for, in messages.
+
+    Raises:
+        UserError: There is no such module or function, or the module cannot be read.
+    """
+    if target in _given:
+        return _given[target]
+    module_name, _, function_name = target.partition(":")
+    if module_name in (_GIVEN, "__main__"):
+        raise UserError(
+            f"{what} {target!r}: was given as an object in Python, which this process does not have; run the "
+            "script that made it, or put it into a module"
+        )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        with seeded(_IMPORT_SEED):
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # a user's file may raise anything when it is read
+        raise UserError(f"{what} {target!r}: cannot import {module_name!r}: {said(error)}") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise UserError(f"{what} {target!r}: module {module_name!r} has no function {function_name!r}")
+    return function

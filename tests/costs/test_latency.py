@@ -1,0 +1,134 @@
+"""Times and energies against arithmetic written out beside each assertion."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explorer.costs.latency import (
+    bytes_on_air,
+    operator_times_s,
+    transfer_energy_j,
+    transfer_time_s,
+)
+from explorer.devices import DeviceProfile, LinkProfile, link_names, load_device, load_link
+
+PAYLOADS = st.floats(min_value=1, max_value=1e9)
+
+
+def device(**quantities: float) -> DeviceProfile:
+    return DeviceProfile(name="d", kind="device", description="", **quantities)
+
+
+def link(**quantities: float) -> LinkProfile:
+    return LinkProfile(name="l", kind="link", description="", **quantities)
+
+
+def test_operator_is_bound_by_compute_or_by_memory() -> None:
+    roof = device(macs_per_s=100, memory_bandwidth_bytes_per_s=10, call_overhead_s=0.5)
+    # 200 MAC / 100 = 2 s against 10 B / 10 = 1 s; 50 / 100 = 0.5 s against 40 / 10 = 4 s; nothing at all
+    times = operator_times_s([200, 50, 0], [10, 40, 0], roof)
+    assert times.tolist() == [2 + 0.5, 4 + 0.5, 0 + 0.5]
+
+
+def test_unknown_bandwidth_and_overhead_are_left_out() -> None:
+    assert operator_times_s([200, 50], [1e9, 1e9], device(macs_per_s=100)).tolist() == [2.0, 0.5]
+
+
+def test_operator_times_are_unknown_without_a_rate() -> None:
+    times = operator_times_s([1, 2, 3], 4, device(memory_bandwidth_bytes_per_s=10))
+    assert times.shape == (3,)
+    assert np.isnan(times).all()
+    assert np.isnan(operator_times_s([1.0], [1.0], load_device("esp32"))).all()
+
+
+def test_default_microcontroller_takes_the_time_it_was_measured_at() -> None:
+    # the U-Net of 17 031 168 MAC ran 165.983 ms at 480 MHz, so 165.983 x 480 / 280 ms at 280 MHz
+    times = operator_times_s([17_031_168], [0], load_device("stm32h7a3"))
+    assert times[0] == pytest.approx(0.165983 * 480 / 280, rel=0.01)
+
+
+@given(
+    st.lists(st.tuples(PAYLOADS, PAYLOADS), min_size=1, max_size=5), st.floats(1, 1e12), st.floats(1, 1e12)
+)
+def test_operator_time_is_at_least_each_limit(
+    work: list[tuple[float, float]], rate: float, bandwidth: float
+) -> None:
+    macs, moved = np.array(work).T
+    times = operator_times_s(macs, moved, device(macs_per_s=rate, memory_bandwidth_bytes_per_s=bandwidth))
+    assert (times >= macs / rate).all()
+    assert (times >= moved / bandwidth).all()
+    assert ((times == macs / rate) | (times == moved / bandwidth)).all()
+
+
+def test_headers_per_message_and_per_packet() -> None:
+    wire = link(header_bytes_per_message=7, header_bytes_per_packet=3, packet_payload_bytes=100)
+    # 1 packet, 1 packet, 2 packets, not sent
+    expected = [1 + 7 + 3, 100 + 7 + 3, 101 + 7 + 2 * 3, 0]
+    assert bytes_on_air([1, 100, 101, 0], wire).tolist() == expected
+
+
+def test_message_is_one_packet_when_no_packet_size_is_known() -> None:
+    assert bytes_on_air([5000], link(header_bytes_per_packet=40)).tolist() == [5000 + 40]
+
+
+def test_transfer_time_and_energy_per_bit() -> None:
+    wire = link(
+        uplink_bits_per_s=800,
+        tx_joules_per_bit=0.5,
+        message_energy_j=9,
+        header_bytes_per_message=10,
+        rtt_s=100,
+    )
+    # (90 + 10) B = 800 bit: 1 s without the round trip; 800 x 0.5 J + 9 J; an empty message costs nothing
+    assert transfer_time_s([90, 0], wire).tolist() == [1.0, 0.0]
+    assert transfer_energy_j([90, 0], wire).tolist() == [400.0 + 9.0, 0.0]
+
+
+def test_transfer_energy_from_a_power_that_grows_with_the_rate() -> None:
+    phone = link(uplink_bits_per_s=5.85e6, tx_alpha_w_per_bit_per_s=438.39e-9, tx_beta_w=1.28804)
+    # 438.39 mW/(Mb/s) x 5.85 Mb/s + 1 288.04 mW = 3.8526 W during 8 x 1e6 / 5.85e6 s
+    watts = 438.39e-3 * 5.85 + 1.28804
+    assert transfer_energy_j(1e6, phone) == pytest.approx(watts * 8e6 / 5.85e6)
+
+
+def test_transfer_is_unknown_without_rate_or_energy_model() -> None:
+    nothing = link(message_energy_j=1)
+    assert transfer_time_s([0], nothing).tolist() == transfer_energy_j([0], nothing).tolist() == [0.0]
+    assert math.isnan(transfer_time_s(5, nothing))
+    assert math.isnan(transfer_energy_j(5, nothing))
+    assert math.isnan(transfer_energy_j(5, link(tx_alpha_w_per_bit_per_s=1, tx_beta_w=1)))
+    assert math.isnan(transfer_time_s(math.nan, link(uplink_bits_per_s=1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "seconds", "joules"),
+    [
+        # one full packet each: its air time and energy, exactly as derived for the profile
+        ("lorawan_sf7", 51, 118.0e-3, 16.2e-3),
+        ("lorawan_sf12", 51, 2793.5e-3, 382.9e-3),
+        # 244 application bytes + 7 of L2CAP and ATT fill a packet of 251
+        ("ble_1m_dle", 244, 2500e-6, 34.4e-6),
+        ("ble_2m_dle", 244, 1400e-6, 18.7e-6),
+        # 658.6 nJ per bit x 8e6 bit + 12.76 J for the isolated message; 290.2 nJ per bit + 0.04 J
+        ("lte_huang2012", 1e6, 8e6 / 5.85e6, 658.6e-9 * 8e6 + 12.76),
+        ("wifi_huang2012", 1e6, 8e6 / 1.888e7, 290.2e-9 * 8e6 + 0.04),
+        # 80.21e-3 x 31.2 + 0.441 = 2.944 W of radio for 8e6 / 31.2e6 s
+        ("lte_2021", 1e6, 8e6 / 31.2e6, 2.944 * 8e6 / 31.2e6),
+    ],
+)
+def test_shipped_links_reproduce_their_evidence(
+    name: str, payload: float, seconds: float, joules: float
+) -> None:
+    assert transfer_time_s(payload, load_link(name)) == pytest.approx(seconds, rel=0.01)
+    assert transfer_energy_j(payload, load_link(name)) == pytest.approx(joules, rel=0.01)
+
+
+@pytest.mark.parametrize("profile", [load_link(name) for name in link_names()], ids=lambda link: link.name)
+@given(small=PAYLOADS, more=PAYLOADS)
+def test_a_larger_payload_never_costs_less(profile: LinkProfile, small: float, more: float) -> None:
+    for cost in (transfer_time_s, transfer_energy_j):
+        low, high = cost([small, small + more], profile)
+        assert 0 < low <= high

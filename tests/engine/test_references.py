@@ -1,0 +1,115 @@
+"""Reference networks that every search starts with."""
+
+from fractions import Fraction
+from typing import Any
+
+import optuna
+import pytest
+from stand_ins import INPUTS, NUM_CLASSES, SPACE, make_proposer
+
+from explorer.costs.evaluate import build_network
+from explorer.engine.proposals import Proposer
+from explorer.engine.references import references
+from explorer.space.candidate import Candidate
+
+TWO_BACKBONES: dict[str, Any] = {
+    "backbones": SPACE["backbones"]
+    | {"deep": {"factory": "explorer.backbones:mlp", "arguments": {"hidden": [[8, 8, 8]]}}}
+}
+
+
+def suggested(proposer: Proposer, params: dict[str, Any]) -> Candidate:
+    return proposer.suggest(optuna.trial.FixedTrial(params))
+
+
+def candidates(**changes: Any) -> dict[str, Candidate]:
+    proposer = make_proposer(**changes)
+    return {reference.name: suggested(proposer, reference.params) for reference in references(proposer)}
+
+
+def test_references() -> None:
+    own = candidates()
+    assert list(own) == ["small_dense", "large_sparse", "dense", "all_edge", "all_server"]
+    large = [own[name].network for name in ("dense", "all_edge", "all_server", "large_sparse")]
+    assert all(network.argument_values == {"hidden": [16, 8]} for network in large)
+    assert not any(network.is_sparse for network in large[:3])
+    assert large[3].is_sparse
+    assert own["small_dense"].network.argument_values == {"hidden": [4]}
+    assert not own["small_dense"].network.is_sparse
+    places = {name: tuple(c.point.to_row().values()) for name, c in own.items()}
+    assert places == {
+        "dense": ("relu2", 0.5, 8),  # the middle of input, relu1, relu2, output
+        "all_edge": ("output", 0.0, None),
+        "all_server": ("input", None, 8),
+        "large_sparse": ("output", 0.0, None),
+        "small_dense": ("output", 0.0, None),
+    }
+
+
+def test_large_sparse_has_about_as_many_weights_as_small_dense() -> None:
+    large_sparse = dict(candidates()["large_sparse"].network.densities)
+    # small: 8 x 4 + 4 x 4 = 48; large: 128, 128 and 32, at 1/4 72 in all, the fewest there are
+    assert large_sparse == {path: Fraction(1, 4) for path in ("fc1", "fc2", "classifier")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        (
+            {"confidence_thresholds": {"low": 0.0, "high": 0.9}},
+            ["small_dense", "large_sparse", "dense", "all_edge"],
+        ),
+        (
+            {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"split_points": ["input", "relu1"]}}},
+            ["dense", "all_server"],
+        ),
+        (
+            {"backbones": {"mlp": SPACE["backbones"]["mlp"] | {"arguments": {"hidden": [[4]]}}}},
+            ["dense", "all_edge", "all_server"],
+        ),
+    ],
+)
+def test_only_references_that_the_space_allows(changes: dict[str, Any], names: list[str]) -> None:
+    assert list(candidates(**changes)) == names
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        {"low": 0.0, "high": 1.0, "step": 0.01},
+        {"low": 0.3, "high": 1.0, "step": 0.1},
+        {"low": 0.0, "high": 1.0, "step": 0.125},
+        {"low": 0.5, "high": 0.5},
+        {"low": 0.1, "high": 0.4, "step": 0.3},
+    ],
+)
+def test_references_survive_optuna(thresholds: dict[str, float]) -> None:
+    """Enqueued parameters lie inside every range, so that Optuna takes them as they are."""
+    proposer = make_proposer(
+        patterns=["structured", "block"], confidence_thresholds=thresholds, **TWO_BACKBONES
+    )
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for reference in references(proposer):
+        study.enqueue_trial(reference.params)
+        trial = study.ask()
+        assert proposer.suggest(trial) == suggested(proposer, reference.params)
+        assert trial.params == reference.params
+        study.tell(trial, 0.0)
+
+
+@pytest.mark.parametrize(("hidden", "first"), [([[8], [32]], "large_sparse"), ([[4], [5]], "small_dense")])
+def test_of_two_references_of_equal_weights_the_one_with_fewer_macs_comes_first(
+    hidden: list[list[int]], first: str
+) -> None:
+    backbone = SPACE["backbones"]["mlp"] | {
+        "arguments": {"hidden": hidden},
+        "densities": {"low": 0.05, "high": 1.0},
+    }
+    own = make_proposer(backbones={"mlp": backbone})
+    macs = {}
+    for reference in references(own)[:2]:
+        candidate = suggested(own, reference.params)
+        network = build_network(candidate.network, (INPUTS,), NUM_CLASSES)
+        macs[reference.name] = sum(value.macs for value in network.dataflow.values.values())
+    assert next(iter(macs)) == first
+    assert (macs["large_sparse"] > 1.2 * macs["small_dense"]) == (first == "small_dense")

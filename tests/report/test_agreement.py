@@ -1,0 +1,269 @@
+"""The formulas of the page against those of Python, on every operating point, in Node."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.report_scale.synthetic import make_results, make_setting
+from explorer.core.sweep import POINT_COLUMNS
+from explorer.costs.model import battery_life_days
+from explorer.devices import Setting, device_names, link_names, load_device, load_link
+from explorer.errors import UserError
+from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
+from explorer.pick import EXAMPLES, add_arguments, selection_of
+from explorer.report.embedded import embedded_run, typed_column
+from explorer.report.html import ASSETS
+from explorer.runs.results import RunResults, points_of
+from explorer.space.metrics import METRICS
+from explorer.utils.arguments import make_parser
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="no node on PATH")
+
+COLUMNS = list(METRICS)
+
+
+def run_node(script: str, content: Any) -> Any:
+    """Run an ES module that may import the page's files; ``input`` is ``content``, it prints JSON."""
+    prelude = "import { readFileSync } from 'node:fs';\nconst input = JSON.parse(readFileSync(0, 'utf8'));\n"
+    module = prelude + script.replace("./", f"{ASSETS.as_uri()}/")
+    command = [str(NODE), "--input-type=module", "-e", module]
+    done = subprocess.run(command, input=json.dumps(content), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+COSTS = """
+import { decodeRun, pointId } from "./columns.js";
+import { countedColumns, modelledColumns } from "./cost.js";
+const run = decodeRun(input.run);
+const use = { samplesPerDay: 1000, batteryWh: 10 };
+const columns = { ...countedColumns(run), ...modelledColumns(run, input.setting, use) };
+const plain = Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [...values]]));
+plain.point_id = Array.from({ length: run.numPoints }, (_, row) => pointId(run, row));
+console.log(JSON.stringify(plain));
+"""
+
+
+def plain_setting(setting: Setting) -> dict[str, Any]:
+    return {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()}
+
+
+def costs_in_javascript(results: RunResults, setting: Setting) -> pd.DataFrame:
+    content = {"run": embedded_run(results), "setting": plain_setting(setting)}
+    return pd.DataFrame(run_node(COSTS, content))
+
+
+def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
+    columns = [*POINT_COLUMNS, "reference"]
+    frames = [results.points.loc[results.points["network_key"] == key, columns] for key in results.networks]
+    return points_of(list(results.networks.values()), frames, setting)
+
+
+def assert_same(results: RunResults, setting: Setting) -> None:
+    own, theirs = costs_in_python(results, setting), costs_in_javascript(results, setting)
+    assert theirs["point_id"].tolist() == own["point_id"].tolist()
+    for name in [*COLUMNS, "accuracy_ci95_low", "accuracy_ci95_high"]:
+        expected = own[name].to_numpy(dtype=float)
+        np.testing.assert_allclose(theirs[name].astype(float), expected, rtol=1e-9, atol=0, err_msg=name)
+    energy = own["energy_model_j"].to_numpy(dtype=float)
+    days = theirs["battery_days"].astype(float)
+    np.testing.assert_allclose(days, [battery_life_days(own, 1000, 10) for own in energy], rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
+    return make_results(tmp_path_factory.mktemp("run"), num_points=3000, objectives=("accuracy", "edge_macs"))
+
+
+@pytest.mark.parametrize("link", link_names())
+def test_costs_agree_on_every_link(results: RunResults, link: str) -> None:
+    assert_same(results, replace(make_setting(), link=load_link(link)))
+
+
+@pytest.mark.parametrize("device", device_names())
+def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
+    setting = Setting(load_device(device), load_device(device), load_link("wifi_huang2012"))
+    assert_same(results, setting)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    rate=st.floats(1e2, 1e9),
+    rtt=st.floats(0, 5),
+    loss=st.floats(0, 0.9),
+    per_bit=st.floats(1e-12, 1e-3),
+    packet=st.integers(1, 2000),
+    header=st.integers(0, 100),
+)
+def test_costs_agree_for_any_link(
+    results: RunResults, rate: float, rtt: float, loss: float, per_bit: float, packet: int, header: int
+) -> None:
+    changes = {"uplink_bits_per_s": rate, "rtt_s": rtt, "loss": loss, "tx_joules_per_bit": per_bit}
+    changes |= {"packet_payload_bytes": packet, "header_bytes_per_packet": header, "message_energy_j": 1e-4}
+    changes |= {"tx_alpha_w_per_bit_per_s": None, "tx_beta_w": None}
+    link = make_setting().link.model_copy(update=changes)
+    assert_same(results, replace(make_setting(), link=link))
+
+
+FRONT = """
+import { nonDominated, knee, closestToIdeal } from "./pareto.js";
+const front = input.map(({ losses }) => {
+  const columns = losses.map((column) => column.map((value) => (value === null ? NaN : value)));
+  const rows = Uint32Array.from(columns[0], (_, row) => row);
+  const front = nonDominated(columns, rows);
+  return { front: [...front], knee: knee(columns, front), ideal: closestToIdeal(columns, front) };
+});
+console.log(JSON.stringify(front));
+"""
+
+
+def fronts_agree(cases: Sequence[np.ndarray[Any, Any]]) -> None:
+    content = [
+        {"losses": [[None if np.isnan(v) else v for v in column] for column in case.T.tolist()]}
+        for case in cases
+    ]
+    for case, theirs in zip(cases, run_node(FRONT, content), strict=True):
+        known = np.flatnonzero(~np.isnan(case).any(axis=1))
+        front = known[non_dominated(case[known])]
+        assert theirs["front"] == front.tolist()
+        best, ideal = knee(case[front]), closest_to_ideal(case[front])
+        assert theirs["knee"] == (-1 if best is None else front[best])
+        assert theirs["ideal"] == (-1 if ideal is None else front[ideal])
+
+
+def test_fronts_agree_on_random_points_with_ties_duplicates_and_gaps() -> None:
+    rng = np.random.default_rng(0)
+    cases = [rng.random((800, axes)) for axes in (1, 2, 3, 4)]
+    cases += [rng.integers(0, 9, (3000, axes)).astype(float) for axes in (1, 2, 3, 4)]
+    cases += [np.repeat(rng.random((40, 3)), 20, axis=0), np.zeros((30, 2)), rng.random((1, 3))]
+    gaps = rng.random((900, 3))
+    gaps[rng.random(gaps.shape) < 0.2] = np.nan
+    cases += [
+        gaps,
+        np.full((5, 2), np.nan),
+        np.empty((0, 3)).reshape(0, 3)[:0] if False else rng.random((2, 2)),
+    ]
+    line = np.linspace(0, 1, 2000)
+    cases += [np.stack([line, 1 - line, np.sin(line)], axis=1)]
+    fronts_agree(cases)
+
+
+def test_typed_column_is_exact_and_small() -> None:
+    def restored(values: Any) -> tuple[str, np.ndarray[Any, Any]]:
+        import base64
+
+        column = typed_column(values)
+        kind = {"u8": "<u1", "u16": "<u2", "u32": "<u4", "f64": "<f8"}[column["type"]]
+        return column["type"], np.frombuffer(base64.b64decode(column["data"]), dtype=kind)
+
+    for values, kind in (
+        ([0, 255], "u8"),
+        ([256, 1], "u16"),
+        ([70_000], "u32"),
+        ([5e9], "f64"),
+        ([-1], "f64"),
+        ([0.5, np.nan], "f64"),
+        ([], "u8"),
+    ):
+        name, back = restored(values)
+        assert name == kind
+        np.testing.assert_array_equal(back, np.array(values, dtype=float))
+
+
+CHOICES = """
+import { decodeRun } from "./columns.js";
+import { pickCommand } from "./command.js";
+import { Model } from "./model.js";
+import { initialState } from "./state.js";
+const run = decodeRun(input.run);
+const model = new Model(run);
+console.log(JSON.stringify(input.states.map((changes) => {
+  const state = { ...initialState(run, model.columns), ...changes };
+  model.applySetting(state);
+  model.applyChoice(state);
+  const id = model.chosen < 0 ? null : model.id(model.chosen);
+  const direction = model.metric(state.best).direction;
+  const command = pickCommand(run, { ...state, bestDirection: direction }, id, true);
+  return { id, front: [...model.front], feasible: model.feasible.length, command };
+})));
+"""
+
+
+def limits(**bounds: tuple[str, float]) -> dict[str, Any]:
+    return {name: {"operator": operator, "bound": bound} for name, (operator, bound) in bounds.items()}
+
+
+OWN = limits(edge_memory_bytes=("<=", 180_000.0))
+LATENCY = ["accuracy", "latency_model_s"]
+STATES: list[dict[str, Any]] = [
+    {},
+    {"method": "ideal"},
+    {"method": "weights", "weights": {"accuracy": 3}},
+    {"method": "weights", "weights": {"edge_macs": 0}},
+    {"method": "best", "best": "energy_model_j"},
+    {"method": "best", "best": "accuracy"},
+    {"method": "best", "best": "exit_rate"},
+    {"limits": {}},
+    {"limits": {}, "method": "ideal"},
+    {"limits": OWN | limits(accuracy=(">=", 0.9))},
+    {"limits": OWN | limits(accuracy=(">=", 0.95)), "method": "ideal"},
+    {"limits": OWN | limits(payload_bytes=("<=", 100.0)), "method": "best", "best": "latency_model_s"},
+    {"limits": limits(edge_memory_bytes=("<=", 60_000.0)), "method": "weights", "weights": {"accuracy": 2.5}},
+    {"limits": OWN | limits(latency_model_s=("<=", 0.01)), "objectives": LATENCY},
+    {"limits": OWN | limits(energy_model_j=("<=", 0.02), accuracy=(">=", 0.8)), "objectives": LATENCY},
+    {"link": "ble_2m_dle", "objectives": LATENCY},
+    {"link": "lorawan_sf7", "objectives": LATENCY, "method": "ideal"},
+    {"edge": "rpi5", "server": "nvidia_t4", "objectives": ["accuracy", "energy_model_j", "payload_bytes"]},
+    {"set": {"link.uplink_bits_per_s": 250_000, "link.loss": 0.2}, "objectives": LATENCY},
+    {"set": {"link.tx_joules_per_bit": 1e-6, "link.rtt_s": 0.5}, "method": "best", "best": "energy_model_j"},
+    {"objectives": ["accuracy", "edge_macs", "payload_bytes", "energy_model_j"], "link": "lte_huang2012"},
+    {"limits": OWN | limits(accuracy=(">=", 0.9999))},
+]
+
+
+def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:
+    content = {"run": embedded_run(results), "states": STATES}
+    answers = run_node(CHOICES, content)
+    for state, answer in zip(STATES, answers, strict=True):
+        words = shlex.split(answer["command"])
+        assert words[:3] == ["python", "-m", "explorer.pick"]
+        parsed = make_parser("explorer.pick", "", EXAMPLES, add_arguments).parse_args(words[3:])
+        setting = make_setting().with_profiles(parsed.edge, parsed.server, parsed.link)
+        own = results.with_setting(setting.with_changes(parsed.set))
+        if answer["feasible"] == 0:
+            with pytest.raises(UserError, match="no operating point satisfies"):
+                own.select(selection_of(parsed))
+            continue
+        pick = own.select(selection_of(parsed))
+        assert pick.point["point_id"] == answer["id"], state
+        assert pick.front.index.tolist() == answer["front"], state
+
+
+HYPERVOLUME = """
+import { hypervolumeShare } from "./hypervolume.js";
+const share = ({ points, reference, ideal }) => hypervolumeShare(points, reference, ideal);
+console.log(JSON.stringify(input.map(share)));
+"""
+
+
+def test_hypervolumes_agree() -> None:
+    rng = np.random.default_rng(1)
+    cases = [(rng.random((count, axes)), axes) for axes in (1, 2, 3, 4) for count in (0, 1, 5, 40)]
+    cases += [(rng.integers(0, 5, (60, 3)) / 4, 3)]
+    content = [
+        {"points": points.tolist(), "reference": [0.9] * axes, "ideal": [-0.1] * axes}
+        for points, axes in cases
+    ]
+    expected = [hypervolume(points, np.full(axes, 0.9), np.full(axes, -0.1)) for points, axes in cases]
+    assert run_node(HYPERVOLUME, content) == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,438 @@
+"""The page in a real browser: that it draws, reacts, stays silent and asks nobody anything."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.report_scale.synthetic import make_results, make_study
+from explorer.front.pareto import hypervolume, reference_and_ideal
+from explorer.report.index import write_index
+from explorer.report.page import write_report
+from explorer.runs.results import RunResults, write_front
+from explorer.space.metrics import loss_values
+from explorer.utils.files import write_json
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+HOSTILE = """<img src=x onerror="document.title='owned'"></script><b>'"& 🦊 \u202e\u05e9\u05dc"""
+WIDTHS = (1400, 390)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"),
+]
+
+
+@dataclass
+class Visit:
+    """An open page and what it complained about or asked for."""
+
+    page: Any
+    problems: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def value(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    def until(self, condition: str) -> None:
+        """Wait for a condition; the policy forbids playwright's own way, which evaluates text in the page."""
+        for _ in range(100):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"never came true: {condition}")
+
+    def model(self, expression: str) -> Any:
+        """A value of the page's own model, after it drew."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        return self.page.evaluate(f"(({{ model, state, run }}) => {expression})(window.explorerPage)")
+
+    def text(self, selector: str) -> str:
+        """What a reader sees there, after the page drew."""
+        self.model("0")
+        return str(self.page.text_content(selector))
+
+    def cells(self, column: str) -> list[str]:
+        """Raw values of one column of the table, top down."""
+        self.model("0")
+        return list(
+            self.page.evaluate(
+                """(column) => {
+                  const headers = [...document.querySelectorAll("#points thead th")];
+                  const place = headers.findIndex((header) => header.dataset.column === column);
+                  const lines = [...document.querySelectorAll("#points tbody tr")];
+                  return lines.map((line) => line.children[place].dataset.value);
+                }""",
+                column,
+            )
+        )
+
+    def done(self) -> None:
+        """Close the page; it must not have complained, nor asked for anything but itself."""
+        assert self.problems == []
+        assert len(set(self.requests)) == 1
+        self.page.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
+    folder = tmp_path_factory.mktemp("reports") / "run"
+    folder.mkdir()
+    return make_results(folder, num_points=1500, objectives=("accuracy", "edge_macs", "payload_bytes"))
+
+
+@pytest.fixture(scope="module")
+def report(results: RunResults) -> Path:
+    return write_report(results, make_study(60, 3))
+
+
+def open_page(browser: Any, path: Path, width: int = WIDTHS[0], address: str = "", **options: Any) -> Visit:
+    """Open a file and wait until its script is through."""
+    context = {"viewport": {"width": width, "height": 900}, "accept_downloads": True}
+    visit = Visit(browser.new_page(**(context | options)))
+    visit.page.on("console", lambda m: visit.problems.append(m.text) if m.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.problems.append(str(error)))
+    visit.page.on("request", lambda request: visit.requests.append(request.url.split("#")[0]))
+    visit.page.goto(address or path.as_uri())
+    visit.page.wait_for_selector("html[data-ready]")
+    return visit
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_draws_everything_and_asks_for_nothing(
+    browser: Any, report: Path, width: int, scheme: str, tmp_path: Path
+) -> None:
+    visit = open_page(browser, report, width, color_scheme=scheme)
+    inked = """(id) => {
+      const canvas = document.querySelector(`#${id} canvas`);
+      return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0);
+    }"""
+    assert visit.page.evaluate(inked, "scatter")
+    assert visit.page.evaluate(inked, "parallel")
+    assert "Confidence threshold" in visit.page.locator("#parallel svg").text_content()
+    assert visit.value("document.documentElement.scrollWidth") <= width
+    visit.page.screenshot(path=tmp_path / "report.png", full_page=True)
+    assert (tmp_path / "report.png").stat().st_size > 50_000
+    visit.done()
+
+
+def test_plotly_is_unpacked_when_seen_and_never_offers_to_upload(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report)
+    assert visit.value("window.Plotly === undefined")
+    visit.page.locator("#importances").scroll_into_view_if_needed()
+    visit.until("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 5")
+    sends = "[...document.querySelectorAll('.js-plotly-plot')].map((g) => g._context.showSendToCloud)"
+    logos = "[...document.querySelectorAll('.js-plotly-plot')].map((g) => g._context.displaylogo)"
+    assert visit.value(sends) == visit.value(logos) == [False] * 5
+    visit.done()
+
+
+def test_axes_colour_size_and_depth_switch(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report)
+    shown = visit.value("document.getElementById('log-x').checked")
+    assert shown == visit.value("window.explorerPage.scatter.axes.x.log")
+    visit.page.select_option("#axis-x", "latency_model_s")
+    visit.page.select_option("#axis-colour", "backbone")
+    visit.page.select_option("#axis-size", "edge_memory_bytes")
+    visit.page.set_checked("#log-x", False)
+    assert visit.model("state.logX") is False
+    assert visit.text("#x-title") == "Latency (modelled, expected) [ms]"
+    assert {"mlp", "cnn", "resnet8"} >= set(visit.page.inner_text("#legend").split())
+    visit.page.select_option("#axis-z", "payload_bytes")
+    assert "Payload" in visit.text("#scatter svg")
+    visit.page.select_option("#axis-x", "edge_latency_host_s")  # most points have none: the n/a slot
+    visit.page.select_option("#axis-z", "")
+    assert "n/a" in visit.text("#scatter svg")
+    visit.done()
+
+
+def drag(visit: Visit, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two places given as shares of an element."""
+    box = visit.page.locator(selector).bounding_box()
+    points = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in (start, end)]
+    visit.page.mouse.move(*points[0])
+    visit.page.mouse.down()
+    visit.page.mouse.move(*points[1], steps=4)
+    visit.page.mouse.up()
+
+
+def test_a_rectangle_on_the_scatter_filters_every_view(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report)
+    visit.page.locator("#scatter").scroll_into_view_if_needed()
+    total = visit.model("model.listed.length")
+    drag(visit, "#scatter", (0.3, 0.05), (0.7, 0.6))
+    kept = visit.model("model.listed.length")
+    assert 0 < kept < total
+    brushes = visit.model("state.brushes")
+    assert set(brushes) == {"edge_macs", "accuracy"}
+    low, high = brushes["edge_macs"][0]["low"], brushes["edge_macs"][0]["high"]
+    assert all(low <= float(value) <= high for value in visit.cells("edge_macs"))
+    assert visit.page.locator("#parallel rect.brush").count() == 2
+    assert visit.page.locator("#chips .chip").count() == 2
+    visit.page.click("#exclude")
+    assert visit.model("model.listed.length") == total - kept
+    visit.page.click("#undo")
+    assert visit.model("model.listed.length") == total
+    visit.done()
+
+
+def test_brushing_parallel_axes_adds_intervals_and_intersects_axes(
+    browser: Any, report: Path, results: RunResults
+) -> None:
+    visit = open_page(browser, report)
+    visit.page.locator("#parallel").scroll_into_view_if_needed()
+    place = visit.value(
+        "(() => { const p = window.explorerPage.parallel; return p.x[0] / p.overlay.clientWidth; })()"
+    )
+    drag(visit, "#parallel svg", (place, 0.25), (place, 0.4))
+    drag(visit, "#parallel svg", (place, 0.6), (place, 0.9))
+    parts = visit.model("state.brushes.accuracy")
+    assert len(parts) == 2
+    front = results.points[results.points["on_front"]]
+    inside = [front["accuracy"].between(part["low"], part["high"]) for part in parts]
+    assert visit.model("model.listed.length") == (inside[0] | inside[1]).sum()
+    # configuration by keyboard: the form does what brushing does
+    visit.page.select_option("#filter-column", "payload_bits")
+    visit.page.fill("#filter-high", "8")
+    visit.page.check("#filter-missing")
+    visit.page.press("#filter-high", "Enter")
+    few = (inside[0] | inside[1]) & (front["payload_bits"].fillna(0) <= 8)
+    assert visit.model("model.listed.length") == few.sum()
+    visit.page.locator("#chips button").first.click()
+    assert len(visit.model("state.brushes.accuracy")) == 1
+    visit.page.click("#clear")
+    assert visit.model("model.listed.length") == len(front)
+    visit.done()
+
+
+def test_table_sorts_searches_and_pages(browser: Any, report: Path, results: RunResults) -> None:
+    visit = open_page(browser, report)
+    accuracies = [float(value) for value in visit.cells("accuracy")]
+    assert accuracies == sorted(accuracies, reverse=True)
+    header = visit.page.locator("#points th[data-column=payload_bytes]")
+    header.locator("button").press("Enter")
+    payloads = [float(value) for value in visit.cells("payload_bytes")]
+    assert payloads == sorted(payloads)
+    assert header.get_attribute("aria-sort") == "ascending"
+    header.locator("button").click()
+    visit.model("0")  # the page has drawn
+    assert header.get_attribute("aria-sort") == "descending"
+    visit.page.select_option("#list", "all")
+    visit.page.fill("#search", "resnet8")
+    expected = (results.points["backbone"] == "resnet8").sum()
+    assert visit.model("model.listed.length") == expected
+    assert set(visit.cells("backbone")) == {"resnet8"}
+    shown = len(visit.cells("backbone"))
+    visit.page.click("#more")
+    assert len(visit.cells("backbone")) > shown
+    visit.page.locator("summary", has_text="Choose columns").click()
+    visit.page.locator("#table-columns input[value=pattern]").check()
+    visit.model("0")
+    assert visit.page.locator("#points th[data-column=pattern]").count() == 1
+    visit.done()
+
+
+def test_what_if_changes_costs_and_front_like_python(browser: Any, report: Path, results: RunResults) -> None:
+    visit = open_page(browser, report)
+    visit.page.select_option("#what-link", "ble_2m_dle")
+    visit.page.evaluate(
+        """() => {
+          const slider = document.getElementById("what-link-rtt_s");
+          slider.value = 200;
+          slider.dispatchEvent(new Event("input"));
+        }"""
+    )
+    rtt = visit.model("state.set['link.rtt_s']")
+    setting = results.setting.with_profiles(link="ble_2m_dle").with_changes([f"link.rtt_s={rtt}"])
+    expected = results.with_setting(setting).points["latency_model_s"]
+    assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(
+        expected.tolist(), rel=1e-9
+    )
+    assert f"--link ble_2m_dle --set link.rtt_s={rtt:g}" in visit.text("#command")
+    visit.page.click("#reset-setting")
+    original = results.points["latency_model_s"].tolist()
+    assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(original, rel=1e-9)
+    visit.done()
+
+
+def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, results: RunResults) -> None:
+    visit = open_page(browser, report)
+    limit = results.points["accuracy"].quantile(0.9)
+    visit.page.fill("#bound-accuracy", f"{limit * 100:.3f}")
+    visit.page.press("#bound-accuracy", "Enter")
+    bound = visit.model("state.limits.accuracy.bound")
+    points = results.points
+    feasible = (points["accuracy"] >= bound) & (points["edge_memory_bytes"] <= 180_000)
+    assert visit.model("model.feasible.length") == feasible.sum()
+    assert f"{feasible.sum():,} of {len(points):,}" in visit.text("#counts")
+    visit.page.fill("#bound-accuracy", "99.99")
+    visit.page.press("#bound-accuracy", "Enter")
+    assert visit.model("model.feasible.length") == 0
+    assert "No operating point satisfies" in visit.text("#infeasible")
+    assert visit.page.locator("#infeasible li").count() == 10
+    assert "Accuracy (validation) ≥ 99.99 % (is " in visit.text("#infeasible")
+    visit.page.click("#reset-limits")
+    visit.page.locator("#infeasible").wait_for(state="hidden")
+    for method in ("ideal", "weights", "best", "knee"):
+        visit.page.check(f"#methods input[value={method}]")
+        assert visit.model("model.chosen") >= 0
+        assert len(visit.text("#method-meaning")) > 60
+    visit.done()
+
+
+def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
+    browser: Any, report: Path, results: RunResults
+) -> None:
+    visit = open_page(browser, report)
+    row = int(results.points[(results.points["split_point"] == "conv2")].index[5])
+    point = results.points.loc[row, "point_id"]
+    visit.value(f"window.explorerPage.select({row}, true)")
+    visit.model("0")
+    assert visit.text("#network-title") == point
+    assert visit.text("#command").endswith(f" --id {point}")
+    assert json.loads(visit.text("#configuration"))["point_id"] == point
+    assert "conv2" in visit.text("#pipeline")
+    assert visit.page.locator("#splits .bar-row").count() == 5
+    handle = visit.page.locator("#threshold-handle")
+    before = float(handle.get_attribute("aria-valuenow"))
+    handle.press("ArrowRight")
+    visit.model("0")
+    after = float(visit.page.locator("#threshold-handle").get_attribute("aria-valuenow"))
+    assert after > before
+    drag(visit, "#threshold svg", (before, 0.5), (0.12, 0.5))
+    visit.model("0")
+    assert float(visit.page.locator("#threshold-handle").get_attribute("aria-valuenow")) < before
+    visit.page.click("#copy-command")
+    visit.until("/Copied|Ctrl/.test(document.getElementById('copy-command').textContent)")
+    assert "≈" in visit.text("#neighbours") or "points" in visit.text("#neighbours")
+    visit.page.click("#back-to-chosen")
+    assert visit.model("state.selected") is None
+    visit.done()
+
+
+def test_clicking_the_scatter_opens_a_point(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report)
+    visit.page.locator("#scatter").scroll_into_view_if_needed()
+    place = "(({ scatter, model }) => [scatter.px[model.chosen], scatter.py[model.chosen]])(explorerPage)"
+    x, y = visit.value(place)
+    box = visit.page.locator("#scatter").bounding_box()
+    visit.page.mouse.click(box["x"] + x, box["y"] + y)
+    assert visit.model("state.selected") == visit.model("model.id(model.chosen)")
+    visit.page.focus("#scatter svg")
+    visit.page.keyboard.press("ArrowRight")
+    assert visit.model("state.selected") != visit.model("model.id(model.chosen)")
+    visit.done()
+
+
+def test_exports_hold_the_listed_points(
+    browser: Any, report: Path, results: RunResults, tmp_path: Path
+) -> None:
+    visit = open_page(browser, report)
+    for button, name in (("#save-csv", "points.csv"), ("#save-json", "points.json")):
+        with visit.page.expect_download() as download:
+            visit.page.click(button)
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+    front = results.points[results.points["on_front"]]
+    records = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
+    assert {record["point_id"] for record in records} == set(front["point_id"])
+    lines = (tmp_path / "points.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(front) + 1
+    assert lines[0].startswith("point_id,accuracy,")
+    visit.done()
+
+
+def test_state_survives_a_reload_through_the_address(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report)
+    visit.page.select_option("#axis-x", "payload_bytes")
+    visit.page.select_option("#what-link", "lorawan_sf7")
+    visit.page.fill("#search", "cnn")
+    visit.page.check("#methods input[value=ideal]")
+    visit.page.wait_for_timeout(300)
+    address = visit.value("location.href")
+    assert "#s=" in address
+    told = visit.model("[state, model.listed, model.chosen]")
+    again = open_page(browser, report, address=address)
+    assert again.model("[state, model.listed, model.chosen]") == told
+    assert again.page.input_value("#search") == "cnn"
+    broken = open_page(browser, report, address=f"{report.as_uri()}#s=%7Bnonsense")
+    assert broken.model("state.search") == ""
+    for own in (visit, again, broken):
+        own.done()
+
+
+def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
+    rename = {"mlp": HOSTILE, "fc1": HOSTILE}
+    results = make_results(tmp_path, num_points=300, rename=rename)
+    results.record.name = HOSTILE
+    results.trials["reason"] = HOSTILE
+    visit = open_page(browser, write_report(results))
+    row = int(results.points.index[results.points["split_point"] == HOSTILE][0])
+    visit.value(f"window.explorerPage.select({row}, true)")
+    visit.page.select_option("#axis-colour", "backbone")
+    visit.page.select_option("#list", "all")
+    visit.model("0")
+    assert visit.text("h1").startswith("<img src=x onerror=")
+    assert HOSTILE in visit.page.inner_text("#legend")
+    assert visit.value("document.title").startswith("<img")
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.done()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_points": 0, "num_trials": 0},
+        {"num_points": 1, "constraints": ()},
+        {"num_points": 80, "constraints": ("accuracy >= 1",)},
+        {"num_points": 80, "objectives": ("accuracy",)},
+        {"num_points": 80, "num_trials": 0},
+    ],
+)
+def test_odd_runs_raise_no_error(browser: Any, tmp_path: Path, options: dict[str, Any]) -> None:
+    visit = open_page(browser, write_report(make_results(tmp_path, **options)))
+    visit.page.wait_for_timeout(200)
+    visit.done()
+
+
+def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Path) -> None:
+    for name, count in (("plain", 300), (HOSTILE, 200)):
+        folder = tmp_path / ("plain" if name == "plain" else "two")
+        folder.mkdir()
+        results = make_results(folder, num_points=count)
+        results.record.model_copy(update={"name": name}).write(folder)
+        write_json(folder / "trials.json", [{"hypervolume": 0.5}])
+        write_front(results)
+    visit = open_page(browser, write_index(tmp_path))
+    marks = "document.querySelectorAll('#overlay path').length"
+    both = visit.value(marks)
+    visit.page.locator("input[data-run=plain]").uncheck()
+    assert 0 < visit.value(marks) < both
+    assert visit.page.locator("#common-rows tr").count() == 1
+    share = float(visit.page.locator("#common-rows td").first.inner_text())
+    reference, ideal = reference_and_ideal(results.objectives, results.reference_point)
+    losses = loss_values(results.front, results.objectives).to_numpy()
+    assert share == pytest.approx(hypervolume(losses, reference, ideal), abs=1e-4)
+    visit.page.select_option("#overlay-x", "payload_bytes")
+    assert "Payload" in visit.page.text_content("#overlay")
+    visit.page.fill("#filter", "plain")
+    assert visit.page.locator("tbody tr[data-text]:visible").count() == 1
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.done()

@@ -1,0 +1,52 @@
+"""What a search refuses before anything is written."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from stand_ins import SPACE
+
+from explorer.errors import UserError
+from explorer.session.prepare import Options, prepare
+
+DEVICE = {"kind": "device", "description": "", **{key: 1.0 for key in ("macs_per_s", "active_w", "idle_w")}}
+LINK = {"kind": "link", "description": "", "uplink_bits_per_s": 1.0, "rtt_s": 1.0, "tx_joules_per_bit": 1.0}
+
+
+def write_profile(path: Path, content: dict[str, object]) -> str:
+    plain = {"kind", "description"}
+    entries = {
+        key: value if key in plain else {"value": value, "source": "measured"}
+        for key, value in content.items()
+    }
+    path.write_text(yaml.safe_dump({"name": path.stem, **entries}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("objective", "role", "quantity"),
+    [
+        ("latency_model_s", "edge", "macs_per_s"),
+        ("latency_model_s", "server", "macs_per_s"),
+        ("latency_model_s", "link", "rtt_s"),
+        ("energy_model_j", "edge", "active_w"),
+        ("energy_model_j", "edge", "idle_w"),
+        ("energy_model_j", "link", "uplink_bits_per_s"),
+        ("energy_model_j", "link", "tx_joules_per_bit"),
+    ],
+)
+def test_cost_that_the_profiles_cannot_give(tmp_path: Path, objective: str, role: str, quantity: str) -> None:
+    profiles = {"edge": dict(DEVICE), "server": dict(DEVICE), "link": dict(LINK)}
+    del profiles[role][quantity]
+    names = {key: write_profile(tmp_path / f"{key}.yaml", content) for key, content in profiles.items()}
+    space = SPACE | {
+        "objectives": {"accuracy": 0.1, objective: 1.0},
+        "edge_device": names["edge"],
+        "server_device": names["server"],
+        "link": names["link"],
+    }
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports")
+    with pytest.raises(UserError, match=rf"^{objective} needs {quantity}.*, which profile '{role}' does not"):
+        prepare(options)
+    assert not (tmp_path / "reports").exists()

@@ -1,0 +1,24 @@
+"""Numbers on the command line."""
+
+import argparse
+
+import pytest
+
+from explorer.utils.arguments import above_zero, whole_number
+
+
+def test_numbers_that_fit() -> None:
+    assert [whole_number(0)(text) for text in ("0", "007", "12")] == [0, 7, 12]
+    assert [above_zero(text) for text in ("1e-3", "2", " 0.5 ")] == [0.001, 2.0, 0.5]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "x", "²", "٣"])
+def test_what_is_no_whole_number(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a whole number of at least 1, got "):
+        whole_number(1)(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "", "x"])
+def test_what_is_not_above_zero(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="must be a number above 0, got "):
+        above_zero(text)
