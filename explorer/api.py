@@ -137,7 +137,9 @@ class Run:
         """The run on other devices or another link: latency, energy and front anew, without training.
 
         Args:
-            edge, server, link: Shipped profiles or YAML files in place of the run's.
+            edge: A shipped profile or a YAML file in place of the run's edge device.
+            server: In place of its server.
+            link: In place of its link.
             changes: Single quantities, such as ``{"link.rtt_s": 0.5}``.
 
         Raises:

@@ -94,8 +94,9 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
 
     Args:
         evidence: Of the network.
-        low, high: Range of thresholds allowed, 0 <= low <= high <= 1. ``high == 1`` also allows leaving the
-            exit classifier out. A split point without one is always allowed.
+        low: Least threshold allowed, 0 <= low <= high.
+        high: Largest threshold allowed, low <= high <= 1. 1 also allows leaving the exit classifier out. A
+            split point without one is always allowed.
 
     Returns:
         Columns :data:`POINT_COLUMNS` (the bits Int64); the threshold is NaN where no exit classifier is used,

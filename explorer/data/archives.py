@@ -39,7 +39,10 @@ class IdxFile:
 
 @dataclass(frozen=True)
 class IdxSource:
-    """An IDX data set: a public mirror, and its files in the order of :data:`NPZ_KEYS`."""
+    """An IDX data set: a public mirror, and its files in the order of the keys of an NPZ file.
+
+    See :data:`explorer.data.sources.NPZ_KEYS`.
+    """
 
     url: str
     files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]

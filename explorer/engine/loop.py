@@ -44,7 +44,7 @@ class SearchLoop:
         costs: The cost model of the search.
         pool: Trains networks; a future raises TrainingFailedError. Tests pass a stand-in.
         rung_epochs: Epochs at which training pauses, ascending; the last is that of the recipe.
-        sampler: One of :data:`explorer.engine.samplers.SAMPLERS`.
+        sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
         locks: Held against other processes of the study; by default there are none.
         sync: Passes networks to and from them.

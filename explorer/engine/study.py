@@ -40,7 +40,7 @@ class SearchStudy:
         costs: The cost model of the search.
         archive: The front, which each result takes note of.
         locks: Held against other processes of the study.
-        sampler: One of :data:`explorer.engine.samplers.SAMPLERS`.
+        sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
     """
 

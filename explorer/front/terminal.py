@@ -52,7 +52,8 @@ def picture(pick: Pick, x: Metric, y: Metric, width: int) -> list[str]:
 
     Args:
         pick: Gives the front and the chosen point.
-        x, y: Columns of the axes.
+        x: Column across.
+        y: Column up.
         width: Characters between the left axis and the right end.
     """
     values = {

@@ -69,7 +69,10 @@ class Variant:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What tells it from the backbone's other variants, see :attr:`BackboneSpec.choices`."""
+        """What tells it from the backbone's other variants.
+
+        See :attr:`explorer.space.choices.BackboneSpec.choices`.
+        """
         return {**self.arguments, BOTTLENECK_CHOICE: self.bottleneck and vars(self.bottleneck)}
 
     def num_weights(self, densities: Mapping[str, Fraction]) -> int:

@@ -76,7 +76,8 @@ def clash_free_schedule(
     """The reads of a whole junction: fan-out sweeps of D cycles.
 
     Args:
-        inputs, outputs: Units.
+        inputs: Units on the left.
+        outputs: Units on the right.
         density: A legal one, see :func:`explorer.core.sparsity.patterns.legal_densities`.
         seed: Draws the addresses.
         kind: Type of the paper. In cycle t memory m is read at (phi_m + t) mod D for 1 (one seed vector phi)
