@@ -46,12 +46,6 @@ class Run:
     Attributes:
         results: The run as tables.
         interrupted: Whether the search was interrupted before its end.
-
-    Example:
-        >>> run = load_run(example_run())
-        >>> pick = run.select(where=["accuracy >= 0.5"], minimize="payload_bytes")
-        >>> pick.why.partition(" of the ")[0]
-        'it has the smallest payload_bytes'
     """
 
     def __init__(self, results: RunResults, data: DataSet | None = None, interrupted: bool = False) -> None:
@@ -203,7 +197,7 @@ def load_space(what: str | Path | Mapping[str, Any]) -> SearchSpace:
 
     Example:
         >>> list(load_space("digits").objectives)
-        ['accuracy', 'edge_macs', 'payload_bytes']
+        ['accuracy', 'edge_macs', 'edge_memory_bytes', 'payload_bytes']
     """
     return space_from(what) if isinstance(what, Mapping) else read_space(str(what))[0]
 
@@ -302,7 +296,7 @@ def describe(
     Example:
         >>> net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
         >>> [point["name"] for point in describe(net, input_shape=(64,)).split_points]
-        ['input', '0', '1', 'output']
+        ['input', '1', 'output']
     """
     if num_classes is None:
         num_classes = _num_logits(backbone, input_shape) if isinstance(backbone, nn.Module) else 10

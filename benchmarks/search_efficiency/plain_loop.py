@@ -26,7 +26,7 @@ from explorer.core.exits import ExitClassifier
 from explorer.core.graph.same_training import laid_out
 from explorer.core.graph.split_points import INPUT, OUTPUT, SplitPoint
 from explorer.core.payload import Codec, encoded_bytes, roundtrip
-from explorer.core.sparsity.patterns import ConnectionPattern, adjacency, snap_density
+from explorer.core.sparsity.patterns import PatternName, adjacency, snap_density
 from explorer.core.training import TrainingFailedError, train
 from explorer.data.dataset import DataSet, Subset
 from explorer.front.pareto import non_dominated
@@ -133,7 +133,7 @@ def _mask(layer: nn.Module, path: str, density: Fraction, pattern: Any, seed: in
     assert isinstance(weight, nn.Parameter)
     outputs, inputs = weight.shape[:2]
     placement_seed = zlib.crc32(f"{seed}/{path}".encode())
-    chosen: ConnectionPattern = pattern
+    chosen: PatternName = pattern
     kept = torch.from_numpy(adjacency(chosen, inputs, outputs, density, placement_seed, interleaved))
     with torch.no_grad():
         weight.div_(sqrt(density))  # uniform in +-1/sqrt(real fan-in)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
-from typing import Any, cast
+from typing import Any
 
 import optuna
 
@@ -59,7 +59,7 @@ class Encoding(ABC):
         if variant.failure:
             return ParamChoice(variant, pattern, {}, RunPoint.at_output())
         if len(self._space.patterns) > 1:
-            pattern = cast(PatternName, trial.suggest_categorical("pattern", self._space.patterns))
+            pattern = trial.suggest_categorical("pattern", self._space.patterns)
         densities = self._suggest_densities(trial, variant)
         depth = trial.suggest_float(self._split_parameter(variant), 0.0, 1.0)
         split_point = variant.split_points[_place(depth, len(variant.split_points))].name

@@ -27,7 +27,7 @@ def load_space(name: str) -> tuple[SearchSpace, str, str]:
     Example:
         >>> space, text, name = load_space("digits")
         >>> name, list(space.objectives)
-        ('digits', ['accuracy', 'edge_macs', 'payload_bytes'])
+        ('digits', ['accuracy', 'edge_macs', 'edge_memory_bytes', 'payload_bytes'])
     """
     path = Path(name)
     shipped = SHIPPED / f"{name}.yaml"

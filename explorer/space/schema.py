@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     field_validator,
     model_validator,
@@ -12,11 +13,19 @@ from explorer.core.calibration import InferenceConfig, Temperature
 from explorer.core.exits import ExitKind, Score
 from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
-from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName
+from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.core.training import BackboneTraining, ExitTraining, Recipe
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Strict, ThresholdRange
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 
+
+def _known_pattern(name: PatternName) -> PatternName:
+    if name not in pattern_names():
+        raise ValueError(f"must be one of {', '.join(pattern_names())}")
+    return name
+
+
+Pattern = Annotated[PatternName, AfterValidator(_known_pattern)]
 EXIT_EPOCHS = 5  # of exits that are trained alone, where the space does not say
 
 
@@ -65,7 +74,7 @@ class SearchSpace(Strict):
 
     data: DataSpec
     backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]
-    patterns: Annotated[list[PatternName], Field(min_length=1)] = ["block"]
+    patterns: Annotated[list[Pattern], Field(min_length=1)] = ["block"]
     confidence_thresholds: ThresholdRange = ThresholdRange()
     payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
     payload: PayloadSpec = PayloadSpec()

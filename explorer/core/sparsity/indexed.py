@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from explorer.core.sparsity.base import ConvGeometry, DenseConv, SparseLayer, scattered_weight
 from explorer.core.sparsity.linear_forms import LinearForms
-from explorer.core.sparsity.patterns import ConnectionPattern, kept_connections
+from explorer.core.sparsity.patterns import PatternName, kept_connections
 
 
 class IndexedLinear(SparseLayer):
@@ -28,7 +28,7 @@ class IndexedLinear(SparseLayer):
     def __init__(
         self,
         dense: nn.Linear,
-        pattern: ConnectionPattern,
+        pattern: PatternName,
         density: Fraction,
         seed: int,
         positions: Tensor | None = None,
@@ -67,7 +67,7 @@ class IndexedConv(SparseLayer):
     def __init__(
         self,
         dense: DenseConv,
-        pattern: ConnectionPattern,
+        pattern: PatternName,
         density: Fraction,
         seed: int,
         positions: Tensor | None = None,
@@ -90,5 +90,5 @@ class IndexedConv(SparseLayer):
         return self.positions
 
 
-def _kept_index(layer: SparseLayer, pattern: ConnectionPattern, seed: int) -> Tensor:
+def _kept_index(layer: SparseLayer, pattern: PatternName, seed: int) -> Tensor:
     return torch.from_numpy(kept_connections(pattern, layer.inputs, layer.outputs, layer.density, seed))

@@ -7,9 +7,9 @@ is a whole kernel. *Kernel patterns* keep every connection of a convolution, but
 see :mod:`explorer.core.sparsity.periodic`.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import gcd, log
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,43 @@ from numpy.typing import NDArray
 from explorer.core.sparsity.clash_free import clash_free_connections
 from explorer.errors import UserError
 
-ConnectionPattern = Literal["block", "structured", "random", "clash_free"]
-KernelPattern = Literal["periodic"]
-PatternName = Literal[ConnectionPattern, KernelPattern]
-PATTERN_NAMES: tuple[ConnectionPattern, ...] = get_args(ConnectionPattern)
-KERNEL_PATTERN_NAMES: tuple[KernelPattern, ...] = get_args(KernelPattern)
+PatternName = str
+Connections = Callable[[int, int, Fraction, int], NDArray[np.int64]]
+
+CONNECTION_PATTERNS: dict[PatternName, Connections] = {}
+KERNEL_PATTERN_NAMES: tuple[PatternName, ...] = ("periodic",)
+
+
+def connection_pattern(name: PatternName) -> Callable[[Connections], Connections]:
+    """Register a function as the connection pattern ``name``; from then on spaces may ask for it.
+
+    The function takes inputs, outputs, a legal density and a seed, and gives the kept connections as flat
+    positions ``output * inputs + input``, ascending, density * inputs * outputs of them.
+
+    Example:
+        >>> connection_pattern("block")(lambda inputs, outputs, density, seed: np.arange(0))
+        Traceback (most recent call last):
+            ...
+        ValueError: pattern 'block' is registered already
+    """
+
+    def register(connections: Connections) -> Connections:
+        if name in pattern_names():
+            raise ValueError(f"pattern {name!r} is registered already")
+        CONNECTION_PATTERNS[name] = connections
+        return connections
+
+    return register
+
+
+def pattern_names() -> tuple[PatternName, ...]:
+    """Every pattern that a space may ask for.
+
+    Example:
+        >>> pattern_names()
+        ('block', 'structured', 'random', 'clash_free', 'periodic')
+    """
+    return (*CONNECTION_PATTERNS, *KERNEL_PATTERN_NAMES)
 
 
 def legal_densities(inputs: int, outputs: int) -> tuple[Fraction, ...]:
@@ -104,7 +136,7 @@ def block_source_groups(density: Fraction) -> NDArray[np.int64]:
 
 
 def kept_connections(
-    pattern: ConnectionPattern,
+    pattern: PatternName,
     inputs: int,
     outputs: int,
     density: Fraction,
@@ -118,19 +150,13 @@ def kept_connections(
     ShuffleNet, CVPR 2018). ``structured`` has exact fan-in and fan-out, and so has ``clash_free``, see
     :mod:`explorer.core.sparsity.clash_free`. ``random`` has the same number of connections, placed freely.
     """
-    if pattern == "block":
+    if interleaved and pattern == "block":
         return np.flatnonzero(_block_adjacency(inputs, outputs, density, interleaved))
-    if pattern == "clash_free":
-        return clash_free_connections(inputs, outputs, density, seed)
-    rng = np.random.default_rng(seed)
-    if pattern == "structured":
-        return np.flatnonzero(_structured_adjacency(inputs, outputs, density, rng))
-    kept = int(density * inputs * outputs)
-    return np.sort(rng.choice(inputs * outputs, size=kept, replace=False))
+    return CONNECTION_PATTERNS[pattern](inputs, outputs, density, seed)
 
 
 def adjacency(
-    pattern: ConnectionPattern,
+    pattern: PatternName,
     inputs: int,
     outputs: int,
     density: Fraction,
@@ -141,6 +167,26 @@ def adjacency(
     kept = np.zeros(inputs * outputs, dtype=np.bool_)
     kept[kept_connections(pattern, inputs, outputs, density, seed, interleaved)] = True
     return kept.reshape(outputs, inputs)
+
+
+@connection_pattern("block")
+def _block(inputs: int, outputs: int, density: Fraction, seed: int) -> NDArray[np.int64]:
+    return np.flatnonzero(_block_adjacency(inputs, outputs, density, interleaved=False))
+
+
+@connection_pattern("structured")
+def _structured(inputs: int, outputs: int, density: Fraction, seed: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    return np.flatnonzero(_structured_adjacency(inputs, outputs, density, rng))
+
+
+@connection_pattern("random")
+def _random(inputs: int, outputs: int, density: Fraction, seed: int) -> NDArray[np.int64]:
+    kept = int(density * inputs * outputs)
+    return np.sort(np.random.default_rng(seed).choice(inputs * outputs, size=kept, replace=False))
+
+
+connection_pattern("clash_free")(clash_free_connections)
 
 
 def _block_adjacency(inputs: int, outputs: int, density: Fraction, interleaved: bool) -> NDArray[np.bool_]:
@@ -168,3 +214,6 @@ def _structured_adjacency(
         remaining[chosen] -= 1
     assert not remaining.any()
     return kept
+
+
+PATTERN_NAMES = tuple(CONNECTION_PATTERNS)

@@ -78,3 +78,15 @@ def test_a_new_session_begins_with_what_was_written(tmp_path: Path) -> None:
     assert [trial.values for trial in in_file(url)] == [
         pytest.approx([0.1 * session, 1.0]) for session in range(3)
     ]
+
+
+def test_private_parts_were_checked_against_this_version_of_optuna() -> None:
+    """Any other minor version may have moved or changed what is private."""
+    checked = "5.0"
+    assert optuna.__version__.rpartition(".")[0] == checked, (
+        f"explorer/engine/storage/sqlite.py was checked against Optuna {checked}, not {optuna.__version__}."
+        " Check in Optuna: the columns of optuna/storages/_rdb/models.py (trials, trial_params, trial_values,"
+        " trial_user_attributes, trial_system_attributes) and TrialValueModel.value_to_stored_repr; that a"
+        " study's _storage is a _CachedStorage whose _backend has an engine; what RDBStorage writes for a"
+        " whole trial. When the other tests of this file pass with it, change the version here."
+    )

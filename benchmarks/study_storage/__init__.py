@@ -1,0 +1,1 @@
+"""What storages of a study cost, and what they survive."""
