@@ -10,7 +10,12 @@ from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
 from explorer.report import __main__ as report
 
-COMMANDS: dict[str, Any] = {"search": search, "pick": pick, "report": report, "inspect": inspect}
+COMMANDS: dict[str, Any] = {
+    "search": search,
+    "pick": pick,
+    "report": report,
+    "inspect": inspect,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

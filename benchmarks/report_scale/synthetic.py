@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from explorer.core.sweep import POINT_COLUMNS
+from explorer.core.credits import CREDITS
 from explorer.core.training import Recipe, TrainingRecord
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting, load_device, load_link
@@ -149,7 +149,9 @@ def _sweep(splits: Sequence[SplitCosts], best: float, rng: np.random.Generator) 
             ]
             rows.append((split.name, bits, np.nan, round(SAMPLES * best), 0))
     rows.append((splits[-1].name, None, 0.0, round(SAMPLES * best), SAMPLES))
-    points = pd.DataFrame(rows, columns=POINT_COLUMNS[:-1]).astype({"payload_bits": "Int64"})
+    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
+    points = pd.DataFrame(rows, columns=columns).astype({"payload_bits": "Int64"})
+    points = points.assign(**{name: points["correct"] for name in CREDITS})  # as if classes were equal
     elements = points["split_point"].map({split.name: split.payload_elements for split in splits})
     message_bytes = np.where(
         points["payload_bits"].isna(), 0, 10 + elements * points["payload_bits"].fillna(0) // 8
