@@ -1,6 +1,7 @@
 # make search   install once, then search for 200 trials; more options: make search ARGS="--seed 1"
 # make test     all tests, a process per core; some: make test ARGS="tests/core -k split"
-# make check    linting, formatting, types, and whether the documentation builds
+# make quick    what can be tested in a minute
+# make check    linting, formatting, types, of the page's JavaScript too; whether the documentation builds
 # make docs     the documentation as a site: open site/index.html
 # make clean    remove caches and build output; .venv and reports stay
 
@@ -10,9 +11,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
+INSTALLED_JS := node_modules/.installed
 
 .DEFAULT_GOAL := search
-.PHONY: search test check docs clean
+.PHONY: search test quick check check-js docs clean
 .NOTPARALLEL:
 
 search: $(INSTALLED)
@@ -21,11 +23,25 @@ search: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
+quick: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" $(ARGS)
+
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(MKDOCS)
+	@$(MAKE) --no-print-directory check-js
+
+# Nobody needs Node to work on the Python code, so without its tools this says so and passes.
+check-js: $(INSTALLED_JS)
+	@if ! command -v npm >/dev/null; then \
+		echo "The page's JavaScript was not checked: npm is not on PATH."; \
+	elif [ ! -e $(INSTALLED_JS) ]; then \
+		echo "The page's JavaScript was not checked: npm ci failed; it needs Node 20.19 or newer and a registry."; \
+	else \
+		set -ex; node_modules/.bin/tsc; node_modules/.bin/eslint .; \
+	fi
 
 docs: $(INSTALLED_DEV)
 	$(MKDOCS)
@@ -45,3 +61,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
 $(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e '.[dev,docs]'
 	@touch $(INSTALLED) $@
+
+$(INSTALLED_JS): package.json package-lock.json .npmrc
+	@rm -f $@
+	@if npm ci --silent --no-audit --fetch-retries 1 >/dev/null 2>&1; then touch $@; fi

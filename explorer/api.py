@@ -46,6 +46,15 @@ class Run:
     Attributes:
         results: The run as tables.
         interrupted: Whether the search was interrupted before its end.
+
+    Example:
+        >>> run = run_search("digits", trials=1, name="one", workers=1, energy=False, progress=False)
+        >>> pick = run.select(where=["accuracy >= 0.5"], minimize="edge_macs")
+        >>> pick.run_point.split_point
+        'input'
+        >>> logits, sent_bytes = run.load_network(pick)(run.load_data().validation.inputs[:3])
+        >>> logits.shape
+        torch.Size([3, 10])
     """
 
     def __init__(self, results: RunResults, data: DataSet | None = None, interrupted: bool = False) -> None:
@@ -238,6 +247,11 @@ def run_search(
 
     Raises:
         UserError: The sentence that the command would print.
+
+    Example:
+        >>> run = run_search("digits", trials=2, name="found", workers=1, energy=False, progress=False)
+        >>> run.path.as_posix(), run.trials["state"].tolist(), len(run.front) > 0
+        ('reports/found', ['COMPLETE', 'COMPLETE'], True)
     """
     options = Options(
         space=load_space(space) if isinstance(space, Mapping) else _plain(space),
@@ -270,6 +284,11 @@ def load_run(name: str | Path, reports: str | Path = REPORTS) -> Run:
 
     Raises:
         UserError: There is no such run, or it cannot be read.
+
+    Example:
+        >>> run = run_search("digits", trials=1, name="kept", workers=1, energy=False, progress=False)
+        >>> load_run("kept").front.equals(run.front)
+        True
     """
     return Run(read_run(find_run(str(name), Path(reports))))
 

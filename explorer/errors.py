@@ -26,6 +26,13 @@ def run_command(main: Callable[[], int]) -> int:
         The command's exit code; 2 for :class:`UserError` and for a failing file system (missing
         file, no permission, disk full); 130 when interrupted. Anything else is a defect of the
         program and keeps its traceback.
+
+    Example:
+        >>> from contextlib import redirect_stderr
+        >>> with redirect_stderr(sys.stdout):
+        ...     run_command(lambda: len(open("space.yaml").read()))
+        error: No such file or directory (space.yaml)
+        2
     """
     try:
         return main()

@@ -16,6 +16,8 @@ from explorer.engine.loop import SearchLoop
 from explorer.runs.split_network import SplitNetwork
 from explorer.space.files import parse_space, space_text
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

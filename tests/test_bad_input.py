@@ -16,6 +16,8 @@ from explorer.errors import EXIT_USER_ERROR, run_command
 from explorer.report.__main__ import main as report_main
 from explorer.runs import store
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {
     "data": {"source": "digits", "train_samples": 200, "validation_samples": 100},
     "backbones": {

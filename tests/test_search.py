@@ -24,6 +24,8 @@ from explorer.session import finish, live
 from explorer.space.files import SHIPPED, load_space_data, parse_space
 from explorer.space.metrics import MEASURED_METRICS
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
     "backbones": {

@@ -20,6 +20,8 @@ from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.errors import EXIT_USER_ERROR, UserError
 from explorer.runs.results import load_run
 
+pytestmark = pytest.mark.slow
+
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
     "backbones": {

@@ -17,6 +17,13 @@ def cnn(*, input_shape: tuple[int, ...], num_classes: int, channels: Sequence[in
         num_classes: Logits.
         channels: Output channels of each convolution.
         hidden: Units of the first Linear layer.
+
+    Example:
+        >>> module = cnn(input_shape=(1, 8, 8), num_classes=3, channels=(4, 8), hidden=16)
+        >>> module.conv2
+        Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
+        >>> module.fc
+        Linear(in_features=32, out_features=16, bias=True)
     """
     layers: dict[str, nn.Module] = {}
     previous, height, width = input_shape

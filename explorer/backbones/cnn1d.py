@@ -22,6 +22,11 @@ def cnn1d(
         num_classes: Logits.
         channels: Output channels of each convolution; kernels of 7, 5, then 3 steps.
         pool: Steps pooled into one; 1 leaves pooling out, as in the paper.
+
+    Example:
+        >>> module = cnn1d(input_shape=(3, 32), num_classes=5, channels=(4, 8))
+        >>> " ".join(dict(module.named_children()))
+        'conv1 norm1 relu1 pool1 conv2 norm2 relu2 pool2 average flatten classifier'
     """
     layers: dict[str, nn.Module] = {}
     if len(input_shape) == 3:

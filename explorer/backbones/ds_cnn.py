@@ -16,6 +16,13 @@ def ds_cnn(*, input_shape: tuple[int, ...], num_classes: int, width: int = 64, b
         num_classes: Logits.
         width: Channels everywhere; 64 is the paper's small network, 172 and 276 the larger ones.
         blocks: Depthwise separable blocks; 4 and 5 in the paper.
+
+    Example:
+        >>> module = ds_cnn(input_shape=(1, 49, 10), num_classes=12)
+        >>> " ".join(dict(module.named_children()))
+        'stem block1 block2 block3 block4 pool flatten classifier'
+        >>> sum(parameter.numel() for parameter in module.parameters())
+        23180
     """
     layers: dict[str, nn.Module] = {
         "stem": nn.Sequential(

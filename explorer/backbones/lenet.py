@@ -14,6 +14,10 @@ def lenet5(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     Args:
         input_shape: (C, H, W), H and W at least 12.
         num_classes: Logits.
+
+    Example:
+        >>> lenet5(input_shape=(1, 28, 28), num_classes=10).fc1
+        Linear(in_features=400, out_features=120, bias=True)
     """
     channels, height, width = input_shape
     maps_height, maps_width = ((extent // 2 - 4) // 2 for extent in (height, width))

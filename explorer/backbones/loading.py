@@ -32,6 +32,11 @@ def build_backbone(
     Raises:
         UserError: The module or function is missing or broken, or the arguments do not fit.
         NetworkError: Building fails, or the result is no ``torch.nn.Module``.
+
+    Example:
+        >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (2, 2), num_classes=3, seed=0)
+        >>> module.fc1, module.classifier
+        (Linear(in_features=4, out_features=4, bias=True), Linear(in_features=4, out_features=3, bias=True))
     """
     function = import_function(factory, "factory")
     accepted = _accepted(function, {"input_shape": input_shape, "num_classes": num_classes})

@@ -15,6 +15,13 @@ def mlp(*, input_shape: tuple[int, ...], num_classes: int, hidden: Sequence[int]
         input_shape: Any; flattened.
         num_classes: Logits.
         hidden: Units of each hidden layer.
+
+    Example:
+        >>> module = mlp(input_shape=(1, 28, 28), num_classes=10, hidden=(100, 50))
+        >>> " ".join(dict(module.named_children()))
+        'flatten fc1 relu1 fc2 relu2 classifier'
+        >>> module.fc2
+        Linear(in_features=100, out_features=50, bias=True)
     """
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     sizes = [prod(input_shape), *hidden]

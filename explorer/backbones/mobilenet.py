@@ -19,7 +19,13 @@ STEM, LAST = 32, 1280
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion, 3x3 depthwise convolution, 1x1 projection; added to the input where shapes agree."""
+    """1x1 expansion, 3x3 depthwise convolution, 1x1 projection; added to the input where shapes agree.
+
+    Example:
+        >>> from torch import zeros
+        >>> InvertedResidual(8, 16, stride=2, expansion=6)(zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 16, 2, 2])
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -58,6 +64,13 @@ def mobilenetv2(
         num_classes: Logits.
         width: Factor of all channels, which are rounded to multiples of 8; also of the last 1280.
         stages: How many of the seven stages there are.
+
+    Example:
+        >>> module = mobilenetv2(input_shape=(3, 32, 32), num_classes=10, width=0.5, stages=2)
+        >>> " ".join(dict(module.named_children()))
+        'stem stage1 stage2 last pool flatten dropout classifier'
+        >>> module.classifier
+        Linear(in_features=640, out_features=10, bias=True)
     """
     if not 1 <= stages <= len(STAGES):
         raise ValueError(f"stages must lie between 1 and {len(STAGES)}, got {stages}")

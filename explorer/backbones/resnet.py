@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions; the input is added: every second pixel, zero channels, where shapes differ."""
+    """Two 3x3 convolutions; the input is added: every second pixel, zero channels, where shapes differ.
+
+    Example:
+        >>> from torch import zeros
+        >>> ResidualBlock(4, 8, stride=2)(zeros(1, 4, 8, 8)).shape
+        torch.Size([1, 8, 4, 4])
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -37,6 +43,13 @@ def resnet(*, input_shape: tuple[int, ...], num_classes: int, depth: int, width:
         num_classes: Logits.
         depth: 6 n + 2 weight layers: 8, 14, 20, 32, ...
         width: Channels of the first stage, 16 in the paper.
+
+    Example:
+        >>> module = resnet(input_shape=(3, 32, 32), num_classes=10, depth=8, width=4)
+        >>> " ".join(dict(module.named_children()))
+        'stem stage1 stage2 stage3 pool flatten classifier'
+        >>> module.classifier
+        Linear(in_features=16, out_features=10, bias=True)
     """
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:

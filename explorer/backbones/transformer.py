@@ -5,7 +5,12 @@ from torch import Tensor, nn, zeros
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention whose projections are Linear layers, so that they can be sparse."""
+    """Multi-head self-attention whose projections are Linear layers, so that they can be sparse.
+
+    Example:
+        >>> Attention(width=8, heads=2)(zeros(1, 5, 8)).shape
+        torch.Size([1, 5, 8])
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -27,7 +32,13 @@ class Attention(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Attention and two Linear layers, each normalised first and added to its input."""
+    """Attention and two Linear layers, each normalised first and added to its input.
+
+    Example:
+        >>> block = EncoderBlock(width=8, heads=2)
+        >>> block.wide, block(zeros(1, 5, 8)).shape
+        (Linear(in_features=8, out_features=16, bias=True), torch.Size([1, 5, 8]))
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -46,7 +57,12 @@ class EncoderBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Patches to tokens, encoder blocks, the mean token to logits."""
+    """Patches to tokens, encoder blocks, the mean token to logits.
+
+    Example:
+        >>> Transformer((1, 8, 8), num_classes=3, patch=4, width=8, depth=1, heads=2).places.shape
+        torch.Size([1, 4, 8])
+    """
 
     def __init__(
         self, input_shape: tuple[int, ...], num_classes: int, patch: int, width: int, depth: int, heads: int
@@ -86,6 +102,11 @@ def transformer(
         width: Values of a token; a multiple of ``heads``.
         depth: Encoder blocks.
         heads: Attention heads.
+
+    Example:
+        >>> module = transformer(input_shape=(1, 8, 8), num_classes=3, width=8, depth=1)
+        >>> module(zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 3])
     """
     if any(extent % patch for extent in input_shape[1:]) or len(input_shape) not in (2, 3):
         raise ValueError(f"input shape must be (C, H, W) or (C, T) in patches of {patch}, got {input_shape}")

@@ -20,6 +20,13 @@ def vgg(*, input_shape: tuple[int, ...], num_classes: int, depth: int, width: in
         num_classes: Logits.
         depth: 11, 13, 16 or 19.
         width: Channels of the first stage.
+
+    Example:
+        >>> module = vgg(input_shape=(3, 32, 32), num_classes=10, depth=11, width=4)
+        >>> module.stage2.conv1
+        Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)
+        >>> module.classifier
+        Linear(in_features=32, out_features=10, bias=True)
     """
     if depth not in STAGES:
         raise ValueError(f"depth must be one of {', '.join(map(str, STAGES))}, got {depth}")

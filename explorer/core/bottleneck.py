@@ -25,6 +25,13 @@ class Bottleneck:
     Attributes:
         at: Name of a split point of the backbone without it.
         channels: Channels (or features) of the narrow tensor, fewer than there are.
+
+    Example:
+        >>> from explorer.backbones import mlp
+        >>> from torch import zeros
+        >>> backbone = mlp(input_shape=(8,), num_classes=3, hidden=[6])
+        >>> with_bottleneck(backbone, zeros(1, 8), Bottleneck(at="relu1", channels=2)).bottleneck.encode
+        Linear(in_features=6, out_features=2, bias=True)
     """
 
     at: str
@@ -42,6 +49,14 @@ def with_bottleneck(backbone: nn.Module, sample: Tensor, bottleneck: Bottleneck 
     Raises:
         UserError: There is no such split point, it does not have more channels, or the backbone has a module
             called like the bottleneck.
+
+    Example:
+        >>> from explorer.backbones import mlp
+        >>> from torch import zeros
+        >>> backbone, sample = mlp(input_shape=(8,), num_classes=3, hidden=[6]), zeros(1, 8)
+        >>> narrow = with_bottleneck(backbone, sample, Bottleneck(at="relu1", channels=2))
+        >>> [point.name for point in find_split_points(trace(narrow, sample).dataflow)]
+        ['input', 'relu1', 'bottleneck.encode', 'bottleneck.decode', 'output']
     """
     if bottleneck is None:
         return backbone

@@ -26,6 +26,11 @@ class InferenceConfig:
         payload: How payloads are encoded.
         score: How sure an exit is, see :func:`explorer.core.exits.confidence`.
         temperature: Whether the logits of exits are scaled by a fitted temperature.
+
+    Example:
+        >>> InferenceConfig(PayloadForm(bits=(8, 4), ranges="channel"), temperature="fitted")
+        InferenceConfig(payload=PayloadForm(bits=(8, 4), ranges='channel', entropy='none'),
+                        score='max_softmax', temperature='fitted')
     """
 
     payload: PayloadForm
@@ -41,6 +46,15 @@ class Calibration:
         inference_config: How they are run.
         codecs: By split point and payload bits.
         temperatures: Of the exits, by split point; 1 where there is none.
+
+    Example:
+        >>> calibration = uncalibrated(["input"], payload_bits=(32, 8))
+        >>> calibration.codecs["input", 8]
+        Codec(bits=8, ranges='sample', entropy='none', low=None, step=None)
+        >>> calibration.only(8).inference_config.payload.bits
+        (8,)
+        >>> calibration.confidence("input", torch.tensor([1.0, 1.0]))
+        tensor(0.5000)
     """
 
     inference_config: InferenceConfig
@@ -67,6 +81,13 @@ def calibrate(
         training: Its training subset; ranges are fitted to the first :data:`CALIBRATION_SAMPLES`.
         validation: Temperatures are fitted to it, as thresholds are chosen on it.
         inference_config: How the network is run.
+
+    Example:
+        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> data = Subset(torch.linspace(-1, 1, 32).view(8, 4), torch.arange(8) % 2)
+        >>> calibration = calibrate(network, data, data, InferenceConfig(PayloadForm((8,), "tensor")))
+        >>> calibration.codecs["input", 8].low
+        tensor([-1.])
     """
     network.eval()
     form = inference_config.payload
@@ -93,6 +114,11 @@ def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, floa
 
 
 def uncalibrated(split_points: Iterable[str], payload_bits: Sequence[int]) -> Calibration:
-    """Payloads of the split points named, their ranges travelling along."""
+    """Payloads of the split points named, their ranges travelling along.
+
+    Example:
+        >>> list(uncalibrated(["conv1", "conv2"], payload_bits=(32, 8)).codecs)
+        [('conv1', 32), ('conv1', 8), ('conv2', 32), ('conv2', 8)]
+    """
     codecs = {(name, bits): Codec(bits) for name in split_points for bits in payload_bits}
     return Calibration(InferenceConfig(PayloadForm(tuple(payload_bits))), codecs)

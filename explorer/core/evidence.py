@@ -36,6 +36,16 @@ class Evidence:
         output_correct_N: Whether the whole network is right.
         encoded_bytes_SBN: Length of the payload; the last axis is 1 where it does not depend on the sample.
         label_N: What would be right.
+
+    Example:
+        >>> right = np.array([True, True, False])
+        >>> evidence = Evidence(
+        ...     ("conv1",), (8,), exit_confidence_SN=np.array([[0.9, 0.7, 0.4]], np.float32),
+        ...     exit_correct_SN=right[None], server_correct_SBN=right[None, None], output_correct_N=right,
+        ...     encoded_bytes_SBN=np.array([[[12]]], np.int32), label_N=np.array([0, 1, 1]),
+        ... )
+        >>> evidence.num_samples, evidence.encoded_bytes(split=0, bits_index=0).tolist()
+        (3, [12, 12, 12])
     """
 
     split_points: tuple[str, ...]
@@ -60,6 +70,14 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
     """Run ``data`` through every exit and, encoded and decoded, through every server part.
 
     A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
+
+    Example:
+        >>> from explorer.core.calibration import uncalibrated
+        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> data = Subset(torch.randn(5, 4), torch.zeros(5, dtype=torch.int64))
+        >>> evidence = collect_evidence(network, data, uncalibrated(["input"], payload_bits=(32, 8)))
+        >>> evidence.split_points, evidence.server_correct_SBN.shape, evidence.encoded_bytes_SBN.tolist()
+        (('input',), (1, 2, 5), [[[26], [14]]])
     """
     with network.laid_out(data.inputs) as inputs, inference(network):  # laid out as ordinary tensors
         return _collected(network, replace(data, inputs=inputs), calibration)

@@ -17,7 +17,12 @@ _LARGEST_LOG_TEMPERATURE = 3.0
 
 @dataclass(frozen=True)
 class ExitStep:
-    """One layer of an exit classifier for one sample: values read and written, MACs, parameters."""
+    """One layer of an exit classifier for one sample: values read and written, MACs, parameters.
+
+    Example:
+        >>> ExitClassifier((4,), num_classes=3, max_features=8).steps
+        (ExitStep(inputs=4, outputs=3, macs=12, parameters=15),)
+    """
 
     inputs: int
     outputs: int
@@ -37,6 +42,14 @@ class ExitClassifier(nn.Sequential):
         max_features: Values the Linear layer may read; one per channel is always allowed, and a tensor
             without spatial axes is read whole.
         kind: ``pooled`` or ``conv``.
+
+    Example:
+        >>> ExitClassifier((4, 8, 8), num_classes=3, max_features=16)
+        ExitClassifier(
+          (0): AvgPool2d(kernel_size=(4, 4), stride=(4, 4), padding=0)
+          (1): Flatten(start_dim=1, end_dim=-1)
+          (2): Linear(in_features=16, out_features=3, bias=True)
+        )
     """
 
     def __init__(
@@ -79,6 +92,13 @@ def confidence(logits: Tensor, score: Score, temperature: float) -> Tensor:
         score: ``max_softmax``: the largest probability; ``entropy``: 1 less the probabilities' entropy
             relative to that of a uniform distribution; ``margin``: the largest less the second largest.
         temperature: Divides the logits first.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+        >>> confidence(logits, "max_softmax", temperature=1.0)
+        tensor([0.8808, 0.5000])
+        >>> confidence(logits, "margin", temperature=2.0)
+        tensor([0.4621, 0.0000])
     """
     probabilities = (logits / temperature).softmax(-1)
     if score == "max_softmax":
@@ -96,6 +116,11 @@ def fitted_temperature(logits: Tensor, labels: Tensor) -> float:
     Args:
         logits: Shape (N, classes), of samples that the exit was not trained with.
         labels: Shape (N,).
+
+    Example:
+        >>> logits = torch.tensor([[5.0, 0.0]]).expand(4, 2)  # 99 % sure, but right in 3 of 4 samples
+        >>> round(fitted_temperature(logits, torch.tensor([0, 0, 0, 1])), 1)
+        4.6
     """
 
     def loss(log_temperature: float) -> float:

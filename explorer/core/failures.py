@@ -19,6 +19,13 @@ def failing_alone() -> Iterator[None]:
     Raises:
         TrainingFailedError: Anything was raised, ``sys.exit`` included; a module and a factory may raise
             whatever they like. An interrupt stays an interrupt.
+
+    Example:
+        >>> with failing_alone():
+        ...     raise SystemExit("no weights found")
+        Traceback (most recent call last):
+            ...
+        explorer.core.training.TrainingFailedError: it called sys.exit('no weights found')
     """
     try:
         yield
@@ -29,7 +36,12 @@ def failing_alone() -> Iterator[None]:
 
 
 def failure_reason(error: BaseException) -> str:
-    """One line: what was raised, its first line, and the line of the user's code that raised it."""
+    """One line: what was raised, its first line, and the line of the user's code that raised it.
+
+    Example:
+        >>> failure_reason(KeyError("weights")), failure_reason(MemoryError("cannot allocate 8 GiB"))
+        ("KeyError: 'weights'", 'out of memory: cannot allocate 8 GiB')
+    """
     if isinstance(error, PayloadError):
         return f"diverged: {error}"
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):

@@ -26,7 +26,15 @@ PROBE_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Parts:
-    """A network cut at one split point; the parts share the whole's parameters."""
+    """A network cut at one split point; the parts share the whole's parameters.
+
+    Example:
+        >>> backbone = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3))
+        >>> network = Network(backbone, torch.zeros(1, 8), num_classes=3, exit_features=4)
+        >>> parts = network.parts(network.split_points[1])
+        >>> parts.edge(torch.zeros(2, 8)).shape, parts.server(torch.zeros(2, 4)).shape
+        (torch.Size([2, 4]), torch.Size([2, 3]))
+    """
 
     edge: fx.GraphModule
     server: fx.GraphModule
@@ -60,6 +68,14 @@ class Network(nn.Module):
         split_points: From ``input`` to ``output``.
         left_out: Split points that failed the probe, and by how much.
         channels_last: Whether it trains the same with images in this memory format, which is faster.
+
+    Example:
+        >>> backbone = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3))
+        >>> network = Network(backbone, torch.zeros(1, 8), num_classes=3, exit_features=4)
+        >>> [(point.name, point.shape) for point in network.split_points]
+        [('input', (8,)), ('1', (4,)), ('output', (3,))]
+        >>> [tuple(logits.shape) for logits in network(torch.zeros(2, 8))]
+        [(2, 3), (2, 3), (2, 3)]
     """
 
     def __init__(

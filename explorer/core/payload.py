@@ -52,6 +52,10 @@ class PayloadForm:
         ranges: Where the range of up to 8 bits comes from: each sample's own, sent along; or calibrated on
             training data, one for the tensor or one per channel (the first axis), stored on both sides.
         entropy: ``zstd`` compresses what gets shorter by it (Zstandard, RFC 8878), without loss.
+
+    Example:
+        >>> PayloadForm(bits=(8, 4), ranges="channel")
+        PayloadForm(bits=(8, 4), ranges='channel', entropy='none')
     """
 
     bits: tuple[int, ...]
@@ -68,6 +72,11 @@ class Codec:
         ranges, entropy: See :class:`PayloadForm`.
         low, step: Calibrated range, float32, shape (1,) or (channels,); None where there is none, see
             :func:`is_calibrated`.
+
+    Example:
+        >>> codec = Codec(2, ranges="tensor", low=torch.tensor([0.0]), step=torch.tensor([0.5]))
+        >>> roundtrip(torch.tensor([[-1.0, 0.6, 9.0]]), codec)
+        tensor([[0.0000, 0.5000, 1.5000]])
     """
 
     bits: int
@@ -82,27 +91,56 @@ class Codec:
 
 
 def is_calibrated(bits: int, ranges: Ranges) -> bool:
-    """Whether a codec has a range that both sides store."""
+    """Whether a codec has a range that both sides store.
+
+    Example:
+        >>> is_calibrated(8, "channel"), is_calibrated(8, "sample"), is_calibrated(16, "channel")
+        (True, False, False)
+    """
     return bits <= 8 and ranges != "sample"
 
 
 def header_bytes(ranges: Ranges) -> int:
-    """Bytes before the values."""
+    """Bytes before the values.
+
+    Example:
+        >>> header_bytes("sample"), header_bytes("channel")
+        (10, 2)
+    """
     return _HEADER.size + (_RANGE.size if ranges == "sample" else 0)
 
 
 def encoded_bytes(elements: int, bits: int, ranges: Ranges = "sample") -> int:
-    """Length of an encoded tensor, header included; at most this where it is compressed."""
+    """Length of an encoded tensor, header included; at most this where it is compressed.
+
+    Example:
+        >>> [encoded_bytes(100, bits) for bits in (32, 8, 4)]
+        [410, 110, 60]
+        >>> encoded_bytes(100, bits=4, ranges="channel")
+        52
+    """
     return header_bytes(ranges) + -(-elements * bits // 8)
 
 
 def least_encoded_bytes(elements: int, bits: int, form: PayloadForm) -> int:
-    """What an encoded tensor has at least, whatever its values; nobody knows how well they compress."""
+    """What an encoded tensor has at least, whatever its values; nobody knows how well they compress.
+
+    Example:
+        >>> least_encoded_bytes(100, 8, PayloadForm((8,)))
+        110
+        >>> least_encoded_bytes(100, 8, PayloadForm((8,), entropy="zstd"))
+        10
+    """
     return header_bytes(form.ranges) if form.entropy != "none" else encoded_bytes(elements, bits, form.ranges)
 
 
 def range_bytes(shape: tuple[int, ...], ranges: Ranges) -> int:
-    """Bytes of the calibrated range that each side stores for values of up to 8 bits."""
+    """Bytes of the calibrated range that each side stores for values of up to 8 bits.
+
+    Example:
+        >>> range_bytes((16, 8, 8), "channel"), range_bytes((16, 8, 8), "sample")
+        (128, 0)
+    """
     return {"sample": 0, "tensor": 1, "channel": shape[0]}[ranges] * _RANGE.size
 
 
@@ -111,6 +149,11 @@ def encode(tensor: Tensor, codec: Codec) -> bytes:
 
     Raises:
         PayloadError: It holds NaN.
+
+    Example:
+        >>> payload = encode(torch.linspace(0, 1, 6), Codec(4))
+        >>> len(payload), payload[-3:].hex()
+        (13, '0369cf')
     """
     codes, low, step = _to_codes(tensor.detach().unsqueeze(0), codec)
     array: npt.NDArray[Any] = codes.contiguous().numpy().reshape(-1)
@@ -131,6 +174,11 @@ def decode(payload: bytes, shape: tuple[int, ...], codec: Codec) -> Tensor:
 
     Raises:
         PayloadError: Not what :func:`encode` gives with this codec for a tensor of ``shape``.
+
+    Example:
+        >>> payload = encode(torch.linspace(0, 1, 4), Codec(2))
+        >>> decode(payload, (4,), Codec(2))
+        tensor([0.0000, 0.3333, 0.6667, 1.0000])
     """
     form = _OWN_RANGE if codec.ranges == "sample" else _CALIBRATED
     header, elements = header_bytes(codec.ranges), prod(shape)
@@ -149,12 +197,22 @@ def roundtrip(batch: Tensor, codec: Codec) -> Tensor:
 
     Raises:
         PayloadError: ``batch`` holds NaN.
+
+    Example:
+        >>> roundtrip(torch.tensor([[0.0, 0.4, 1.0], [0.0, 4.0, 10.0]]), Codec(2))
+        tensor([[ 0.0000,  0.3333,  1.0000],
+                [ 0.0000,  3.3333, 10.0000]])
     """
     return _from_codes(*_to_codes(batch, codec))
 
 
 def affine_step(low: Tensor, high: Tensor, bits: int) -> Tensor:
-    """Distance of neighbouring values when ``2 ** bits`` of them lie evenly from ``low`` to ``high``."""
+    """Distance of neighbouring values when ``2 ** bits`` of them lie evenly from ``low`` to ``high``.
+
+    Example:
+        >>> affine_step(torch.tensor(-1.0), torch.tensor(2.0), bits=2)
+        tensor(1.)
+    """
     return (high - low).div(2**bits - 1)
 
 

@@ -21,6 +21,13 @@ def fitted_codec(batch: Tensor, bits: int, ranges: Ranges, entropy: Entropy) -> 
         bits: Bits per value; more than 8 have no range.
         ranges: ``sample`` has nothing to fit.
         entropy: Part of the codec.
+
+    Example:
+        >>> batch = torch.tensor([[[-1.0, 2.0], [0.0, 30.0]]])
+        >>> fitted_codec(batch, 8, "channel", "none").low
+        tensor([-1.,  0.])
+        >>> fitted_codec(batch, 8, "channel", "none").step * 255
+        tensor([ 3., 30.])
     """
     if not is_calibrated(bits, ranges):
         return Codec(bits, ranges, entropy)

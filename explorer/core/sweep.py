@@ -30,6 +30,11 @@ class Outcome:
         earned: Credit of the right answers, by column; see :mod:`explorer.core.credits`.
         exited: Samples answered on the edge.
         sent_bytes: Bytes sent for the others.
+
+    Example:
+        >>> outcome = Outcome({"correct": 3.0}, exited=1, sent_bytes=24)
+        >>> outcome.correct, outcome.to_row()
+        (3, {'correct': 3.0, 'exited': 1, 'sent_bytes': 24})
     """
 
     earned: Mapping[str, float]
@@ -53,6 +58,15 @@ def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
         evidence: Of the network.
         point: At a split point of ``evidence.split_points``, or at ``output``, where every sample is answered
             on the edge. A sample exits when its confidence is >= the threshold.
+
+    Example:
+        >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
+        >>> sizes, labels = np.array([[[12]]], np.int32), np.array([0, 1, 1])
+        >>> evidence = Evidence(("conv1",), (8,), sure, right, ~right[None], right[0], sizes, labels)
+        >>> outcome_at(evidence, RunPoint("conv1", confidence_threshold=0.5, payload_bits=8))
+        Outcome(earned={'correct': 3.0}, exited=2, sent_bytes=12)
+        >>> outcome_at(evidence, RunPoint.at_output())
+        Outcome(earned={'correct': 2.0}, exited=3, sent_bytes=0)
     """
     if point.split_point == OUTPUT:
         return Outcome(earned(evidence.output_correct_N, evidence.label_N), evidence.num_samples, 0)
@@ -69,7 +83,16 @@ def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
 
 
 def point_row(evidence: Evidence, point: RunPoint) -> pd.DataFrame:
-    """One operating point as a row of :func:`sweep`; its threshold need not lie on the frontier."""
+    """One operating point as a row of :func:`sweep`; its threshold need not lie on the frontier.
+
+    Example:
+        >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
+        >>> sizes, labels = np.array([[[12]]], np.int32), np.array([0, 1, 1])
+        >>> evidence = Evidence(("conv1",), (8,), sure, right, ~right[None], right[0], sizes, labels)
+        >>> point_row(evidence, RunPoint("conv1", confidence_threshold=0.5, payload_bits=8))
+          split_point  payload_bits  confidence_threshold  correct  exited  sent_bytes
+        0       conv1             8                   0.5      3.0       2          12
+    """
     own = outcome_at(evidence, point)
     where = (point.split_point, point.payload_bits, point.confidence_threshold)
     return _as_table([(*where, *own.to_row().values())])
@@ -101,6 +124,17 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
     Returns:
         Columns :data:`POINT_COLUMNS` (the bits Int64); the threshold is NaN where no exit classifier is used,
         the bits are missing for ``output``.
+
+    Example:
+        >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
+        >>> sizes, labels = np.array([[[12]]], np.int32), np.array([0, 1, 1])
+        >>> evidence = Evidence(("conv1",), (8,), sure, right, ~right[None], right[0], sizes, labels)
+        >>> sweep(evidence, low=0.0, high=1.0).round(2)
+          split_point  payload_bits  confidence_threshold  correct  exited  sent_bytes
+        0       conv1             8                  0.00      2.0       3           0
+        1       conv1             8                  0.55      3.0       2          12
+        2       conv1             8                   NaN      1.0       0          36
+        3      output          <NA>                  0.00      2.0       3           0
     """
     worth_KN = np.stack([credit(evidence.label_N) for credit in CREDITS.values()])
     rows: list[_Row] = []
@@ -183,5 +217,12 @@ def _undominated(earned_KC: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def is_deployable(points: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows are operating points; the others are baselines, to compare with."""
+    """Which rows are operating points; the others are baselines, to compare with.
+
+    Example:
+        >>> places, bits = ["conv1", "conv1", OUTPUT], [8, None, None]
+        >>> points = pd.DataFrame({"split_point": places, "payload_bits": bits})
+        >>> is_deployable(points).tolist()
+        [True, False, True]
+    """
     return points["payload_bits"].notna() | (points["split_point"] == OUTPUT)

@@ -45,6 +45,14 @@ class Recipe:
         precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
         exit_training: ``joint``: exits shape the backbone too; ``frozen``: it is to them what it is without
             exits, which only follow.
+
+    Example:
+        >>> recipe = Recipe(
+        ...     epochs=4, batch_size=32, learning_rate=0.01, weight_decay=0.0, exit_loss_weight=0.5,
+        ...     output_loss_weight=1.0, seed=0, precision="float32", exit_epochs=2,
+        ... )
+        >>> [round(recipe.learning_rate_at(epoch, step=0, steps=10), 4) for epoch in range(6)]
+        [0.01, 0.0085, 0.005, 0.0015, 0.01, 0.005]
     """
 
     epochs: int
@@ -91,6 +99,11 @@ class TrainingRecord:
     """What training took. ``seconds`` is measured; the loss is the mean over the last epoch.
 
     Where nothing could be trained, no steps were taken.
+
+    Example:
+        >>> record = TrainingRecord(epochs=2, steps=40, seconds=8.0, final_loss=0.31)
+        >>> f"{record.seconds / record.steps:.1f} s per step"
+        '0.2 s per step'
     """
 
     epochs: int
@@ -106,6 +119,17 @@ class Training:
     Attributes:
         record: What it took so far.
         state: All it needs to go on, by name; None when it is complete.
+
+    Example:
+        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> data = Subset(torch.zeros(8, 4), torch.arange(8) % 2)
+        >>> recipe = Recipe(
+        ...     epochs=2, batch_size=4, learning_rate=0.01, weight_decay=0.0, exit_loss_weight=1.0,
+        ...     output_loss_weight=1.0, seed=0, precision="float32",
+        ... )
+        >>> first = train(network, data, recipe, until_epoch=1)
+        >>> first.record.steps, train(network, data, recipe, state=first.state).state
+        (2, None)
     """
 
     record: TrainingRecord
@@ -134,6 +158,17 @@ def train(
     Raises:
         TrainingFailedError: The loss became infinite or NaN.
         ValueError: No epoch lies between ``state`` and ``until_epoch``, or ``state`` is of another network.
+
+    Example:
+        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> data = Subset(torch.zeros(8, 4), torch.arange(8) % 2)
+        >>> recipe = Recipe(
+        ...     epochs=1, batch_size=4, learning_rate=0.01, weight_decay=0.0, exit_loss_weight=1.0,
+        ...     output_loss_weight=1.0, seed=0, precision="float32",
+        ... )
+        >>> record = train(network, data, recipe).record
+        >>> record.epochs, record.steps
+        (1, 2)
     """
     # dropout draws from torch's global generator
     with torch.random.fork_rng(devices=[]), network.laid_out(data.inputs) as inputs:
@@ -247,6 +282,17 @@ def load_trained_weights(network: Network, state: dict[str, Tensor]) -> None:
 
     Raises:
         ValueError: ``state`` is of another network.
+
+    Example:
+        >>> one, other = (Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), 2, exit_features=4) for _ in "ab")
+        >>> recipe = Recipe(
+        ...     epochs=2, batch_size=4, learning_rate=0.01, weight_decay=0.0, exit_loss_weight=1.0,
+        ...     output_loss_weight=1.0, seed=0, precision="float32",
+        ... )
+        >>> training = train(one, Subset(torch.zeros(4, 4), torch.arange(4) % 2), recipe, until_epoch=1)
+        >>> load_trained_weights(other, training.state)
+        >>> torch.equal(one(torch.ones(1, 4))[-1], other(torch.ones(1, 4))[-1])
+        True
     """
     own, stored = _own_tensors(network), _under(state, "network.")
     if {name: tensor.shape for name, tensor in own.items()} != {n: t.shape for n, t in stored.items()}:
@@ -278,7 +324,13 @@ def _batch_sizes(samples: int, batch_size: int) -> list[int]:
 def joint_loss(
     logits: list[Tensor], labels: Tensor, exit_weights: Sequence[float], output_weight: float
 ) -> Tensor:
-    """Weighted sum of cross-entropies; ``logits`` are the exits' in order, then the backbone's."""
+    """Weighted sum of cross-entropies; ``logits`` are the exits' in order, then the backbone's.
+
+    Example:
+        >>> same = torch.zeros(1, 2)  # both classes are equally likely: a cross-entropy of log 2
+        >>> joint_loss([same, same], torch.tensor([0]), exit_weights=[0.5], output_weight=1.0)
+        tensor(1.0397)
+    """
     *exits, output = logits
     loss = output_weight * F.cross_entropy(output, labels)
     for exit_logits, weight in zip(exits, exit_weights, strict=True):

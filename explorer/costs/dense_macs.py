@@ -53,19 +53,36 @@ def _bilinear_macs(inputs: list[Any], _: list[Any]) -> Counter[str]:
 
 @dataclass(frozen=True)
 class DenseCount:
-    """fvcore's count of a dense module: MACs, and how often it met which operators without any."""
+    """fvcore's count of a dense module: MACs, and how often it met which operators without any.
+
+    Example:
+        >>> from torch import zeros
+        >>> count = count_dense(nn.Sequential(nn.Linear(8, 4), nn.GELU()), zeros(1, 8))
+        >>> count.macs, dict(count.uncounted)
+        (32, {'aten::gelu': 1})
+    """
 
     macs: int
     uncounted: Counter[str]
 
 
 def uncounted_arithmetic(operators: Mapping[str, int]) -> dict[str, int]:
-    """Those of ``operators`` that may multiply and accumulate, which nobody counted; unknown ones are."""
+    """Those of ``operators`` that may multiply and accumulate, which nobody counted; unknown ones are.
+
+    Example:
+        >>> uncounted_arithmetic({"aten::relu": 3, "aten::fft_rfft": 1})
+        {'aten::fft_rfft': 1}
+    """
     return {name: calls for name, calls in operators.items() if not _is_free(name)}
 
 
 def free_operators(operators: Mapping[str, int]) -> dict[str, int]:
-    """Those of ``operators`` that cost no multiply-accumulate."""
+    """Those of ``operators`` that cost no multiply-accumulate.
+
+    Example:
+        >>> free_operators({"aten::relu_": 3, "batch_norm": 2, "aten::fft_rfft": 1})
+        {'aten::relu_': 3, 'batch_norm': 2}
+    """
     return {name: calls for name, calls in operators.items() if _is_free(name)}
 
 
@@ -75,7 +92,13 @@ def _is_free(operator: str) -> bool:
 
 
 def count_dense(module: nn.Module, sample: Tensor) -> DenseCount:
-    """Count a *dense* static module (no sparse layer, no exit branch) with fvcore."""
+    """Count a *dense* static module (no sparse layer, no exit branch) with fvcore.
+
+    Example:
+        >>> from torch import zeros
+        >>> count_dense(nn.Conv2d(1, 4, 3, padding=1), zeros(1, 1, 10, 10)).macs
+        3600
+    """
     from fvcore.nn import FlopCountAnalysis  # slow to import, and not needed to look at a run
 
     analysis = (

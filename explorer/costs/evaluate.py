@@ -32,6 +32,14 @@ class TrainingTask:
         spec: What to train.
         until_epoch: Epochs after which training stops, counted from the first.
         state: ``training_state`` of the same network at fewer epochs; None trains from the start.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, recipe, "{}")
+        >>> task = TrainingTask(spec, until_epoch=3)
+        >>> task.until_epoch, task.spec.recipe.total_epochs
+        (3, 10)
     """
 
     spec: NetworkSpec
@@ -54,6 +62,17 @@ class EvaluatedNetwork:
         calibration: What was fitted to it besides the weights.
         logits: Of its first validation samples, see :func:`explorer.space.rebuilt.sample_logits`.
         training_state: What training needs to go on; None when it is complete.
+
+    Example:
+        >>> from explorer.data.dataset import Subset
+        >>> from explorer.space.files import load_space
+        >>> space, arguments = load_space("digits")[0], '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, space.recipe, "{}")
+        >>> own = Subset(torch.zeros(4, 8), torch.arange(4) % 2)
+        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(8,))
+        >>> trained = evaluate_network(TrainingTask(spec, until_epoch=1), data, space.inference_config)
+        >>> trained.epochs, trained.evidence.num_samples, [split.name for split in trained.splits]
+        (1, 4, ['input', 'relu1', 'output'])
     """
 
     spec: NetworkSpec
@@ -76,7 +95,15 @@ class EvaluatedNetwork:
 def build_network(
     spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int, probe: bool = True
 ) -> Network:
-    """The untrained network of ``spec``, initialised by its seed; ``probe`` as of :class:`Network`."""
+    """The untrained network of ``spec``, initialised by its seed; ``probe`` as of :class:`Network`.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, recipe, "{}")
+        >>> build_network(spec, input_shape=(8,), num_classes=2).exit_names
+        ['input', 'relu1']
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.recipe.seed)
         backbone = build_backbone(
@@ -115,6 +142,17 @@ def evaluate_network(
     Raises:
         TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, the factory
             builds another network than it did, or the user's code raised anything.
+
+    Example:
+        >>> from explorer.data.dataset import Subset
+        >>> from explorer.space.files import load_space
+        >>> space, arguments = load_space("digits")[0], '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, space.recipe, "{}")
+        >>> own = Subset(torch.zeros(4, 8), torch.arange(4) % 2)
+        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(8,))
+        >>> trained = evaluate_network(TrainingTask(spec, until_epoch=1), data, space.inference_config)
+        >>> list(trained.weights)[:2], trained.training.steps
+        (['backbone.fc1.weight', 'backbone.fc1.bias'], 1)
     """
     with failing_alone():
         if signatures is not None:
@@ -167,6 +205,14 @@ def costs_before_training(
 
     Raises:
         TrainingFailedError: It cannot be built.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, recipe, "{}")
+        >>> costs = costs_before_training(spec, input_shape=(8,), num_classes=2, ranges="sample")
+        >>> [(split.name, split.edge_macs, split.server_macs) for split in costs]
+        [('input', 0, 40), ('relu1', 32, 8), ('output', 40, 0)]
     """
     with failing_alone():
         network = build_network(spec, input_shape, num_classes, probe=False).eval()
@@ -198,6 +244,16 @@ def restore_network(
 
     Raises:
         UserError: The network is not the one that was trained.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.rebuilt import sample_logits
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, recipe, "{}")
+        >>> network, inputs = build_network(spec, (8,), num_classes=2).eval(), torch.ones(2, 8)
+        >>> what = (network.weights(), placement_checksum(network), sample_logits(network, inputs))
+        >>> torch.equal(restore_network(spec, *what, inputs, num_classes=2)(inputs)[-1], network(inputs)[-1])
+        True
     """
     network = build_network(spec, tuple(inputs.shape[1:]), num_classes)
     try:

@@ -22,6 +22,12 @@ def operator_times_s(macs: ArrayLike, moved_bytes: ArrayLike, device: DeviceProf
 
     Returns:
         Seconds, same shape; all NaN when the profile has no rate.
+
+    Example:
+        >>> limits = {"macs_per_s": 1e6, "memory_bandwidth_bytes_per_s": 1e6}
+        >>> device = DeviceProfile(name="mcu", kind="device", description="", **limits)
+        >>> operator_times_s([2000, 100], [500, 4000], device)  # the first computes, the second moves data
+        array([0.002, 0.004])
     """
     all_macs, all_bytes = np.broadcast_arrays(np.asarray(macs, float), np.asarray(moved_bytes, float))
     if device.macs_per_s is None:
@@ -44,6 +50,12 @@ def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
 
     Returns:
         Bytes, same shape.
+
+    Example:
+        >>> packets = {"packet_payload_bytes": 100, "header_bytes_per_packet": 10}
+        >>> link = LinkProfile(name="radio", kind="link", description="", **packets)
+        >>> bytes_on_air([0, 100, 101], link)
+        array([  0., 110., 121.])
     """
     payload = np.asarray(payload_bytes, float)
     packets = np.ones_like(payload)
@@ -64,6 +76,11 @@ def transfer_time_s(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.f
 
     Returns:
         Seconds, same shape; 0 for an empty message, NaN when the profile has no rate.
+
+    Example:
+        >>> link = LinkProfile(name="radio", kind="link", description="", uplink_bits_per_s=1e6)
+        >>> transfer_time_s([0, 1000], link)
+        array([0.   , 0.008])
     """
     air_bytes = bytes_on_air(payload_bytes, link)
     rate = np.nan if link.uplink_bits_per_s is None else link.uplink_bits_per_s
@@ -82,6 +99,11 @@ def transfer_energy_j(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np
 
     Returns:
         Joules, same shape; 0 for an empty message, NaN when the profile has no energy model.
+
+    Example:
+        >>> link = LinkProfile(name="radio", kind="link", description="", tx_joules_per_bit=1e-7)
+        >>> transfer_energy_j([0, 1000], link)
+        array([0.    , 0.0008])
     """
     air_bytes = bytes_on_air(payload_bytes, link)
     per_bit = np.nan if link.joules_per_bit is None else link.joules_per_bit

@@ -13,6 +13,11 @@ class Buffer:
         sources: Names of the tensors it is computed from.
         size_bytes: Bytes of the tensor for one sample.
         view_of: Name of the source whose memory it shares; empty if it has its own.
+
+    Example:
+        >>> flat = Buffer("flat", sources=("x",), size_bytes=400, view_of="x")
+        >>> peak_live_bytes([Buffer("x", (), 400), flat, Buffer("y", ("flat",), 40)], "y")
+        440
     """
 
     name: str
@@ -31,6 +36,12 @@ def peak_live_bytes(buffers: Sequence[Buffer], result: str) -> int:
     Args:
         buffers: In execution order, the network's input first.
         result: Name of the tensor that is handed on.
+
+    Example:
+        >>> chain = [Buffer("x", (), 400), Buffer("y", ("x",), 100), Buffer("z", ("y",), 200)]
+        >>> skip = [*chain, Buffer("sum", ("x", "z"), 200)]  # holds x longer
+        >>> peak_live_bytes(chain, "z"), peak_live_bytes(skip, "sum")
+        (500, 800)
     """
     owner: dict[str, str] = {}
     for buffer in buffers:

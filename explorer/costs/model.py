@@ -46,6 +46,19 @@ class CostModel:
 
     Args:
         setting: Devices and link; the columns that need a quantity they lack are NaN.
+
+    Example:
+        >>> from torch import zeros
+        >>> from explorer.backbones import mlp
+        >>> from explorer.core.network import Network
+        >>> from explorer.costs.split_costs import dense_counts, split_costs
+        >>> network = Network(mlp(input_shape=(8,), num_classes=2, hidden=[4]), zeros(1, 8), 2, 8)
+        >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
+        >>> splits = split_costs(network, dense)
+        >>> model = CostModel(Setting.load(edge="rpi4", server="xeon_8124m", link="wifi_huang2012"))
+        >>> costs = model.point(RunPoint("relu1", None, 8), Outcome({"correct": 9.0}, 0, 140), splits, 10)
+        >>> costs["accuracy"], costs["payload_bytes"], costs["edge_macs"], f"{costs['latency_model_s']:.2g} s"
+        (0.9, 14.0, 32.0, '0.02 s')
     """
 
     def __init__(self, setting: Setting) -> None:

@@ -39,6 +39,13 @@ class SplitCosts:
         operators: (MACs, moved bytes) of each operator since the previous split point, in order.
         exit_operators: The same for the exit classifier.
         range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
+
+    Example:
+        >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
+        >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (8,), 2, seed=0)
+        >>> costs = split_costs(Network(module, torch.zeros(1, 8), 2, exit_features=8), dense)
+        >>> costs[1].name, costs[1].edge_macs, costs[1].server_macs, costs[1].edge_param_bytes
+        ('relu1', 32, 8, 144)
     """
 
     name: str
@@ -71,7 +78,13 @@ class SplitCosts:
 
 @dataclass(frozen=True)
 class DenseCounts:
-    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted."""
+    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted.
+
+    Example:
+        >>> counts = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8)
+        >>> counts.server_macs
+        {'input': 40, 'relu1': 8, 'output': 0}
+    """
 
     edge_macs: Mapping[str, int]
     server_macs: Mapping[str, int]
@@ -98,6 +111,10 @@ def dense_counts(
         exit_features: Of the exit classifiers (not counted here).
         bottleneck: The learned bottleneck, which the dense counterpart has too.
         max_crossing_tensors: Decides which split points there are.
+
+    Example:
+        >>> dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8).edge_macs
+        {'input': 0, 'relu1': 32, 'output': 40}
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
     sample = torch.zeros(1, *input_shape)
@@ -127,6 +144,13 @@ def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample")
     """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads.
 
     Batch normalisation counts as deployed, see :mod:`explorer.core.graph.folding`.
+
+    Example:
+        >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
+        >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (8,), 2, seed=0)
+        >>> costs = split_costs(Network(module, torch.zeros(1, 8), 2, exit_features=8), dense)
+        >>> [(split.name, split.edge_macs, split.server_macs, split.exit_macs) for split in costs]
+        [('input', 0, 40, 16), ('relu1', 32, 8, 8), ('output', 40, 0, 0)]
     """
     crossing = {name for point in network.split_points for name in point.nodes}
     dataflow, costs = as_deployed(network.dataflow, crossing), list[SplitCosts]()
@@ -184,7 +208,12 @@ def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:
 
 
 def stored_bytes(module: nn.Module) -> int:
-    """Bytes of all float parameters and persistent buffers, each shared one once."""
+    """Bytes of all float parameters and persistent buffers, each shared one once.
+
+    Example:
+        >>> stored_bytes(nn.Linear(8, 2)), stored_bytes(nn.BatchNorm1d(4))
+        (72, 64)
+    """
     tensors = {
         tensor.data_ptr(): tensor for tensor in module.state_dict().values() if tensor.is_floating_point()
     }

@@ -29,7 +29,13 @@ _IDX_UINT8 = 0x0800  # type code of a magic number; its lowest byte is the numbe
 
 @dataclass(frozen=True)
 class IdxFile:
-    """One file of an IDX data set; the MD5s are of the gzipped and of the decompressed bytes."""
+    """One file of an IDX data set; the MD5s are of the gzipped and of the decompressed bytes.
+
+    Example:
+        >>> labels = IDX_SOURCES["mnist"].files[1]
+        >>> labels.name, labels.axes
+        ('train-labels-idx1-ubyte', 1)
+    """
 
     name: str
     axes: int
@@ -42,6 +48,10 @@ class IdxSource:
     """An IDX data set: a public mirror, and its files in the order of the keys of an NPZ file.
 
     See :data:`explorer.data.sources.NPZ_KEYS`.
+
+    Example:
+        >>> [file.name for file in IDX_SOURCES["fashion_mnist"].files[:2]]
+        ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte']
     """
 
     url: str
@@ -95,6 +105,14 @@ def read_archived(source: str, folders: list[Path]) -> list[Array]:
 
     Raises:
         UserError: Missing, unreadable, damaged or wrong file; failed download.
+
+    Example:
+        >>> Path("mnist").mkdir()
+        >>> Path("mnist/train-images-idx3-ubyte").touch()
+        >>> read_archived("mnist", [Path(".")])
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: mnist: must hold all four files of mnist (plain or .gz), missing ...
     """
     places = [place for root in folders for place in (root / source, root)]
     if source == CIFAR10:

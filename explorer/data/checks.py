@@ -24,6 +24,15 @@ def checked(raw: RawData, layout: Layout) -> RawData:
 
     Raises:
         UserError: Wrong type, shape, length, value or label; the message names the array.
+
+    Example:
+        >>> x, y = np.zeros((3, 8, 8)), np.array([0, 1, 1])
+        >>> checked(RawData("mine", x, y, x, y), "images").x_train.shape
+        (3, 1, 8, 8)
+        >>> checked(RawData("mine", x, y + 1, x, y), "images")
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: mine: y_train must hold every class 0 .. C-1 without gaps, ...
     """
     train, test = (
         _channels_first(_checked_values(inputs, where), layout, where)

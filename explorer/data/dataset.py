@@ -35,6 +35,11 @@ class Subset:
     Attributes:
         inputs: float32, shape (N, ...), normalised.
         labels: int64, shape (N,), values 0 .. num_classes - 1.
+
+    Example:
+        >>> subset = Subset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 2, 1]))
+        >>> len(subset), subset.inputs.shape
+        (4, torch.Size([4, 1, 8, 8]))
     """
 
     inputs: torch.Tensor
@@ -57,6 +62,11 @@ class DataSet:
             channel or feature, a single one for uint8 features.
         fingerprint: 32 hex digits that change when any sample, label or its order changes.
         class_names: In the order of the labels; empty where the source has none.
+
+    Example:
+        >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
+        >>> data.num_classes, data.class_counts()["test"]
+        (10, [2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     """
 
     name: str
@@ -129,6 +139,11 @@ def load_data(
 
     Raises:
         UserError: Unknown source, unusable file or array, failed download, impossible size or seed.
+
+    Example:
+        >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=None, seed=0)
+        >>> data.train.inputs.shape, len(data.validation), len(data.test)
+        (torch.Size([100, 1, 8, 8]), 50, 360)
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"{source}: `0 <= seed < 2**32` must hold, got seed={seed}")

@@ -27,6 +27,14 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
     Raises:
         UserError: No class, a class without image, classes of train and test that differ, an image that
             cannot be read or has another size than the first.
+
+    Example:
+        >>> for number, name in enumerate(["cat", "cat", "dog", "dog"]):
+        ...     Path("pets", name).mkdir(parents=True, exist_ok=True)
+        ...     Image.new("RGB", (8, 6), (number, 0, 0)).save(f"pets/{name}/{number}.png")
+        >>> (x_train, y_train, x_test, y_test), names = read_image_folder(Path("pets"))
+        >>> x_train.shape, y_train.tolist(), names
+        ((2, 6, 8, 3), [0, 1], ('cat', 'dog'))
     """
     if {path.name for path in _folders(folder)} == {"train", "test"}:
         train, test = (_images_by_class(folder / part) for part in ("train", "test"))

@@ -32,6 +32,11 @@ class RawData:
     """A data set as its source gives it: inputs of shape (N, ...), labels of shape (N,).
 
     ``class_names`` are in the order of the labels, empty where the source has none.
+
+    Example:
+        >>> x, y = np.zeros((2, 8, 8)), np.array([0, 1])
+        >>> RawData("mine", x, y, x, y, class_names=("cat", "dog")).x_test.shape
+        (2, 8, 8)
     """
 
     name: str
@@ -50,6 +55,12 @@ def given_arrays(value: Any) -> str:
 
     Raises:
         ValueError: It is neither.
+
+    Example:
+        >>> x, y = np.zeros((2, 4)), np.array([0, 1])
+        >>> name = given_arrays((x, y, x, y))
+        >>> name, read_source(name, None).y_train.tolist()
+        ('python:arrays_...', [0, 1])
     """
     if isinstance(value, dict) and set(value) == set(NPZ_KEYS):
         value = [value[key] for key in NPZ_KEYS]
@@ -71,6 +82,11 @@ def read_source(source: str, data_dir: Path | None) -> RawData:
 
     Raises:
         UserError: Unknown source; missing, unreadable, damaged or wrong file; failed download.
+
+    Example:
+        >>> raw = read_source("digits", data_dir=None)
+        >>> raw.x_train.shape, raw.x_test.shape
+        ((1437, 8, 8), (360, 8, 8))
     """
     if source == "digits":
         return _read_digits()

@@ -26,6 +26,11 @@ def measure_host_device(threads: int) -> DeviceProfile:
 
     Raises:
         UserError: ``threads`` is below 1.
+
+    Example:
+        >>> profile = measure_host_device(threads=1)
+        >>> profile.name, profile.macs_per_s > 1e6, profile.active_w
+        ('host', True, None)
     """
     if threads < 1:
         raise UserError(f"threads: must be at least 1, got {threads}")

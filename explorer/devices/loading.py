@@ -36,12 +36,22 @@ class _Entry(BaseModel):
 
 
 def device_names() -> list[str]:
-    """Names of the shipped device profiles, sorted; ``host`` is legal too and not among them."""
+    """Names of the shipped device profiles, sorted; ``host`` is legal too and not among them.
+
+    Example:
+        >>> device_names()[:4]
+        ['esp32', 'jetson_nano', 'jetson_nano_gpu', 'jetson_orin_nano']
+    """
     return [name for name, kind in _shipped_kinds().items() if kind == "device"]
 
 
 def link_names() -> list[str]:
-    """Names of the shipped link profiles, sorted."""
+    """Names of the shipped link profiles, sorted.
+
+    Example:
+        >>> link_names()[:2]
+        ['ble_1m_dle', 'ble_2m_dle']
+    """
     return [name for name, kind in _shipped_kinds().items() if kind == "link"]
 
 
@@ -54,6 +64,11 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
 
     Raises:
         UserError: Unknown name, unreadable file, wrong kind, unknown key or illegal value.
+
+    Example:
+        >>> device = load_device("stm32h7a3")
+        >>> device.ram_bytes, device.sources["ram_bytes"]
+        (1190000.0, 'as the vendor states it, 1.19 MB')
     """
     if name_or_path == HOST:
         return measure_host_device(torch.get_num_threads())
@@ -61,7 +76,12 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
 
 
 def load_link(name_or_path: str | Path) -> LinkProfile:
-    """Load a link profile, as :func:`load_device` does for devices."""
+    """Load a link profile, as :func:`load_device` does for devices.
+
+    Example:
+        >>> load_link("ble_2m_dle").uplink_bits_per_s
+        1434000.0
+    """
     return _load(name_or_path, LinkProfile, link_names())
 
 

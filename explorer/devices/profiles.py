@@ -25,6 +25,10 @@ class Profile(BaseModel):
         description: One line for a person.
         notes: What a person should know before trusting the numbers.
         sources: Where each quantity comes from, or why it is absent; one entry per quantity.
+
+    Example:
+        >>> LinkProfile(name="mine", kind="link", description="bench", rtt_s=0.05).missing()[:2]
+        ['uplink_bits_per_s', 'tx_joules_per_bit']
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +68,11 @@ class DeviceProfile(Profile):
         active_w: Power while computing.
         ram_bytes: Memory for activations (and for parameters where there is no flash).
         flash_bytes: Memory for parameters.
+
+    Example:
+        >>> device = DeviceProfile(name="mine", kind="device", description="bench", macs_per_s=2e9)
+        >>> device.macs_per_s, device.active_w, DeviceProfile.quantities()[:2]
+        (2000000000.0, None, ['macs_per_s', 'memory_bandwidth_bytes_per_s'])
     """
 
     kind: Literal["device"]
@@ -93,6 +102,11 @@ class LinkProfile(Profile):
         header_bytes_per_packet: Bytes on top of every packet that the rate does not contain yet.
         packet_payload_bytes: Largest payload of a packet; None sends a message as one packet.
         loss: Share of packets lost.
+
+    Example:
+        >>> radio = {"uplink_bits_per_s": 1e6, "tx_alpha_w_per_bit_per_s": 2e-7, "tx_beta_w": 0.5}
+        >>> LinkProfile(name="mine", kind="link", description="bench", **radio).joules_per_bit
+        7e-07
     """
 
     _follows_from: ClassVar[dict[str, str]] = {

@@ -22,6 +22,10 @@ def non_dominated(losses: Losses) -> NDArray[np.bool_]:
 
     Args:
         losses: Shape (n_points, n_objectives), without NaN.
+
+    Example:
+        >>> non_dominated(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0]])).tolist()
+        [True, True, False]
     """
     if len(losses) == 0:
         return np.zeros(0, dtype=np.bool_)
@@ -41,6 +45,10 @@ def hypervolume(losses: Losses, reference: Losses, ideal: Losses) -> float:
         losses: Shape (n_points, n_objectives).
         reference: Worst corner, shape (n_objectives,).
         ideal: Best corner, below ``reference`` everywhere.
+
+    Example:
+        >>> hypervolume(np.array([[0.5, 0.5]]), reference=np.array([1.0, 2.0]), ideal=np.zeros(2))
+        0.375
     """
     inside = losses[(losses < reference).all(axis=1)]
     if len(inside) == 0:
@@ -52,7 +60,15 @@ def hypervolume(losses: Losses, reference: Losses, ideal: Losses) -> float:
 
 
 def reference_and_ideal(metrics: Sequence[Metric], reference: Mapping[str, float]) -> tuple[Losses, Losses]:
-    """Corners of the hypervolume box as losses; the ideal is 1 for a share to maximise, 0 for a cost."""
+    """Corners of the hypervolume box as losses; the ideal is 1 for a share to maximise, 0 for a cost.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS
+        >>> metrics = [METRICS["accuracy"], METRICS["edge_macs"]]
+        >>> worst, best = reference_and_ideal(metrics, {"accuracy": 0.5, "edge_macs": 100_000})
+        >>> worst.tolist(), best.tolist()
+        ([-0.5, 100000.0], [-1.0, 0.0])
+    """
     signs = np.array([-1.0 if metric.direction == "maximize" else 1.0 for metric in metrics])
     worst = np.array([reference[metric.name] for metric in metrics])
     best = np.array([metric.ideal for metric in metrics])
@@ -64,22 +80,41 @@ def knee(losses: Losses) -> int | None:
 
     Each objective is scaled to its range on the front; the knee is farthest below the plane through the best
     point of each objective (Das, Structural Optimization 1999), which is the smallest sum of scaled losses.
+
+    Example:
+        >>> knee(np.array([[0.0, 10.0], [1.0, 1.0], [10.0, 0.0]]))
+        1
     """
     return None if len(losses) == 0 else int(scaled(losses).sum(axis=1).argmin())
 
 
 def closest_to_ideal(losses: Losses) -> int | None:
-    """Row nearest to the best value of every objective, each scaled to its range; None for no rows."""
+    """Row nearest to the best value of every objective, each scaled to its range; None for no rows.
+
+    Example:
+        >>> closest_to_ideal(np.array([[0.0, 10.0], [5.0, 5.0], [10.0, 0.0]]))
+        1
+    """
     return None if len(losses) == 0 else int(np.square(scaled(losses)).sum(axis=1).argmin())
 
 
 def by_weights(losses: Losses, weights: Sequence[float]) -> int | None:
-    """Row with the smallest weighted sum of losses, each scaled to its range; None for no rows."""
+    """Row with the smallest weighted sum of losses, each scaled to its range; None for no rows.
+
+    Example:
+        >>> by_weights(np.array([[0.0, 10.0], [1.0, 1.0], [10.0, 0.0]]), weights=[20.0, 1.0])
+        0
+    """
     return None if len(losses) == 0 else int((scaled(losses) * np.asarray(weights)).sum(axis=1).argmin())
 
 
 def scaled(losses: Losses) -> Losses:
-    """Each column scaled to its range over the rows: 0 is its best, 1 its worst."""
+    """Each column scaled to its range over the rows: 0 is its best, 1 its worst.
+
+    Example:
+        >>> scaled(np.array([[2.0, 7.0], [3.0, 7.0], [4.0, 7.0]])).tolist()
+        [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]
+    """
     span = np.ptp(losses, axis=0)
     return np.asarray((losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0))
 
@@ -87,7 +122,16 @@ def scaled(losses: Losses) -> Losses:
 def mark_front(
     points: pd.DataFrame, objectives: Sequence[Metric], constraints: Sequence[Constraint]
 ) -> pd.DataFrame:
-    """Add ``violated``, ``feasible``, ``on_front`` and ``knee``; baselines are not feasible."""
+    """Add ``violated``, ``feasible``, ``on_front`` and ``knee``; baselines are not feasible.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS, parse_constraint
+        >>> points = pd.DataFrame({"accuracy": [0.9, 0.8, 0.7], "edge_macs": [50, 10, 20]})
+        >>> points = points.assign(split_point="input", payload_bits=8)
+        >>> limits = [parse_constraint("edge_macs <= 30", "--where")]
+        >>> mark_front(points, [METRICS["accuracy"], METRICS["edge_macs"]], limits)["on_front"].tolist()
+        [False, True, False]
+    """
     violated = pd.Series("", index=points.index)
     for constraint in constraints:
         names = violated.where(violated == "", violated + "; ") + str(constraint)

@@ -32,6 +32,13 @@ class Selection:
         weights: Weight per objective, 1 where not given.
         minimize, maximize: Best value of one column.
         point_id: This very point.
+
+    Example:
+        >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
+        >>> points = points.assign(split_point="input", payload_bits=8)
+        >>> asked = Selection(where=["accuracy >= 0.85"], minimize="edge_macs")
+        >>> select(points, asked, [METRICS["accuracy"], METRICS["edge_macs"]]).point["point_id"]
+        'a'
     """
 
     where: Sequence[str] = ()
@@ -55,6 +62,13 @@ class Pick:
         neighbours: Front points nearest in scaled objectives, nearest first.
         front: The front it was chosen from or stands beside.
         objectives: What spans that front.
+
+    Example:
+        >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
+        >>> points = points.assign(split_point="conv1", payload_bits=8, confidence_threshold=0.7)
+        >>> pick = select(points, Selection(point_id="b"), [METRICS["accuracy"], METRICS["edge_macs"]])
+        >>> pick.run_point
+        RunPoint(split_point='conv1', confidence_threshold=0.7, payload_bits=8)
     """
 
     point: "pd.Series[Any]"
@@ -92,6 +106,13 @@ def select(
 
     Raises:
         UserError: Unknown id or column, or no point satisfies the constraints (says how close they come).
+
+    Example:
+        >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
+        >>> points = points.assign(split_point="input", payload_bits=8)
+        >>> pick = select(points, Selection(maximize="accuracy"), [METRICS["accuracy"], METRICS["edge_macs"]])
+        >>> pick.point["point_id"], pick.why
+        ('a', 'it has the largest accuracy of the 2 feasible points')
     """
     eligible = is_deployable(points)
     if selection.fully_trained:

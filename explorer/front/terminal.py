@@ -16,7 +16,20 @@ _HEIGHT = 16
 
 
 def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> None:
-    """The chosen point, why, its accuracy on both subsets, and its neighbours beside it."""
+    """The chosen point, why, its accuracy on both subsets, and its neighbours beside it.
+
+    Example:
+        >>> how = {"point_id": "a", "split_point": "conv1", "confidence_threshold": 0.9, "payload_bits": 8}
+        >>> interval = {"accuracy_ci95_low": 0.4, "accuracy_ci95_high": 0.6}
+        >>> point = pd.Series(dict.fromkeys(METRICS, 0.5) | interval | how)
+        >>> none = point.to_frame().T[:0]
+        >>> print_pick(Pick(point, "it is the knee", none, none, ()), test=None, console=Console(width=60))
+        a: it is the knee.
+        validation accuracy 0.5000 [0.4000, 0.6000]
+        ...
+        payload_bits 8
+        ...
+    """
     point = pick.point
     accuracy = (
         f"validation accuracy {point['accuracy']:.4f} [{point['accuracy_ci95_low']:.4f}, "
@@ -39,7 +52,19 @@ def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> Non
 
 
 def print_front(pick: Pick, console: Console) -> None:
-    """A scatter of the front in characters: first objective upwards, second to the right, ``*`` chosen."""
+    """A scatter of the front in characters: first objective upwards, second to the right, ``*`` chosen.
+
+    Example:
+        >>> front = pd.DataFrame({"accuracy": [0.9, 0.7], "edge_macs": [50, 10]})
+        >>> pick = Pick(front.iloc[0], "", front, front, (METRICS["accuracy"], METRICS["edge_macs"]))
+        >>> print_front(pick, Console(width=40))
+        Accuracy (validation) (o front, * chosen)
+               0.9 |                         *
+        ...
+               0.7 |o
+        ...
+                   Edge MACs [MAC]
+    """
     y, x = (*pick.objectives, *(METRICS[name] for name in ("edge_macs", "accuracy")))[:2]
     if len(pick.front) < 2 or x == y:
         return
@@ -55,6 +80,13 @@ def picture(pick: Pick, x: Metric, y: Metric, width: int) -> list[str]:
         x: Column across.
         y: Column up.
         width: Characters between the left axis and the right end.
+
+    Example:
+        >>> front = pd.DataFrame({"accuracy": [0.9, 0.7], "edge_macs": [50, 10]})
+        >>> pick = Pick(front.iloc[0], "", front, front, (METRICS["accuracy"], METRICS["edge_macs"]))
+        >>> lines = picture(pick, METRICS["edge_macs"], METRICS["accuracy"], width=20)
+        >>> lines[1], lines[16]
+        ('       0.9 |                   *', '       0.7 |o                   ')
     """
     values = {
         metric.name: pd.Series([*pick.front[metric.name], pick.point[metric.name]], dtype=float)

@@ -44,6 +44,11 @@ class EnergyReading:
         seconds: Wall-clock seconds that the reading covers.
         method: Program, version, and how it got the power.
         reason: Why there is no energy; empty when there is.
+
+    Example:
+        >>> reading = EnergyReading(energy_j=1.5, seconds=0.25, method="RAPL counter", reason="")
+        >>> reading.energy_j / reading.seconds
+        6.0
     """
 
     energy_j: float | None
@@ -61,6 +66,13 @@ class EnergyMeter:
 
     Attributes:
         reading: The last completed reading.
+
+    Example:
+        >>> meter = EnergyMeter()
+        >>> with meter:
+        ...     time.sleep(0.01)
+        >>> meter.reading.seconds >= 0.01, (meter.reading.energy_j is None) == bool(meter.reading.reason)
+        (True, True)
     """
 
     def __init__(self) -> None:
@@ -90,6 +102,11 @@ def measure_energy_per_call(run: Callable[[], object], *, seconds: float) -> Ene
 
     Returns:
         Energy and seconds per call.
+
+    Example:
+        >>> reading = measure_energy_per_call(lambda: sum(range(10_000)), seconds=0.05)
+        >>> reading.seconds > 0, reading.method.split()[0]
+        (True, 'codecarbon')
     """
     run()
     calls = 0

@@ -24,7 +24,12 @@ _BATCH = 512
 
 
 def is_image(input_shape: tuple[int, ...]) -> bool:
-    """Whether inputs are grey or RGB images of at least one JPEG block: (1 or 3, H, W)."""
+    """Whether inputs are grey or RGB images of at least one JPEG block: (1 or 3, H, W).
+
+    Example:
+        >>> is_image((3, 32, 32)), is_image((1, 28, 28)), is_image((64,))
+        (True, True, False)
+    """
     return len(input_shape) == 3 and input_shape[0] in (1, 3) and min(input_shape[1:]) >= _BLOCK
 
 
@@ -35,6 +40,14 @@ def jpeg_rows(key: str, network: Network, data: DataSet) -> list[dict[str, Any]]
         key: Of the network.
         network: Trained; runs on the server.
         data: Images, see :func:`is_image`.
+
+    Example:
+        >>> from explorer.data.dataset import load_data
+        >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
+        >>> backbone = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        >>> network = Network(backbone, torch.zeros(1, 1, 8, 8), num_classes=10, exit_features=64)
+        >>> [row["reference"] for row in jpeg_rows("some-key", network, data)]
+        ['jpeg_90', 'jpeg_50']
     """
     return [
         {"network_key": key, "reference": f"jpeg_{quality}"}
@@ -45,7 +58,16 @@ def jpeg_rows(key: str, network: Network, data: DataSet) -> list[dict[str, Any]]
 
 @torch.inference_mode()
 def jpeg_outcome(network: Network, data: DataSet, subset: Subset, quality: int) -> Outcome:
-    """Right answers for a subset sent as JPEG files, and the length of all files, headers included."""
+    """Right answers for a subset sent as JPEG files, and the length of all files, headers included.
+
+    Example:
+        >>> few = Subset(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
+        >>> data = DataSet("mine", few, few, few, 2, (1, 8, 8), mean=(0.0,), std=(1.0,))
+        >>> backbone = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> network = Network(backbone, few.inputs[:1], num_classes=2, exit_features=64)
+        >>> jpeg_outcome(network, data, few, 50).sent_bytes < jpeg_outcome(network, data, few, 90).sent_bytes
+        True
+    """
     network.eval()
     right, sent_bytes = [], 0
     levels = GreyLevels(data)
@@ -58,7 +80,13 @@ def jpeg_outcome(network: Network, data: DataSet, subset: Subset, quality: int) 
 
 
 def jpeg_file(image: NDArray[np.uint8], quality: int) -> bytes:
-    """A JPEG file of one image (H, W) or (H, W, 3), with Huffman tables of its own."""
+    """A JPEG file of one image (H, W) or (H, W, 3), with Huffman tables of its own.
+
+    Example:
+        >>> image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+        >>> len(jpeg_file(image, quality=90)) > len(jpeg_file(image, quality=50))
+        True
+    """
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()
@@ -76,6 +104,13 @@ class GreyLevels:
 
     Args:
         data: Normalised by its ``mean`` and ``std``, one number per channel.
+
+    Example:
+        >>> from explorer.data.dataset import load_data
+        >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
+        >>> pixels = GreyLevels(data).of(data.validation.inputs)
+        >>> pixels.shape, pixels.dtype
+        ((50, 8, 8), dtype('uint8'))
     """
 
     def __init__(self, data: DataSet) -> None:

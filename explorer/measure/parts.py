@@ -32,6 +32,12 @@ def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
     """(network key, split point, payload bits) of every point on the front and every reference, each once.
 
     The bits are 0 at ``output``, where nothing is sent.
+
+    Example:
+        >>> points = pd.DataFrame({"network_key": "mlp-1", "split_point": ["input", "relu1", "output"]})
+        >>> points = points.assign(payload_bits=[8, 16, None], on_front=[True, False, True], reference="")
+        >>> parts_to_measure(points)
+        [('mlp-1', 'input', 8), ('mlp-1', 'output', 0)]
     """
     wanted = points[(points["on_front"] | (points["reference"] != "")) & is_deployable(points)]
     bits = wanted["payload_bits"].fillna(0).astype(int)
@@ -74,6 +80,14 @@ def measure_parts(
     Returns:
         Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit. A
         network that fails has no rows, but a reason among the conditions.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="timed", workers=1, energy=False, progress=False)
+        >>> parts = parts_to_measure(run.front[:1])
+        >>> measured = measure_parts(parts, Store(run.path), run.load_data(), energy_seconds=0)
+        >>> len(measured["parts"]), measured["conditions"]["repeats"]
+        (1, 30)
     """
     meter, failures = _EnergyMeter(energy_seconds), dict[str, str]()
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}

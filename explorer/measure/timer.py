@@ -13,6 +13,10 @@ def measure_seconds(run: Callable[[], object], *, warmup: int, repeats: int) -> 
         run: What to time.
         warmup: Calls before the first timed one.
         repeats: Timed calls, at least 1.
+
+    Example:
+        >>> 0.01 <= measure_seconds(lambda: time.sleep(0.01), warmup=1, repeats=3) < 1.0
+        True
     """
     for _ in range(warmup):
         run()

@@ -13,6 +13,7 @@ import jinja2
 ASSETS = Path(__file__).parent / "assets"
 _IMPORT = re.compile(r'^import \{([\w\s,]+)\} from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
+_DOC_COMMENT = re.compile(r"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/\n", re.MULTILINE)
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("explorer.report", "assets"),
@@ -49,12 +50,13 @@ def bundle(entry: str) -> str:
     """One script out of ``assets/<entry>.js`` and every module it imports.
 
     Each module becomes a function that returns what it exports, in the order in which they need each other;
-    so the files stay plain ES modules, and no two of them share a scope.
+    so the files stay plain ES modules, and no two of them share a scope. Comments that document
+    types and functions stay behind: they are for readers of the files, not of a page.
     """
     done: dict[str, str] = {}
 
     def add(name: str) -> None:
-        text = asset_text(f"{name}.js")
+        text = _DOC_COMMENT.sub("", asset_text(f"{name}.js"))
         for _, needed in _IMPORT.findall(text):
             if needed not in done:
                 add(needed)

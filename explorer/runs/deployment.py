@@ -28,6 +28,13 @@ def restored(store: Store, key: str, data: DataSet) -> Network:
 
     Raises:
         UserError: What is built is not what was trained; says in what it differs.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="restored", workers=1, energy=False, progress=False)
+        >>> network = restored(Store(run.path), run.select().network_key, run.load_data())
+        >>> network.training, network.split_points[0].name
+        (False, 'input')
     """
     stored = store.read(key)
     return restore_network(
@@ -41,6 +48,11 @@ def check_factories(store: Store, data: DataSet) -> None:
 
     Raises:
         UserError: A factory does not build what was trained.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="checked", workers=1, energy=False, progress=False)
+        >>> check_factories(Store(run.path), run.load_data())  # silent where all is well
     """
     checked = set[object]()
     for key in store:
@@ -56,6 +68,12 @@ def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
 
     Raises:
         UserError: They cannot be read, or are others now.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="its-data", workers=1, energy=False, progress=False)
+        >>> load_run_data(run.results, data_dir=None).input_shape
+        (1, 8, 8)
     """
     space = parse_space(results.record.space_file, str(results.path / RUN_FILE))
     data = load_space_data(space, data_dir)
@@ -74,6 +92,13 @@ def read_test_subset(results: RunResults, key: str, point: RunPoint, data: DataS
         key: Of the network.
         point: How it is run.
         data: That of the run.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="tested", workers=1, energy=False, progress=False)
+        >>> pick = run.select()
+        >>> read_test_subset(run.results, pick.network_key, pick.run_point, run.load_data())["samples"]
+        360
     """
     store = Store(results.path)
     network, calibration = restored(store, key, data), store.read_calibration(key)
@@ -90,7 +115,15 @@ def read_test_subset(results: RunResults, key: str, point: RunPoint, data: DataS
 
 
 def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> dict[str, Any]:
-    """All that a deployment needs, as plain data (``pick.json``); ``test`` is None where it was not read."""
+    """All that a deployment needs, as plain data (``pick.json``); ``test`` is None where it was not read.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="deployed", workers=1, energy=False, progress=False)
+        >>> content = deployment(run.results, run.select(minimize="edge_macs"), test=None)
+        >>> content["input"]["shape"], content["split"]["split_point"]
+        ([1, 8, 8], 'input')
+    """
     key, point = pick.network_key, pick.run_point
     stored, calibration = results.networks[key], Store(results.path).read_calibration(key)
     split = next(split for split in stored.splits if split.name == point.split_point)

@@ -15,6 +15,12 @@ def new_run_folder(reports: Path, name: str | None, space: str) -> Path:
 
     Raises:
         UserError: The name is no plain folder name, or is taken.
+
+    Example:
+        >>> new_run_folder(Path("reports"), "first", "digits").as_posix()
+        'reports/first'
+        >>> new_run_folder(Path("reports"), None, "digits").as_posix()
+        'reports/digits-...'
     """
     name = name or f"{space}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = reports / checked_name(name, "--run")
@@ -30,6 +36,14 @@ def checked_name(name: str, option: str) -> str:
 
     Raises:
         UserError: It could be a path, or is empty or too long.
+
+    Example:
+        >>> checked_name("first.run", "--run")
+        'first.run'
+        >>> checked_name("../elsewhere", "--run")
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: --run: must be letters, digits, '.', '_' and '-' ... got '../elsewhere'
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{option}: must be letters, digits, '.', '_' and '-' (at most 100), got {name!r}")
@@ -41,6 +55,12 @@ def find_run(text: str, reports: Path = REPORTS) -> Path:
 
     Raises:
         UserError: There is none.
+
+    Example:
+        >>> Path("found/first").mkdir(parents=True)
+        >>> Path("found/first/run.json").touch()
+        >>> find_run("first", reports=Path("found")).as_posix()
+        'found/first'
     """
     for folder in (Path(text), reports / text):
         if (folder / "run.json").is_file():
@@ -50,7 +70,15 @@ def find_run(text: str, reports: Path = REPORTS) -> Path:
 
 
 def list_runs(reports: Path) -> list[Path]:
-    """Run folders under ``reports``, newest first."""
+    """Run folders under ``reports``, newest first.
+
+    Example:
+        >>> for name in ("first", "no-run"):
+        ...     Path("listed", name).mkdir(parents=True)
+        >>> Path("listed/first/run.json").touch()
+        >>> [folder.name for folder in list_runs(Path("listed"))]
+        ['first']
+    """
     if not reports.is_dir():
         return []
     folders = [path.parent for path in reports.glob("*/run.json")]

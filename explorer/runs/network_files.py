@@ -26,6 +26,11 @@ def load(read: Callable[[Path], T], path: Path) -> T:
 
     Raises:
         UserError: Missing or unreadable.
+
+    Example:
+        >>> save_arrays({"labels": np.array([3, 1])}, "labels.safetensors")
+        >>> load(load_arrays, Path("labels.safetensors"))
+        {'labels': array([3, 1])}
     """
     try:
         return read(path)
@@ -34,7 +39,16 @@ def load(read: Callable[[Path], T], path: Path) -> T:
 
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write per-sample validation outcomes."""
+    """Write per-sample validation outcomes.
+
+    Example:
+        >>> right, sure = np.array([[True, False]]), np.array([[0.9, 0.6]], dtype=np.float32)
+        >>> sizes, labels = np.array([[[74]]], dtype=np.int32), np.array([3, 7])
+        >>> own = Evidence(("input",), (8,), sure, right, right[None], right[0], sizes, labels)
+        >>> write_evidence(Path("evidence.safetensors"), own)
+        >>> load_arrays("evidence.safetensors")["exit_correct"].tolist()
+        [[1, 0]]
+    """
     arrays = {
         "payload_bits": np.array(evidence.payload_bits, dtype=np.int64),
         "exit_confidence": evidence.exit_confidence_SN,
@@ -48,7 +62,16 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
 
 
 def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
-    """Inverse of :func:`write_evidence`; ``splits`` are the network's, ``output`` included."""
+    """Inverse of :func:`write_evidence`; ``splits`` are the network's, ``output`` included.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="read", workers=1, energy=False, progress=False)
+        >>> key, stored = next(iter(run.results.networks.items()))
+        >>> path = run.path / "networks" / key / "evidence.safetensors"
+        >>> read_evidence(path, stored.splits).num_samples
+        400
+    """
     arrays = load(load_arrays, path)
     payload_bits = tuple(arrays["payload_bits"].tolist())
     return Evidence(
@@ -64,7 +87,14 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
 
 
 def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_points: Sequence[str]) -> None:
-    """Write fitted ranges, named ``<number of the split point>.<bits>.<low or step>``."""
+    """Write fitted ranges, named ``<number of the split point>.<bits>.<low or step>``.
+
+    Example:
+        >>> codec = Codec(8, "tensor", "none", low=Tensor([0.0]), step=Tensor([0.1]))
+        >>> write_codecs(Path("codecs.safetensors"), {("conv1", 8): codec}, ["input", "conv1"])
+        >>> sorted(load_tensors("codecs.safetensors"))
+        ['1.8.low', '1.8.step']
+    """
     tensors = {
         f"{split_points.index(name)}.{bits}.{end}": tensor
         for (name, bits), codec in codecs.items()
@@ -75,7 +105,14 @@ def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_poin
 
 
 def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> dict[tuple[str, int], Codec]:
-    """Inverse of :func:`write_codecs`; there is no file where each sample has its own range."""
+    """Inverse of :func:`write_codecs`; there is no file where each sample has its own range.
+
+    Example:
+        >>> codec = Codec(8, "tensor", "none", low=Tensor([0.0]), step=Tensor([0.5]))
+        >>> write_codecs(Path("ranges.safetensors"), {("input", 8): codec}, ["input"])
+        >>> read_codecs(Path("ranges.safetensors"), PayloadForm((8,), "tensor"), ["input"])["input", 8].step
+        tensor([0.5000])
+    """
     tensors: dict[str, Tensor] = {} if form.ranges == "sample" else load(load_tensors, path)
     codecs = {}
     for number, name in enumerate(split_points):
@@ -91,6 +128,11 @@ def read_points(path: Path) -> pd.DataFrame:
 
     Raises:
         UserError: Missing or unreadable.
+
+    Example:
+        >>> pd.DataFrame({"split_point": ["input", "output"]}).to_parquet("points.parquet")
+        >>> read_points(Path("points.parquet"))["split_point"].tolist()
+        ['input', 'output']
     """
     try:
         return pd.read_parquet(path)

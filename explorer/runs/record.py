@@ -20,7 +20,13 @@ class _Part(BaseModel):
 
 
 class DataRecord(_Part):
-    """What a deployment must know of the inputs, and the sizes of the subsets."""
+    """What a deployment must know of the inputs, and the sizes of the subsets.
+
+    Example:
+        >>> sizes = {"class_counts": {"train": [60, 40]}, "samples": {"train": 100}}
+        >>> DataRecord(input_shape=[64], num_classes=2, mean=[4.9], std=[6.0], **sizes).class_names
+        []
+    """
 
     input_shape: list[int]
     num_classes: int
@@ -32,7 +38,14 @@ class DataRecord(_Part):
 
 
 class SessionReading(_Part):
-    """What one session of the search took; an energy that is not known is None."""
+    """What one session of the search took; an energy that is not known is None.
+
+    Example:
+        >>> unread = {"energy_j": None, "method": "codecarbon", "reason": "energy was not asked for"}
+        >>> reading = SessionReading(seconds=12.5, suggest_seconds=0.4, suggest_median_s=0.002, **unread)
+        >>> reading.seconds, reading.energy_j, reading.reason
+        (12.5, None, 'energy was not asked for')
+    """
 
     energy_j: float | None
     seconds: float
@@ -43,7 +56,12 @@ class SessionReading(_Part):
 
 
 class SearchReading(_Part):
-    """What all sessions took together."""
+    """What all sessions took together.
+
+    Example:
+        >>> SearchReading(seconds=25.0, suggest_seconds=0.8).energy_j is None
+        True
+    """
 
     seconds: float
     suggest_seconds: float = 0.0
@@ -54,7 +72,12 @@ class SearchReading(_Part):
 
 
 class RungResults(_Part):
-    """Epochs of the rungs, networks that reached each, and how well each foretold the next."""
+    """Epochs of the rungs, networks that reached each, and how well each foretold the next.
+
+    Example:
+        >>> RungResults(epochs=[3, 9], networks=[20, 7], rank_correlation=[0.8])
+        RungResults(epochs=[3, 9], networks=[20, 7], rank_correlation=[0.8])
+    """
 
     epochs: list[int] = []
     networks: list[int] = []
@@ -71,6 +94,11 @@ class Promotion:
         reason: Why that failed, else empty.
         elapsed_s: Seconds of search up to its end, over all sessions.
         hypervolume: Of the archive after it.
+
+    Example:
+        >>> further = Promotion("mlp-99448b90f587", 9, reason="", elapsed_s=31.5, hypervolume=0.42)
+        >>> further.until_epoch, further.hypervolume
+        (9, 0.42)
     """
 
     network_key: str
@@ -85,6 +113,13 @@ class RunRecord(_Part):
 
     The first block is what the run was begun with and does not change; the second grows from session to
     session; the third is written anew at the end of each, and while a live report is kept.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="recorded", workers=1, energy=False, progress=False)
+        >>> record = RunRecord.read(run.path)
+        >>> record.trials_asked, record.setting.link.name, record.data.samples
+        (1, 'ble_2m_dle', {'train': 1037, 'validation': 400, 'test': 360})
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -163,6 +198,13 @@ def check_schema(content: Any, path: Path) -> None:
 
     Raises:
         UserError: The schema version is another.
+
+    Example:
+        >>> check_schema({"schema_version": SCHEMA_VERSION}, Path("run.json"))
+        >>> check_schema({"schema_version": 1}, Path("run.json"))
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: run.json: schema_version must be ..., got 1: another version ...
     """
     got = content.get("schema_version") if isinstance(content, dict) else None
     if got != SCHEMA_VERSION:

@@ -55,6 +55,13 @@ class RunResults:
         points: Every operating point of the run, one row each.
         trials: One row per proposal, failed ones included.
         networks: Every trained network by key, in the order of ``points``.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="tables", workers=1, energy=False, progress=False)
+        >>> results = run.results
+        >>> [metric.name for metric in results.objectives], len(results.trials), results.failures
+        (['accuracy', 'edge_macs', 'edge_memory_bytes', 'payload_bytes'], 1, {})
     """
 
     path: Path
@@ -115,6 +122,12 @@ def load_run(path: Path) -> RunResults:
 
     Raises:
         UserError: A file is missing, unreadable or of another schema version.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="loaded", workers=1, energy=False, progress=False)
+        >>> load_run(run.path).points.equals(run.points)
+        True
     """
     record = RunRecord.read(path)
     if not (path / TRIALS_FILE).exists():
@@ -132,6 +145,13 @@ def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]])
         path: The run folder.
         record: Contents of ``run.json``.
         trial_rows: Contents of ``trials.json``.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="so-far", workers=1, energy=False, progress=False)
+        >>> results = run_results(run.path, run.record, read_json(run.path / TRIALS_FILE))
+        >>> results.front["point_id"].equals(run.front["point_id"])
+        True
     """
     trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
     store, setting = Store(path), record.setting
@@ -200,6 +220,14 @@ def points_of(
         networks: Whose points they are.
         frames: Rows of each, with a column ``reference``.
         setting: Devices and link.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="swept", workers=1, energy=False, progress=False)
+        >>> stored = next(iter(run.results.networks.values()))
+        >>> points = points_of([stored], [stored.points.assign(reference="")], run.results.setting)
+        >>> points["point_id"].is_unique, bool(points["latency_model_s"].min() > 0)
+        (True, True)
     """
     if not networks:
         return pd.DataFrame(columns=[*FRONT_COLUMNS, *CREDITS, "exited", "sent_bytes", "epochs_asked"])
@@ -246,13 +274,29 @@ def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def write_front(results: RunResults) -> None:
-    """Write ``front.csv`` and ``front.json``; the latter also lists references, dominated or not."""
+    """Write ``front.csv`` and ``front.json``; the latter also lists references, dominated or not.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="written", workers=1, energy=False, progress=False)
+        >>> write_front(run.results)
+        >>> pd.read_csv(run.path / "front.csv").columns.tolist() == FRONT_COLUMNS
+        True
+    """
     write_text(results.path / "front.csv", results.front[FRONT_COLUMNS].to_csv(index=False))
     write_json(results.path / "front.json", front_content(results))
 
 
 def front_content(results: RunResults) -> dict[str, Any]:
-    """Contents of ``front.json``."""
+    """Contents of ``front.json``.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="content", workers=1, energy=False, progress=False)
+        >>> content = front_content(run.results)
+        >>> content["objectives"]["accuracy"], len(content["points"]) == len(run.front)
+        ('maximize', True)
+    """
     is_reference = results.points["reference"] != ""
     references = results.points.loc[is_reference, [*FRONT_COLUMNS, "on_front", "feasible"]]
     return {
@@ -266,6 +310,12 @@ def front_content(results: RunResults) -> dict[str, Any]:
 
 
 def records(points: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain data: missing values None, densities as a mapping."""
+    """Rows as plain data: missing values None, densities as a mapping.
+
+    Example:
+        >>> points = pd.DataFrame({"accuracy": [0.9], "payload_bits": [None], "densities": ['{"fc1": 0.25}']})
+        >>> records(points)
+        [{'accuracy': 0.9, 'payload_bits': None, 'densities': {'fc1': 0.25}}]
+    """
     rows = json.loads(points.to_json(orient="records", double_precision=15))
     return [row | {"densities": json.loads(row["densities"])} for row in rows]

@@ -26,6 +26,14 @@ class SplitNetwork:
         point: How the network is run.
         calibration: Score and temperature of the exit.
         shape: Of a crossing tensor, without batch.
+
+    Example:
+        >>> from explorer.core.calibration import uncalibrated
+        >>> how = (RunPoint("input", None, payload_bits=8), uncalibrated(["input"], [8]))
+        >>> network = SplitNetwork(nn.Identity(), None, Codec(8), nn.Linear(64, 10), *how, shape=(64,))
+        >>> logits, sent_bytes = network(torch.zeros(3, 64))
+        >>> logits.shape, sent_bytes
+        (torch.Size([3, 10]), [74, 74, 74])
     """
 
     edge: nn.Module
@@ -74,6 +82,14 @@ def split_network(folder: Path, key: str, point: RunPoint, data: DataSet) -> Spl
 
     Raises:
         UserError: Its weights were dropped, or what is built is not what was trained.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="split", workers=1, energy=False, progress=False)
+        >>> pick, data = run.select(minimize="edge_macs"), run.load_data()
+        >>> network = split_network(run.path, pick.network_key, pick.run_point, data)
+        >>> network.point.split_point, network.shape
+        ('input', (1, 8, 8))
     """
     store = Store(folder)
     network, calibration = restored(store, key, data), store.read_calibration(key)

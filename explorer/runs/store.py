@@ -58,6 +58,13 @@ class StoredNetwork:
         points: The swept frontier, see :func:`explorer.core.sweep.sweep`.
         placement_checksum: Of the kept positions derived from the seed.
         uncounted: Operators fvcore did not count.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="one", workers=1, energy=False, progress=False)
+        >>> stored = Store(run.path).read(run.select().network_key)
+        >>> stored.num_samples, stored.training.epochs, stored.splits[0].name
+        (400, 10, 'input')
     """
 
     spec: NetworkSpec
@@ -74,6 +81,13 @@ class Store:
 
     Args:
         run: The run folder; created when missing.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="stored", workers=1, energy=False, progress=False)
+        >>> store, key = Store(run.path), run.select().network_key
+        >>> key in store, store.has_weights(key), store.read_evidence(key).payload_bits
+        (True, True, (32, 16, 8))
     """
 
     def __init__(self, run: Path) -> None:

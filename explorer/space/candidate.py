@@ -37,6 +37,13 @@ class NetworkSpec:
         bottleneck: The learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together.
         initial: What sparse layers start from.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> how = ("explorer.backbones:mlp", '{"hidden": [8]}', "block", (("fc1", Fraction(1, 4)),), 64)
+        >>> spec = NetworkSpec("mlp", *how, load_space("digits")[0].recipe, '{"source": "digits"}')
+        >>> spec.key, spec.is_sparse, NetworkSpec.from_json(spec.to_json()) == spec
+        ('mlp-...', True, True)
     """
 
     backbone: str
@@ -108,7 +115,15 @@ def _without_defaults(spec: "DataclassInstance") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What Optuna proposes: a network to train, or reuse, and how it is run."""
+    """What Optuna proposes: a network to train, or reuse, and how it is run.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> how = ("explorer.backbones:mlp", '{"hidden": [8]}', "block", (), 64)
+        >>> spec = NetworkSpec("mlp", *how, load_space("digits")[0].recipe, '{"source": "digits"}')
+        >>> Candidate.canonical(spec, RunPoint("output", confidence_threshold=0.7, payload_bits=8)).point
+        RunPoint(split_point='output', confidence_threshold=0.0, payload_bits=None)
+    """
 
     network: NetworkSpec
     point: RunPoint

@@ -24,6 +24,17 @@ BOTTLENECK_CHOICE = "learned-bottleneck"  # beside arguments of a factory, whose
 
 
 class Strict(BaseModel):
+    """A part of a search space: its keys are known, and it does not change.
+
+    Example:
+        >>> class Size(Strict):
+        ...     width: int
+        >>> Size(width=3, height=4)
+        Traceback (most recent call last):
+            ...
+        pydantic_core._pydantic_core.ValidationError: ... Extra inputs are not permitted ...
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -54,7 +65,12 @@ def _named_source(value: object) -> object:
 
 
 class DensityRange(Strict):
-    """Legal densities between ``low`` and ``high``, thinned to ``limit`` of them evenly by ratio."""
+    """Legal densities between ``low`` and ``high``, thinned to ``limit`` of them evenly by ratio.
+
+    Example:
+        >>> DensityRange(low="1/8")
+        DensityRange(low=0.125, high=1.0, limit=8)
+    """
 
     low: Density = 0.05
     high: Density = 1.0
@@ -89,7 +105,14 @@ _GroupRule = Annotated[Literal["junction", "stage", "all"], Tag("<word>")]
 
 
 class Moments(Strict):
-    """Mean and standard deviation per channel, or one for all, after uint8 was scaled to [0, 1]."""
+    """Mean and standard deviation per channel, or one for all, after uint8 was scaled to [0, 1].
+
+    Example:
+        >>> Moments(mean=[0.5, 0.5, 0.5], std=[0.2, 0.2])
+        Traceback (most recent call last):
+            ...
+        pydantic_core._pydantic_core.ValidationError: ... must have as many numbers, got 3 and 2 ...
+    """
 
     mean: Annotated[list[Finite], Field(min_length=1)]
     std: Annotated[list[Annotated[Finite, Field(gt=0)]], Field(min_length=1)]
@@ -111,6 +134,11 @@ class DataSpec(Strict):
 
     ``normalise``: by mean and standard deviation of the training subset; not at all; or by those given, of
     each channel or of all (a network trained elsewhere wants what it was trained with).
+
+    Example:
+        >>> spec = DataSpec(source="digits", validation_samples=400, normalise={"mean": [8], "std": [4]})
+        >>> spec.train_samples, spec.scaling
+        (None, ([8.0], [4.0]))
     """
 
     source: Annotated[str, BeforeValidator(_named_source)]
@@ -132,7 +160,13 @@ class DataSpec(Strict):
 
 
 class BottleneckSpec(Strict):
-    """See :class:`explorer.core.bottleneck.Bottleneck`."""
+    """See :class:`explorer.core.bottleneck.Bottleneck`.
+
+    Example:
+        >>> narrow = {"at": "relu1", "channels": 4}
+        >>> BackboneSpec(factory="explorer.backbones:mlp", bottleneck=[None, narrow]).bottleneck
+        [None, BottleneckSpec(at='relu1', channels=4)]
+    """
 
     at: str
     channels: int = Field(ge=1)
@@ -155,6 +189,11 @@ class BackboneSpec(Strict):
             :class:`explorer.core.sparsity.layers.InitialWeights`; None: ``keep``
             where the factory gives trained weights, else ``draw``.
         rescale, placement: See there.
+
+    Example:
+        >>> spec = BackboneSpec(factory="explorer.backbones:mlp", densities={"fc*": ["1/4", 1]})
+        >>> spec.density_choice("fc1"), spec.density_choice("classifier")
+        ([0.25, 1.0], [1.0])
     """
 
     factory: Annotated[str, BeforeValidator(_named), Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -205,6 +244,10 @@ class ThresholdRange(Strict):
     """Confidence thresholds proposed, in steps; the sweep reads every distinct one in between.
 
     1.0 stands for leaving the exit classifier out: every sample is offloaded.
+
+    Example:
+        >>> ThresholdRange(low=0.5, step=0.25)
+        ThresholdRange(low=0.5, high=1.0, step=0.25)
     """
 
     low: float = Field(default=0.0, ge=0, le=1)

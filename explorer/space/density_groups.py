@@ -28,6 +28,12 @@ def group_junctions(paths: Sequence[str], groups: DensityGroups, where: str) -> 
 
     Raises:
         UserError: Two patterns name the same junction.
+
+    Example:
+        >>> group_junctions(["stage1.conv1", "stage1.conv2", "fc"], "stage", "density_groups")
+        {'stage1': ('stage1.conv1', 'stage1.conv2'), 'fc': ('fc',)}
+        >>> group_junctions(["stage1.conv1", "stage1.conv2", "fc"], ["*.conv2"], "density_groups")
+        {'stage1.conv1': ('stage1.conv1',), '*.conv2': ('stage1.conv2',), 'fc': ('fc',)}
     """
     grouped: dict[str, list[str]] = {}
     for path in paths:
@@ -44,7 +50,13 @@ def group_junctions(paths: Sequence[str], groups: DensityGroups, where: str) -> 
 
 
 def snap_group(proposed: float, members: Sequence[str], choices: Choices) -> dict[str, Fraction]:
-    """The legal density of each member that is nearest to ``proposed`` by ratio."""
+    """The legal density of each member that is nearest to ``proposed`` by ratio.
+
+    Example:
+        >>> choices = {"fc1": (Fraction(1, 4), Fraction(1)), "fc2": (Fraction(1, 8), Fraction(1))}
+        >>> snap_group(0.4, ["fc1", "fc2"], choices)
+        {'fc1': Fraction(1, 4), 'fc2': Fraction(1, 1)}
+    """
     return {path: snap_density(proposed, choices[path]) for path in members}
 
 
@@ -53,6 +65,12 @@ def proposal_for(densities: Mapping[str, Fraction], members: Sequence[str], choi
 
     Per junction, every value between the midpoints to the neighbouring choices snaps to its density; the
     middle of what all members have in common snaps to all of theirs.
+
+    Example:
+        >>> choices = {"fc1": (Fraction(1, 4), Fraction(1)), "fc2": (Fraction(1, 8), Fraction(1))}
+        >>> proposed = proposal_for({"fc1": Fraction(1, 4), "fc2": Fraction(1)}, ["fc1", "fc2"], choices)
+        >>> round(proposed, 3), snap_group(proposed, ["fc1", "fc2"], choices)
+        (0.42, {'fc1': Fraction(1, 4), 'fc2': Fraction(1, 1)})
     """
     if len({densities[path] for path in members}) == 1:
         return float(densities[members[0]])
@@ -71,6 +89,12 @@ def proposal_for(densities: Mapping[str, Fraction], members: Sequence[str], choi
 
 
 def count_assignments(members: Sequence[str], choices: Choices) -> int:
-    """Distinct densities that one parameter can give to the members."""
+    """Distinct densities that one parameter can give to the members.
+
+    Example:
+        >>> choices = {"fc1": (Fraction(1, 4), Fraction(1)), "fc2": (Fraction(1, 8), Fraction(1))}
+        >>> count_assignments(["fc1", "fc2"], choices)
+        3
+    """
     steps = {below * above for path in members for below, above in pairwise(choices[path])}
     return 1 + len(steps)

@@ -46,6 +46,11 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
 
     Raises:
         UserError: The data cannot be read, or do not fit what the space says of them.
+
+    Example:
+        >>> data = load_space_data(load_space("digits")[0], data_dir=None)
+        >>> data.input_shape, len(data.train), len(data.validation)
+        ((1, 8, 8), 1037, 400)
     """
     spec = space.data
     return load_data(
@@ -69,6 +74,11 @@ def read_space(path: Path) -> tuple[SearchSpace, str]:
     Raises:
         UserError: Missing or unreadable file, no YAML, or a key that is unknown, missing or illegal; names
             the file, the key path, the rule and the value received.
+
+    Example:
+        >>> space, text = read_space(SHIPPED / "digits.yaml")
+        >>> list(space.backbones), "objectives:" in text
+        (['mlp', 'cnn'], True)
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -81,7 +91,14 @@ def read_space(path: Path) -> tuple[SearchSpace, str]:
 
 
 def parse_space(text: str, where: str) -> SearchSpace:
-    """Validate the text of a search space; ``where`` names it in messages."""
+    """Validate the text of a search space; ``where`` names it in messages.
+
+    Example:
+        >>> parse_space("data: {source: digits}", "mine.yaml")
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: mine.yaml: data.validation_samples: required key is missing
+    """
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -92,7 +109,13 @@ def parse_space(text: str, where: str) -> SearchSpace:
 
 
 def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
-    """Validate the content of a search space; ``where`` names it in messages."""
+    """Validate the content of a search space; ``where`` names it in messages.
+
+    Example:
+        >>> content = yaml.safe_load(load_space("digits")[1])
+        >>> space_from(content | {"payload_bits": [8, 4]}).payload_bits
+        [8, 4]
+    """
     try:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
@@ -100,7 +123,13 @@ def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
 
 
 def space_text(space: SearchSpace) -> str:
-    """YAML that :func:`parse_space` reads as ``space``."""
+    """YAML that :func:`parse_space` reads as ``space``.
+
+    Example:
+        >>> space, _, _ = load_space("digits")
+        >>> parse_space(space_text(space), "written") == space
+        True
+    """
     content = space.model_dump(mode="json", exclude_defaults=True)
     return str(yaml.safe_dump(content, sort_keys=False))
 

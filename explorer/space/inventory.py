@@ -33,6 +33,12 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     Raises:
         UserError: A factory, a density or a split point of the space does not fit, or all variants fail;
             names the key.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> inventory = build_inventory(load_space("digits")[0], input_shape=(1, 8, 8), num_classes=10)
+        >>> [variant.name for variant in inventory.variants["mlp"]]
+        ['mlp(hidden=[24, 16])', 'mlp(hidden=[64, 32])', 'mlp(hidden=[128, 64])']
     """
     variants = {
         name: tuple(
@@ -80,7 +86,13 @@ def _check_loss_weights(space: SearchSpace, variants: Mapping[str, tuple[Variant
 
 
 def argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
-    """All combinations of a backbone's arguments, in the order of the file."""
+    """All combinations of a backbone's arguments, in the order of the file.
+
+    Example:
+        >>> spec = BackboneSpec(factory="mine:net", arguments={"width": [8, 16], "deep": [True]})
+        >>> argument_choices(spec)
+        [{'width': 8, 'deep': True}, {'width': 16, 'deep': True}]
+    """
     return [
         dict(zip(spec.arguments, values, strict=True))
         for values in itertools.product(*spec.arguments.values())

@@ -121,7 +121,13 @@ _CONSTRAINT = re.compile(
 
 @dataclass(frozen=True)
 class Constraint:
-    """``column <= bound`` or ``column >= bound``, the bound in SI units."""
+    """``column <= bound`` or ``column >= bound``, the bound in SI units.
+
+    Example:
+        >>> limit = Constraint("edge_macs", "<=", 1000.0)
+        >>> limit.violation(1500.0), limit.satisfied(pd.DataFrame({"edge_macs": [900, 1500]})).tolist()
+        (0.5, [True, False])
+    """
 
     column: str
     operator: str
@@ -155,6 +161,10 @@ def parse_constraint(text: str, where: str) -> Constraint:
 
     Raises:
         UserError: Unknown column, operator or form, or a unit that the column does not have.
+
+    Example:
+        >>> parse_constraint("edge_memory_bytes <= 64 KiB", "--where")
+        Constraint(column='edge_memory_bytes', operator='<=', bound=65536.0)
     """
     match = _CONSTRAINT.match(text)
     if match is None:
@@ -176,6 +186,11 @@ def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame
 
     Returns:
         Frame of shape (n_points, n_objectives); maximised columns are negated.
+
+    Example:
+        >>> points = pd.DataFrame({"accuracy": [0.9, 0.8], "edge_macs": [5000, 1000]})
+        >>> loss_values(points, [METRICS["accuracy"], METRICS["edge_macs"]]).to_numpy().tolist()
+        [[-0.9, 5000.0], [-0.8, 1000.0]]
     """
     chosen = tuple(metrics)
     values = np.empty((len(points), len(chosen)))

@@ -31,6 +31,12 @@ def trained_parameters(
         input_shape: Without batch.
         num_classes: Logits.
         seed: Of ``module``.
+
+    Example:
+        >>> from explorer.utils.imports import name_of
+        >>> how = (name_of(nn.Linear(4, 2)), {}, (4,), 2, 0)
+        >>> sorted(trained_parameters(build_backbone(*how), *how))
+        ['bias', 'weight']
     """
     other = dict(build_backbone(factory, arguments, input_shape, num_classes, seed + 1).named_parameters())
     return frozenset(
@@ -66,7 +72,13 @@ def weights_come_from(junction: Junction, density: Fraction, initial: InitialWei
 
 
 def origins(junction: Junction, densities: Sequence[Fraction], initial: InitialWeights) -> str:
-    """:func:`weights_come_from` at density 1 and below, as far as these are among the choices."""
+    """:func:`weights_come_from` at density 1 and below, as far as these are among the choices.
+
+    Example:
+        >>> trained = Junction("fc", "Linear", 4, 4, 1, 16, (), trained=True)
+        >>> origins(trained, [Fraction(1, 4), Fraction(1)], InitialWeights("draw"))
+        'trained; below 1: drawn anew, though trained ones exist'
+    """
     dense = [weights_come_from(junction, Fraction(1), initial)] * (1 in densities)
     sparse = [weights_come_from(junction, min(densities), initial)] * (min(densities) < 1)
     return "; below 1: ".join(dict.fromkeys([*dense, *sparse]))

@@ -36,6 +36,11 @@ def sample_logits(network: Network, inputs: Tensor) -> Tensor:
 
     Returns:
         Shape (exits + 1, samples, classes).
+
+    Example:
+        >>> network = Network(torch.nn.Linear(4, 3), torch.zeros(1, 4), num_classes=3, exit_features=8)
+        >>> sample_logits(network, torch.zeros(20, 4)).shape
+        torch.Size([2, 8, 3])
     """
     with keeping_state(network), evaluating(network):
         return torch.stack(network(inputs[:SAMPLES].contiguous()))
@@ -46,6 +51,13 @@ def check_logits(network: Network, factory: str, inputs: Tensor, expected: Tenso
 
     Raises:
         UserError: They differ by more than :data:`TOLERANCE`.
+
+    Example:
+        >>> network = Network(torch.nn.Linear(4, 3), torch.zeros(1, 4), num_classes=3, exit_features=8)
+        >>> check_logits(network, "mine:net", torch.ones(8, 4), 1 + sample_logits(network, torch.ones(8, 4)))
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: the factory `mine:net` builds another network than ...
     """
     gap = _gap(sample_logits(network, inputs), expected)
     if not gap <= TOLERANCE:
@@ -53,7 +65,13 @@ def check_logits(network: Network, factory: str, inputs: Tensor, expected: Tenso
 
 
 def another_network(factory: str, what: str) -> UserError:
-    """Says in what a rebuilt network differs."""
+    """Says in what a rebuilt network differs.
+
+    Example:
+        >>> print(another_network("mine:net", "logits differ by 0.5"))
+        the factory `mine:net` builds another network than the one that was trained (logits differ by 0.5):
+        was it edited?
+    """
     than = "than the one that was trained"
     return UserError(f"the factory `{factory}` builds another network {than} ({what}): was it edited?")
 
@@ -76,6 +94,10 @@ def signature(
         input_shape: Without batch.
         num_classes: Logits.
         seed: Of the recipe.
+
+    Example:
+        >>> len(signature("explorer.backbones:mlp", '{"hidden": [8]}', (64,), num_classes=10, seed=0))
+        20
     """
     module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -101,6 +123,14 @@ def check_factory(
 
     Raises:
         UserError: They differ, or the factory cannot be called here.
+
+    Example:
+        >>> how = ("explorer.backbones:mlp", '{"hidden": [8]}', (64,), 10, 0)
+        >>> check_factory(*how, signature(*how))
+        >>> check_factory(*how, (0.0,) * 20)
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: the factory `explorer.backbones:mlp` builds another network here ...
     """
     own = signature(factory, arguments, input_shape, num_classes, seed)
     gap = _gap(torch.tensor(own), torch.tensor(expected))

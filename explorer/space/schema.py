@@ -33,6 +33,11 @@ class TrainingSpec(Strict):
     """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`.
 
     With ``epochs: 0`` networks stay as their factory gives them: only exits, and bottlenecks, are trained.
+
+    Example:
+        >>> spec = TrainingSpec(epochs=3, learning_rate=0.01)
+        >>> spec.batch_size, spec.precision
+        (64, 'float32')
     """
 
     epochs: int = Field(ge=0)
@@ -48,7 +53,12 @@ class TrainingSpec(Strict):
 
 
 class PayloadSpec(Strict):
-    """How payloads are encoded; see :class:`explorer.core.payload.PayloadForm`."""
+    """How payloads are encoded; see :class:`explorer.core.payload.PayloadForm`.
+
+    Example:
+        >>> PayloadSpec(ranges="channel")
+        PayloadSpec(ranges='channel', entropy='none')
+    """
 
     ranges: Ranges = "sample"
     entropy: Entropy = "none"
@@ -59,6 +69,11 @@ class ExitsSpec(Strict):
 
     ``epochs`` are those in which exits alone are trained, after the joint ones; None: none, or
     :data:`EXIT_EPOCHS` where there are no joint ones.
+
+    Example:
+        >>> spec = ExitsSpec(loss_weights={"pool1": 0.5}, temperature="fitted")
+        >>> spec.kind, spec.training, spec.score
+        ('pooled', 'joint', 'max_softmax')
     """
 
     kind: ExitKind = "pooled"
@@ -70,7 +85,16 @@ class ExitsSpec(Strict):
 
 
 class SearchSpace(Strict):
-    """All that may be chosen, what is optimised, and for which devices and link."""
+    """All that may be chosen, what is optimised, and for which devices and link.
+
+    Example:
+        >>> where = {"edge_device": "rpi4", "server_device": "xeon_8124m", "link": "lte_2021"}
+        >>> goals = {"training": {"epochs": 3}, "objectives": {"accuracy": 0.5, "payload_bytes": 300}}
+        >>> data = {"source": "digits", "validation_samples": 400}
+        >>> space = SearchSpace(data=data, backbones={"net": {"factory": "mine:net"}}, **goals, **where)
+        >>> [metric.label for metric in space.metrics], space.payload_bits
+        (['Accuracy (validation)', 'Payload (expected)'], [32, 16, 8])
+    """
 
     data: DataSpec
     backbones: Annotated[dict[Name, BackboneSpec], Field(min_length=1)]

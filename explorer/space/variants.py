@@ -40,6 +40,15 @@ class Variant:
         exits: Split points with an exit classifier.
         initial: What sparse layers start from.
         failure: Why it cannot be used, else empty; it then has no junctions and no split points.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> variant = build_inventory(load_space("digits")[0], (1, 8, 8), 10).variants["mlp"][0]
+        >>> variant.name, [point.name for point in variant.split_points]
+        ('mlp(hidden=[24, 16])', ['input', 'relu1', 'relu2', 'output'])
+        >>> variant.num_weights({"fc1": Fraction(1, 4)}), variant.num_networks
+        (928, 128)
     """
 
     backbone: str
@@ -99,6 +108,13 @@ class Inventory:
         input_shape: Shape of a sample, without batch.
         num_classes: Classes of the data set.
         variants: Per backbone name, in the order of their arguments, then bottlenecks.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> len(inventory.usable("cnn")), inventory.free_groups("mlp"), inventory.failures
+        (2, ['fc1', 'fc2', 'classifier'], [])
     """
 
     space: SearchSpace

@@ -7,7 +7,14 @@ from math import inf
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """A type of whole numbers of at least ``least``, which is not negative."""
+    """A type of whole numbers of at least ``least``, which is not negative.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument("--trials", type=whole_number(1))
+        >>> parser.parse_args(["--trials", "12"]).trials
+        12
+    """
 
     def convert(text: str) -> int:
         if not re.fullmatch(r"\d+", text, re.ASCII) or int(text) < least:
@@ -18,7 +25,16 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 def above_zero(text: str) -> float:
-    """A finite number above 0."""
+    """A finite number above 0.
+
+    Example:
+        >>> above_zero("0.5")
+        0.5
+        >>> above_zero("-1")
+        Traceback (most recent call last):
+            ...
+        argparse.ArgumentTypeError: must be a number above 0, got '-1'
+    """
     try:
         number = float(text)
     except ValueError:
@@ -38,6 +54,13 @@ def make_parser(
         about: What it does.
         examples: Shown at the end of its help, as they are.
         add_arguments: Adds its options.
+
+    Example:
+        >>> def options(parser):
+        ...     parser.add_argument("--seed", type=int, default=0)
+        >>> parser = make_parser("mine.search", "Searches.", "python -m mine.search --seed 3", options)
+        >>> parser.prog, parser.parse_args(["--seed", "3"])
+        ('python -m mine.search', Namespace(seed=3))
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",

@@ -24,7 +24,12 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of the libraries whose numbers are shown."""
+    """Versions of Python, of this package and of the libraries whose numbers are shown.
+
+    Example:
+        >>> sorted(versions())[:5]
+        ['codecarbon', 'explorer', 'fvcore', 'moocore', 'numpy']
+    """
     own = {
         "python": platform.python_version(),
         "explorer": importlib.metadata.version("split-sparsity-explorer"),
@@ -33,7 +38,12 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What ran the search."""
+    """What ran the search.
+
+    Example:
+        >>> list(machine())
+        ['cpu', 'cores', 'memory_bytes', 'os', 'python', 'threads']
+    """
     return {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
@@ -46,7 +56,12 @@ def machine() -> dict[str, Any]:
 
 @cache
 def cpu_name() -> str:
-    """The processor's own name where the system tells it, else the architecture."""
+    """The processor's own name where the system tells it, else the architecture.
+
+    Example:
+        >>> cpu_name() == machine()["cpu"]
+        True
+    """
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -9,14 +9,30 @@ from explorer.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole: to a temporary name beside it, then renamed."""
+    """Write a file whole: to a temporary name beside it, then renamed.
+
+    Example:
+        >>> write_text(Path("note.txt"), "written whole")
+        >>> Path("note.txt").read_text()
+        'written whole'
+    """
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole; NaN and infinity are refused, since JSON has none."""
+    """Write JSON whole; NaN and infinity are refused, since JSON has none.
+
+    Example:
+        >>> write_json(Path("written.json"), {"seed": 3})
+        >>> write_json(Path("written.json"), {"loss": float("nan")})
+        Traceback (most recent call last):
+            ...
+        ValueError: Out of range float values are not JSON compliant...
+        >>> read_json(Path("written.json"))
+        {'seed': 3}
+    """
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
@@ -25,6 +41,12 @@ def read_json(path: Path) -> Any:
 
     Raises:
         UserError: Missing, unreadable or no JSON.
+
+    Example:
+        >>> read_json(Path("missing.json"))
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: missing.json: no such file; is this a run folder?
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -26,6 +26,13 @@ def seeded(seed: int) -> Iterator[None]:
     """Whatever a user's code draws from global generators while this lasts follows from ``seed``.
 
     These are those of ``random``, ``numpy.random`` and torch (CPU); their states are put back afterwards.
+
+    Example:
+        >>> with seeded(3):
+        ...     first = np.random.rand(), torch.rand(1).item()
+        >>> with seeded(3):
+        ...     print(first == (np.random.rand(), torch.rand(1).item()))
+        True
     """
     of_python, of_numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
@@ -40,7 +47,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """Type and words of what a user's code raised; ``sys.exit()`` has no words of its own."""
+    """Type and words of what a user's code raised; ``sys.exit()`` has no words of its own.
+
+    Example:
+        >>> said(ValueError("no such layer")), said(SystemExit(2))
+        ('ValueError: no such layer', 'it called sys.exit(2)')
+    """
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     return f"{type(error).__name__}: {error}"
@@ -56,6 +68,12 @@ def name_of(value: Any) -> str:
 
     Raises:
         UserError: It is neither.
+
+    Example:
+        >>> name_of(torch.nn.Linear)
+        'torch.nn.modules.linear:Linear'
+        >>> name_of(torch.nn.Linear(4, 2))
+        'python:Linear_...'
     """
     if isinstance(value, torch.nn.Module):
         return give(f"{type(value).__name__}_{_digest(value)}", lambda: copy.deepcopy(value))
@@ -72,13 +90,25 @@ def name_of(value: Any) -> str:
 
 
 def give(name: str, function: Callable[..., Any]) -> str:
-    """Have this process find ``function`` under a name, which is returned as a whole."""
+    """Have this process find ``function`` under a name, which is returned as a whole.
+
+    Example:
+        >>> give("two_by_two", lambda: torch.nn.Linear(2, 2))
+        'python:two_by_two'
+        >>> import_function("python:two_by_two", "factory")()
+        Linear(in_features=2, out_features=2, bias=True)
+    """
     _given[f"{_GIVEN}:{name}"] = function
     return f"{_GIVEN}:{name}"
 
 
 def is_given(target: str) -> bool:
-    """Whether a name stands for an object that no other process can find."""
+    """Whether a name stands for an object that no other process can find.
+
+    Example:
+        >>> is_given(give("identity", torch.nn.Identity)), is_given("torch.nn:Identity")
+        (True, False)
+    """
     return target in _given
 
 
@@ -101,6 +131,14 @@ def import_function(target: str, what: str) -> Any:
 
     Raises:
         UserError: There is no such module or function, or the module cannot be read.
+
+    Example:
+        >>> import_function("torch.nn:Linear", "factory")(4, 2)
+        Linear(in_features=4, out_features=2, bias=True)
+        >>> import_function("torch.nn:Liner", "factory")
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: factory 'torch.nn:Liner': module 'torch.nn' has no function 'Liner'
     """
     if target in _given:
         return _given[target]

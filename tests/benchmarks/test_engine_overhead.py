@@ -26,6 +26,8 @@ from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.engine.proposals import Proposer
 from explorer.space.variants import Inventory
 
+pytestmark = pytest.mark.slow
+
 CASE = Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200)
 GOOD = Overhead(CASE, trained=190, seconds=3.0, ms_per_proposal=15.0, ms_at_end=20.0, kb_per_proposal=30.0)
 MANY = replace(GOOD, case=Case("nsga2", "sqlite", "distinct", 10_000), ms_at_end=10.0, kb_per_proposal=20.0)

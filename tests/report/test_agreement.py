@@ -28,7 +28,7 @@ from explorer.space.metrics import METRICS
 from explorer.utils.arguments import make_parser
 
 NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="no node on PATH")
+pytestmark = [pytest.mark.skipif(NODE is None, reason="no node on PATH"), pytest.mark.slow]
 
 COLUMNS = list(METRICS)
 

@@ -17,6 +17,8 @@ from explorer.report.embedded import run_argument
 from explorer.report.html import bundle, packed, script_json
 from explorer.report.page import report_html, write_report
 
+pytestmark = pytest.mark.slow
+
 NO_RATE = DeviceProfile(name="none", kind="device", description="")
 HOSTILE = """</script><script>alert('1')</script><img src=x onerror="alert(2)">&\u2028'"{{ 7 * 7 }}"""
 
@@ -147,6 +149,7 @@ def test_modules_are_bundled_in_the_order_of_their_needs() -> None:
     assert len(names) == len(set(names))
     assert names[-1] == "main"
     assert not re.findall(r"^(import|export) ", text, flags=re.MULTILINE)
+    assert not re.findall(r"^ *(/\*\*.*)?\*/$", text, flags=re.MULTILINE)
     for place, name in enumerate(names):
         needed = re.findall(
             r"= module_(\w+);", text.split(f"const module_{name} =")[1].split("const module_")[0]

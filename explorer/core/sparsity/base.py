@@ -29,6 +29,11 @@ class InitialWeights:
             which undoes it.
         placement: ``seed``: where the pattern's seed places connections; ``magnitude``: ``block`` and
             ``structured`` are placed where the dense layer's weights are largest, degrees as exact as ever.
+
+    Example:
+        >>> kept = InitialWeights("keep")
+        >>> kept.rescales(nn.Linear(4, 2)), kept.rescales(nn.Conv2d(4, 2, 3))
+        (True, False)
     """
 
     source: Literal["draw", "keep"] = "draw"
@@ -49,6 +54,14 @@ class SparseLayer(nn.Module):
         density: Kept / possible weights, exact.
         num_weights: Kept weights, biases apart.
         compact: Whether the layer computes only its kept connections on this host.
+
+    Example:
+        >>> from explorer.core.sparsity.block import BlockConv
+        >>> layer = BlockConv(nn.Conv2d(4, 8, 3), Fraction(1, 4))
+        >>> layer.inputs, layer.outputs, layer.taps, layer.num_weights
+        (4, 8, 9, 72)
+        >>> layer.macs(output_shape=(8, 10, 10))
+        7200
     """
 
     compact: bool
@@ -119,6 +132,13 @@ def scattered_weight(kept_K: Tensor, positions: Tensor, layer: SparseLayer) -> T
         kept_K: Weights of each connection, (connections,) or (connections, *kernel).
         positions: Where each lies in the dense weight, its first two axes flattened.
         layer: Whose weight it is.
+
+    Example:
+        >>> from explorer.core.sparsity.block import BlockLinear
+        >>> layer = BlockLinear(nn.Linear(4, 2), Fraction(1, 2))
+        >>> scattered_weight(torch.tensor([1.0, 2.0, 3.0, 4.0]), layer.kept_positions(), layer)
+        tensor([[1., 2., 0., 0.],
+                [0., 0., 3., 4.]])
     """
     kernel = kept_K.shape[1:]
     weight = kept_K.new_zeros(layer.outputs * layer.inputs, *kernel).index_copy(0, positions, kept_K)
@@ -126,7 +146,13 @@ def scattered_weight(kept_K: Tensor, positions: Tensor, layer: SparseLayer) -> T
 
 
 class ConvGeometry:
-    """Stride, padding and dilation of a dense convolution, applied to another weight."""
+    """Stride, padding and dilation of a dense convolution, applied to another weight.
+
+    Example:
+        >>> geometry = ConvGeometry(nn.Conv1d(8, 8, 3, stride=2, padding=1))
+        >>> geometry.convolve(torch.zeros(1, 8, 10), torch.zeros(6, 4, 3), None, groups=2).shape
+        torch.Size([1, 6, 5])
+    """
 
     def __init__(self, dense: DenseConv) -> None:
         self.function = F.conv1d if isinstance(dense, nn.Conv1d) else F.conv2d

@@ -33,6 +33,11 @@ class BlockLinear(SparseLayer):
     In training samples come last in memory: a chain of such layers then copies nothing between products
     (``benchmarks.paper``: 800-240-240-10 at 1/16 takes 0.37 of the dense seconds). Overlapping blocks of a
     junction of at most ``ASSEMBLED`` weights train faster as one dense product, since gathering dominates.
+
+    Example:
+        >>> layer = BlockLinear(nn.Linear(8, 4), Fraction(1, 2))
+        >>> layer.weight_GIO.shape, layer(torch.zeros(3, 8)).shape
+        (torch.Size([2, 4, 2]), torch.Size([3, 4]))
     """
 
     compact, kept = True, "weight_GIO"
@@ -114,6 +119,11 @@ class BlockConv(SparseLayer):
     slower than dense without (``benchmarks.sparse_layers``). Overlapping groups (k > 1) of few channels, or
     many of them, train as one dense convolution: gathering and adding up gradients would take up to 16 times
     as long as that.
+
+    Example:
+        >>> layer = BlockConv(nn.Conv2d(8, 16, 3, padding=1), Fraction(1, 4))
+        >>> layer.weight.shape, layer(torch.zeros(1, 8, 5, 5)).shape
+        (torch.Size([16, 2, 3, 3]), torch.Size([1, 16, 5, 5]))
     """
 
     compact, kept = True, "weight"
@@ -179,5 +189,10 @@ def _on_diagonal(weight: Tensor, groups: int, merged: int) -> Tensor:
 
 
 def source_index(density: Fraction, sources: Sources | None) -> Tensor:
-    """Input groups in the order the blocks read them, shape (g * k,); by rule where none are given."""
+    """Input groups in the order the blocks read them, shape (g * k,); by rule where none are given.
+
+    Example:
+        >>> source_index(Fraction(2, 3), None)  # each of three blocks reads two groups
+        tensor([0, 1, 1, 2, 2, 0])
+    """
     return torch.from_numpy(block_source_groups(density) if sources is None else sources).reshape(-1)

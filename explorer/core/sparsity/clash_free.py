@@ -36,6 +36,13 @@ class Schedule:
         memories: Number z of parallel memories.
         memory: Memory of every read, shape (cycles, z).
         address: Address within that memory, shape (cycles, z).
+
+    Example:
+        >>> schedule = clash_free_schedule(inputs=6, outputs=4, density=Fraction(1, 2), seed=0)
+        >>> schedule.memories, schedule.depth
+        (3, 2)
+        >>> sorted(schedule.units[:6].tolist())  # a sweep reads each unit once
+        [0, 1, 2, 3, 4, 5]
     """
 
     inputs: int
@@ -56,7 +63,14 @@ class Schedule:
 
 
 def has_clash(schedule: Schedule) -> bool:
-    """Whether any cycle reads one memory more than once."""
+    """Whether any cycle reads one memory more than once.
+
+    Example:
+        >>> has_clash(clash_free_schedule(inputs=6, outputs=4, density=Fraction(1, 2), seed=0))
+        False
+        >>> has_clash(Schedule(4, 2, memories=2, memory=np.array([[0, 0]]), address=np.array([[0, 1]])))
+        True
+    """
     ordered = np.sort(schedule.memory, axis=1)
     return bool((ordered[:, 1:] == ordered[:, :-1]).any())
 
@@ -66,6 +80,10 @@ def parallel_memories(inputs: int, fan_in: int) -> int:
 
     So D is whole, a cycle serves at most two outputs, and z = fan-in (an output per cycle) where that
     divides the inputs. The paper leaves z to the designer, who trades area for speed.
+
+    Example:
+        >>> parallel_memories(inputs=12, fan_in=4), parallel_memories(inputs=12, fan_in=5)
+        (4, 4)
     """
     return next(z for z in range(fan_in, 0, -1) if inputs % z == 0)
 
@@ -82,6 +100,11 @@ def clash_free_schedule(
         seed: Draws the addresses.
         kind: Type of the paper. In cycle t memory m is read at (phi_m + t) mod D for 1 (one seed vector phi)
             and 2 (a new one each sweep), in the order of a new permutation each sweep for 3.
+
+    Example:
+        >>> schedule = clash_free_schedule(inputs=6, outputs=4, density=Fraction(1, 2), seed=0)
+        >>> schedule.address.shape, schedule.memory[0]
+        ((4, 3), array([0, 1, 2]))
     """
     fan_in, sweeps = int(density * inputs), int(density * outputs)
     memories = parallel_memories(inputs, fan_in)
@@ -105,14 +128,25 @@ def clash_free_schedule(
 def clash_free_connections(
     inputs: int, outputs: int, density: Fraction, seed: int, kind: ClashFreeType = DEFAULT_TYPE
 ) -> NDArray[np.int64]:
-    """Kept connections as flat positions ``output * inputs + input``, ascending."""
+    """Kept connections as flat positions ``output * inputs + input``, ascending.
+
+    Example:
+        >>> positions = clash_free_connections(inputs=6, outputs=4, density=Fraction(1, 2), seed=0)
+        >>> np.bincount(positions // 6), np.bincount(positions % 6)  # fan-in of outputs, fan-out of inputs
+        (array([3, 3, 3, 3]), array([2, 2, 2, 2, 2, 2]))
+    """
     units = clash_free_schedule(inputs, outputs, density, seed, kind).units
     fan_in = int(density * inputs)
     return np.sort(np.arange(units.size) // fan_in * inputs + units)
 
 
 def seed_bits(inputs: int, outputs: int, density: Fraction, kind: ClashFreeType = DEFAULT_TYPE) -> int:
-    """Bits that state the placement: a seed vector (1), one per sweep (2), all addresses (3)."""
+    """Bits that state the placement: a seed vector (1), one per sweep (2), all addresses (3).
+
+    Example:
+        >>> [seed_bits(inputs=64, outputs=32, density=Fraction(1, 4), kind=kind) for kind in (1, 2, 3)]
+        [32, 256, 1024]
+    """
     fan_in, sweeps = int(density * inputs), int(density * outputs)
     memories = parallel_memories(inputs, fan_in)
     addresses = {1: memories, 2: sweeps * memories, 3: sweeps * inputs}[kind]

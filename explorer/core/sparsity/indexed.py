@@ -20,6 +20,11 @@ class IndexedLinear(SparseLayer):
 
     In inference mode it runs in the form that is fastest for its shape and batch on this machine, see
     :mod:`explorer.core.sparsity.linear_forms`; training and export compute through a dense weight.
+
+    Example:
+        >>> layer = IndexedLinear(nn.Linear(8, 4), "structured", Fraction(1, 4), seed=0)
+        >>> layer.values_K.shape, layer(torch.zeros(3, 8)).shape
+        (torch.Size([8]), torch.Size([3, 4]))
     """
 
     compact, kept = False, "values_K"
@@ -59,7 +64,13 @@ class IndexedLinear(SparseLayer):
 
 
 class IndexedConv(SparseLayer):
-    """Convolution with freely placed kernels; stores the kept kernels only."""
+    """Convolution with freely placed kernels; stores the kept kernels only.
+
+    Example:
+        >>> layer = IndexedConv(nn.Conv2d(8, 4, 3), "random", Fraction(1, 4), seed=0)
+        >>> layer.values_K.shape, layer(torch.zeros(1, 8, 5, 5)).shape
+        (torch.Size([8, 3, 3]), torch.Size([1, 4, 3, 3]))
+    """
 
     compact, kept = False, "values_K"
     positions: Tensor

@@ -47,6 +47,12 @@ def sparse_layer(
         seed: Places the connections of all patterns but ``block``.
         interleaved: How ``block`` groups its inputs.
         initial: What it starts from; what is drawn comes from torch's global generator.
+
+    Example:
+        >>> sparse_layer(nn.Linear(8, 4), "structured", Fraction(1, 4), seed=0)
+        IndexedLinear(8, 4, pattern=structured, density=1/4)
+        >>> sparse_layer(nn.Conv2d(8, 4, 3), "periodic", Fraction(4, 9), seed=0)
+        PeriodicConv(8, 4, pattern=periodic, density=4/9)
     """
     layer = _placed(dense, pattern, density, seed, interleaved, initial.placement == "magnitude")
     layer.start_from(dense, initial)

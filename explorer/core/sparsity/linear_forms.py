@@ -33,6 +33,11 @@ class LinearForms:
         weight: Dense (outputs, inputs), zero where no connection is kept.
         bias: (outputs,), or None.
         shape: Describes layer and density, for remembering the choice.
+
+    Example:
+        >>> forms = LinearForms(torch.tensor([[0.0, 2.0], [1.0, 0.0]]), bias=None, shape="2 x 2")
+        >>> forms.dense(torch.tensor([[3.0, 4.0]]))
+        tensor([[8., 3.]])
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, shape: str) -> None:
@@ -64,7 +69,12 @@ class LinearForms:
 
 
 def cache_file() -> Path:
-    """Where measured choices are kept: the user's cache folder."""
+    """Where measured choices are kept: the user's cache folder.
+
+    Example:
+        >>> cache_file().name
+        'linear_forms.json'
+    """
     return Path(pooch.os_cache("split-sparsity-explorer")) / _FILE
 
 
@@ -75,6 +85,11 @@ def fastest(shape: str, x_BI: Tensor, forms: Mapping[str, Callable[[Tensor], Ten
         shape: Describes layer and density.
         x_BI: Input rows; powers of two of them share a choice.
         forms: Each computes the product, by name.
+
+    Example:
+        >>> slow, fast = (lambda x: time.sleep(0.001) or x), (lambda x: x)
+        >>> fastest("2 x 2, for show", torch.zeros(1, 2), {"slow": slow, "fast": fast})
+        'fast'
     """
     rows = _bucket(len(x_BI))
     conditions = (

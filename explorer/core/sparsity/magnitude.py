@@ -23,6 +23,12 @@ def largest_connections(magnitude_OI: Floats, density: Fraction) -> NDArray[np.b
     Args:
         magnitude_OI: Of each connection, not negative; of a convolution the norm of each kernel.
         density: Legal for the junction: fan-in and fan-out are whole numbers.
+
+    Example:
+        >>> magnitudes = np.array([[9.0, 8.0, 1.0, 0.0], [7.0, 6.0, 0.0, 2.0]])
+        >>> largest_connections(magnitudes, Fraction(1, 2)).astype(int)
+        array([[1, 1, 0, 0],
+               [0, 0, 1, 1]])
     """
     outputs, inputs = magnitude_OI.shape
     fan_in, fan_out = int(density * inputs), int(density * outputs)
@@ -47,6 +53,12 @@ def largest_blocks(magnitude_OI: Floats, density: Fraction, interleaved: bool) -
         magnitude_OI: Of each connection.
         density: k / g in lowest terms.
         interleaved: How inputs are grouped, see :func:`explorer.core.sparsity.patterns.kept_connections`.
+
+    Example:
+        >>> magnitudes = np.array([[0.0, 0.0, 3.0, 4.0], [5.0, 6.0, 1.0, 0.0]])
+        >>> largest_blocks(magnitudes, Fraction(1, 2), interleaved=False)
+        array([[1],
+               [0]])
     """
     groups, reads = block_shape(density)
     outputs, inputs = magnitude_OI.shape

@@ -57,7 +57,12 @@ def pattern_names() -> tuple[PatternName, ...]:
 
 
 def legal_densities(inputs: int, outputs: int) -> tuple[Fraction, ...]:
-    """Densities for which fan-in and fan-out are both integers, ascending; the last is 1."""
+    """Densities for which fan-in and fan-out are both integers, ascending; the last is 1.
+
+    Example:
+        >>> [str(density) for density in legal_densities(inputs=8, outputs=12)]
+        ['1/4', '1/2', '3/4', '1']
+    """
     steps = gcd(inputs, outputs)
     return tuple(Fraction(k, steps) for k in range(1, steps + 1))
 
@@ -66,6 +71,12 @@ def legal_densities_of(pattern: PatternName, inputs: int, outputs: int, taps: in
     """Legal densities of a junction under ``pattern``, ascending; the last is 1.
 
     A connection pattern needs whole fan-in and fan-out, a kernel pattern whole taps: p / taps.
+
+    Example:
+        >>> [str(density) for density in legal_densities_of("block", inputs=3, outputs=6, taps=9)]
+        ['1/3', '2/3', '1']
+        >>> len(legal_densities_of("periodic", inputs=3, outputs=6, taps=9))
+        9
     """
     if pattern in KERNEL_PATTERN_NAMES:
         return tuple(Fraction(kept, taps) for kept in range(1, taps + 1))
@@ -79,6 +90,14 @@ def exact_density(
 
     Raises:
         UserError: ``density`` is not legal for this junction; the message names the nearest legal ones.
+
+    Example:
+        >>> exact_density(0.25, inputs=8, outputs=4, where="fc1")
+        Fraction(1, 4)
+        >>> exact_density(0.3, inputs=8, outputs=4, where="fc1")
+        Traceback (most recent call last):
+            ...
+        explorer.errors.UserError: fc1: density must be k / 4 for 8 inputs ... nearest: 1/4, 1/2, 3/4
     """
     legal = legal_densities_of(pattern, inputs, outputs, taps)
     nearest = min(legal, key=lambda candidate: abs(candidate - density))
@@ -98,7 +117,12 @@ def _rule(pattern: PatternName, inputs: int, outputs: int, taps: int) -> str:
 
 
 def snap_density(density: float, choices: tuple[Fraction, ...]) -> Fraction:
-    """The choice, of an ascending list, nearest to ``density`` by ratio; ties go to the denser one."""
+    """The choice, of an ascending list, nearest to ``density`` by ratio; ties go to the denser one.
+
+    Example:
+        >>> snap_density(0.3, legal_densities(inputs=8, outputs=4))
+        Fraction(1, 4)
+    """
     return min(reversed(choices), key=lambda choice: abs(log(float(choice) / density)))
 
 
@@ -108,6 +132,10 @@ def ladder(legal: tuple[Fraction, ...], limit: int) -> tuple[Fraction, ...]:
     Each rung takes the simplest legal density (smallest denominator, so fewest blocks) no farther off than
     half the way to the next rung, else the nearest. Rungs that fall together are merged, so fewer than
     ``limit`` may come back.
+
+    Example:
+        >>> [str(density) for density in ladder(legal_densities(inputs=64, outputs=64), limit=4)]
+        ['1/64', '1/8', '1/2', '1']
     """
     if len(legal) <= limit:
         return legal
@@ -125,12 +153,24 @@ def _simplest_near(rung: float, half_step: float, legal: tuple[Fraction, ...]) -
 
 
 def block_shape(density: Fraction) -> tuple[int, int]:
-    """Groups g and groups read k of the ``block`` pattern: density = k / g in lowest terms."""
+    """Groups g and groups read k of the ``block`` pattern: density = k / g in lowest terms.
+
+    Example:
+        >>> block_shape(Fraction(6, 8))
+        (4, 3)
+    """
     return density.denominator, density.numerator
 
 
 def block_source_groups(density: Fraction) -> NDArray[np.int64]:
-    """Which input groups each output group reads: a, a+1, .., a+k-1 (mod g); shape (g, k)."""
+    """Which input groups each output group reads: a, a+1, .., a+k-1 (mod g); shape (g, k).
+
+    Example:
+        >>> block_source_groups(Fraction(2, 3))
+        array([[0, 1],
+               [1, 2],
+               [2, 0]])
+    """
     groups, reads = block_shape(density)
     return (np.arange(groups)[:, None] + np.arange(reads)[None, :]) % groups
 
@@ -149,6 +189,10 @@ def kept_connections(
     instead of a run of neighbours, so that the groups of the junction before mix (the channel shuffle of
     ShuffleNet, CVPR 2018). ``structured`` has exact fan-in and fan-out, and so has ``clash_free``, see
     :mod:`explorer.core.sparsity.clash_free`. ``random`` has the same number of connections, placed freely.
+
+    Example:
+        >>> kept_connections("block", inputs=4, outputs=2, density=Fraction(1, 2), seed=0)
+        array([0, 1, 6, 7])
     """
     if interleaved and pattern == "block":
         return np.flatnonzero(_block_adjacency(inputs, outputs, density, interleaved))
@@ -163,7 +207,16 @@ def adjacency(
     seed: int,
     interleaved: bool = False,
 ) -> NDArray[np.bool_]:
-    """The kept connections as a matrix of shape (outputs, inputs), for inspection."""
+    """The kept connections as a matrix of shape (outputs, inputs), for inspection.
+
+    Example:
+        >>> adjacency("block", 4, 2, Fraction(1, 2), seed=0).astype(int)
+        array([[1, 1, 0, 0],
+               [0, 0, 1, 1]])
+        >>> adjacency("block", 4, 2, Fraction(1, 2), seed=0, interleaved=True).astype(int)
+        array([[1, 0, 1, 0],
+               [0, 1, 0, 1]])
+    """
     kept = np.zeros(inputs * outputs, dtype=np.bool_)
     kept[kept_connections(pattern, inputs, outputs, density, seed, interleaved)] = True
     return kept.reshape(outputs, inputs)

@@ -27,6 +27,11 @@ def kernel_variants(taps: int, density: Fraction, seed: int) -> NDArray[np.int64
         taps: Taps T of a kernel.
         density: p / T.
         seed: Orders the taps.
+
+    Example:
+        >>> variants = kernel_variants(taps=9, density=Fraction(1, 3), seed=0)
+        >>> variants.shape, sorted(variants.flatten().tolist())
+        ((3, 3), [0, 1, 2, 3, 4, 5, 6, 7, 8])
     """
     kept, variants = int(density * taps), density.denominator  # T / gcd(T, p)
     order = np.random.default_rng(seed).permutation(taps)
@@ -34,7 +39,12 @@ def kernel_variants(taps: int, density: Fraction, seed: int) -> NDArray[np.int64
 
 
 def kept_taps(inputs: int, outputs: int, taps: int, density: Fraction, seed: int) -> NDArray[np.int64]:
-    """Flat positions ``(output * inputs + input) * taps + tap``, ascending; shape (O, I, P)."""
+    """Flat positions ``(output * inputs + input) * taps + tap``, ascending; shape (O, I, P).
+
+    Example:
+        >>> kept_taps(inputs=2, outputs=4, taps=9, density=Fraction(4, 9), seed=0).shape
+        (4, 2, 4)
+    """
     variants_VP = kernel_variants(taps, density, seed)
     kernels = np.arange(outputs * inputs).reshape(outputs, inputs, 1)
     variant_OI = (np.arange(outputs)[:, None] + np.arange(inputs)) % len(variants_VP)
@@ -43,7 +53,13 @@ def kept_taps(inputs: int, outputs: int, taps: int, density: Fraction, seed: int
 
 
 class PeriodicConv(SparseLayer):
-    """``periodic`` convolution (1-D or 2-D); stores the kept taps only."""
+    """``periodic`` convolution (1-D or 2-D); stores the kept taps only.
+
+    Example:
+        >>> layer = PeriodicConv(nn.Conv2d(2, 4, 3), Fraction(4, 9), seed=0)
+        >>> layer.values_OIP.shape, layer(torch.zeros(1, 2, 5, 5)).shape
+        (torch.Size([4, 2, 4]), torch.Size([1, 4, 3, 3]))
+    """
 
     compact, kept = False, "values_OIP"
     positions: Tensor

@@ -37,6 +37,13 @@ class Junction:
         stays_dense: Why no density below 1 is possible; empty if some is.
         trained: Whether its weights do not come from the seed, as far as is known.
         frozen: Whether training leaves its weights as they are.
+
+    Example:
+        >>> (junction,) = find_junctions(nn.Linear(8, 4))
+        >>> junction.kind, junction.num_weights, [str(density) for density in junction.legal]
+        ('Linear', 32, ['1/4', '1/2', '3/4', '1'])
+        >>> find_junctions(nn.Sequential(nn.Conv2d(8, 8, 3, groups=8)))[0].stays_dense
+        'grouped convolution (groups=8)'
     """
 
     path: str
@@ -64,6 +71,11 @@ def find_junctions(
         pattern: Decides which densities are legal; the same for all connection patterns.
         read_directly: Parameters that some forward reads by itself, as the network's trace knows them.
         trained: Parameters that do not come from the seed.
+
+    Example:
+        >>> module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3))
+        >>> [(own.path, own.num_weights, own.stays_dense) for own in find_junctions(module)]
+        [('0', 72, 'only legal density is 1 (1 inputs, 8 outputs)'), ('2', 1152, '')]
     """
     junctions: list[Junction] = []
     for sharing in _modules_by_weight(module):
@@ -151,6 +163,16 @@ def sparsify(
 
     Raises:
         UserError: A path is no junction of ``module``, or its density is not legal there.
+
+    Example:
+        >>> module = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3))
+        >>> sparsify(module, {"0": Fraction(1, 2)}, "block", seed=0)
+        >>> module
+        Sequential(
+          (0): BlockLinear(8, 6, pattern=block, density=1/2)
+          (1): ReLU()
+          (2): Linear(in_features=6, out_features=3, bias=True)
+        )
     """
     junctions = {junction.path: junction for junction in find_junctions(module, pattern)}
     for path, density in densities.items():
@@ -196,6 +218,13 @@ def placement_checksum(module: nn.Module) -> int:
 
     Stored beside the weights: positions are derived again at loading, and neither a generator that changed
     between library versions nor a factory with other weights may misplace weights silently.
+
+    Example:
+        >>> dense, density = nn.Linear(8, 4), Fraction(1, 4)
+        >>> layers = [sparse_layer(dense, "structured", density, seed) for seed in (0, 0, 1)]
+        >>> first, same, other = map(placement_checksum, layers)
+        >>> first == same, first == other
+        (True, False)
     """
     checksum = 0
     for layer in module.modules():

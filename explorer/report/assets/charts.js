@@ -1,9 +1,15 @@
 // Small SVG charts: bars side by side, and step curves over a threshold with a handle to drag.
 
-import { svg } from "./dom.js";
+import { arrowStep, svg } from "./dom.js";
 import { short } from "./look.js";
 
-/** Horizontal bars, one row per name; several series side by side in their own columns and scales. */
+/**
+ * Horizontal bars, one row per name; several series side by side in their own columns and scales.
+ * @param {string[]} names
+ * @param {Series[]} series
+ * @param {number} marked place of the row to mark
+ * @param {(line: number) => void} select
+ */
 export function barTable(names, series, marked, select) {
   const [row, label, gap, top] = [24, 104, 8, 26];
   const wide = 150;
@@ -18,7 +24,7 @@ export function barTable(names, series, marked, select) {
       tabindex: 0,
       role: "button",
       onclick: () => select(line),
-      onkeydown: (event) => event.key === "Enter" && select(line),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && select(line),
     };
     const group = svg("g", { class: line === marked ? "bar-row marked" : "bar-row", ...(act || {}) });
     group.append(
@@ -58,16 +64,23 @@ export function barTable(names, series, marked, select) {
 
 /**
  * Accuracy and exit rate against the confidence threshold, in steps, with a handle.
- * @param steps [{threshold, accuracy, low, high, exitRate}], thresholds ascending
- * @param chosen place in `steps`
- * @param drag called with the place that the handle moved to
+ * @param {ThresholdStep[]} steps thresholds ascending
+ * @param {number} chosen place in `steps`
+ * @param {(place: number) => void} drag called with the place that the handle moved to
  */
 export function thresholdChart(steps, chosen, drag) {
   const [width, height, left, right, top, bottom] = [520, 250, 54, 50, 18, 38];
+  /** @param {number} threshold */
   const x = (threshold) => left + threshold * (width - left - right);
   const lowest = Math.max(Math.min(...steps.map(({ low }) => low)) - 0.02, 0);
+  /** @param {number} share */
   const yAccuracy = (share) => top + ((1 - share) / (1 - lowest || 1)) * (height - top - bottom);
+  /** @param {number} share */
   const yRate = (share) => top + (1 - share) * (height - top - bottom);
+  /**
+   * @param {(share: number) => number} y
+   * @param {(step: ThresholdStep) => number} value
+   */
   const path = (y, value) =>
     steps
       .map(
@@ -109,6 +122,7 @@ export function thresholdChart(steps, chosen, drag) {
     svg("text", { class: "axis-title rate", x: width - right, y: 11, "text-anchor": "end" }, "exit rate (dashed)"),
   );
   const at = x(steps[chosen].threshold);
+  /** @param {number} place */
   const move = (place) => drag(Math.min(Math.max(place, 0), steps.length - 1));
   const handle = svg(
     "g",
@@ -122,7 +136,7 @@ export function thresholdChart(steps, chosen, drag) {
       "aria-valuemax": 1,
       "aria-valuenow": steps[chosen].threshold,
       onkeydown: (event) => {
-        const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+        const step = arrowStep(event);
         if (!step) return;
         event.preventDefault();
         move(chosen + step);
@@ -133,6 +147,7 @@ export function thresholdChart(steps, chosen, drag) {
     svg("circle", { class: "second", cx: at, cy: yRate(steps[chosen].exitRate), r: 5 }),
   );
   const chart = svg("svg", { class: "chart threshold", viewBox: `0 0 ${width} ${height}` }, parts, handle);
+  /** @param {MouseEvent} event */
   const seek = (event) => {
     const box = chart.getBoundingClientRect();
     const threshold = (((event.clientX - box.left) / box.width) * width - left) / (width - left - right);

@@ -2,7 +2,10 @@
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f64: Float64Array };
 
-/** A typed array from {type, data}, data being base64 of little-endian numbers. */
+/**
+ * A typed array from {type, data}, data being base64 of little-endian numbers.
+ * @param {EncodedColumn} column
+ */
 export function decodeColumn({ type, data }) {
   const text = atob(data);
   const bytes = new Uint8Array(text.length);
@@ -10,44 +13,75 @@ export function decodeColumn({ type, data }) {
   return new ARRAYS[type](bytes.buffer);
 }
 
-const decodeAll = (columns) =>
-  Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, decodeColumn(column)]));
+/**
+ * @template {Record<keyof Columns, EncodedColumn>} Columns
+ * @param {Columns} columns
+ * @returns {Record<keyof Columns, TypedArray>}
+ */
+function decodeAll(columns) {
+  const decoded = Object.entries(columns).map(([name, column]) => [name, decodeColumn(column)]);
+  return Object.fromEntries(decoded);
+}
 
-/** The embedded run with its columns decoded. */
+/**
+ * The embedded run with its columns decoded.
+ * @param {EmbeddedRun} embedded
+ * @returns {Run}
+ */
 export function decodeRun(embedded) {
   return {
     ...embedded,
     networks: { ...embedded.networks, samples: decodeColumn(embedded.networks.samples) },
-    splits: { ...decodeAll(embedded.splits), names: embedded.splitNames },
+    splits: decodeAll(embedded.splits),
     points: decodeAll(embedded.points),
     numPoints: embedded.numPoints,
   };
 }
 
-/** Codes of arbitrary texts: {levels, codes}; levels by `order` (a number per text), else as numbers and words sort. */
+/**
+ * Codes of arbitrary texts: {levels, codes}; levels by `order` (a number per text), else as numbers and words sort.
+ * @param {string[]} texts
+ * @param {((text: string) => number) | null} order
+ */
 export function factorize(texts, order = null) {
+  /**
+   * @param {string} a
+   * @param {string} b
+   */
   const byText = (a, b) => a.localeCompare(b, "en", { numeric: true });
   const levels = [...new Set(texts)].sort(order ? (a, b) => order(a) - order(b) || byText(a, b) : byText);
   const places = new Map(levels.map((level, place) => [level, place]));
-  return { levels, codes: Uint32Array.from(texts, (text) => places.get(text)) };
+  return { levels, codes: Uint32Array.from(texts, (text) => /** @type {number} */ (places.get(text))) };
 }
 
-/** Whether a row is an operating point; the others are baselines, to compare with. */
+/**
+ * Whether a row is an operating point; the others are baselines, to compare with.
+ * @param {Pick<Run, "points" | "splits">} run
+ * @param {number} row
+ */
 export function isDeployable({ points, splits }, row) {
   return points.bits[row] > 0 || splits.is_output[points.split[row]] === 1;
 }
 
-/** The id of a row, as explorer.runs.results builds it: network key, place of the split point, bits, exits.
- * A baseline's has its name for the bits. */
+/**
+ * The id of a row, as explorer.runs.results builds it: network key, place of the split point, bits, exits.
+ * A baseline's has its name for the bits.
+ * @param {Run} run
+ * @param {number} row
+ */
 export function pointId(run, row) {
   const { split, bits, exited, threshold } = run.points;
   const network = run.splits.network[split[row]];
   const place = split[row] - run.networks.firstSplit[network];
-  const how = isDeployable(run, row) ? bits[row] : run.references.find(([own]) => own === row)[1];
+  const how = isDeployable(run, row) ? bits[row] : new Map(run.references).get(row);
   return `${run.networks.key[network]}.${place}.${how}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}`;
 }
 
-/** Row of a point id, -1 where there is none. */
+/**
+ * Row of a point id, -1 where there is none.
+ * @param {Run} run
+ * @param {string} id
+ */
 export function rowOf(run, id) {
   for (let row = 0; row < run.numPoints; row++) {
     const network = run.splits.network[run.points.split[row]];
@@ -56,8 +90,12 @@ export function rowOf(run, id) {
   return -1;
 }
 
-/** Mean relative depth of every split point's name, so that shallow ones come first. */
+/**
+ * Mean relative depth of every split point's name, so that shallow ones come first.
+ * @param {Run} run
+ */
 export function depths({ splits, splitNames, networks }) {
+  /** @type {Map<string, [number, number]>} */
   const found = new Map();
   splitNames.forEach((name, split) => {
     const network = splits.network[split];
@@ -66,5 +104,8 @@ export function depths({ splits, splitNames, networks }) {
     const own = found.get(name) || [0, 0];
     found.set(name, [own[0] + (split - first) / Math.max(count - 1, 1), own[1] + 1]);
   });
-  return (name) => found.get(name)[0] / found.get(name)[1];
+  return (/** @type {string} */ name) => {
+    const [sum, count] = found.get(name) ?? [NaN, NaN];
+    return sum / count;
+  };
 }

@@ -2,16 +2,27 @@
 
 import { shellWord } from "./format.js";
 
+/** @type {Role[]} */
+const ROLES = ["edge", "server", "link"];
+
+/** @param {number} number */
 const plain = (number) => String(Number(number.toPrecision(15)));
 
-/** Words of the setting: devices, link, single numbers; none where all is as searched. */
+/**
+ * Words of the setting: devices, link, single numbers; none where all is as searched.
+ * @param {SettingState} state
+ */
 function settingWords(state) {
-  const words = ["edge", "server", "link"].flatMap((role) => (state[role] ? [`--${role}`, state[role]] : []));
+  const words = ROLES.flatMap((role) => (state[role] ? [`--${role}`, state[role]] : []));
   for (const [path, value] of Object.entries(state.set)) words.push("--set", `${path}=${plain(value)}`);
   return words;
 }
 
-/** How the chosen point is chosen, for a command line. */
+/**
+ * How the chosen point is chosen, for a command line.
+ * @param {Run} run
+ * @param {ChoiceState} state
+ */
 function choiceWords(run, state) {
   const words = [];
   const own = Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }]));
@@ -31,9 +42,19 @@ function choiceWords(run, state) {
   return words;
 }
 
-const same = (a, b) => Boolean(a && b) && a.operator === b.operator && a.bound === b.bound;
+/**
+ * @param {Limit | undefined} a
+ * @param {Limit | undefined} b
+ */
+const same = (a, b) => a !== undefined && b !== undefined && a.operator === b.operator && a.bound === b.bound;
 
-/** The whole command; by id where the point is not the one that the rules choose. */
+/**
+ * The whole command; by id where the point is not the one that the rules choose.
+ * @param {Run} run
+ * @param {ChoiceState} state
+ * @param {string} id
+ * @param {boolean} isChosen
+ */
 export function pickCommand(run, state, id, isChosen) {
   const words = isChosen ? choiceWords(run, state) : ["--id", id];
   return ["python -m explorer.pick", run.run, ...[...words, ...settingWords(state)].map(shellWord)].join(" ");

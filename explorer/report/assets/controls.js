@@ -1,15 +1,22 @@
 // The selects and boxes around the plots, and what the window tells the page.
 
-import { byId, choices, element } from "./dom.js";
+import { byId, choices, element, fieldOf } from "./dom.js";
 import { columnGroups } from "./filters.js";
 import { Parallel } from "./parallel.js";
 import { readHash } from "./state.js";
 import { Table } from "./table.js";
 
-/** Fill the selects and listen to them, to the window and to the printer. */
+/** @type {("x" | "y" | "z" | "colour" | "size")[]} what of a point shows one column */
+const SHOWN_BY = ["x", "y", "z", "colour", "size"];
+
+/**
+ * Fill the selects and listen to them, to the window and to the printer.
+ * @param {Page} page
+ */
 export function connectControls(page) {
   const { model, state } = page;
-  const known = (column) => column.values && column.name !== "network";
+  /** @param {Column} column */
+  const known = (column) => column.values !== undefined && column.name !== "network";
   choices(
     byId("axis-x"),
     columnGroups(model, () => true),
@@ -27,19 +34,19 @@ export function connectControls(page) {
     state.colour,
   );
   choices(byId("axis-size"), [["", [["", "none"]]], ...columnGroups(model, known)], state.size);
-  for (const name of ["x", "y", "z", "colour", "size"]) {
+  for (const name of SHOWN_BY) {
     byId(`axis-${name}`).addEventListener("change", (event) =>
       page.change({
-        [name]: event.target.value,
+        [name]: fieldOf(event).value,
         ...(name === "x" ? { logX: null } : {}),
         ...(name === "y" ? { logY: null } : {}),
       }),
     );
   }
-  byId("log-x").addEventListener("change", (event) => page.change({ logX: event.target.checked }));
-  byId("log-y").addEventListener("change", (event) => page.change({ logY: event.target.checked }));
-  byId("fit").addEventListener("change", (event) => page.change({ fit: event.target.checked }));
-  byId("list").addEventListener("change", (event) => page.change({ list: event.target.value }));
+  byId("log-x").addEventListener("change", (event) => page.change({ logX: fieldOf(event).checked }));
+  byId("log-y").addEventListener("change", (event) => page.change({ logY: fieldOf(event).checked }));
+  byId("fit").addEventListener("change", (event) => page.change({ fit: fieldOf(event).checked }));
+  byId("list").addEventListener("change", (event) => page.change({ list: fieldOf(event).value }));
   byId("back-to-chosen").addEventListener("click", () => page.change({ selected: null }));
   columnBoxes(
     page,
@@ -61,13 +68,26 @@ export function connectControls(page) {
     }, page.run.live * 1000);
 }
 
-/** A box per column; `key` of the state holds those chosen. */
+/**
+ * A box per column; `key` of the state holds those chosen.
+ * @param {Page} page
+ * @param {string} id
+ * @param {"shownColumns" | "axes"} key
+ * @param {() => string[]} current
+ */
 function columnBoxes(page, id, key, current) {
   const groups = columnGroups(page.model, ({ name }) => name !== "network");
+  /**
+   * @param {string} name
+   * @param {string} label
+   */
   const box = (name, label) => {
     const checked = current().includes(name);
-    const turn = (event) =>
-      page.change({ [key]: event.target.checked ? [...current(), name] : current().filter((other) => other !== name) });
+    /** @param {Event} event */
+    const turn = (event) => {
+      const others = current().filter((other) => other !== name);
+      page.change({ [key]: fieldOf(event).checked ? [...current(), name] : others });
+    };
     return element(
       "label",
       { class: "option" },
@@ -78,11 +98,14 @@ function columnBoxes(page, id, key, current) {
   byId(id).replaceChildren(...groups.flatMap(([, columns]) => columns.map(([name, label]) => box(name, label))));
 }
 
-/** Show what the state says. */
+/**
+ * Show what the state says.
+ * @param {Page} page
+ */
 export function syncControls(page) {
   const { state } = page;
   const axes = page.scatter.axes;
-  for (const name of ["x", "y", "z", "colour", "size"]) byId(`axis-${name}`).value = state[name];
+  for (const name of SHOWN_BY) byId(`axis-${name}`).value = state[name];
   byId("log-x").checked = state.logX ?? Boolean(axes && axes.x.log);
   byId("log-y").checked = state.logY ?? Boolean(axes && axes.y.log);
   byId("fit").checked = state.fit;

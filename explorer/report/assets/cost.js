@@ -4,9 +4,14 @@
 const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
 const FLOAT_BYTES = 4;
 const JOULES_PER_WH = 3600;
+/** @param {number | null | undefined} value */
 const orNaN = (value) => (value === null || value === undefined ? NaN : value);
 
-/** 95 % score interval of a share (Wilson 1927): [low, high]. */
+/**
+ * 95 % score interval of a share (Wilson 1927): [low, high].
+ * @param {number} correct
+ * @param {number} samples
+ */
 export function wilsonInterval(correct, samples) {
   const share = correct / samples;
   const centre = (share + Z ** 2 / (2 * samples)) / (1 + Z ** 2 / samples);
@@ -14,7 +19,12 @@ export function wilsonInterval(correct, samples) {
   return [centre - half, centre + half];
 }
 
-/** Roofline time of one operator; limits that the profile lacks are left out. */
+/**
+ * Roofline time of one operator; limits that the profile lacks are left out.
+ * @param {number} macs
+ * @param {number} movedBytes
+ * @param {DeviceProfile} device
+ */
 export function operatorTime(macs, movedBytes, device) {
   if (device.macs_per_s === null) return NaN;
   const computing = macs / device.macs_per_s;
@@ -22,7 +32,11 @@ export function operatorTime(macs, movedBytes, device) {
   return Math.max(computing, moving) + (device.call_overhead_s || 0);
 }
 
-/** Payload plus headers of one message, times the expected number of transmissions. */
+/**
+ * Payload plus headers of one message, times the expected number of transmissions.
+ * @param {number} payload
+ * @param {LinkProfile} link
+ */
 export function bytesOnAir(payload, link) {
   if (payload === 0) return 0;
   const packets = link.packet_payload_bytes === null ? 1 : Math.ceil(payload / link.packet_payload_bytes);
@@ -30,16 +44,30 @@ export function bytesOnAir(payload, link) {
   return (payload + headers) / (1 - (link.loss || 0));
 }
 
-/** Joules per bit on air; NaN when the profile has no energy model. */
+/**
+ * Joules per bit on air; NaN when the profile has no energy model.
+ * @param {LinkProfile} link
+ */
 export function joulesPerBit(link) {
   if (link.tx_joules_per_bit !== null) return link.tx_joules_per_bit;
   const { tx_alpha_w_per_bit_per_s: alpha, tx_beta_w: beta, uplink_bits_per_s: rate } = link;
   return alpha === null || beta === null || rate === null ? NaN : (alpha * rate + beta) / rate;
 }
 
-/** Seconds of every split point's parts: edge part, exit classifier, server part. */
+/**
+ * Seconds of every split point's parts: edge part, exit classifier, server part.
+ * @param {Run["splits"]} splits
+ * @param {Setting} setting
+ */
 export function splitTimes(splits, setting) {
   const count = splits.network.length;
+  /**
+   * @param {Numbers} macs
+   * @param {Numbers} bytes
+   * @param {number} start
+   * @param {number} end
+   * @param {DeviceProfile} device
+   */
   const sum = (macs, bytes, start, end, device) => {
     if (device.macs_per_s === null) return NaN;
     let seconds = 0;
@@ -52,12 +80,14 @@ export function splitTimes(splits, setting) {
     let edge = 0;
     let done = 0;
     for (; last < count && splits.network[last] === splits.network[first]; last++) {
+      /** @type {[TypedArray, TypedArray, number, number]} */
       const stage = [
         splits.operator_macs,
         splits.operator_bytes,
         splits.operator_start[last],
         splits.operator_start[last + 1],
       ];
+      /** @type {[TypedArray, TypedArray, number, number]} */
       const exit = [
         splits.exit_operator_macs,
         splits.exit_operator_bytes,
@@ -76,10 +106,14 @@ export function splitTimes(splits, setting) {
   return times;
 }
 
-/** Columns that follow from structure and validation outcomes; no device or link changes them. */
+/**
+ * Columns that follow from structure and validation outcomes; no device or link changes them.
+ * @param {Run} run
+ */
 export function countedColumns(run) {
   const { points, splits, networks, numPoints } = run;
   const learned = run.metrics.filter(({ credit }) => credit);
+  const earned = /** @type {Record<string, TypedArray>} */ (/** @type {unknown} */ (points));
   const names = ["accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
   names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
@@ -92,14 +126,14 @@ export function countedColumns(run) {
     const peak = hasExit
       ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split])
       : splits.peak_activation_bytes[split];
-    for (const { name, credit } of learned) columns[name][row] = points[credit][row] / samples;
+    for (const { name, credit } of learned) columns[name][row] = earned[credit][row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;
     columns.exit_rate[row] = points.exited[row] / samples;
     columns.edge_macs[row] = splits.edge_macs[split] + hasExit * splits.exit_macs[split];
     columns.edge_macs_dense[row] = splits.edge_macs_dense[split] + hasExit * splits.exit_macs[split];
     columns.server_macs[row] = offload * splits.server_macs[split];
-    const hasRange = points.bits[row] > 0 && points.bits[row] <= 8;
+    const hasRange = points.bits[row] > 0 && points.bits[row] <= 8 ? 1 : 0;
     columns.edge_param_bytes[row] =
       splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split] + hasRange * splits.range_bytes[split];
     columns.edge_memory_bytes[row] = columns.edge_param_bytes[row] + peak;
@@ -108,25 +142,44 @@ export function countedColumns(run) {
   return columns;
 }
 
-/** Mean bytes of the messages that a row sends; 0 where it sends none. */
+/**
+ * Mean bytes of the messages that a row sends; 0 where it sends none.
+ * @param {Run} run
+ * @param {number} row
+ */
 export function messageBytes({ points, splits, networks }, row) {
   const samples = networks.samples[splits.network[points.split[row]]];
   return points.sent_bytes[row] / Math.max(samples - points.exited[row], 1);
 }
 
-/** 1 where the row has an exit classifier, else 0: not at `output`, not without a threshold. */
+/**
+ * 1 where the row has an exit classifier, else 0: not at `output`, not without a threshold.
+ * @param {Run} run
+ * @param {number} row
+ */
 export function usesExit({ points, splits }, row) {
   return Number.isNaN(points.threshold[row]) || splits.is_output[points.split[row]] ? 0 : 1;
 }
 
-const transfers = new WeakMap(); // by run
+/** @type {WeakMap<Run, Transfers>} */
+const transfers = new WeakMap();
 
-/** What a row sends, how often, and what encoding takes; computed once, since no device or link changes it. */
+/**
+ * What a row sends, how often, and what encoding takes; computed once, since no device or link changes it.
+ * @param {Run} run
+ * @returns {Transfers}
+ */
 function transfersOf(run) {
-  if (transfers.has(run)) return transfers.get(run);
+  const known = transfers.get(run);
+  if (known) return known;
   const { points, splits, networks, numPoints } = run;
-  const names = ["offload", "message", "codecMacs", "codecBytes"];
-  const own = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
+  const own = {
+    offload: new Float64Array(numPoints),
+    message: new Float64Array(numPoints),
+    codecMacs: new Float64Array(numPoints),
+    codecBytes: new Float64Array(numPoints),
+    hasExit: Uint8Array.from({ length: numPoints }, (_, row) => usesExit(run, row)),
+  };
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
     const bits = points.bits[row];
@@ -135,15 +188,16 @@ function transfersOf(run) {
     own.codecMacs[row] = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
     own.codecBytes[row] = FLOAT_BYTES * splits.payload_elements[split] + own.message[row];
   }
-  own.hasExit = Uint8Array.from({ length: numPoints }, (_, row) => usesExit(run, row));
   transfers.set(run, own);
   return own;
 }
 
 /**
  * Columns that devices and link decide: latency, edge energy, battery life.
- * @param setting {edge, server, link}: profiles; null where one does not know a number.
- * @param use {samplesPerDay, batteryWh}
+ * @param {Run} run
+ * @param {Setting} setting
+ * @param {{samplesPerDay: number, batteryWh: number}} use
+ * @returns {Record<string, Float64Array>}
  */
 export function modelledColumns(run, setting, use) {
   const { points, splits, numPoints } = run;

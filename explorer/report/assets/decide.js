@@ -1,11 +1,12 @@
 // Constraints as sliders, objectives, and the named ways to choose one point of the front.
 
 import { makeAxis } from "./axis.js";
-import { byId, element } from "./dom.js";
+import { byId, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 
 const STEPS = 400;
 const MAX_OBJECTIVES = 4;
+/** @type {Record<Method, [string, string]>} name and meaning */
 const METHODS = {
   knee: [
     "Knee",
@@ -26,6 +27,14 @@ const METHODS = {
 };
 
 export class Decide {
+  /** @type {State} */
+  state;
+
+  /**
+   * @param {Model} model
+   * @param {Run} run
+   * @param {Change} change
+   */
   constructor(model, run, change) {
     this.model = model;
     this.run = run;
@@ -40,8 +49,9 @@ export class Decide {
         limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
       }),
     );
+    const methods = /** @type {[Method, [string, string]][]} */ (Object.entries(METHODS));
     byId("methods").replaceChildren(
-      ...Object.entries(METHODS).map(([key, [name]]) =>
+      ...methods.map(([key, [name]]) =>
         element(
           "label",
           { class: "option" },
@@ -52,18 +62,19 @@ export class Decide {
     );
     this.objectiveBoxes();
     byId("full-row").hidden = !model.partlyTrained;
-    byId("full").addEventListener("change", (event) => change({ full: event.target.checked }));
+    byId("full").addEventListener("change", (event) => change({ full: fieldOf(event).checked }));
   }
 
+  /** @param {string} name */
   limitRow(name) {
-    const column = this.model.columns.get(name);
+    const column = this.model.numbers(name);
     const slider = element("input", {
       type: "range",
       min: 0,
       max: STEPS,
       id: `limit-${name}`,
       "aria-label": column.label,
-      oninput: (event) => this.slide(name, Number(event.target.value)),
+      oninput: (event) => this.slide(name, Number(fieldOf(event).value)),
     });
     const field = element("input", {
       type: "number",
@@ -71,7 +82,7 @@ export class Decide {
       id: `bound-${name}`,
       "aria-label": `${column.label}, bound`,
       placeholder: "none",
-      onchange: (event) => this.type(name, event.target.value),
+      onchange: (event) => this.type(name, fieldOf(event).value),
     });
     const sign = column.direction === "maximize" ? "≥" : "≤";
     return element(
@@ -79,7 +90,7 @@ export class Decide {
       { class: "slider", id: `row-${name}` },
       element("label", { for: `limit-${name}` }, `${column.shortLabel} ${sign}`),
       field,
-      element("span", { class: "unit" }),
+      element("span", { class: "unit", id: `unit-${name}` }),
       slider,
     );
   }
@@ -101,61 +112,84 @@ export class Decide {
   }
 
   chooseObjectives() {
-    const boxes = [...byId("objectives").querySelectorAll("input:checked")].map((box) => box.value);
+    const boxes = inputs("objectives").flatMap((box) => (box.checked ? [box.value] : []));
     const kept = this.state.objectives.filter((name) => boxes.includes(name));
     const objectives = [...kept, ...boxes.filter((name) => !kept.includes(name))].slice(0, MAX_OBJECTIVES);
     this.change({ objectives: objectives.length ? objectives : this.state.objectives });
   }
 
-  /** An axis over every value of a column; the loosest end of the slider is no constraint. */
+  /**
+   * An axis over every value of a column; the loosest end of the slider is no constraint.
+   * @param {string} name
+   */
   axis(name) {
-    return makeAxis(this.model.columns.get(name));
+    return makeAxis(this.model.numbers(name));
   }
 
+  /**
+   * @param {string} name
+   * @param {number} step
+   */
   slide(name, step) {
-    const { direction } = this.model.columns.get(name);
+    const { direction } = this.model.numbers(name);
     const loosest = direction === "maximize" ? 0 : STEPS;
     const { [name]: _, ...others } = this.state.limits;
-    if (step === loosest) return this.change({ limits: others });
+    if (step === loosest) {
+      this.change({ limits: others });
+      return;
+    }
     const bound = Number(Math.max(this.axis(name).valueAt(step / STEPS), 0).toPrecision(3));
     this.change({ limits: { ...others, [name]: { operator: direction === "maximize" ? ">=" : "<=", bound } } });
   }
 
+  /**
+   * @param {string} name
+   * @param {string} text
+   */
   type(name, text) {
-    const column = this.model.columns.get(name);
+    const column = this.model.numbers(name);
     const { [name]: _, ...others } = this.state.limits;
-    if (text === "" || !Number.isFinite(Number(text))) return this.change({ limits: others });
+    if (text === "" || !Number.isFinite(Number(text))) {
+      this.change({ limits: others });
+      return;
+    }
     const bound = Number((Number(text) * column.shown[0]).toPrecision(12));
     this.change({ limits: { ...others, [name]: { operator: column.direction === "maximize" ? ">=" : "<=", bound } } });
   }
 
+  /** @param {State} state */
   draw(state) {
     this.state = state;
     for (const name of this.columns) this.drawLimit(name, state.limits[name]);
-    for (const box of byId("objectives").querySelectorAll("input")) {
+    for (const box of inputs("objectives")) {
       box.checked = state.objectives.includes(box.value);
       box.disabled = !box.checked && state.objectives.length >= MAX_OBJECTIVES;
     }
-    for (const radio of byId("methods").querySelectorAll("input")) radio.checked = radio.value === state.method;
+    for (const radio of inputs("methods")) radio.checked = radio.value === state.method;
     byId("full").checked = state.full;
     byId("method-meaning").textContent = METHODS[state.method][1];
     this.drawMethod(state);
     this.drawCounts();
   }
 
+  /**
+   * @param {string} name
+   * @param {Limit | undefined} limit
+   */
   drawLimit(name, limit) {
-    const column = this.model.columns.get(name);
+    const column = this.model.numbers(name);
     const [slider, field] = [byId(`limit-${name}`), byId(`bound-${name}`)];
     const loosest = column.direction === "maximize" ? 0 : STEPS;
     if (document.activeElement !== slider)
-      slider.value = limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest;
+      slider.value = String(limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest);
     if (document.activeElement !== field)
-      field.value = limit ? Number((limit.bound / column.shown[0]).toPrecision(6)) : "";
+      field.value = limit ? String(Number((limit.bound / column.shown[0]).toPrecision(6))) : "";
+    byId(`unit-${name}`).textContent = column.shown[1];
     byId(`row-${name}`).classList.toggle("active", Boolean(limit));
-    byId(`row-${name}`).querySelector(".unit").textContent = column.shown[1];
     byId(`row-${name}`).hidden = !this.model.hasValues(column);
   }
 
+  /** @param {State} state */
   drawMethod(state) {
     const holder = byId("method-options");
     const key = `${state.method} ${state.objectives}`;
@@ -164,12 +198,13 @@ export class Decide {
     if (state.method === "weights") {
       holder.replaceChildren(
         ...state.objectives.map((name) => {
-          const column = this.model.columns.get(name);
+          const column = this.model.numbers(name);
           const value = state.weights[name] ?? 1;
           const said = element("span", { class: "unit" }, numberText(value));
+          /** @param {Event} event */
           const slide = (event) => {
-            said.textContent = numberText(Number(event.target.value));
-            this.change({ weights: { ...this.state.weights, [name]: Number(event.target.value) } });
+            said.textContent = numberText(Number(fieldOf(event).value));
+            this.change({ weights: { ...this.state.weights, [name]: Number(fieldOf(event).value) } });
           };
           return element(
             "div",
@@ -187,7 +222,7 @@ export class Decide {
       );
       const select = element(
         "select",
-        { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: event.target.value }) },
+        { id: "best", "aria-label": "Column", onchange: (event) => this.change({ best: fieldOf(event).value }) },
         columns.map((column) =>
           element("option", { value: column.name, selected: column.name === state.best }, column.shortLabel),
         ),
@@ -218,10 +253,14 @@ export class Decide {
   }
 }
 
-/** What a point violates, and by how much. */
+/**
+ * What a point violates, and by how much.
+ * @param {Model} model
+ * @param {number} row
+ */
 export function violated(model, row) {
   return model.constraints.flatMap(({ column, operator, bound }) => {
-    const { values, unit, label } = model.columns.get(column);
+    const { values, unit, label } = model.numbers(column);
     const value = values[row];
     const missed = operator === "<=" ? !(value <= bound) : !(value >= bound);
     return missed
@@ -230,4 +269,11 @@ export function violated(model, row) {
   });
 }
 
+/** @param {number} value */
 const numberText0 = (value) => value.toLocaleString("en");
+
+/**
+ * Boxes or radio buttons of a group.
+ * @param {string} id
+ */
+const inputs = (id) => [...byId(id).querySelectorAll("input")];

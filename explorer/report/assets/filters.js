@@ -1,28 +1,42 @@
 // The filter in words: what is brushed, kept and excluded, as chips; a form that does what brushing does.
 
-import { byId, choices, element } from "./dom.js";
+import { byId, choices, element, fieldOf } from "./dom.js";
 import { MISSING, numberText } from "./format.js";
 
 const OPEN = 1e300; // an open end of a range: beyond every value, and JSON has no infinity
 
-/** Columns by group, for a <select>. */
+/**
+ * Columns by group, for a <select>.
+ * @param {Model} model
+ * @param {(column: Column) => boolean} keep
+ * @returns {ChoiceGroups}
+ */
 export function columnGroups(model, keep) {
+  /** @type {Map<string, [string, string][]>} */
   const groups = new Map();
   for (const column of model.columns.values()) {
     if (!keep(column) || !model.hasValues(column)) continue;
-    if (!groups.has(column.group)) groups.set(column.group, []);
-    groups.get(column.group).push([column.name, column.label]);
+    const own = groups.get(column.group) ?? [];
+    own.push([column.name, column.label]);
+    groups.set(column.group, own);
   }
   const order = [...model.run.groups, "configuration"];
-  return order.filter((group) => groups.has(group)).map((group) => [group, groups.get(group)]);
+  return order.flatMap((group) => {
+    const own = groups.get(group);
+    return own ? [[group, own]] : [];
+  });
 }
 
-/** One brush in words. */
+/**
+ * One brush in words.
+ * @param {Column} column
+ * @param {Part} part
+ */
 export function partText(column, part) {
-  if (part.levels) return part.levels.join(" or ");
+  if (part.levels || column.levels) return (part.levels ?? []).join(" or ");
   const [scale, unit] = column.shown;
   const texts = [];
-  if (part.low !== null) {
+  if (part.low !== null && part.high !== null) {
     const [low, high] = [part.low, part.high].map((value) => numberText(value / scale));
     if (part.low <= -OPEN) texts.push(`at most ${high} ${unit}`.trimEnd());
     else if (part.high >= OPEN) texts.push(`at least ${low} ${unit}`.trimEnd());
@@ -33,7 +47,13 @@ export function partText(column, part) {
 }
 
 export class Filters {
-  /** @param change(patch) takes changes of the state */
+  /** @type {State} */
+  state;
+
+  /**
+   * @param {Model} model
+   * @param {Change} change
+   */
   constructor(model, change) {
     this.model = model;
     this.change = change;
@@ -47,7 +67,7 @@ export class Filters {
       event.preventDefault();
       this.add();
     });
-    byId("search").addEventListener("input", (event) => change({ search: event.target.value }));
+    byId("search").addEventListener("input", (event) => change({ search: fieldOf(event).value }));
     byId("keep").addEventListener("click", () => this.step(true));
     byId("exclude").addEventListener("click", () => this.step(false));
     byId("undo").addEventListener("click", () => change({ steps: this.state.steps.slice(0, -1) }));
@@ -56,7 +76,7 @@ export class Filters {
   }
 
   drawForm() {
-    const column = this.model.columns.get(byId("filter-column").value);
+    const column = this.model.column(byId("filter-column").value);
     const fields = byId("filter-fields");
     if (column.levels) {
       const select = element("select", {
@@ -70,6 +90,10 @@ export class Filters {
       return;
     }
     const unit = column.shown[1];
+    /**
+     * @param {string} id
+     * @param {string} label
+     */
     const field = (id, label) =>
       element("label", {}, `${label} `, element("input", { id, type: "number", step: "any" }), unit ? ` ${unit}` : "");
     fields.replaceChildren(
@@ -80,20 +104,21 @@ export class Filters {
   }
 
   add() {
-    const column = this.model.columns.get(byId("filter-column").value);
+    const column = this.model.column(byId("filter-column").value);
+    /** @type {Part} */
     let part;
     if (column.levels) {
       const levels = [...byId("filter-levels").selectedOptions].map((option) => option.value);
       if (!levels.length) return;
       part = { levels };
     } else {
-      const [low, high] = ["filter-low", "filter-high"].map((id) => byId(id).value);
+      const [low, high] = [byId("filter-low").value, byId("filter-high").value];
       const missing = byId("filter-missing").checked;
       const only = missing && low === "" && high === "";
       const [scale] = column.shown;
       part = {
-        low: only ? null : low === "" ? -OPEN : low * scale,
-        high: only ? null : high === "" ? OPEN : high * scale,
+        low: only ? null : low === "" ? -OPEN : Number(low) * scale,
+        high: only ? null : high === "" ? OPEN : Number(high) * scale,
         missing,
       };
     }
@@ -102,17 +127,19 @@ export class Filters {
     });
   }
 
+  /** @param {boolean} keep */
   step(keep) {
     const { brushes, search, steps } = this.state;
     if (!Object.keys(brushes).length && !search) return;
     this.change({ steps: [...steps, { keep, brushes, search }], brushes: {}, search: "" });
   }
 
+  /** @param {State} state */
   draw(state) {
     this.state = state;
     if (byId("search").value !== state.search) byId("search").value = state.search;
     const chips = Object.entries(state.brushes).flatMap(([name, parts]) => {
-      const column = this.model.columns.get(name);
+      const column = this.model.column(name);
       return parts.map((part, place) => {
         const remove = () =>
           this.change({
@@ -145,12 +172,22 @@ export class Filters {
   }
 }
 
-/** Brushes with one column's parts replaced; no parts, no entry. */
+/**
+ * Brushes with one column's parts replaced; no parts, no entry.
+ * @param {Brushes} brushes
+ * @param {string} name
+ * @param {Part[]} parts
+ * @returns {Brushes}
+ */
 export function withPart(brushes, name, parts) {
   const { [name]: _, ...others } = brushes;
   return parts.length ? { ...others, [name]: parts } : others;
 }
 
+/**
+ * @param {string} text
+ * @param {() => void} remove
+ */
 const chip = (text, remove) =>
   element(
     "span",

@@ -1,17 +1,29 @@
 // Numbers and units as a person reads them.
 
 export const MISSING = "n/a";
-const prefixes = {}; // by SI unit: [scale, text], largest first
+/** @type {Record<string, Prefix[]>} by SI unit, largest first */
+const prefixes = {};
 
-/** Take the table of explorer/utils/units.py, which comes with the page's data. */
+/**
+ * Take the table of explorer/utils/units.py, which comes with the page's data.
+ * @param {Record<string, Prefix[]>} table
+ */
 export const usePrefixes = (table) => Object.assign(prefixes, table);
 
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 
-/** At most four significant digits, thousands separated. */
+/**
+ * At most four significant digits, thousands separated.
+ * @param {number} value
+ */
 export const numberText = (value) => (Number.isFinite(value) ? NUMBER.format(value) : MISSING);
 
-/** [scale, unit] in which the median magnitude of `values` reads as a number of 1 to 999. */
+/**
+ * [scale, unit] in which the median magnitude of `values` reads as a number of 1 to 999.
+ * @param {Numbers} values
+ * @param {string} unit
+ * @returns {Prefix}
+ */
 export function unitFor(values, unit) {
   if (unit === "%") return [0.01, "%"];
   const own = prefixes[unit];
@@ -25,7 +37,11 @@ export function unitFor(values, unit) {
   return own.find(([scale]) => typical >= scale) || own[own.length - 1];
 }
 
-/** One value with the prefix that suits it: 1500 B is "1.5 kB". */
+/**
+ * One value with the prefix that suits it: 1500 B is "1.5 kB".
+ * @param {number} value
+ * @param {string} unit
+ */
 export function quantity(value, unit) {
   if (value === null || Number.isNaN(value)) return MISSING;
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -33,17 +49,27 @@ export function quantity(value, unit) {
   return `${numberText(value / scale)} ${shown}`.trimEnd();
 }
 
-/** A difference with its sign. */
+/**
+ * A difference with its sign.
+ * @param {number} value
+ * @param {string} unit
+ */
 export function difference(value, unit) {
   if (Number.isNaN(value)) return MISSING;
   if (unit === "%") return `${value < 0 ? "−" : "+"}${numberText(Math.abs(value) * 100)} points`;
   return `${value < 0 ? "−" : "+"}${quantity(Math.abs(value), unit)}`;
 }
 
-/** A text as one word of a shell command. */
+/**
+ * A text as one word of a shell command.
+ * @param {string} text
+ */
 export const shellWord = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, `'"'"'`)}'`);
 
-/** One field of a CSV line; texts that a spreadsheet would run as a formula are disarmed. */
+/**
+ * One field of a CSV line; texts that a spreadsheet would run as a formula are disarmed.
+ * @param {string | number} value
+ */
 export function csvField(value) {
   if (typeof value === "number") return Number.isNaN(value) ? "" : String(value);
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;

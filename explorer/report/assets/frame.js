@@ -5,10 +5,18 @@ import { short, title } from "./look.js";
 
 export const MARGIN = { left: 64, right: 16, top: 14, bottom: 46 };
 
-/** Draw the frame over a plot whose points are placed. */
+/**
+ * Draw the frame over a plot whose points are placed.
+ * @param {Scatter} plot
+ * @param {number} width
+ * @param {number} height
+ * @param {Column} x
+ * @param {Column} y
+ */
 export function drawFrame(plot, width, height, x, y) {
   const { left, top, width: w, height: h } = plot.box;
   plot.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  /** @type {SVGElement[]} */
   const parts = [];
   if (plot.depth) parts.push(...cube(plot, x, y));
   else {
@@ -47,8 +55,18 @@ export function drawFrame(plot, width, height, x, y) {
   plot.overlay.replaceChildren(...parts, ...marks(plot, w < 420));
 }
 
+/**
+ * @param {Scatter} plot
+ * @param {Column} x
+ * @param {Column} y
+ */
 function cube(plot, x, y) {
   const { left, top, width: w, height: h } = plot.box;
+  /**
+   * @param {number} u
+   * @param {number} v
+   * @param {number} d
+   */
   const at = (u, v, d) => {
     const [a, b] = plot.project(u - 0.5, v - 0.5, d - 0.5);
     return [left + a * w, top + (1 - b) * h];
@@ -71,7 +89,8 @@ function cube(plot, x, y) {
     const [from, to] = [a, b].map((corner) => at(corner & 1, (corner >> 1) & 1, corner >> 2));
     edges.push(svg("line", { class: "grid", x1: from[0], y1: from[1], x2: to[0], y2: to[1] }));
   }
-  const depth = plot.model.columns.get(plot.state.z);
+  const depth = plot.model.column(plot.state.z);
+  /** @type {[number[], Column][]} */
   const names = [
     [at(0.5, -0.08, 0), x],
     [at(-0.08, 0.5, 0), y],
@@ -84,18 +103,23 @@ function cube(plot, x, y) {
   );
 }
 
-/** References, the chosen and the selected point. */
+/**
+ * References, the chosen and the selected point.
+ * @param {Scatter} plot
+ * @param {boolean} narrow
+ */
 function marks(plot, narrow) {
   const { model, state } = plot;
+  const backbone = model.texts("backbone");
   const parts = [];
+  /** @param {number} row */
   const around = (row) => [plot.px[row] - 7, plot.py[row] - 7, plot.px[row] + 7, plot.py[row] + 7];
   const taken = model.references.filter(({ row }) => plot.inBox(row)).map(({ row }) => around(row));
-  const several = new Set(model.references.map(({ row }) => model.columns.get("backbone").codes[row])).size > 1;
+  const several = new Set(model.references.map(({ row }) => backbone.codes[row])).size > 1;
   for (const { row, names } of model.references) {
     if (!plot.inBox(row)) continue;
     const [px, py] = [plot.px[row], plot.py[row]];
-    const { levels, codes } = model.columns.get("backbone");
-    const name = several ? `${names} (${levels[codes[row]]})` : names;
+    const name = several ? `${names} (${backbone.levels[backbone.codes[row]]})` : names;
     parts.push(svg("path", { class: "reference", d: `M${px} ${py - 8}l8 8l-8 8l-8 -8z` }, svg("title", {}, name)));
     if (!narrow) parts.push(label(plot, name, px, py, taken));
   }
@@ -107,7 +131,14 @@ function marks(plot, narrow) {
   return parts;
 }
 
-/** A reference's name beside it, where no other name or reference stands; none where there is no such place. */
+/**
+ * A reference's name beside it, where no other name or reference stands; none where there is no such place.
+ * @param {Scatter} plot
+ * @param {string} name
+ * @param {number} px
+ * @param {number} py
+ * @param {number[][]} taken
+ */
 function label(plot, name, px, py, taken) {
   const width = name.length * 6.6;
   const places = [
@@ -134,6 +165,11 @@ function label(plot, name, px, py, taken) {
   return svg("g");
 }
 
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {number} r
+ */
 function star(x, y, r) {
   const corners = Array.from({ length: 10 }, (_, place) => {
     const [length, angle] = [place % 2 ? r * 0.45 : r, (place * Math.PI) / 5 - Math.PI / 2];

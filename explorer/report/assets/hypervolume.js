@@ -1,9 +1,10 @@
 // Exact hypervolume of a front, as a share of the box from the ideal to the reference point.
 
 /**
- * @param points rows of losses, every one to be minimised
- * @param reference worst corner
- * @param ideal best corner, below `reference` everywhere
+ * @param {number[][]} points rows of losses, every one to be minimised
+ * @param {number[]} reference worst corner
+ * @param {number[]} ideal best corner, below `reference` everywhere
+ * @returns {number}
  */
 export function hypervolumeShare(points, reference, ideal) {
   const scaled = points
@@ -12,7 +13,11 @@ export function hypervolumeShare(points, reference, ideal) {
   return volume(scaled);
 }
 
-/** Volume that boxes from the origin to each point cover together (WFG: While et al., IEEE TEC 2012). */
+/**
+ * Volume that boxes from the origin to each point cover together (WFG: While et al., IEEE TEC 2012).
+ * @param {number[][]} points
+ * @returns {number}
+ */
 function volume(points) {
   if (!points.length) return 0;
   if (points[0].length === 1) return Math.max(...points.map(([side]) => side));
@@ -25,6 +30,7 @@ function volume(points) {
   }, 0);
 }
 
+/** @param {number[][]} points */
 function area(points) {
   const order = [...points].sort((a, b) => b[0] - a[0]);
   let [sum, height] = [0, 0];
@@ -36,8 +42,12 @@ function area(points) {
   return sum;
 }
 
-/** Points that no other one encloses; one of equal ones. */
+/**
+ * Points that no other one encloses; one of equal ones.
+ * @param {number[][]} points
+ */
 function largest(points) {
+  /** @type {number[][]} */
   const kept = [];
   for (const point of [...points].sort((a, b) => b.reduce((s, v) => s + v, 0) - a.reduce((s, v) => s + v, 0))) {
     if (!kept.some((other) => other.every((side, axis) => side >= point[axis]))) kept.push(point);

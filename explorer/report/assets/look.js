@@ -4,18 +4,34 @@ import { makeAxis } from "./axis.js";
 import { element, svg } from "./dom.js";
 import { groupColour, rampColour, RAMP_STOPS, SHAPES } from "./palette.js";
 
-/** Label and unit of a column; modelled and measured ones say so. */
+/**
+ * Label and unit of a column; modelled and measured ones say so.
+ * @param {ColumnInfo & { shown?: Prefix }} column
+ */
 export const title = ({ label, unit, shown, group, kind }) => {
   const source = /^(modelled|measured)$/.test(kind) && !label.includes(kind) ? `, ${group}` : "";
   return `${label}${source}${shown && shown[1] ? ` [${shown[1]}]` : unit && !shown ? ` [${unit}]` : ""}`;
 };
 
-/** A text cut to a length. */
+/**
+ * A text cut to a length.
+ * @param {string} text
+ * @param {number} length
+ */
 export const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
-/** Colour and shape of each row by one column, and the legend that explains them. */
+/**
+ * Colour and shape of each row by one column, and the legend that explains them.
+ * @param {Column} column
+ * @param {Rows} rows
+ * @returns {Look}
+ */
 export function lookOf(column, rows) {
   if (column.levels) {
+    /**
+     * @param {number} row
+     * @returns {Mark}
+     */
     const of = (row) => ({
       colour: groupColour(column.codes[row]),
       shape: SHAPES[column.codes[row] % SHAPES.length],
@@ -24,6 +40,10 @@ export function lookOf(column, rows) {
     return { of, column };
   }
   const axis = makeAxis(column, rows.length ? rows : null);
+  /**
+   * @param {number} row
+   * @returns {Mark}
+   */
   const of = (row) => {
     const missing = Number.isNaN(column.values[row]);
     return { colour: missing ? "#7f7f7f" : rampColour(axis.place(row)), shape: "circle", hollow: missing };
@@ -31,14 +51,18 @@ export function lookOf(column, rows) {
   return { of, column, axis };
 }
 
-/** A legend: swatches for texts, a ramp with its ticks for numbers. */
+/**
+ * A legend: swatches for texts, a ramp with its ticks for numbers.
+ * @param {Look} look
+ * @param {Set<number>} used
+ */
 export function legend({ column, axis }, used) {
-  if (column.levels) {
+  if (!axis) {
     const entries = column.levels
-      .map((level, code) => [level, code])
-      .filter(([, code]) => used.has(code))
+      .map((level, code) => ({ level, code }))
+      .filter(({ code }) => used.has(code))
       .slice(0, 12);
-    return entries.map(([level, code]) =>
+    return entries.map(({ level, code }) =>
       element(
         "span",
         { class: "swatch" },
@@ -59,6 +83,10 @@ export function legend({ column, axis }, used) {
   return [element("span", {}, title(column)), element("span", { class: "ramp-holder" }, bar, marks)];
 }
 
+/**
+ * @param {Shape} shape
+ * @param {string} colour
+ */
 function mark(shape, colour) {
   const paths = {
     circle: "M5 0A5 5 0 1 1 5 -0.01Z",

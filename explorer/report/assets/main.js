@@ -16,7 +16,10 @@ import { initialState, readHash, writeHash } from "./state.js";
 import { cellText, Table } from "./table.js";
 import { WhatIf } from "./whatif.js";
 
-// 0 devices and link, 1 constraints and choice, 2 filter; the rest only changes what is drawn
+/**
+ * 0 devices and link, 1 constraints and choice, 2 filter; the rest only changes what is drawn.
+ * @type {Partial<Record<keyof State, number>>}
+ */
 const STAGE_OF = {
   edge: 0,
   server: 0,
@@ -36,17 +39,25 @@ const STAGE_OF = {
   list: 2,
 };
 const LINES = 1500;
+/** @type {("x" | "y" | "colour")[]} what of a point must show some column */
+const NEEDED = ["x", "y", "colour"];
 
 export class Page {
+  /** @type {number | null} the frame that will draw */
+  frame = null;
+  /** @type {number | undefined} the timer that will write the address */
+  saving;
+
+  /** @param {EmbeddedRun} embedded */
   constructor(embedded) {
     usePrefixes(embedded.prefixes);
     this.run = decodeRun(embedded);
     this.model = new Model(this.run);
     this.initial = initialState(this.run, this.model.columns);
     this.state = readHash(location.hash, this.initial);
-    for (const name of ["x", "y", "colour"])
+    for (const name of NEEDED)
       if (!this.model.columns.has(this.state[name])) this.state[name] = this.initial[name];
-    const change = (patch) => this.change(patch);
+    const change = (/** @type {Patch} */ patch) => this.change(patch);
     this.update(0);
     this.scatter = new Scatter(byId("scatter"), {
       select: (row, scroll = false) => this.select(row, scroll),
@@ -68,13 +79,17 @@ export class Page {
     this.draw();
   }
 
-  /** Take changes of the state; compute what depends on them at once, draw with the next frame. */
+  /**
+   * Take changes of the state; compute what depends on them at once, draw with the next frame.
+   * @param {Patch} patch
+   */
   change(patch) {
     Object.assign(this.state, patch);
-    this.update(Math.min(...Object.keys(patch).map((name) => STAGE_OF[name] ?? 3)));
+    this.update(Math.min(...Object.keys(patch).map((name) => STAGE_OF[/** @type {keyof State} */ (name)] ?? 3)));
     this.requestDraw();
   }
 
+  /** @param {number} stage */
   update(stage) {
     if (stage <= 0) this.model.applySetting(this.state);
     if (stage === 1 || !this.model.front || (stage <= 0 && this.model.dependsOnSetting(this.state)))
@@ -108,15 +123,12 @@ export class Page {
 
   drawWords() {
     const { model, state } = this;
-    const used = new Set(
-      model.columns.get(state.colour).codes
-        ? model.listed.map((row) => model.columns.get(state.colour).codes[row])
-        : [],
-    );
+    const { codes } = model.column(state.colour);
+    const used = new Set(codes ? model.listed.map((row) => codes[row]) : []);
     byId("legend").replaceChildren(...legend(this.scatter.look, used));
     const lines = thinned(model.listed, LINES).length;
     byId("parallel-note").textContent =
-      `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.columns.get(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
+      `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.column(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
     byId("answer").textContent = model.chosen < 0 ? "No operating point." : this.answer();
   }
 
@@ -126,7 +138,7 @@ export class Page {
       .concat(["latency_model_s", "energy_model_j", "battery_days"])
       .filter((name, place, all) => all.indexOf(name) === place);
     const parts = what
-      .map((name) => model.columns.get(name))
+      .map((name) => model.numbers(name))
       .filter((column) => !Number.isNaN(column.values[model.chosen]));
     return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${column.shortLabel} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
   }
@@ -136,17 +148,23 @@ export class Page {
     if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname);
   }
 
+  /**
+   * @param {number} row
+   * @param {boolean} scroll
+   */
   select(row, scroll) {
     this.change({ selected: row < 0 ? null : this.model.id(row) });
     if (scroll) byId("network").scrollIntoView({ block: "start" });
   }
 
+  /** @param {Record<string, Part>} parts */
   brush(parts) {
     let { brushes } = this.state;
     for (const [name, part] of Object.entries(parts)) brushes = withPart(brushes, name, [part]);
     this.change({ brushes });
   }
 
+  /** @param {number} row */
   hoverText(row) {
     const { model, state } = this;
     const names = [
@@ -161,7 +179,7 @@ export class Page {
     ];
     const lines = names
       .filter((name, place) => names.indexOf(name) === place)
-      .map((name) => model.columns.get(name))
+      .map((name) => model.column(name))
       .map((column) => `${column.shortLabel}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
     const reference = model.references.filter((own) => own.row === row).map(({ names: own }) => `reference: ${own}`);
     return [model.id(row), ...reference, ...lines];
@@ -169,17 +187,21 @@ export class Page {
 
   redrawAll() {
     this.draw();
-    this.figures.redraw?.();
+    this.figures.redraw();
   }
 
-  /** Paper is light and shows every figure. */
+  /**
+   * Paper is light and shows every figure.
+   * @param {boolean} printing
+   */
   print(printing) {
     document.documentElement.classList.toggle("paper", printing);
-    if (printing) this.figures.start?.();
+    if (printing) this.figures.start();
     this.redrawAll();
   }
 }
 
+/** @type {EmbeddedRun} */
 const embedded = JSON.parse(byId("data").textContent);
 if (embedded.numPoints) {
   const page = new Page(embedded);

@@ -10,9 +10,41 @@ const LEAST_VIOLATING = 10;
 
 /** Everything about a run that no setting changes. */
 export class Model {
+  // What the state decides.
+  /** @type {Setting} */
+  setting;
+  /** @type {Constraint[]} */
+  constraints;
+  /** @type {Float64Array} by row; 0 satisfies every constraint */
+  violation;
+  /** @type {Uint32Array} */
+  feasible;
+  /** @type {NumberColumn[]} */
+  objectives;
+  /** @type {Float64Array[]} */
+  losses;
+  /** @type {Uint32Array} */
+  front;
+  /** @type {number[]} rows listed where no point is feasible */
+  nearest;
+  /** @type {Uint8Array} by row */
+  onFront;
+  /** -1 for none */
+  chosen = -1;
+  /** @type {Uint8Array} by row, whether it passes the filter */
+  left;
+  numLeft = 0;
+  /** @type {number[]} */
+  listed;
+  /** @type {string | null} */
+  lastId = null;
+  lastRow = -1;
+
+  /** @param {Run} run */
   constructor(run) {
     this.run = run;
     this.size = run.numPoints;
+    /** @type {Map<string, Column>} */
     this.columns = new Map();
     const counted = countedColumns(run);
     for (const metric of run.metrics) {
@@ -27,26 +59,38 @@ export class Model {
     this.references = run.references.map(([row, names]) => ({ row, names: names.replaceAll(",", ", ") }));
   }
 
-  /** @param about a metric of the run, or name and label of a column of the configuration */
+  /**
+   * @param {Pick<Metric, "name" | "label"> & Partial<Metric>} about a metric of the run, or name and label of a
+   * column of the configuration
+   * @param {Float64Array} values
+   */
   addNumbers({ name, label, unit = "", isShare = false, ...about }, values) {
     const own = isShare ? "%" : unit;
-    const known = { shortLabel: label, direction: "", group: "configuration", kind: "configuration", slider: false };
+    const known = aboutConfiguration(label);
     this.columns.set(name, { ...known, ...about, name, label, unit: own, values, shown: unitFor(values, own) });
   }
 
-  /** @param order places of the levels, by text; in order of the texts themselves where not given */
+  /**
+   * @param {string} name
+   * @param {string} label
+   * @param {string[]} texts
+   * @param {(row: number) => number} codeOf place of a row's text in `texts`
+   * @param {((text: string) => number) | null} order places of the levels, by text; in order of the
+   * texts themselves where not given
+   */
   addTexts(name, label, texts, codeOf, order = null) {
     const { levels, codes } = factorize(texts, order);
     const own = new Uint32Array(this.size);
     for (let row = 0; row < this.size; row++) own[row] = codes[codeOf(row)];
-    const about = { shortLabel: label, direction: "", group: "configuration", kind: "configuration", slider: false };
-    this.columns.set(name, { ...about, name, label, unit: "", levels, codes: own });
+    this.columns.set(name, { ...aboutConfiguration(label), name, label, unit: "", levels, codes: own });
   }
 
   addConfiguration() {
     const { run } = this;
     const { networks, points, splits } = run;
+    /** @param {number} row */
     const network = (row) => splits.network[points.split[row]];
+    /** @param {(network: number) => number} valueOf */
     const perNetwork = (valueOf) => this.perSplit((split) => valueOf(splits.network[split]));
     this.addTexts("backbone", "Backbone", networks.backbone, network);
     this.addTexts("pattern", "Pattern", networks.pattern, network);
@@ -86,73 +130,127 @@ export class Model {
     this.partlyTrained = networks.epochs.some((epochs, place) => epochs < networks.epochsAsked[place]);
   }
 
+  /** @param {(split: number) => number} valueOf */
   perSplit(valueOf) {
     const { split } = this.run.points;
     const values = Float64Array.from(this.run.splits.network, (_, place) => valueOf(place));
     return this.perRow((row) => values[split[row]]);
   }
 
-  /** A measured column: the same for all rows with one split point and payload bits. */
+  /**
+   * A measured column: the same for all rows with one split point and payload bits.
+   * @param {string} name
+   */
   measured(name) {
     const { measured, points } = this.run;
     const place = measured.names.indexOf(name);
+    /**
+     * @param {number} split
+     * @param {number} bits
+     */
     const key = (split, bits) => 64 * split + bits;
     const known = new Map(measured.rows.map(([split, bits, ...values]) => [key(split, bits), values[place] ?? NaN]));
     return this.perRow((row) => known.get(key(points.split[row], points.bits[row])) ?? NaN);
   }
 
+  /** @param {(row: number) => number} valueOf */
   perRow(valueOf) {
     const values = new Float64Array(this.size);
     for (let row = 0; row < this.size; row++) values[row] = valueOf(row);
     return values;
   }
 
+  /** @param {number} row */
   id(row) {
     return pointId(this.run, row);
   }
 
+  /** @param {string | null} id */
   rowOf(id) {
     if (id === null) return -1;
     if (this.lastId !== id) Object.assign(this, { lastId: id, lastRow: rowOf(this.run, id) });
     return this.lastRow;
   }
 
+  /**
+   * The column of a name, where there is one.
+   * @param {string} name
+   */
   metric(name) {
     return this.columns.get(name);
   }
 
+  /**
+   * A column that is known to exist.
+   * @param {string} name
+   */
+  column(name) {
+    return /** @type {Column} */ (this.columns.get(name));
+  }
+
+  /**
+   * A column of numbers that is known to exist.
+   * @param {string} name
+   */
+  numbers(name) {
+    return /** @type {NumberColumn} */ (this.columns.get(name));
+  }
+
+  /**
+   * A column of texts that is known to exist.
+   * @param {string} name
+   */
+  texts(name) {
+    return /** @type {TextColumn} */ (this.columns.get(name));
+  }
+
+  /** @param {Column} column */
   hasValues(column) {
     return column.levels ? column.levels.length > 0 : column.values.some((value) => !Number.isNaN(value));
   }
 
-  /** Accuracy with its interval, for comparisons. */
+  /**
+   * Accuracy with its interval, for comparisons.
+   * @param {number} row
+   * @returns {Interval}
+   */
   accuracy(row) {
-    return { share: this.metric("accuracy").values[row], low: this.intervals.low[row], high: this.intervals.high[row] };
+    const { low, high } = this.intervals;
+    return { share: this.numbers("accuracy").values[row], low: low[row], high: high[row] };
   }
 
   // ---- what the state decides, one stage after the other
 
-  /** Devices and link: the modelled columns. */
+  /**
+   * Devices and link: the modelled columns.
+   * @param {SettingState} state
+   */
   applySetting(state) {
     this.setting = settingOf(this.run, state);
     const modelled = modelledColumns(this.run, this.setting, state);
     for (const [name, values] of Object.entries(modelled)) {
-      const column = this.metric(name);
+      const column = this.numbers(name);
       Object.assign(column, { values, shown: unitFor(values, column.unit) });
     }
   }
 
-  /** Whether devices and link change what is feasible, on the front or chosen. */
+  /**
+   * Whether devices and link change what is feasible, on the front or chosen.
+   * @param {State} state
+   */
   dependsOnSetting({ limits, objectives, method, best }) {
     const named = [...Object.keys(limits), ...objectives, ...(method === "best" ? [best] : [])];
     return named.some((name) => this.metric(name)?.kind === "modelled");
   }
 
-  /** Constraints and objectives: feasible points, the front, the point chosen. */
+  /**
+   * Constraints and objectives: feasible points, the front, the point chosen.
+   * @param {State} state
+   */
   applyChoice(state) {
-    const values = Object.fromEntries(
-      [...this.columns].filter(([, column]) => column.values).map(([name, column]) => [name, column.values]),
-    );
+    /** @type {Record<string, Float64Array>} */
+    const values = {};
+    for (const [name, column] of this.columns) if (column.values) values[name] = column.values;
     this.constraints = Object.entries(state.limits)
       .filter(([name]) => values[name])
       .map(([column, limit]) => ({ column, ...limit }));
@@ -163,7 +261,7 @@ export class Model {
     for (let row = 0; row < this.size; row++)
       if (this.violation[row] === 0 && eligible[row]) rows[count++] = row;
     this.feasible = rows.subarray(0, count);
-    this.objectives = state.objectives.map((name) => this.metric(name)).filter(Boolean);
+    this.objectives = state.objectives.map((name) => this.numbers(name)).filter(Boolean);
     this.losses = lossColumns(values, this.objectives);
     this.front = this.objectives.length ? nonDominated(this.losses, this.feasible) : new Uint32Array();
     this.onFront = new Uint8Array(this.size);
@@ -176,12 +274,20 @@ export class Model {
   leastViolating() {
     const rows = Uint32Array.from({ length: this.size }, (_, row) => row);
     const first = this.losses[0] || this.violation;
+    /**
+     * @param {number} a
+     * @param {number} b
+     */
     const compare = (a, b) => this.violation[a] - this.violation[b] || first[a] - first[b] || a - b;
     const own = rows.filter((row) => this.deployable[row]);
     const finite = own.filter((row) => this.violation[row] < Infinity);
     return [...(finite.length ? finite : own)].sort(compare).slice(0, LEAST_VIOLATING);
   }
 
+  /**
+   * @param {State} state
+   * @param {Record<string, Float64Array>} values
+   */
   choose(state, values) {
     if (!this.front.length) return this.nearest.length ? this.nearest[0] : -1;
     if (state.method === "ideal") return closestToIdeal(this.losses, this.front);
@@ -192,13 +298,16 @@ export class Model {
         this.objectives.map(({ name }) => state.weights[name] ?? 1),
       );
     if (state.method === "best" && values[state.best]) {
-      const [loss] = lossColumns(values, [this.metric(state.best)]);
+      const [loss] = lossColumns(values, [this.numbers(state.best)]);
       return bestOf(loss, this.losses, this.feasible);
     }
     return knee(this.losses, this.front);
   }
 
-  /** Rows that may be chosen: no baselines and, where that is asked for, nothing partly trained. */
+  /**
+   * Rows that may be chosen: no baselines and, where that is asked for, nothing partly trained.
+   * @param {State} state
+   */
   eligible({ full }) {
     if (!full) return this.deployable.slice();
     const { networks, splits, points } = this.run;
@@ -206,7 +315,10 @@ export class Model {
     return this.deployable.map((own, row) => (own && done[splits.network[points.split[row]]] ? 1 : 0));
   }
 
-  /** Brushes, kept and excluded steps, search text: which rows are left, and which of these are listed. */
+  /**
+   * Brushes, kept and excluded steps, search text: which rows are left, and which of these are listed.
+   * @param {State} state
+   */
   applyFilter(state) {
     this.left = this.eligible(state);
     for (const step of state.steps) {
@@ -216,6 +328,7 @@ export class Model {
     const inside = rowsInside(this, state);
     this.listed = [];
     this.numLeft = 0;
+    /** @param {number} row */
     const feasible = (row) => this.violation[row] === 0;
     for (let row = 0; row < this.size; row++) {
       if (!(this.left[row] &&= inside[row])) continue;
@@ -226,8 +339,32 @@ export class Model {
   }
 }
 
-/** Profiles in force: the run's own, those chosen instead, and single numbers changed. */
+/**
+ * What columns of the configuration have in common.
+ * @param {string} label
+ * @returns {Omit<ColumnInfo, "name" | "label" | "unit">}
+ */
+const aboutConfiguration = (label) => ({
+  shortLabel: label,
+  direction: "",
+  group: "configuration",
+  kind: "configuration",
+  slider: false,
+});
+
+/**
+ * Profiles in force: the run's own, those chosen instead, and single numbers changed.
+ * @param {Run} run
+ * @param {SettingState} state
+ * @returns {Setting}
+ */
 export function settingOf(run, state) {
+  /**
+   * @template {{ name: string }} Profile
+   * @param {Profile} own
+   * @param {Profile[]} all
+   * @param {string} name
+   */
   const pick = (own, all, name) => ({ ...(all.find((profile) => profile.name === name) || own) });
   const { devices, links } = run.profiles;
   const setting = {
@@ -237,10 +374,11 @@ export function settingOf(run, state) {
   };
   for (const [path, value] of Object.entries(state.set)) {
     const [role, quantity] = path.split(".");
-    if (!setting[role] || !(quantity in setting[role])) continue;
-    setting[role][quantity] = value;
+    const profile = Object.entries(setting).find(([name]) => name === role)?.[1];
+    if (!profile || !(quantity in profile)) continue;
+    Object.assign(profile, { [quantity]: value });
     if (quantity === "tx_joules_per_bit")
-      Object.assign(setting[role], { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
+      Object.assign(profile, { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
   }
   return setting;
 }

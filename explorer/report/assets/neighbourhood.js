@@ -8,6 +8,7 @@ import { cellText, withinNoise } from "./table.js";
 
 const NEIGHBOURS = 4;
 
+/** @param {NetworkCard} card */
 export function drawNeighbours(card) {
   const { model, row } = card;
   const near = neighbours(model.losses, model.front, row, NEIGHBOURS);
@@ -36,6 +37,11 @@ export function drawNeighbours(card) {
   );
 }
 
+/**
+ * @param {NetworkCard} card
+ * @param {number} other
+ * @param {string} what
+ */
 function neighbourLine(card, other, what) {
   const { model, row } = card;
   const cells = model.objectives.map((column) => {
@@ -62,10 +68,15 @@ function neighbourLine(card, other, what) {
   );
 }
 
-/** Per split point and per bits the row of the same network with the nearest exit rate. */
+/**
+ * Per split point and per bits the row of the same network with the nearest exit rate.
+ * @param {NetworkCard} card
+ * @returns {[number, string][]}
+ */
 function variants(card) {
   const { points } = card.run;
-  const rate = card.model.columns.get("exit_rate").values;
+  const rate = card.model.numbers("exit_rate").values;
+  /** @param {number[]} rows */
   const nearest = (rows) =>
     rows.reduce(
       (best, row) =>
@@ -73,6 +84,7 @@ function variants(card) {
       -1,
     );
   const [own, bits] = [card.split, points.bits[card.row]];
+  /** @type {[number, string][]} */
   const found = [];
   for (const other of new Set(
     card.siblings((row) => points.split[row] === own && points.bits[row] !== bits).map((row) => points.bits[row]),
@@ -92,11 +104,16 @@ function variants(card) {
   return found;
 }
 
-/** In which parts of the configuration two rows differ. */
+/**
+ * In which parts of the configuration two rows differ.
+ * @param {Model} model
+ * @param {number} row
+ * @param {number} other
+ */
 function changes(model, row, other) {
   const names = ["backbone", "network", "split_point", "payload_bits", "confidence_threshold"];
   const differing = names
-    .map((name) => model.columns.get(name))
+    .map((name) => model.column(name))
     .filter((column) => cellText(column, row) !== cellText(column, other));
   const densities = [...model.columns.values()]
     .filter(({ name }) => name.startsWith("density:"))

@@ -10,9 +10,24 @@ import { drawNeighbours } from "./neighbourhood.js";
 import { drawPipeline } from "./pipeline.js";
 
 export class NetworkCard {
-  /** @param handlers {select(row, scroll)} */
+  /** @type {State} */
+  state;
+  /** Row that is shown, its split point and its network. */
+  row = -1;
+  split = -1;
+  network = -1;
+  /** @type {((event: MouseEvent) => void) | null} takes the pointer's place for a threshold */
+  seek = null;
+
+  /**
+   * @param {Run} run
+   * @param {Model} model
+   * @param {{ select(row: number, scroll?: boolean): void }} handlers
+   */
   constructor(run, model, handlers) {
-    Object.assign(this, { run, model, handlers });
+    this.run = run;
+    this.model = model;
+    this.handlers = handlers;
     this.holder = byId("threshold");
     this.holder.addEventListener("pointerdown", (event) => {
       if (!this.seek || event.button) return;
@@ -22,10 +37,13 @@ export class NetworkCard {
     this.holder.addEventListener("pointermove", (event) => {
       if (event.buttons && this.seek) this.seek(event);
     });
-    for (const id of ["command", "configuration"])
-      byId(`copy-${id}`).addEventListener("click", (event) => copyText(byId(id), event.target));
+    for (const id of ["command", "configuration"]) {
+      const button = byId(`copy-${id}`);
+      button.addEventListener("click", () => copyText(byId(id), button));
+    }
   }
 
+  /** @param {State} state */
   draw(state) {
     const { model } = this;
     const selected = model.rowOf(state.selected);
@@ -53,7 +71,7 @@ export class NetworkCard {
     drawNeighbours(this);
     byId("command").textContent = pickCommand(
       this.run,
-      { ...state, bestDirection: model.columns.get(state.best)?.direction },
+      { ...state, bestDirection: model.metric(state.best)?.direction },
       model.id(row),
       row === model.chosen,
     );
@@ -63,10 +81,10 @@ export class NetworkCard {
   drawFacts() {
     const { model, row } = this;
     const { low, high } = model.accuracy(row);
-    const names = [...model.columns.values()].filter(
-      (column) => column.values && column.direction && !Number.isNaN(column.values[row]),
-    );
-    const facts = names.flatMap((column) => {
+    const known = [...model.columns.values()]
+      .filter((column) => column.values !== undefined)
+      .filter((column) => column.direction && !Number.isNaN(column.values[row]));
+    const facts = known.flatMap((column) => {
       const text =
         quantity(column.values[row], column.unit) +
         (column.name === "accuracy" ? ` (95 % interval ${quantity(low, "%")} to ${quantity(high, "%")})` : "");
@@ -80,9 +98,13 @@ export class NetworkCard {
     return [firstSplit[this.network], firstSplit[this.network + 1] ?? this.run.splits.network.length];
   }
 
-  /** Rows of the same network that fit a test, in order; a network's rows lie together. */
+  /**
+   * Rows of the same network that fit a test, in order; a network's rows lie together.
+   * @param {(row: number) => boolean} fits
+   */
   siblings(fits) {
     const { points, splits, numPoints } = this.run;
+    /** @param {number} row */
     const isOwn = (row) => row >= 0 && row < numPoints && splits.network[points.split[row]] === this.network;
     let first = this.row;
     while (isOwn(first - 1)) first--;
@@ -98,18 +120,23 @@ export class NetworkCard {
       ? []
       : this.siblings((row) => points.split[row] === this.split && points.bits[row] === bits);
     // a row without exit classifier is what a threshold of 1 would be
+    /** @param {number} row */
     const threshold = (row) => (Number.isNaN(points.threshold[row]) ? 1 : points.threshold[row]);
     rows.sort((a, b) => threshold(a) - threshold(b));
     byId("threshold-part").hidden = rows.length < 2;
     this.seek = null;
-    if (rows.length < 2) return this.holder.replaceChildren();
-    const rate = this.model.columns.get("exit_rate").values;
+    if (rows.length < 2) {
+      this.holder.replaceChildren();
+      return;
+    }
+    const rate = this.model.numbers("exit_rate").values;
     const steps = rows.map((row) => ({
       threshold: threshold(row),
       ...this.model.accuracy(row),
       accuracy: this.model.accuracy(row).share,
       exitRate: rate[row],
     }));
+    /** @param {number} place */
     const dragged = (place) => {
       if (rows[place] !== this.row) this.handlers.select(rows[place], false);
     };
@@ -122,24 +149,25 @@ export class NetworkCard {
 
   drawSplits() {
     const { run, model } = this;
-    const [first, end] = this.range();
     const bits = run.points.bits[this.row] || 32;
+    /** @type {Map<number, { row: number, payload: number }>} by split point: most accurate row, largest message */
     const best = new Map();
-    const payload = new Map();
-    const accuracy = model.columns.get("accuracy").values;
+    const accuracy = model.numbers("accuracy").values;
     for (const row of this.siblings(
-      (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]],
+      (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]] === 1,
     )) {
       const split = run.points.split[row];
-      payload.set(split, Math.max(payload.get(split) ?? 0, messageBytes(run, row)));
-      if (!best.has(split) || accuracy[row] > accuracy[best.get(split)]) best.set(split, row);
+      const known = best.get(split) ?? { row, payload: 0 };
+      best.set(split, {
+        row: accuracy[row] > accuracy[known.row] ? row : known.row,
+        payload: Math.max(known.payload, messageBytes(run, row)),
+      });
     }
-    const places = [];
-    for (let split = first; split < end; split++) if (best.has(split)) places.push(split);
+    const places = [...best].sort(([a], [b]) => a - b).map(([split, own]) => ({ split, ...own }));
     const values = [
-      places.map((split) => payload.get(split)),
-      places.map((split) => run.splits.edge_macs[split]),
-      places.map((split) => accuracy[best.get(split)]),
+      places.map(({ payload }) => payload),
+      places.map(({ split }) => run.splits.edge_macs[split]),
+      places.map(({ row }) => accuracy[row]),
     ];
     const units = ["B", "MAC", "%"];
     const titles = ["Bytes per message", "Edge MACs", "Best accuracy"];
@@ -151,10 +179,10 @@ export class NetworkCard {
     }));
     byId("splits").replaceChildren(
       barTable(
-        places.map((split) => run.splitNames[split]),
+        places.map(({ split }) => run.splitNames[split]),
         series,
-        places.indexOf(this.split),
-        (line) => this.handlers.select(best.get(places[line]), false),
+        places.findIndex(({ split }) => split === this.split),
+        (line) => this.handlers.select(places[line].row, false),
       ),
     );
   }
@@ -162,6 +190,7 @@ export class NetworkCard {
   record() {
     const { model, row, run, network } = this;
     const { points, networks } = run;
+    /** @type {Record<string, unknown>} */
     const record = {
       point_id: model.id(row),
       run: run.run,

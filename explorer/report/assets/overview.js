@@ -1,18 +1,22 @@
 // The index of runs: filter, choose some, lay their fronts over each other, compare hypervolumes in one box.
 
 import { makeAxis } from "./axis.js";
-import { byId, choices, element, svg } from "./dom.js";
+import { byId, choices, element, fieldOf, svg } from "./dom.js";
 import { numberText, unitFor, usePrefixes } from "./format.js";
 import { hypervolumeShare } from "./hypervolume.js";
 import { short, title } from "./look.js";
 import { groupColour } from "./palette.js";
 
+/** @type {EmbeddedIndex} */
 const { runs, metrics, prefixes } = JSON.parse(byId("data").textContent);
 usePrefixes(prefixes);
 const BOX = { width: 1100, height: 420, left: 70, right: 20, top: 16, bottom: 50 };
+/** @type {("x" | "y")[]} */
+const AXES = ["x", "y"];
 const MARKS = ["M5 0A5 5 0 1 1 5 -0.01Z", "M-4.5-4.5h9v9h-9z", "M0-6L5.5 4h-11z", "M0-6.5L6.5 0L0 6.5L-6.5 0z"];
 const state = readState();
 
+/** @returns {OverviewState} */
 function readState() {
   const initial = { chosen: runs.slice(0, 3).map(({ folder }) => folder), x: "edge_macs", y: "accuracy", filter: "" };
   try {
@@ -22,10 +26,17 @@ function readState() {
   }
 }
 
-const boxes = () => [...document.querySelectorAll("input[data-run]")];
+/** @returns {NodeListOf<HTMLInputElement>} */
+const boxes = () => document.querySelectorAll("input[data-run]");
+/**
+ * Folder of the run that a box chooses.
+ * @param {HTMLElement} box
+ */
+const folderOf = (box) => box.dataset.run ?? "";
 const chosenRuns = () =>
   runs.map((run, place) => ({ ...run, place })).filter(({ folder }) => state.chosen.includes(folder));
 
+/** @param {Partial<OverviewState>} patch */
 function change(patch) {
   Object.assign(state, patch);
   history.replaceState(null, "", `#s=${encodeURIComponent(JSON.stringify(state))}`);
@@ -34,21 +45,28 @@ function change(patch) {
 
 function draw() {
   const wanted = state.filter.toLowerCase();
-  for (const line of document.querySelectorAll("tr[data-text]"))
-    line.hidden = !line.dataset.text.toLowerCase().includes(wanted);
-  for (const box of boxes()) box.checked = state.chosen.includes(box.dataset.run);
+  /** @type {NodeListOf<HTMLElement>} */
+  const lines = document.querySelectorAll("tr[data-text]");
+  for (const line of lines) line.hidden = !line.dataset.text?.toLowerCase().includes(wanted);
+  for (const box of boxes()) box.checked = state.chosen.includes(folderOf(box));
   drawOverlay(chosenRuns());
   drawHypervolumes(chosenRuns());
 }
 
+/** @param {PlacedRun[]} chosen */
 function drawOverlay(chosen) {
+  /** @param {string} name */
   const all = (name) =>
     Float64Array.from(
       chosen.flatMap(({ columns }) => columns[name] || []),
       (value) => value ?? NaN,
     );
+  /**
+   * @param {string} name
+   * @returns {NumberColumn}
+   */
   const column = (name) => ({
-    ...metrics.find((metric) => metric.name === name),
+    ...metricOf(name),
     values: all(name),
     shown: unitFor(all(name), unitOf(name)),
     unit: unitOf(name),
@@ -56,7 +74,8 @@ function drawOverlay(chosen) {
   const [x, y] = [column(state.x), column(state.y)];
   const axes = [makeAxis(x), makeAxis(y)];
   const [wide, high] = [BOX.width - BOX.left - BOX.right, BOX.height - BOX.top - BOX.bottom];
-  const [across, up] = [(at) => BOX.left + at * wide, (at) => BOX.top + (1 - at) * high];
+  const across = (/** @type {number} */ at) => BOX.left + at * wide;
+  const up = (/** @type {number} */ at) => BOX.top + (1 - at) * high;
   const parts = axes[0].ticks.flatMap(({ at, text }) => [
     svg("line", { class: "grid", x1: across(at), x2: across(at), y1: BOX.top, y2: up(0) }),
     svg("text", { x: across(at), y: up(0) + 17, "text-anchor": "middle" }, text),
@@ -120,17 +139,21 @@ function drawOverlay(chosen) {
   );
 }
 
-const unitOf = (name) =>
-  metrics.find((metric) => metric.name === name).isShare ? "%" : metrics.find((metric) => metric.name === name).unit;
+/** @param {string} name */
+const unitOf = (name) => (metricOf(name).isShare ? "%" : metricOf(name).unit);
 
-/** One box for all: the objectives that every chosen run has, and per objective the worst reference point. */
+/** @param {string} name */
+const metricOf = (name) => /** @type {Metric} */ (metrics.find((metric) => metric.name === name));
+
+/**
+ * One box for all: the objectives that every chosen run has, and per objective the worst reference point.
+ * @param {PlacedRun[]} chosen
+ */
 function drawHypervolumes(chosen) {
   const shared = chosen.length
     ? Object.keys(chosen[0].reference).filter((name) => chosen.every(({ reference }) => name in reference))
     : [];
-  const signs = shared.map((name) =>
-    metrics.find((metric) => metric.name === name).direction === "maximize" ? -1 : 1,
-  );
+  const signs = shared.map((name) => (metricOf(name).direction === "maximize" ? -1 : 1));
   const reference = shared.map((name, axis) => Math.max(...chosen.map((run) => signs[axis] * run.reference[name])));
   const ideal = signs.map((sign) => (sign < 0 ? -1 : 0));
   const lines = chosen.map(({ name, columns }) => {
@@ -147,7 +170,7 @@ function drawHypervolumes(chosen) {
       element("td", { class: "number" }, String(count)),
     );
   });
-  const labels = shared.map((name) => metrics.find((metric) => metric.name === name).label);
+  const labels = shared.map((name) => metricOf(name).label);
   byId("common").hidden = !chosen.length;
   byId("common-note").textContent = shared.length
     ? `Hypervolume in the same box for all: ${labels.join(", ")}; reference point ${shared.map((name, axis) => `${numberText(signs[axis] * reference[axis])}`).join(", ")} (the worst of theirs, SI units).`
@@ -159,18 +182,20 @@ if (runs.length) {
   const known = metrics.filter(({ name }) =>
     runs.some(({ columns }) => (columns[name] || []).some((value) => value !== null)),
   );
-  for (const axis of ["x", "y"]) {
-    choices(byId(`overlay-${axis}`), [["", known.map(({ name, label }) => [name, label])]], state[axis]);
-    byId(`overlay-${axis}`).addEventListener("change", (event) => change({ [axis]: event.target.value }));
+  /** @type {[string, string][]} */
+  const options = known.map(({ name, label }) => [name, label]);
+  for (const axis of AXES) {
+    choices(byId(`overlay-${axis}`), [["", options]], state[axis]);
+    byId(`overlay-${axis}`).addEventListener("change", (event) => change({ [axis]: fieldOf(event).value }));
   }
   byId("filter").value = state.filter;
-  byId("filter").addEventListener("input", (event) => change({ filter: event.target.value }));
+  byId("filter").addEventListener("input", (event) => change({ filter: fieldOf(event).value }));
   for (const box of boxes())
     box.addEventListener("change", () =>
       change({
-        chosen: boxes()
+        chosen: [...boxes()]
           .filter((own) => own.checked)
-          .map((own) => own.dataset.run),
+          .map(folderOf),
       }),
     );
   draw();

@@ -2,8 +2,10 @@
 
 const GROUPS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", "#7F7F7F"];
 const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
+/** @type {Shape[]} */
 export const SHAPES = ["circle", "square", "triangle", "diamond", "cross"];
 
+/** @param {number} place */
 export const groupColour = (place) => GROUPS[place % GROUPS.length];
 
 const channels = VIRIDIS.map((text) => [0, 2, 4].map((start) => parseInt(text.slice(start, start + 2), 16)));
@@ -15,11 +17,21 @@ const RAMP = Array.from({ length: STEPS + 1 }, (_, step) => {
   return `rgb(${mixed.join(",")})`;
 });
 
-/** Viridis at 0..1. */
+/**
+ * Viridis at 0..1.
+ * @param {number} share
+ */
 export const rampColour = (share) => RAMP[Math.round(Math.min(Math.max(share, 0), 1) * STEPS)];
 export const RAMP_STOPS = VIRIDIS.map((text) => `#${text}`);
 
-/** Draw one mark of a shape; the context's fill and stroke apply. */
+/**
+ * Draw one mark of a shape; the context's fill and stroke apply.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Shape} shape
+ * @param {number} x
+ * @param {number} y
+ * @param {number} r
+ */
 export function drawShape(context, shape, x, y, r) {
   context.beginPath();
   if (shape === "circle") context.arc(x, y, r, 0, 2 * Math.PI);
@@ -59,9 +71,13 @@ export function drawShape(context, shape, x, y, r) {
   }
 }
 
-/** The page's colours, as the stylesheet sets them for light or dark. */
+/**
+ * The page's colours, as the stylesheet sets them for light or dark.
+ * @returns {Theme}
+ */
 export function themeColours() {
   const style = getComputedStyle(document.documentElement);
   const names = ["ink", "soft", "line", "surface", "grey", "faint", "accent", "mark"];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  const colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  return /** @type {Theme} */ (colours);
 }

@@ -15,7 +15,24 @@ const REACH = 18;
 const ARROWS = { maximize: " ↑", minimize: " ↓", "": "" };
 
 export class Parallel {
-  /** @param handlers {brush(name, parts), select(row)} */
+  /** @type {Model} */
+  model;
+  /** @type {string[]} columns with an axis, left to right */
+  names;
+  /** @type {Axis[]} by axis */
+  axes;
+  /** @type {number[]} by axis, in pixels */
+  x;
+  height = 0;
+  /** @type {Brushes} */
+  brushes;
+  /** @type {number[]} rows drawn as lines */
+  drawn;
+
+  /**
+   * @param {HTMLElement} holder
+   * @param {ParallelHandlers} handlers
+   */
   constructor(holder, handlers) {
     this.canvas = element("canvas", { class: "layer" });
     this.overlay = svg("svg", {
@@ -29,7 +46,11 @@ export class Parallel {
     this.overlay.addEventListener("pointerdown", (event) => this.press(event));
   }
 
-  /** Columns with an axis: those chosen, else the objectives and what varies of the configuration. */
+  /**
+   * Columns with an axis: those chosen, else the objectives and what varies of the configuration.
+   * @param {Model} model
+   * @param {string[]} objectives
+   */
   static defaultAxes(model, objectives) {
     const varied = [
       "backbone",
@@ -38,10 +59,14 @@ export class Parallel {
       "split_point",
       "payload_bits",
       "confidence_threshold",
-    ].filter((name) => varies(model.columns.get(name), model));
+    ].filter((name) => varies(model.metric(name), model));
     return [...objectives, ...varied];
   }
 
+  /**
+   * @param {Model} model
+   * @param {State} state
+   */
   draw(model, state) {
     this.model = model;
     this.names = (state.axes || Parallel.defaultAxes(model, state.objectives)).filter((name) =>
@@ -52,7 +77,7 @@ export class Parallel {
     const [context, width, height] = fitCanvas(this.canvas);
     this.height = height;
     this.axes = this.names.map((name) =>
-      makeAxis(model.columns.get(name), model.listed.length ? this.domainRows() : null),
+      makeAxis(model.column(name), model.listed.length ? this.domainRows() : null),
     );
     const gap = this.names.length > 1 ? (width - LEFT - RIGHT) / (this.names.length - 1) : 0;
     this.x = this.names.map((_, place) => LEFT + place * gap);
@@ -66,14 +91,19 @@ export class Parallel {
     return [...(model.front.length ? model.front : []), ...model.listed, ...model.references.map(({ row }) => row)];
   }
 
+  /** @param {number} place */
   y(place) {
     return this.height - BOTTOM - place * (this.height - TOP - BOTTOM);
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {State} state
+   */
   drawLines(context, state) {
     const { model } = this;
     const rows = thinned(model.listed, MAX_LINES);
-    const look = lookOf(model.columns.get(state.colour), model.listed);
+    const look = lookOf(model.column(state.colour), model.listed);
     this.drawn = rows;
     context.lineWidth = rows.length > 400 ? 0.8 : 1.3;
     context.globalAlpha = rows.length > 400 ? 0.5 : rows.length > 100 ? 0.7 : 0.9;
@@ -88,6 +118,11 @@ export class Parallel {
     if (marked >= 0) this.line(context, marked, themeColours().mark);
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} row
+   * @param {string} colour
+   */
   line(context, row, colour) {
     context.strokeStyle = colour;
     context.beginPath();
@@ -99,10 +134,14 @@ export class Parallel {
     context.stroke();
   }
 
+  /**
+   * @param {number} width
+   * @param {number} height
+   */
   drawAxes(width, height) {
     this.overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const parts = this.names.flatMap((name, place) => {
-      const column = this.model.columns.get(name);
+      const column = this.model.column(name);
       const x = this.x[place];
       const made = [svg("line", { class: "axis", x1: x, x2: x, y1: TOP, y2: height - BOTTOM })];
       made.push(
@@ -138,25 +177,32 @@ export class Parallel {
     this.overlay.replaceChildren(...parts);
   }
 
+  /** @param {MouseEvent} event */
   local(event) {
     const { left, top } = this.overlay.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
   }
 
+  /** @param {PointerEvent} event */
   press(event) {
     if (event.button) return;
     const start = this.local(event);
     const place = this.x.findIndex((x) => Math.abs(x - start[0]) < REACH);
-    if (place < 0) return this.pickLine(start);
+    if (place < 0) {
+      this.pickLine(start);
+      return;
+    }
     event.preventDefault();
     this.overlay.setPointerCapture(event.pointerId);
     const rectangle = svg("rect", { class: "brush", x: this.x[place] - 9, width: 18, y: start[1], height: 0 });
     this.overlay.append(rectangle);
+    /** @param {PointerEvent} moving */
     const move = (moving) => {
       const y = this.local(moving)[1];
-      rectangle.setAttribute("y", Math.min(y, start[1]));
-      rectangle.setAttribute("height", Math.abs(y - start[1]));
+      rectangle.setAttribute("y", String(Math.min(y, start[1])));
+      rectangle.setAttribute("height", String(Math.abs(y - start[1])));
     };
+    /** @param {PointerEvent} ending */
     const release = (ending) => {
       this.overlay.removeEventListener("pointermove", move);
       rectangle.remove();
@@ -166,9 +212,15 @@ export class Parallel {
     this.overlay.addEventListener("pointerup", release, { once: true });
   }
 
+  /**
+   * @param {number} place of the axis
+   * @param {number} from
+   * @param {number} to
+   */
   released(place, from, to) {
     const name = this.names[place];
     const parts = this.brushes[name] || [];
+    /** @param {number} y */
     const share = (y) => Math.min(Math.max((this.height - BOTTOM - y) / (this.height - TOP - BOTTOM), 0), 1);
     const [low, high] = [share(from), share(to)].sort((a, b) => a - b);
     if (Math.abs(from - to) < 4) {
@@ -181,10 +233,12 @@ export class Parallel {
     if (part.levels || part.missing || part.low !== null) this.handlers.brush(name, [...parts, part]);
   }
 
+  /** @param {number[]} place in pixels */
   pickLine([x, y]) {
     const right = this.x.findIndex((place) => place > x);
     if (right <= 0) return;
     const share = (x - this.x[right - 1]) / (this.x[right] - this.x[right - 1]);
+    /** @param {number} row */
     const height = (row) =>
       this.y(this.axes[right - 1].place(row)) * (1 - share) + this.y(this.axes[right].place(row)) * share;
     let [found, best] = [-1, 10];
@@ -194,15 +248,23 @@ export class Parallel {
   }
 }
 
-/** At most `count` rows, evenly thinned. */
+/**
+ * At most `count` rows, evenly thinned.
+ * @param {number[]} rows
+ * @param {number} count
+ */
 export function thinned(rows, count) {
   if (rows.length <= count) return rows;
   return Array.from({ length: count }, (_, place) => rows[Math.floor((place * rows.length) / count)]);
 }
 
+/**
+ * @param {Column | undefined} column
+ * @param {Model} model
+ */
 function varies(column, { listed }) {
   if (!column || !listed.length) return false;
-  const value = column.levels ? (row) => column.codes[row] : (row) => column.values[row];
-  const first = value(listed[0]);
-  return listed.some((row) => !Object.is(value(row), first));
+  const numbers = column.levels ? column.codes : column.values;
+  const first = numbers[listed[0]];
+  return listed.some((row) => !Object.is(numbers[row], first));
 }

@@ -5,7 +5,10 @@ import { byId, element, svg } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 import { short } from "./look.js";
 
-/** Blocks between split points, left to right; the cut, the exit, and which machine runs what. */
+/**
+ * Blocks between split points, left to right; the cut, the exit, and which machine runs what.
+ * @param {NetworkCard} card
+ */
 export function drawPipeline(card) {
   const { run, network, split } = card;
   const { splits, networks } = run;
@@ -100,4 +103,10 @@ export function drawPipeline(card) {
   );
 }
 
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {string} text
+ * @param {string} kind
+ */
 const pipelineText = (x, y, text, kind = "") => svg("text", { x, y, class: kind }, text);

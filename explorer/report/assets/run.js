@@ -4,25 +4,34 @@ import { byId, element } from "./dom.js";
 import { numberText } from "./format.js";
 import { themeColours } from "./palette.js";
 
-/** How often the front uses each backbone, split point, bits and density. */
+/**
+ * How often the front uses each backbone, split point, bits and density.
+ * @param {Model} model
+ */
 export function drawUsage(model) {
   const rows = model.front.length ? model.front : model.nearest;
   const counted = [...model.columns.values()].filter((column) =>
     column.name.match(/^(backbone|pattern|split_point|payload_bits|argument:|density:)/),
   );
   const groups = counted.map((column) => {
+    /** @type {Map<string | number, number>} */
     const counts = new Map();
     for (const row of rows) {
       const value = column.levels ? column.levels[column.codes[row]] : column.values[row];
       if (value === value) counts.set(value, (counts.get(value) || 0) + 1);
     }
-    return [
+    return {
       column,
-      [...counts].sort(([a], [b]) => (typeof a === "number" ? a - b : 0)),
-      Math.max(...counts.values(), 1),
-    ];
+      counts: [...counts].sort(([a], [b]) => (typeof a === "number" ? a - Number(b) : 0)),
+      most: Math.max(...counts.values(), 1),
+    };
   });
-  const bar = (column, value, count, most) => [
+  /**
+   * @param {string | number} value
+   * @param {number} count
+   * @param {number} most
+   */
+  const bar = (value, count, most) => [
     element("dt", {}, typeof value === "number" ? numberText(value) : value),
     element(
       "dd",
@@ -33,8 +42,8 @@ export function drawUsage(model) {
   ];
   byId("usage").replaceChildren(
     ...groups
-      .filter(([, counts]) => counts.length)
-      .map(([column, counts, most]) =>
+      .filter(({ counts }) => counts.length)
+      .map(({ column, counts, most }) =>
         element(
           "div",
           {},
@@ -42,26 +51,31 @@ export function drawUsage(model) {
           element(
             "dl",
             { class: "usage" },
-            counts.map(([value, count]) => bar(column, value, count, most)),
+            counts.map(([value, count]) => bar(value, count, most)),
           ),
         ),
       ),
   );
 }
 
-/** Draw every figure of the run once the section is near the screen. */
-export function drawFiguresWhenSeen(figures, config, state = { drawn: false }) {
-  const holders = Object.keys(figures).map(byId).filter(Boolean);
+/**
+ * Draw every figure of the run once the section is near the screen.
+ * @param {EmbeddedRun["figures"]} figures
+ * @param {object} config
+ */
+export function drawFiguresWhenSeen(figures, config) {
+  const holders = Object.keys(figures).map((id) => byId(id)).filter(Boolean);
   for (const holder of holders) holder.style.height = `${figures[holder.id].layout.height}px`;
-  if (!holders.length) return () => {};
+  if (!holders.length) return { redraw: () => {}, start: async () => {} };
+  let drawn = false;
   const draw = () =>
     holders.forEach((holder) =>
       Plotly.react(holder, figures[holder.id].data, themed(figures[holder.id].layout), config),
     );
   const start = async () => {
     observer.disconnect();
-    if (state.drawn) return;
-    state.drawn = true;
+    if (drawn) return;
+    drawn = true;
     await unpackPlotly();
     draw();
   };
@@ -90,8 +104,10 @@ async function unpackPlotly() {
   document.head.append(script);
 }
 
+/** @param {FigureLayout} layout */
 function themed(layout) {
   const { ink, surface, line } = themeColours();
+  /** @param {object | undefined} own */
   const axis = (own) => ({ ...own, gridcolor: line, linecolor: line, tickcolor: line });
   return {
     ...layout,

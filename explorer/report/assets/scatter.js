@@ -1,7 +1,7 @@
 // The scatter of operating points: any two columns (a third in depth), colour, size; drag selects on both axes.
 
 import { makeAxis } from "./axis.js";
-import { element, fitCanvas, svg } from "./dom.js";
+import { arrowStep, element, fitCanvas, svg } from "./dom.js";
 import { drawFrame, MARGIN } from "./frame.js";
 import { lookOf } from "./look.js";
 import { drawShape, themeColours } from "./palette.js";
@@ -9,7 +9,39 @@ import { drawShape, themeColours } from "./palette.js";
 const REACH = 12; // pixels within which the pointer finds a point
 
 export class Scatter {
-  /** @param handlers {select(row), brush({name: part})}, text(row) for the hover box */
+  /** @type {Model} */
+  model;
+  /** @type {State} */
+  state;
+  /** @type {{ x: Axis, y: Axis }} */
+  axes;
+  /** @type {Axis | null} */
+  depth = null;
+  /** @type {{ left: number, top: number, width: number, height: number }} */
+  box;
+  /** @type {Theme} */
+  theme;
+  /** @type {Look} */
+  look;
+  /** @type {Float32Array} pixels by row, across and down */
+  px;
+  /** @type {Float32Array} */
+  py;
+  /** What `px` and `py` were computed from. */
+  placed = "";
+  /** @type {(Float64Array | undefined)[]} */
+  sources;
+  /** @type {(u: number, v: number, w: number) => number[]} */
+  project;
+  /** @type {number[]} rows drawn in shapes */
+  large;
+  /** @type {number[]} rows drawn as dots */
+  small;
+
+  /**
+   * @param {HTMLElement} holder
+   * @param {ScatterHandlers} handlers
+   */
   constructor(holder, handlers) {
     this.canvas = element("canvas", { class: "layer" });
     this.overlay = svg("svg", {
@@ -30,13 +62,17 @@ export class Scatter {
     this.overlay.addEventListener("keydown", (event) => this.key(event));
   }
 
+  /**
+   * @param {Model} model
+   * @param {State} state
+   */
   draw(model, state) {
     this.model = model;
     this.state = state;
     const rows = state.fit ? model.listed.concat(model.references.map(({ row }) => row)) : null;
-    const [x, y] = [model.columns.get(state.x), model.columns.get(state.y)];
+    const [x, y] = [model.column(state.x), model.column(state.y)];
     this.axes = { x: makeAxis(x, rows, state.logX), y: makeAxis(y, rows, state.logY) };
-    this.depth = state.z && model.columns.has(state.z) ? makeAxis(model.columns.get(state.z), rows) : null;
+    this.depth = state.z && model.columns.has(state.z) ? makeAxis(model.column(state.z), rows) : null;
     const [context, width, height] = fitCanvas(this.canvas);
     this.box = {
       left: MARGIN.left,
@@ -57,7 +93,8 @@ export class Scatter {
     const key = JSON.stringify([x, y, z, logX, logY, turn, box, fit && model.listed.length]);
     const sources = [x, y, z].map((name) => model.columns.get(name)?.values);
     if (this.placed === key && !fit && sources.every((source, place) => source === this.sources[place])) return;
-    Object.assign(this, { placed: key, sources });
+    this.placed = key;
+    this.sources = sources;
     this.px = new Float32Array(model.size);
     this.py = new Float32Array(model.size);
     const [turnA, turnB] = this.state.turn;
@@ -68,6 +105,11 @@ export class Scatter {
       this.px[row] = box.left + u * box.width;
       this.py[row] = box.top + (1 - v) * box.height;
     }
+    /**
+     * @param {number} u
+     * @param {number} v
+     * @param {number} w
+     */
     function project(u, v, w) {
       const [a, b] = [u * cosA - w * sinA, u * sinA + w * cosA];
       return [0.5 + a * 0.68, 0.5 + (v * cosB - b * sinB) * 0.68];
@@ -75,6 +117,7 @@ export class Scatter {
     this.project = project;
   }
 
+  /** @param {number} row */
   inBox(row) {
     const { left, top, width, height } = this.box;
     return (
@@ -85,13 +128,17 @@ export class Scatter {
     );
   }
 
-  /** Small dots for what is not on the front, one per pixel; then the front in shapes. */
+  /**
+   * Small dots for what is not on the front, one per pixel; then the front in shapes.
+   * @param {CanvasRenderingContext2D} context
+   */
   drawPoints(context) {
     const { model, state, theme } = this;
-    this.look = lookOf(model.columns.get(state.colour), model.listed);
+    this.look = lookOf(model.column(state.colour), model.listed);
     const wide = Math.ceil(this.canvas.clientWidth + 1);
     const taken = new Uint8Array(wide * Math.ceil(this.canvas.clientHeight + 1));
-    const dots = [[], [], []]; // dominated, infeasible, listed all the same
+    /** @type {number[][]} dominated, infeasible, listed all the same */
+    const dots = [[], [], []];
     const isListed = new Uint8Array(model.size);
     for (const row of model.listed) isListed[row] = 1;
     this.large = [];
@@ -108,6 +155,10 @@ export class Scatter {
       }
     }
     this.small = dots.flat();
+    /**
+     * @param {number} row
+     * @param {number} size
+     */
     const dot = (row, size) => context.fillRect(this.px[row] - size / 2, this.py[row] - size / 2, size, size);
     context.fillStyle = theme.faint;
     for (const row of dots[1]) dot(row, 2);
@@ -120,10 +171,11 @@ export class Scatter {
     this.drawLarge(context);
   }
 
+  /** @param {CanvasRenderingContext2D} context */
   drawLarge(context) {
     const { model, state, theme } = this;
     const size =
-      state.size && model.columns.has(state.size) ? makeAxis(model.columns.get(state.size), model.listed) : null;
+      state.size && model.columns.has(state.size) ? makeAxis(model.column(state.size), model.listed) : null;
     context.lineWidth = 0.75;
     context.strokeStyle = theme.surface;
     const many = this.large.length > 150; // outlines of a crowd would hide it
@@ -142,12 +194,15 @@ export class Scatter {
     }
   }
 
+  /** @param {MouseEvent} event */
   local(event) {
     const { left, top } = this.overlay.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
   }
 
+  /** @param {number[]} place in pixels */
   nearest([x, y]) {
+    /** @param {number[]} rows */
     const closest = (rows) => {
       let [found, best] = [-1, REACH ** 2];
       for (const row of rows) {
@@ -163,6 +218,7 @@ export class Scatter {
     return found >= 0 ? found : closest(this.small);
   }
 
+  /** @param {PointerEvent} event */
   hover(event) {
     if (event.buttons) return;
     const at = this.local(event);
@@ -175,12 +231,14 @@ export class Scatter {
     this.tip.style.top = `${at[1] + 14}px`;
   }
 
+  /** @param {PointerEvent} event */
   press(event) {
     if (event.button) return;
     this.overlay.setPointerCapture(event.pointerId);
     const start = this.local(event);
     const turn = [...this.state.turn];
     const rectangle = svg("rect", { class: "lasso" });
+    /** @param {PointerEvent} moving */
     const move = (moving) => {
       const now = this.local(moving);
       if (this.depth) {
@@ -195,8 +253,9 @@ export class Scatter {
         width: Math.abs(now[0] - start[0]),
         height: Math.abs(now[1] - start[1]),
       }))
-        rectangle.setAttribute(name, value);
+        rectangle.setAttribute(name, String(value));
     };
+    /** @param {PointerEvent} ending */
     const release = (ending) => {
       this.overlay.removeEventListener("pointermove", move);
       rectangle.remove();
@@ -211,16 +270,26 @@ export class Scatter {
     this.overlay.addEventListener("pointerup", release, { once: true });
   }
 
+  /**
+   * @param {number[]} start
+   * @param {number[]} end
+   */
   brushes(start, end) {
     const { left, top, width, height } = this.box;
+    /**
+     * @param {number} value
+     * @param {number} low
+     * @param {number} size
+     */
     const share = (value, low, size) => Math.min(Math.max((value - low) / size, 0), 1);
     const u = [start[0], end[0]].map((value) => share(value, left, width)).sort((a, b) => a - b);
     const v = [start[1], end[1]].map((value) => 1 - share(value, top, height)).sort((a, b) => a - b);
-    return { [this.state.x]: this.axes.x.between(...u), [this.state.y]: this.axes.y.between(...v) };
+    return { [this.state.x]: this.axes.x.between(u[0], u[1]), [this.state.y]: this.axes.y.between(v[0], v[1]) };
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    const step = arrowStep(event);
     if (!step && event.key !== "Enter") return;
     event.preventDefault();
     const walk = [...this.large].sort((a, b) => this.px[a] - this.px[b] || this.py[b] - this.py[a]);

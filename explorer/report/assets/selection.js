@@ -1,6 +1,10 @@
 // Which rows a filter lets through: brushes as values, a search text, single ids.
 
-/** Rows inside every brush, with the search text in their id or texts, and among `ids` where given. */
+/**
+ * Rows inside every brush, with the search text in their id or texts, and among `ids` where given.
+ * @param {Model} model
+ * @param {Filter} filter
+ */
 export function rowsInside(model, { brushes = {}, search = "", ids = null }) {
   const inside = new Uint8Array(model.size).fill(1);
   for (const [name, parts] of Object.entries(brushes)) {
@@ -17,7 +21,7 @@ export function rowsInside(model, { brushes = {}, search = "", ids = null }) {
         const value = values[row];
         const passes = Number.isNaN(value)
           ? parts.some((part) => part.missing)
-          : parts.some(({ low, high }) => low !== null && value >= low && value <= high);
+          : parts.some((part) => holds(part, value));
         if (!passes) inside[row] = 0;
       }
     }
@@ -30,8 +34,22 @@ export function rowsInside(model, { brushes = {}, search = "", ids = null }) {
   return inside;
 }
 
+/**
+ * Whether a range contains a value.
+ * @param {Part} part
+ * @param {number} value
+ */
+function holds({ low, high }, value) {
+  return typeof low === "number" && typeof high === "number" && value >= low && value <= high;
+}
+
+/**
+ * @param {Model} model
+ * @param {Uint8Array} inside
+ * @param {string} text
+ */
 function searchInto(model, inside, text) {
-  const columns = [...model.columns.values()].filter((column) => column.levels);
+  const columns = [...model.columns.values()].filter((column) => column.levels !== undefined);
   const hits = columns.map((column) => column.levels.map((level) => level.toLowerCase().includes(text)));
   const named = new Set(model.references.filter(({ names }) => names.includes(text)).map(({ row }) => row));
   for (let row = 0; row < model.size; row++) {

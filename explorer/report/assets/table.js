@@ -9,7 +9,17 @@ const PAGE = 50;
 const ALWAYS = ["split_point", "payload_bits", "confidence_threshold"];
 
 export class Table {
-  /** @param handlers {select(row), change(patch)} */
+  /** @type {State} */
+  state;
+  /** @type {Column[]} */
+  columns;
+  /** @type {Uint32Array} */
+  rows;
+
+  /**
+   * @param {Model} model
+   * @param {{ select(row: number): void, change: Change }} handlers
+   */
   constructor(model, handlers) {
     this.model = model;
     this.handlers = handlers;
@@ -24,17 +34,22 @@ export class Table {
     );
   }
 
+  /**
+   * @param {Model} model
+   * @param {string[]} objectives
+   */
   static defaultColumns(model, objectives) {
     const also = ["edge_memory_bytes", "latency_model_s", "energy_model_j", "exit_rate"].filter(
-      (name) => !objectives.includes(name) && model.hasValues(model.columns.get(name)),
+      (name) => !objectives.includes(name) && model.hasValues(model.column(name)),
     );
     return [...objectives, ...also, "backbone", "mean_density", ...ALWAYS];
   }
 
+  /** @param {State} state */
   draw(state) {
     this.state = state;
     this.columns = (state.shownColumns || Table.defaultColumns(this.model, state.objectives))
-      .map((name) => this.model.columns.get(name))
+      .map((name) => this.model.column(name))
       .filter(Boolean);
     this.rows = this.sorted();
     this.pages = 1;
@@ -52,7 +67,7 @@ export class Table {
     const sign = descending ? -1 : 1;
     return rows.sort((a, b) => {
       const [x, y] = [key[a], key[b]];
-      if (x !== x || y !== y) return (x !== x) - (y !== y) || a - b;
+      if (x !== x || y !== y) return Number(x !== x) - Number(y !== y) || a - b;
       return sign * (x - y) || a - b;
     });
   }
@@ -70,7 +85,7 @@ export class Table {
         element("button", { type: "button", onclick: turn }, title(column), active ? (descending ? " ▼" : " ▲") : ""),
       );
     });
-    byId("points").tHead.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
+    byId("points").tHead?.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
   }
 
   drawBody() {
@@ -83,6 +98,11 @@ export class Table {
       `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;
   }
 
+  /**
+   * @param {number} row
+   * @param {boolean} isCompared
+   * @param {Interval | null} own accuracy to compare with
+   */
   line(row, isCompared, own) {
     const id = this.model.id(row);
     const name = element("button", { type: "button", class: "link", onclick: () => this.handlers.select(row) }, id);
@@ -124,6 +144,7 @@ export class Table {
     return element("tr", { "data-row": row, class: isCompared ? "selected" : null }, head, cells);
   }
 
+  /** @param {number} row */
   tags(row) {
     const { model } = this;
     const tags = model.references.filter((reference) => reference.row === row).map(({ names }) => names);
@@ -134,11 +155,12 @@ export class Table {
 
   records() {
     return Array.from(this.rows, (row) => {
+      /** @type {Record<string, string | number | null>} */
       const record = { point_id: this.model.id(row) };
       for (const column of this.model.columns.values()) {
         if (!this.model.hasValues(column)) continue;
         const value = column.levels ? column.levels[column.codes[row]] : column.values[row];
-        record[column.name] = Number.isFinite(value) || typeof value === "string" ? value : null;
+        record[column.name] = typeof value === "string" || Number.isFinite(value) ? value : null;
       }
       return record;
     });
@@ -152,7 +174,11 @@ export class Table {
   }
 }
 
-/** One value as a person reads it, in the column's unit. */
+/**
+ * One value as a person reads it, in the column's unit.
+ * @param {Column} column
+ * @param {number} row
+ */
 export function cellText(column, row) {
   if (column.levels) return column.levels[column.codes[row]];
   const value = column.values[row];
@@ -160,16 +186,22 @@ export function cellText(column, row) {
   return Number.isFinite(value) ? numberText(value / column.shown[0]) : "∞";
 }
 
-/** Whether the interval of the difference of two accuracies contains 0. */
+/**
+ * Whether the interval of the difference of two accuracies contains 0.
+ * @param {Interval} a
+ * @param {Interval} b
+ */
 export function withinNoise(a, b) {
   const [low, high] = differenceInterval(a, b);
   return low <= 0 && high >= 0;
 }
 
+/** @param {TextColumn} column */
 function ranks({ levels, codes }) {
   const order = levels
-    .map((level, code) => [level, code])
-    .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
-  const rank = new Map(order.map(([, code], place) => [code, place]));
-  return Float64Array.from(codes, (code) => rank.get(code));
+    .map((level, code) => ({ level, code }))
+    .sort((a, b) => a.level.localeCompare(b.level, "en", { numeric: true }));
+  const rank = new Float64Array(levels.length);
+  for (const [place, { code }] of order.entries()) rank[code] = place;
+  return Float64Array.from(codes, (code) => rank[code]);
 }

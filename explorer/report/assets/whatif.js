@@ -1,12 +1,18 @@
 // What if the device, the server, the link or the use were others: profiles to choose, numbers to drag.
 
-import { byId, choices, element } from "./dom.js";
+import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 import { joulesPerBit } from "./cost.js";
 
 const STEPS = 300;
-const ROLES = { edge: "Edge device", server: "Server", link: "Link" };
+/** @type {[Role, string][]} */
+const ROLES = [
+  ["edge", "Edge device"],
+  ["server", "Server"],
+  ["link", "Link"],
+];
 // path in the setting or name in the state, label, unit, low, high, logarithmic
+/** @type {Slider[]} */
 const SLIDERS = [
   ["link.uplink_bits_per_s", "Uplink rate", "bit/s", 1e2, 1e9, true],
   ["link.rtt_s", "Round-trip time", "s", 1e-4, 10, true],
@@ -17,12 +23,20 @@ const SLIDERS = [
 ];
 
 export class WhatIf {
+  /** @type {State} */
+  state;
+
+  /**
+   * @param {Run} run
+   * @param {Change} change
+   */
   constructor(run, change) {
     this.run = run;
     this.change = change;
     const names = { edge: run.profiles.devices, server: run.profiles.devices, link: run.profiles.links };
-    for (const [role, label] of Object.entries(ROLES)) {
+    for (const [role, label] of ROLES) {
       const own = run.profiles.run[role];
+      /** @type {[string, string][]} */
       const options = names[role].map(({ name, description }) => [name, `${description || name} (${name})`]);
       choices(
         byId(`what-${role}`),
@@ -32,7 +46,7 @@ export class WhatIf {
         ],
         "",
       );
-      byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, event.target.value));
+      byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, fieldOf(event).value));
     }
     byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
     byId("reset-setting").addEventListener("click", () =>
@@ -40,16 +54,23 @@ export class WhatIf {
     );
   }
 
-  /** Another profile brings its own numbers. */
+  /**
+   * Another profile brings its own numbers.
+   * @param {Role} role
+   * @param {string} name
+   */
   choose(role, name) {
     const kept = Object.entries(this.state.set).filter(([path]) => !path.startsWith(`${role}.`));
     this.change({ [role]: name, set: Object.fromEntries(kept) });
   }
 
+  /** @param {Slider} slider */
   row([path, label, , low, high, log]) {
+    /** @param {number} step */
     const value = (step) => (log ? low * (high / low) ** (step / STEPS) : low + (high - low) * (step / STEPS));
+    /** @param {Event} event */
     const slide = (event) => {
-      const chosen = Number(value(Number(event.target.value)).toPrecision(3));
+      const chosen = Number(value(Number(fieldOf(event).value)).toPrecision(3));
       this.change(path.includes(".") ? { set: { ...this.state.set, [path]: chosen } } : { [path]: chosen });
     };
     const id = `what-${path.replace(".", "-")}`;
@@ -63,13 +84,18 @@ export class WhatIf {
     );
   }
 
+  /**
+   * @param {State} state
+   * @param {Setting} setting
+   */
   draw(state, setting) {
     this.state = state;
-    for (const role of Object.keys(ROLES)) byId(`what-${role}`).value = state[role];
+    for (const [role] of ROLES) byId(`what-${role}`).value = state[role];
     for (const [path, , unit, low, high, log] of SLIDERS) {
       const value = current(path, state, setting);
-      const row = document.querySelector(`[data-path="${path}"]`);
-      const [output, input] = [row.querySelector("output"), row.querySelector("input")];
+      const row = /** @type {HTMLElement} */ (document.querySelector(`[data-path="${path}"]`));
+      const output = /** @type {HTMLOutputElement} */ (row.querySelector("output"));
+      const input = /** @type {HTMLInputElement} */ (row.querySelector("input"));
       output.textContent = Number.isNaN(value)
         ? "unknown"
         : unit === "%"
@@ -78,21 +104,29 @@ export class WhatIf {
       row.classList.toggle("active", path in state.set);
       if (document.activeElement === input || Number.isNaN(value)) continue;
       const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
-      input.value = Math.round(Math.min(Math.max(share, 0), 1) * STEPS);
+      input.value = String(Math.round(Math.min(Math.max(share, 0), 1) * STEPS));
     }
     byId("setting-gaps").textContent = gaps(setting);
   }
 }
 
+/**
+ * @param {Slider[0]} path
+ * @param {State} state
+ * @param {Setting} setting
+ * @returns {number}
+ */
 function current(path, state, setting) {
-  if (!path.includes(".")) return state[path];
-  const [role, quantityName] = path.split(".");
+  if (path === "samplesPerDay" || path === "batteryWh") return state[path];
+  const quantityName = /** @type {LinkQuantity} */ (path.replace("link.", ""));
   if (quantityName === "tx_joules_per_bit") return joulesPerBit(setting.link);
-  const value = setting[role][quantityName];
-  return value ?? (quantityName === "loss" ? 0 : NaN);
+  return setting.link[quantityName] ?? (quantityName === "loss" ? 0 : NaN);
 }
 
-/** What the profiles do not know, and what therefore has no value. */
+/**
+ * What the profiles do not know, and what therefore has no value.
+ * @param {Setting} setting
+ */
 function gaps({ edge, server, link }) {
   const lacks = [];
   if (edge.macs_per_s === null || server.macs_per_s === null) lacks.push("a rate of multiply-adds");

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from explorer.core.sparsity.layers import DenseLayer, sparse_layer
 from explorer.core.sparsity.patterns import PatternName
 
+pytestmark = pytest.mark.slow
+
 CASES: list[tuple[str, DenseLayer, tuple[int, ...], PatternName, Fraction, bool]] = [
     ("block-linear", nn.Linear(24, 16), (24,), "block", Fraction(1, 4), False),
     ("block-linear-interleaved", nn.Linear(24, 16), (24,), "block", Fraction(1, 4), True),

@@ -21,6 +21,8 @@ from explorer.engine.pool.base import Pool, SerialPool
 from explorer.engine.pool.dask import DaskPool, Limits, WorkerFailedError
 from explorer.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 10**6
 
 

@@ -21,7 +21,7 @@ from explorer.errors import UserError
 from explorer.runs.store import Store
 from explorer.space.metrics import METRICS, Metric
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
 
 BOTH = (METRICS["accuracy"], METRICS["edge_macs"])
 Use = Callable[[SearchLoop], None]

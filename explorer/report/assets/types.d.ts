@@ -1,0 +1,492 @@
+// What the scripts of the page pass to each other. Only the type check reads this file; no script contains it.
+
+type TypedArray = Uint8Array | Uint16Array | Uint32Array | Float64Array;
+
+/** Numbers in order of rows; what only reads them also takes plain arrays. */
+type Numbers = ArrayLike<number>;
+
+/** Places of operating points among those of the run. */
+type Rows = readonly number[] | Uint32Array;
+
+// ---- the run, as explorer/report/embedded.py writes it
+
+/** Base64 of little-endian numbers. */
+interface EncodedColumn {
+  type: "u8" | "u16" | "u32" | "f64";
+  data: string;
+}
+
+type Direction = "maximize" | "minimize" | "";
+
+interface Metric {
+  name: string;
+  label: string;
+  shortLabel: string;
+  unit: string;
+  direction: Direction;
+  group: string;
+  kind: string;
+  isShare: boolean;
+  /** Column of the points whose mean over samples it is; empty for other kinds. */
+  credit: string;
+  slider: boolean;
+}
+
+interface Limit {
+  operator: "<=" | ">=";
+  bound: number;
+}
+
+interface Constraint extends Limit {
+  column: string;
+}
+
+/** null where a profile does not know a number. */
+interface DeviceProfile {
+  name: string;
+  description: string;
+  macs_per_s: number | null;
+  memory_bandwidth_bytes_per_s: number | null;
+  call_overhead_s: number | null;
+  idle_w: number | null;
+  active_w: number | null;
+  ram_bytes: number | null;
+  flash_bytes: number | null;
+}
+
+/** null where a profile does not know a number. */
+interface LinkProfile {
+  name: string;
+  description: string;
+  uplink_bits_per_s: number | null;
+  rtt_s: number | null;
+  tx_joules_per_bit: number | null;
+  tx_alpha_w_per_bit_per_s: number | null;
+  tx_beta_w: number | null;
+  message_energy_j: number | null;
+  header_bytes_per_message: number | null;
+  header_bytes_per_packet: number | null;
+  packet_payload_bytes: number | null;
+  loss: number | null;
+}
+
+type LinkQuantity = Exclude<keyof LinkProfile, "name" | "description">;
+
+type Role = "edge" | "server" | "link";
+
+interface Setting {
+  edge: DeviceProfile;
+  server: DeviceProfile;
+  link: LinkProfile;
+}
+
+interface Profiles {
+  run: Setting;
+  devices: DeviceProfile[];
+  links: LinkProfile[];
+}
+
+/** One entry per network. */
+interface Networks<Column> {
+  key: string[];
+  backbone: string[];
+  pattern: string[];
+  arguments: Record<string, unknown>[];
+  densities: Record<string, number>[];
+  epochs: number[];
+  epochsAsked: number[];
+  samples: Column;
+  /** Place of a network's first split point among those of all networks. */
+  firstSplit: number[];
+}
+
+/** One entry per network and split point; operators lie end to end, from one `start` to the next. */
+interface Splits<Column> {
+  network: Column;
+  is_output: Column;
+  payload_elements: Column;
+  edge_macs: Column;
+  edge_macs_dense: Column;
+  server_macs: Column;
+  exit_macs: Column;
+  edge_param_bytes: Column;
+  exit_param_bytes: Column;
+  peak_activation_bytes: Column;
+  exit_peak_bytes: Column;
+  range_bytes: Column;
+  operator_start: Column;
+  operator_macs: Column;
+  operator_bytes: Column;
+  exit_start: Column;
+  exit_operator_macs: Column;
+  exit_operator_bytes: Column;
+}
+
+/** One entry per operating point or baseline: what was observed of it. */
+interface Points<Column> {
+  split: Column;
+  /** 0 where the point sends nothing. */
+  bits: Column;
+  /** NaN where the point has no exit classifier. */
+  threshold: Column;
+  correct: Column;
+  exited: Column;
+  sent_bytes: Column;
+}
+
+/** Scale and text of a unit's prefix. */
+type Prefix = [number, string];
+
+/** A figure as plotly takes it. */
+interface Figure {
+  data: object[];
+  layout: FigureLayout;
+}
+
+interface FigureLayout {
+  height: number;
+  font?: object;
+  xaxis?: object;
+  yaxis?: object;
+}
+
+interface EmbeddedRun {
+  run: string;
+  numPoints: number;
+  objectives: string[];
+  constraints: Constraint[];
+  metrics: Metric[];
+  prefixes: Record<string, Prefix[]>;
+  groups: string[];
+  profiles: Profiles;
+  networks: Networks<EncodedColumn>;
+  splitNames: string[];
+  splits: Splits<EncodedColumn>;
+  points: Points<EncodedColumn>;
+  /** Rows of split point, bits and a value per name. */
+  measured: { names: string[]; rows: [number, number, ...(number | null)[]][] };
+  /** Row and names of every reference. */
+  references: [number, string][];
+  figures: Record<string, Figure>;
+  plotlyConfig: object;
+  /** Seconds after which the page loads itself anew; null where the search has ended. */
+  live: number | null;
+}
+
+/** The run with its columns decoded. */
+interface Run extends Omit<EmbeddedRun, "networks" | "splits" | "points"> {
+  networks: Networks<TypedArray>;
+  splits: Splits<TypedArray>;
+  points: Points<TypedArray>;
+}
+
+// ---- columns over all points
+
+interface ColumnInfo {
+  name: string;
+  label: string;
+  shortLabel: string;
+  unit: string;
+  direction: Direction;
+  group: string;
+  kind: string;
+  slider: boolean;
+}
+
+interface NumberColumn extends ColumnInfo {
+  values: Float64Array;
+  /** Scale and unit in which the values are shown. */
+  shown: Prefix;
+  levels?: undefined;
+  codes?: undefined;
+}
+
+interface TextColumn extends ColumnInfo {
+  levels: string[];
+  /** Per row the place of its text in `levels`. */
+  codes: Uint32Array;
+  values?: undefined;
+  shown?: undefined;
+}
+
+type Column = NumberColumn | TextColumn;
+
+/** A share with its 95 % interval. */
+interface Interval {
+  share: number;
+  low: number;
+  high: number;
+}
+
+// ---- what the reader has chosen
+
+interface LevelsPart {
+  levels: string[];
+  low?: undefined;
+  high?: undefined;
+  missing?: undefined;
+}
+
+/** A range of values, none where `low` is null, and whether rows without a value are inside. */
+interface RangePart {
+  low: number | null;
+  high: number | null;
+  missing: boolean;
+  levels?: undefined;
+}
+
+/** One brush over one column. */
+type Part = LevelsPart | RangePart;
+
+type Brushes = Record<string, Part[]>;
+
+/** What a filter lets through. */
+interface Filter {
+  brushes?: Brushes;
+  search?: string;
+  ids?: string[] | null;
+}
+
+/** A filter that was kept, or whose inside was excluded. */
+interface Step extends Filter {
+  keep: boolean;
+}
+
+type Method = "knee" | "ideal" | "weights" | "best";
+
+/** What of the state decides which profiles are in force, and how the device is used. */
+interface SettingState {
+  edge: string;
+  server: string;
+  link: string;
+  /** Single numbers changed, by role and quantity: "link.rtt_s". */
+  set: Record<string, number>;
+  samplesPerDay: number;
+  batteryWh: number;
+}
+
+interface State extends SettingState {
+  x: string;
+  y: string;
+  /** "" where the scatter has no depth. */
+  z: string;
+  colour: string;
+  /** "" where all points are equally large. */
+  size: string;
+  /** null: the values decide. */
+  logX: boolean | null;
+  logY: boolean | null;
+  fit: boolean;
+  objectives: string[];
+  limits: Record<string, Limit>;
+  method: Method;
+  weights: Record<string, number>;
+  best: string;
+  brushes: Brushes;
+  steps: Step[];
+  search: string;
+  list: string;
+  /** Whether only fully trained networks may be chosen. */
+  full: boolean;
+  /** null: the objectives and what varies. */
+  axes: string[] | null;
+  sort: string;
+  /** null: the best first. */
+  descending: boolean | null;
+  shownColumns: string[] | null;
+  /** Id of the point that is opened. */
+  selected: string | null;
+  /** Angles of the cube. */
+  turn: number[];
+}
+
+type Patch = Partial<State>;
+type Change = (patch: Patch) => void;
+
+/** What chooses a point, with the direction of the column that `best` names. */
+interface ChoiceState extends State {
+  bestDirection?: Direction;
+}
+
+/** What every row sends, how often, and what encoding takes. */
+interface Transfers {
+  offload: Float64Array;
+  message: Float64Array;
+  codecMacs: Float64Array;
+  codecBytes: Float64Array;
+  hasExit: Uint8Array;
+}
+
+// ---- views
+
+type Model = import("./model.js").Model;
+type Page = import("./main.js").Page;
+type NetworkCard = import("./network.js").NetworkCard;
+type Scatter = import("./scatter.js").Scatter;
+
+interface Tick {
+  at: number;
+  text: string;
+}
+
+/** Places on an axis lie in [0, 1]. */
+interface Axis {
+  log: boolean;
+  place(row: number): number;
+  ticks: Tick[];
+  between(a: number, b: number): Part;
+  span(brush: Part): number[][];
+}
+
+interface NumberAxis extends Axis {
+  placeValue(value: number): number;
+  valueAt(place: number): number;
+}
+
+interface Extent {
+  low: number;
+  high: number;
+  /** The smallest value above 0. */
+  positive: number;
+  missing: boolean;
+}
+
+type Shape = "circle" | "square" | "triangle" | "diamond" | "cross";
+
+interface Mark {
+  colour: string;
+  shape: Shape;
+  hollow: boolean;
+}
+
+/** How rows look by one column; numbers have an axis for the ramp. */
+type Look = { of(row: number): Mark } & (
+  | { column: TextColumn; axis?: undefined }
+  | { column: NumberColumn; axis: Axis }
+);
+
+type Theme = Record<"ink" | "soft" | "line" | "surface" | "grey" | "faint" | "accent" | "mark", string>;
+
+/** Bars of one title, a value and a text per row. */
+interface Series {
+  title: string;
+  values: number[];
+  texts: string[];
+  highest: number;
+}
+
+/** What one confidence threshold leads to. */
+interface ThresholdStep {
+  threshold: number;
+  accuracy: number;
+  low: number;
+  high: number;
+  exitRate: number;
+}
+
+type Child = Node | string | number | false | null | undefined | Child[];
+
+/** Groups of a select, each with its options' values and texts. */
+type ChoiceGroups = [string, [string, string][]][];
+
+interface Attributes {
+  onchange?: (event: Event) => void;
+  onclick?: (event: MouseEvent) => void;
+  oninput?: (event: Event) => void;
+  onkeydown?: (event: KeyboardEvent) => void;
+  [name: string]: string | number | boolean | null | undefined | ((event: never) => void);
+}
+
+/** Elements that the scripts use as more than any HTML element. */
+interface ElementsById {
+  clear: HTMLButtonElement;
+  exclude: HTMLButtonElement;
+  filter: HTMLInputElement;
+  "filter-column": HTMLSelectElement;
+  "filter-high": HTMLInputElement;
+  "filter-levels": HTMLSelectElement;
+  "filter-low": HTMLInputElement;
+  "filter-missing": HTMLInputElement;
+  fit: HTMLInputElement;
+  full: HTMLInputElement;
+  keep: HTMLButtonElement;
+  list: HTMLSelectElement;
+  "log-x": HTMLInputElement;
+  "log-y": HTMLInputElement;
+  "overlay-x": HTMLSelectElement;
+  "overlay-y": HTMLSelectElement;
+  points: HTMLTableElement;
+  search: HTMLInputElement;
+  undo: HTMLButtonElement;
+  "what-edge": HTMLSelectElement;
+  "what-if": HTMLDetailsElement;
+  "what-link": HTMLSelectElement;
+  "what-server": HTMLSelectElement;
+  [id: `axis-${string}`]: HTMLSelectElement;
+  [id: `bound-${string}`]: HTMLInputElement;
+  [id: `limit-${string}`]: HTMLInputElement;
+}
+
+interface ScatterHandlers {
+  select(row: number, scroll?: boolean): void;
+  brush(parts: Record<string, Part>): void;
+  /** Lines of the hover box. */
+  text(row: number): string[];
+  turn(turn: number[]): void;
+}
+
+interface ParallelHandlers {
+  brush(name: string, parts: Part[]): void;
+  select(row: number): void;
+}
+
+/** Path in the setting or name in the state, label, unit, low, high, logarithmic. */
+type Slider = [
+  path: "samplesPerDay" | "batteryWh" | `link.${LinkQuantity}`,
+  label: string,
+  unit: string,
+  low: number,
+  high: number,
+  log: boolean,
+];
+
+// ---- the index of runs
+
+/** A run as the index lays its front over those of others; null where a point has no value. */
+interface IndexedRun {
+  folder: string;
+  name: string;
+  columns: Record<string, (number | null)[]>;
+  reference: Record<string, number>;
+}
+
+/** A run with its place in the index, which its colour follows. */
+interface PlacedRun extends IndexedRun {
+  place: number;
+}
+
+interface OverviewState {
+  /** Folders of the runs in the plot. */
+  chosen: string[];
+  x: string;
+  y: string;
+  filter: string;
+}
+
+interface EmbeddedIndex {
+  runs: IndexedRun[];
+  metrics: Metric[];
+  prefixes: Record<string, Prefix[]>;
+}
+
+// ---- what scripts add to the window
+
+declare const Plotly: {
+  react(holder: HTMLElement, data: object[], layout: object, config: object): Promise<unknown>;
+};
+
+interface Window {
+  /** Absent until it is unpacked. */
+  Plotly?: typeof Plotly;
+  explorerPage: Page;
+}
