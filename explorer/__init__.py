@@ -1,6 +1,7 @@
 """Find out how to run a neural network across an edge device and a server.
 
-Search backbones, split points, densities and exit thresholds together, look at the Pareto front, pick::
+Split computing with early exits and predefined sparsity: search backbones, split points, densities and exit
+thresholds together, look at the Pareto front, pick::
 
     import explorer
 

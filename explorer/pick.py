@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import REPORTS, find_run
 from explorer.utils.arguments import above_zero, make_parser
+from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
     from explorer.front.select import Pick, Selection
@@ -30,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parsed: argparse.Namespace) -> int:
     """Choose as parsed arguments say."""
     folder = find_run(parsed.run, parsed.reports)
+    with rarely_collected():
+        return _pick(folder, parsed)
+
+
+def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.runs.deployment import deployment
     from explorer.runs.results import load_run
     from explorer.utils.files import write_json

@@ -256,9 +256,7 @@ def make_results(
     setting = setting or make_setting()
     networks = {stored.spec.key: stored for stored in make_networks(num_points, rename=rename)}
     frames = [stored.points.assign(reference="") for stored in networks.values()]
-    points = points_of(list(networks.values()), frames, setting).assign(
-        **dict.fromkeys(MEASURED_METRICS, np.nan)
-    )
+    points = points_of(networks, frames, setting).assign(**dict.fromkeys(MEASURED_METRICS, np.nan))
     if len(points):
         measured = points["split_point"].eq("output")
         points.loc[measured, "edge_latency_host_s"] = points.loc[measured, "edge_macs"] / 4e9 + 1e-5

@@ -48,6 +48,7 @@ class InvertedResidual(nn.Module):
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) in and out; the skip only where shapes agree."""
         y: Tensor = self.layers(x)
         return x + y if self.adds else y
 

@@ -24,6 +24,7 @@ class ResidualBlock(nn.Module):
         self.stride, self.new_channels = stride, outputs - inputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to (N, C', H', W')."""
         y = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(x)))))
         if self.stride > 1 or self.new_channels:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
@@ -32,8 +33,7 @@ class ResidualBlock(nn.Module):
 
 
 def resnet(*, input_shape: tuple[int, ...], num_classes: int, depth: int, width: int = 16) -> nn.Module:
-    """Residual network for CIFAR (He et al., CVPR 2016, arXiv 1512.03385, section 4.2) with its identity
-    shortcuts.
+    """Residual network for CIFAR with identity shortcuts (He et al., CVPR 2016, arXiv 1512.03385, sec. 4.2).
 
     Three stages of (depth - 2) / 6 blocks with ``width``, 2 and 4 times as many channels, halving the image
     twice.

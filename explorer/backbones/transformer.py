@@ -19,6 +19,7 @@ class Attention(nn.Module):
         self.heads = heads
 
     def forward(self, x_BTE: Tensor) -> Tensor:
+        """Tokens (B, T, E) in and out."""
         batch, tokens, width = x_BTE.shape
 
         def in_heads(y_BTE: Tensor) -> Tensor:
@@ -51,6 +52,7 @@ class EncoderBlock(nn.Module):
         )
 
     def forward(self, x_BTE: Tensor) -> Tensor:
+        """Tokens (B, T, E) in and out."""
         x_BTE = x_BTE + self.attention(self.norm1(x_BTE))
         result: Tensor = x_BTE + self.narrow(self.act(self.wide(self.norm2(x_BTE))))
         return result
@@ -78,6 +80,7 @@ class Transformer(nn.Module):
         self.norm, self.classifier = nn.LayerNorm(width), nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to tokens (B, T, E)."""
         x_BTE = self.embed(x).flatten(2).transpose(1, 2) + self.places
         logits: Tensor = self.classifier(self.norm(self.blocks(x_BTE)).mean(1))
         return logits
@@ -92,8 +95,7 @@ def transformer(
     depth: int = 2,
     heads: int = 2,
 ) -> nn.Module:
-    """Vision transformer (Dosovitskiy et al., ICLR 2021, arXiv 2010.11929), with mean pooling, no class
-    token.
+    """Vision transformer with mean pooling, no class token (Dosovitskiy et al., ICLR 2021, arXiv 2010.11929).
 
     Args:
         input_shape: (C, H, W) or (C, T), extents multiples of ``patch``.

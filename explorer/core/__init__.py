@@ -1,1 +1,1 @@
-"""The core: predefined sparsity, split points, early exits, joint training and the exact sweep."""
+"""The core of split computing: cut networks, early exits, joint training, payloads, the exact sweep."""

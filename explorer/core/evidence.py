@@ -59,6 +59,7 @@ class Evidence:
 
     @property
     def num_samples(self) -> int:
+        """Samples of the subset."""
         return len(self.output_correct_N)
 
     def encoded_bytes(self, split: int, bits_index: int) -> NDArray[np.int32]:

@@ -1,4 +1,4 @@
-"""Exit classifiers: their layers, how sure they are of an answer, and at which temperature of the logits."""
+"""Early exits: layers of the exit classifiers, how sure they are of an answer, and their temperature."""
 
 from dataclasses import dataclass
 from math import exp, log, prod

@@ -1,10 +1,10 @@
-"""The payload: one tensor encoded to the bytes that cross the link, and back.
+"""The payload: one tensor quantised and encoded to the bytes that cross the link, and back.
 
 Layout: form (1 byte: 1 where each sample's own range travels along, 2 where the range was calibrated and both
 sides know it), bits (1 byte, the highest bit set where the values are compressed), in form 1 low and step
 (float32 each, little endian), then the values. 32 bits are raw float32, 16 bits are float16, fewer are
-affine: value = low + step * code, the codes packed without gaps. Values that would overflow are clamped:
-16 bits to +-65504, fewer to a quarter of float32's largest value, and then to the range.
+affine quantisation: value = low + step * code, the codes packed without gaps. Values that would overflow are
+clamped: 16 bits to +-65504, fewer to a quarter of float32's largest value, and then to the range.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Joint training of a backbone and all its exit classifiers, in one straight loop."""
+"""Joint training of a backbone and all its early exits, in one straight loop that stops at checkpoints."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -265,7 +265,7 @@ def _state(
 def _restore(
     state: dict[str, Tensor], network: Network, optimiser: torch.optim.Optimizer, order: torch.Generator
 ) -> tuple[int, float]:
-    """Take up ``state``; returns epochs and seconds so far."""
+    """Go on from the checkpoint ``state``; returns epochs and seconds so far."""
     load_trained_weights(network, state)
     for index, parameter in enumerate(network.parameters()):
         for name, tensor in _under(state, f"optimiser.{index}.").items():

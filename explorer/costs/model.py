@@ -150,7 +150,8 @@ class CostModel:
         Args:
             swept: The columns of :meth:`points` by name: names in a list, numbers in arrays; bits are 0
                 where nothing is sent.
-            owners, networks: As of :meth:`points_of_networks`.
+            owners: As of :meth:`points_of_networks`.
+            networks: As there.
         """
         tables = [_split_table(splits, self.setting) for splits, _ in networks]
         rows = _split_rows(swept["split_point"], owners.tolist(), [splits for splits, _ in networks])

@@ -17,6 +17,14 @@ class Archive:
         metrics: The objectives.
         reference: Reference point per objective name.
         constraints: A point that violates one does not enter.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS
+        >>> metrics = [METRICS["accuracy"], METRICS["edge_macs"]]
+        >>> archive = Archive(metrics, reference={"accuracy": 0.5, "edge_macs": 100}, constraints=[])
+        >>> archive.put("mlp-1", pd.DataFrame({"accuracy": [0.9, 0.8, 0.7], "edge_macs": [80, 20, 40]}))
+        >>> len(archive.front), round(archive.hypervolume, 2)  # the third point is dominated
+        (2, 0.52)
     """
 
     def __init__(
@@ -67,7 +75,13 @@ class Archive:
 
 
 def feasible_rows(points: pd.DataFrame, constraints: Sequence[Constraint]) -> "pd.Series[bool]":
-    """Which rows satisfy every constraint."""
+    """Which rows satisfy every constraint.
+
+    Example:
+        >>> points = pd.DataFrame({"accuracy": [0.9, 0.8], "edge_macs": [80, 20]})
+        >>> feasible_rows(points, [Constraint("edge_macs", "<=", 50)]).tolist()
+        [False, True]
+    """
     feasible = pd.Series(True, index=points.index)
     for constraint in constraints:
         feasible &= constraint.satisfied(points)

@@ -34,6 +34,14 @@ class ParamChoice:
         densities: Legal density of every junction, in definition order.
         point: At a split point that the variant allows (``output`` for one that cannot be used), with a
             threshold on the grid of steps and payload bits that the space allows.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> variant = build_inventory(load_space("digits")[0], (1, 8, 8), 10).variants["mlp"][0]
+        >>> choice = ParamChoice(variant, "block", variant.densest, RunPoint("relu1", 0.9, 8))
+        >>> choice.variant.name, {path: str(density) for path, density in choice.densities.items()}
+        ('mlp(hidden=[24, 16])', {'fc1': '1', 'fc2': '1', 'classifier': '1'})
     """
 
     variant: Variant
@@ -47,6 +55,15 @@ class Encoding(ABC):
 
     Args:
         inventory: Variants of the space.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> encoding = ENCODINGS["fixed"](build_inventory(load_space("digits")[0], (1, 8, 8), 10))
+        >>> sizes = {"backbone": "mlp", "size": 0.1, "density.1": 0.3, "density.2": 0.3, "density.3": 0.3}
+        >>> runs = {"split_point": 0.5, "confidence_threshold": 0.9, "payload_bits": 8}
+        >>> encoding.suggest(optuna.trial.FixedTrial(sizes | runs)).point
+        RunPoint(split_point='relu2', confidence_threshold=0.9, payload_bits=8)
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -115,7 +132,18 @@ class Encoding(ABC):
 
 
 class ConditionalEncoding(Encoding):
-    """``BACKBONE.ARGUMENT``, ``BACKBONE.density.JUNCTION``, ``BACKBONE.split_point``."""
+    """``BACKBONE.ARGUMENT``, ``BACKBONE.density.JUNCTION``, ``BACKBONE.split_point``.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> small = inventory.variants["mlp"][0]
+        >>> choice = ParamChoice(small, "block", small.densest, RunPoint("relu1", 0.9, 8))
+        >>> list(ConditionalEncoding(inventory).params(choice))
+        ['backbone', 'mlp.hidden', 'mlp.density.fc1', 'mlp.density.fc2', 'mlp.density.classifier',
+         'mlp.split_point', 'confidence_threshold', 'payload_bits']
+    """
 
     def _suggest_variant(self, trial: optuna.Trial) -> Variant:
         backbone = trial.suggest_categorical("backbone", list(self._space.backbones))
@@ -163,6 +191,16 @@ class FixedEncoding(Encoding):
     """``backbone``, ``size``, ``density.1`` .. ``density.k``, ``split_point``: the same in every trial.
 
     ``size`` is absent where no backbone has two variants, densities where no junction has two.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> small = inventory.variants["mlp"][0]
+        >>> choice = ParamChoice(small, "block", small.densest, RunPoint("relu1", 0.9, 8))
+        >>> list(FixedEncoding(inventory).params(choice))
+        ['backbone', 'size', 'density.1', 'density.2', 'density.3',
+         'split_point', 'confidence_threshold', 'payload_bits']
     """
 
     def __init__(self, inventory: Inventory) -> None:

@@ -48,6 +48,29 @@ class SearchLoop:
         seed: Of the sampler.
         locks: Held against other processes of the study; by default there are none.
         sync: Passes networks to and from them.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.devices import Setting
+        >>> from explorer.engine.pool.base import SerialPool
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> def fail(task: TrainingTask) -> EvaluatedNetwork:
+        ...     raise TrainingFailedError("diverged")
+        >>> space = load_space("digits")[0]
+        >>> loop = SearchLoop(
+        ...     study=optuna.create_study(directions=[metric.direction for metric in space.metrics]),
+        ...     proposer=Proposer(build_inventory(space, (1, 8, 8), 10), {}),
+        ...     store=Store(Path()),
+        ...     costs=CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021")),
+        ...     pool=SerialPool(fail),
+        ...     rung_epochs=(10,),
+        ...     sampler="random",
+        ...     seed=0,
+        ... )
+        >>> loop.run(3, timeout_s=None, report=lambda progress: None)
+        >>> dict(loop.study.counts)
+        {'trained': 0, 'cached': 0, 'infeasible': 0, 'failed': 3}
     """
 
     def __init__(

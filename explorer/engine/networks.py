@@ -33,6 +33,18 @@ class NetworkRegistry:
         rung_epochs: Epochs at which training pauses, ascending; the last is a complete training.
         locks: On networks being trained. Every task given out is locked, until it is unlocked.
         sync: Passes networks to and from other processes of the study.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.devices import Setting
+        >>> from explorer.engine.storage.locks import LocalLocks
+        >>> from explorer.engine.storage.network_sync import NoSync
+        >>> from explorer.space.files import load_space
+        >>> costs = CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021"))
+        >>> space = load_space("digits")[0]
+        >>> networks = NetworkRegistry(Store(Path()), space, costs, (1, 10), LocalLocks(), NoSync())
+        >>> networks.lock("mlp-1"), networks.lock("mlp-1")  # being trained already
+        (True, False)
     """
 
     def __init__(

@@ -28,6 +28,11 @@ class TrialResult:
         hypervolume: Of the archive after it.
         front_size: Points of the archive after it.
         reference: Name of the reference that was proposed, else empty.
+
+    Example:
+        >>> result = TrialResult("trained", "mlp-1", "", "relu1", 0.9, 8, 2.5, 0.4, 12, reference="dense")
+        >>> result.run_point
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
     """
 
     outcome: TrialOutcome
@@ -61,6 +66,11 @@ class Progress:
     """Where a search stands, for display.
 
     ``suggest_s`` is what the sampler takes for a proposal; ``warning`` is said once, mostly it is empty.
+
+    Example:
+        >>> progress = Progress(1, 2, {"trained": 1}, 0, 12, 0.4, 2.5, 2.5, 0.01, warning="")
+        >>> f"{progress.trials} of {progress.trials_asked}, {progress.remaining_s} s left"
+        '1 of 2, 2.5 s left'
     """
 
     trials: int
@@ -76,5 +86,12 @@ class Progress:
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that were told, in order."""
+    """Trials that were told, in order.
+
+    Example:
+        >>> study = optuna.create_study()
+        >>> _ = study.tell(study.ask(), 0.5), study.ask()
+        >>> [(trial.number, trial.value) for trial in finished_trials(study)]  # the second is running
+        [(0, 0.5)]
+    """
     return study.get_trials(deepcopy=False, states=FINISHED)

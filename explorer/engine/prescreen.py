@@ -17,6 +17,20 @@ class Prescreen:
         inventory: Gives the shapes to build networks with.
         constraints: Those on columns that are learned or measured are passed over.
         costs: The cost model of the search.
+
+    Example:
+        >>> from explorer.core.run_point import RunPoint
+        >>> from explorer.devices import Setting
+        >>> from explorer.engine.proposals import Proposer
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> costs = CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021"))
+        >>> dense = inventory.variants["mlp"][0]
+        >>> network = Proposer(inventory, {}).network(dense, "block", dense.densest)
+        >>> prescreen = Prescreen(inventory, [Constraint("edge_macs", "<=", 1000)], costs)
+        >>> prescreen.violations(Candidate(network, RunPoint.at_output()))
+        {'edge_macs <= 1000': 1.08}
     """
 
     def __init__(self, inventory: Inventory, constraints: Sequence[Constraint], costs: CostModel) -> None:

@@ -31,6 +31,13 @@ def make_reporter(stream: TextIO | None) -> Reporter:
 
     Args:
         stream: Where to show; None shows nothing.
+
+    Example:
+        >>> counts = {"trained": 1, "cached": 0, "infeasible": 0, "failed": 0}
+        >>> with make_reporter(sys.stdout) as show:
+        ...     show(Progress(1, 2, counts, 0, 12, 0.4, 2.4, 2.4, 0.01, warning=""))
+        1/2 trials: 1 trained, 0 cached, 0 failed; front 12, hypervolume 0.4000;
+        2 s, 10 ms to suggest, 2 s left
     """
     if stream is None:
         return _SilentReporter()
@@ -45,7 +52,14 @@ def _in_notebook() -> bool:
 
 
 def describe(progress: Progress) -> str:
-    """One line: trials, what became of them, front, hypervolume, time, the sampler's share, time left."""
+    """One line: trials, what became of them, front, hypervolume, time, the sampler's share, time left.
+
+    Example:
+        >>> counts = {"trained": 8, "cached": 1, "infeasible": 0, "failed": 1}
+        >>> print(describe(Progress(10, 200, counts, 2, 57, 0.6123, 8.0, 152.0, 0.004, warning="")))
+        10/200 trials: 8 trained, 1 cached, 1 failed, 2 trained further; front 57, hypervolume 0.6123;
+        8 s, 4 ms to suggest, 152 s left
+    """
     counts = progress.counts
     left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s left"
     rare = [outcome for outcome in ("infeasible",) if counts[outcome]]

@@ -21,6 +21,15 @@ class Proposer:
         inventory: Variants of the space.
         data_identity: Plain data that identifies the training subset; part of every network's key.
         encoding: One of :data:`explorer.engine.encodings.ENCODINGS`.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> proposer = Proposer(build_inventory(load_space("digits")[0], (1, 8, 8), 10), {"source": "digits"})
+        >>> small = proposer.inventory.variants["mlp"][0]
+        >>> trial = optuna.trial.FixedTrial(proposer.params(small, small.densest, "relu1", 0.9))
+        >>> proposer.suggest(trial).point
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
     """
 
     def __init__(

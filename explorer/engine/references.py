@@ -25,6 +25,10 @@ class Reference:
     Attributes:
         name: ``dense``, ``all_edge``, ``all_server``, ``large_sparse`` or ``small_dense``.
         params: Optuna parameters of the candidate.
+
+    Example:
+        >>> Reference("dense", {"backbone": "mlp", "mlp.split_point": 0.5}).params["backbone"]
+        'mlp'
     """
 
     name: str
@@ -32,7 +36,15 @@ class Reference:
 
 
 def references(proposer: Proposer) -> list[Reference]:
-    """Reference candidates of every backbone that the space contains, those that train fastest first."""
+    """Reference candidates of every backbone that the space contains, those that train fastest first.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> proposer = Proposer(build_inventory(load_space("digits")[0], (1, 8, 8), 10), {})
+        >>> [reference.name for reference in references(proposer) if reference.params["backbone"] == "mlp"]
+        ['large_sparse', 'small_dense', 'dense', 'all_edge', 'all_server']
+    """
     return [ref for backbone in proposer.space.backbones for ref in _backbone_references(proposer, backbone)]
 
 

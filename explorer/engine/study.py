@@ -42,6 +42,25 @@ class SearchStudy:
         locks: Held against other processes of the study.
         sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
+
+    Example:
+        >>> from explorer.devices import Setting
+        >>> from explorer.engine.storage.locks import LocalLocks
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> space = load_space("digits")[0]
+        >>> study = SearchStudy(
+        ...     optuna.create_study(directions=[metric.direction for metric in space.metrics]),
+        ...     Proposer(build_inventory(space, (1, 8, 8), 10), {}),
+        ...     CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021")),
+        ...     Archive(space.metrics, space.objectives, []),
+        ...     LocalLocks(),
+        ...     sampler="random",
+        ...     seed=0,
+        ... )
+        >>> trial, candidate = study.ask(limit=100)  # references come first
+        >>> trial.user_attrs, candidate.point.split_point
+        ({'reference': 'large_sparse'}, 'output')
     """
 
     def __init__(

@@ -19,6 +19,13 @@ class SuggestTimes:
 
     Args:
         sampler: Its name.
+
+    Example:
+        >>> times = SuggestTimes("gp")
+        >>> for proposal in range(21):
+        ...     times.add(0.9, now_s=1.0 * proposal)
+        >>> times.recent_s, times.warning()[:25]
+        (0.9, 'the gp sampler took 0.9 s')
     """
 
     def __init__(self, sampler: str) -> None:
@@ -28,7 +35,7 @@ class SuggestTimes:
         self._warned = False
 
     def add(self, seconds: float, now_s: float) -> None:
-        """Take down one proposal.
+        """Note what one proposal took.
 
         Args:
             seconds: What the sampler took.

@@ -48,6 +48,11 @@ class Backbone:
         traced_by: ``torch.fx`` or ``torch.export``.
         refusals: What was refused: the backbone, or split points, each with its reason.
         values: Per value its path, inputs, shape, MACs and bytes, in order.
+
+    Example:
+        >>> found = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> found.traced_by, found.refusals, [stage["macs"] for stage in found.stages]
+        ('torch.fx', [], [512, 80])
     """
 
     factory: str
@@ -91,6 +96,11 @@ def describe(
 
     Raises:
         UserError: The factory cannot be called.
+
+    Example:
+        >>> found = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> [(point["name"], point["payload_bytes"], point["edge_macs"]) for point in found.split_points]
+        [('input', {'32': 266, '8': 74}, 0), ('relu1', {'32': 42, '8': 18}, 512), ('output', {}, 592)]
     """
     module = build_backbone(factory, arguments, input_shape, num_classes, seed=0)
     trained = trained_parameters(module, factory, arguments, input_shape, num_classes, seed=0)

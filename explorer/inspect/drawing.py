@@ -12,7 +12,14 @@ _LABEL_LETTERS = 21
 
 @dataclass(frozen=True)
 class Box:
-    """One value. ``x`` and ``y`` are its upper left corner."""
+    """One value. ``x`` and ``y`` are its upper left corner.
+
+    Example:
+        >>> box = draw([{"name": "x", "path": "input", "inputs": [], "shape": [1, 8, 8], "macs": 0}
+        ...     | {"size_bytes": 256, "split_point": "input"}]).boxes[0]
+        >>> (box.x, box.y), box.title
+        ((24, 24), 'input: 1 x 8 x 8, 256 bytes')
+    """
 
     x: int
     y: int
@@ -25,7 +32,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Boxes, the curves between them as SVG paths, and the size of the whole."""
+    """Boxes, the curves between them as SVG paths, and the size of the whole.
+
+    Example:
+        >>> Drawing(boxes=[], curves=["M0,0 C10,0 10,5 20,5"], width=180, height=100).width
+        180
+    """
 
     boxes: list[Box]
     curves: list[str]
@@ -34,7 +46,15 @@ class Drawing:
 
 
 def draw(values: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Place the values of a described backbone; inputs lie to the left of what is computed from them."""
+    """Place the values of a described backbone; inputs lie to the left of what is computed from them.
+
+    Example:
+        >>> about = {"shape": [8], "macs": 0, "size_bytes": 32, "split_point": ""}
+        >>> x, y = {"name": "x", "path": "input", "inputs": []}, {"name": "y", "path": "fc1", "inputs": ["x"]}
+        >>> drawing = draw([x | about, y | about])
+        >>> [(box.label, box.x) for box in drawing.boxes], len(drawing.curves)
+        ([('input', 24), ('fc1', 188)], 1)
+    """
     column: dict[str, int] = {}
     lane: dict[str, int] = {}
     taken: set[tuple[int, int]] = set()

@@ -10,7 +10,15 @@ from explorer.report.html import asset_text, render
 
 
 def render_page(backbones: Sequence[Backbone]) -> str:
-    """The page of one or several backbones; every name in it is escaped."""
+    """The page of one or several backbones; every name in it is escaped.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> mlp = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> page = render_page([mlp])
+        >>> page[:15], "relu1" in page
+        ('<!doctype html>', True)
+    """
     return render(
         "inspect.html.j2",
         css=asset_text("page.css"),
@@ -34,6 +42,12 @@ class Page:
     Args:
         backbones: As of :func:`render_page`.
         height: Of the frame, in pixels.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> mlp = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> Page([mlp], height=300)._repr_html_()[:7]
+        '<iframe'
     """
 
     def __init__(self, backbones: Sequence[Backbone], height: int = 420) -> None:

@@ -11,14 +11,29 @@ from explorer.inspect.describe import PAYLOAD_BITS, Backbone
 
 
 def title(backbone: Backbone) -> str:
-    """Factory, arguments and input."""
+    """Factory, arguments and input.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> title(describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10))
+        'explorer.backbones:mlp(hidden=[8]), input 1 x 8 x 8, 10 classes'
+    """
     arguments = ", ".join(f"{name}={value}" for name, value in backbone.arguments.items())
     shape = " x ".join(map(str, backbone.input_shape))
     return f"{backbone.factory}({arguments}), input {shape}, {backbone.num_classes} classes"
 
 
 def notes(backbone: Backbone) -> list[str]:
-    """What a reader must know of what is not counted, not cut, or refused."""
+    """What a reader must know of what is not counted, not cut, or refused.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> for note in notes(describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)):
+        ...     print(note)
+        initial weights of all junctions: drawn by seed
+        arithmetic that no MAC count contains: none
+        operators that cost no MACs: none
+    """
     lines = [
         f"refused: {refusal['what']} {refusal['name']}: {refusal['reason']}" for refusal in backbone.refusals
     ]
@@ -38,7 +53,16 @@ def _operators(calls: Mapping[str, int]) -> str:
 
 
 def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:
-    """Headings and rows of split points, of the stages between them, and of junctions."""
+    """Headings and rows of split points, of the stages between them, and of junctions.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> mlp = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> points, stages, junctions = tables(mlp)
+        >>> points[0], points[1][1]
+        (('split point', 'tensor', 'bytes at 32 bits', 'bytes at 8 bits', 'edge MACs', 'server MACs'),
+         ['relu1', '8', '42', '18', '512', '80'])
+    """
     sizes = tuple(f"bytes at {bits} bits" for bits in PAYLOAD_BITS)
     points = [
         [point["name"], " x ".join(map(str, point["shape"])), *_payloads(point)]
@@ -92,7 +116,28 @@ def _shortened(densities: list[str]) -> str:
 
 
 def print_backbone(backbone: Backbone, console: Console) -> None:
-    """Print split points with the stages before them, junctions, and notes."""
+    """Print split points with the stages before them, junctions, and notes.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> mlp = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> print_backbone(mlp, Console(width=100))
+        <BLANKLINE>
+        explorer.backbones:mlp(hidden=[8]), input 1 x 8 x 8, 10 classes
+         split point  tensor     bytes at 32 bits  bytes at 8 bits  edge MACs  server MACs
+         input        1 x 8 x 8  266               74               0          592
+         relu1        8          42                18               512        80
+         output       10         -                 -                592        0
+         stage            MACs  parameter bytes  peak activation bytes
+         input -> relu1   512   2,080            288
+         relu1 -> output  80    360              72
+         junction    kind    inputs x outputs  weights  legal densities
+         fc1         Linear  64 x 8            512      1/8 1/4 3/8 .. 1 (8)
+         classifier  Linear  8 x 10            80       1/2 1
+        initial weights of all junctions: drawn by seed
+        arithmetic that no MAC count contains: none
+        operators that cost no MACs: none
+    """
     console.print(f"\n{title(backbone)}", markup=False, style="bold", highlight=False)
     for headings, rows in tables(backbone):
         table = Table(box=None)

@@ -12,14 +12,24 @@ MISSING_TEXT = "n/a"
 
 
 def number_text(value: float) -> str:
-    """At most four significant digits, thousands separated."""
+    """At most four significant digits, thousands separated.
+
+    Example:
+        >>> number_text(1234567.0), number_text(0.123456), number_text(float("nan"))
+        ('1,235,000', '0.1235', 'n/a')
+    """
     if not math.isfinite(value):
         return MISSING_TEXT
     return format(float(f"{value:.4g}"), ",.10g")
 
 
 def quantity_text(value: float | None, unit: str) -> str:
-    """One value with the prefix that suits it: ``quantity_text(1500, "B")`` is ``1.5 kB``."""
+    """One value with the prefix that suits it: ``quantity_text(1500, "B")`` is ``1.5 kB``.
+
+    Example:
+        >>> quantity_text(1500, "B"), quantity_text(0.0042, "s"), quantity_text(None, "J")
+        ('1.5 kB', '4.2 ms', 'n/a')
+    """
     if value is None or math.isnan(value):
         return MISSING_TEXT
     scale, shown_unit = _prefix([value], unit)
@@ -27,14 +37,24 @@ def quantity_text(value: float | None, unit: str) -> str:
 
 
 def metric_text(name: str, value: float) -> str:
-    """One value of a metric: ``metric_text("accuracy", 0.953)`` is ``95.3 %``."""
+    """One value of a metric: ``metric_text("accuracy", 0.953)`` is ``95.3 %``.
+
+    Example:
+        >>> metric_text("accuracy", 0.953), metric_text("edge_macs", 12_300)
+        ('95.3 %', '12.3 k MACs')
+    """
     if ALL_METRICS[name].is_share and not math.isnan(value):
         return f"{number_text(value * 100)} %"
     return quantity_text(value, ALL_METRICS[name].unit)
 
 
 def missing_columns(points: pd.DataFrame) -> list[str]:
-    """Labels of the metrics for which no point has a value."""
+    """Labels of the metrics for which no point has a value.
+
+    Example:
+        >>> missing_columns(pd.DataFrame({"accuracy": [0.9], "energy_model_j": [None]}))[:3]
+        ['Exit rate', 'Edge MACs', 'Edge MACs, dense counterpart']
+    """
     known = set(points.columns[points.notna().any()])
     return [metric.label for name, metric in ALL_METRICS.items() if name not in known]
 

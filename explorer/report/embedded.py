@@ -45,6 +45,10 @@ def typed_column(values: ArrayLike) -> dict[str, str]:
 
     Returns:
         ``{"type": "u8" | "u16" | "u32" | "f64", "data": ...}``.
+
+    Example:
+        >>> typed_column([1, 2, 3]), typed_column([1000])
+        ({'type': 'u8', 'data': 'AQID'}, {'type': 'u16', 'data': '6AM='})
     """
     numbers = np.asarray(values, dtype=np.float64)
     whole = bool(np.all((numbers >= 0) & (numbers == np.floor(numbers))))  # NaN is not
@@ -60,6 +64,15 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
 
     Args:
         results: The run; rows of the page are those of ``results.points``.
+
+    Example:
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> results = run_results(Path("tiny"), prepare(Options(space="digits")).record, trial_rows=[])
+        >>> page = embedded_run(results)  # of a run that has just begun
+        >>> page["run"], page["numPoints"], page["objectives"]
+        ('tiny', 0, ['accuracy', 'edge_macs', 'edge_memory_bytes', 'payload_bytes'])
     """
     networks, points = results.networks, results.points
     splits = [split for network in networks.values() for split in network.splits]
@@ -84,13 +97,24 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
 
 
 def run_argument(path: Path) -> str:
-    """How a command line names the run: short where it lies under ``reports``."""
+    """How a command line names the run: short where it lies under ``reports``.
+
+    Example:
+        >>> run_argument(Path("reports/digits-1")), run_argument(Path("elsewhere/my run"))
+        ('digits-1', "'elsewhere/my run'")
+    """
     resolved = path.resolve()
     return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
 
 
 def metric_record(metric: Metric) -> dict[str, Any]:
-    """A metric as the scripts know it, with the group that its axis belongs to."""
+    """A metric as the scripts know it, with the group that its axis belongs to.
+
+    Example:
+        >>> record = metric_record(ALL_METRICS["payload_bytes"])
+        >>> record["group"], record["label"], record["direction"]
+        ('counted', 'Payload (expected)', 'minimize')
+    """
     return {
         "name": metric.name,
         "unit": metric.unit,

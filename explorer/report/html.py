@@ -25,12 +25,25 @@ _TEMPLATES = jinja2.Environment(
 
 
 def asset_text(name: str) -> str:
-    """One file of the assets folder."""
+    """One file of the assets folder.
+
+    Example:
+        >>> asset_text("page.html.j2")[:15]
+        '<!doctype html>'
+    """
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
 def render(name: str, **values: Any) -> str:
-    """Fill a template; everything that is not ``Markup`` is escaped."""
+    """Fill a template; everything that is not ``Markup`` is escaped.
+
+    Example:
+        >>> from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH
+        >>> section = {"title": "a < b", "drawing": None, "tables": [], "notes": []}
+        >>> sizes = {"box_width": BOX_WIDTH, "box_height": BOX_HEIGHT}
+        >>> "a &lt; b" in render("inspect.html.j2", css="", sections=[section], **sizes)
+        True
+    """
     return _TEMPLATES.get_template(name).render(**values)
 
 
@@ -39,6 +52,10 @@ def script_json(data: Any) -> str:
 
     Raises:
         ValueError: ``data`` holds NaN or infinity, which JSON cannot say.
+
+    Example:
+        >>> script_json({"name": "net"}), "<" in script_json({"name": "</script>"})
+        ('{"name":"net"}', False)
     """
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     for character, escape in _UNSAFE_IN_SCRIPT.items():
@@ -52,6 +69,11 @@ def bundle(entry: str) -> str:
     Each module becomes a function that returns what it exports, in the order in which they need each other;
     so the files stay plain ES modules, and no two of them share a scope. Comments that document
     types and functions stay behind: they are for readers of the files, not of a page.
+
+    Example:
+        >>> lines = bundle("axis").splitlines()
+        >>> [line.split()[1] for line in lines if line.startswith("const module_")]  # what it needs first
+        ['module_format', 'module_axis']
     """
     done: dict[str, str] = {}
 
@@ -69,7 +91,12 @@ def bundle(entry: str) -> str:
 
 
 def packed(text: str) -> str:
-    """Text as base64 of gzip, the same each time."""
+    """Text as base64 of gzip, the same each time.
+
+    Example:
+        >>> gzip.decompress(base64.b64decode(packed("text"))).decode(), packed("text") == packed("text")
+        ('text', True)
+    """
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
 
 
@@ -78,6 +105,10 @@ def content_security_policy(*scripts: str) -> str:
 
     Plotly and the page's own drawing set inline styles. The hashes keep any script out that a name or a
     message might smuggle in, and there is no way to evaluate text.
+
+    Example:
+        >>> content_security_policy("alert(1)")[:50]
+        "default-src 'none'; script-src 'sha256-bhHHL3z2vDg"
     """
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     hashes = " ".join(f"'sha256-{digest}'" for digest in digests)

@@ -29,6 +29,11 @@ class HypervolumeInfo(NamedTuple):
         failed: Numbers of the trials that failed.
         later: When, in ``time_unit``, and hypervolume after each training that was no trial.
         reference_point: Label and value per objective.
+
+    Example:
+        >>> info = HypervolumeInfo([0, 1], [1.0, 2.5], "s", [0.3, 0.4], [5, 9], [], [], reference_point=[])
+        >>> info.hypervolume[-1], info.front_size[-1]
+        (0.4, 9)
     """
 
     trials: list[int]
@@ -42,7 +47,19 @@ class HypervolumeInfo(NamedTuple):
 
 
 def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
-    """Data of the hypervolume plots; None where no trial was recorded."""
+    """Data of the hypervolume plots; None where no trial was recorded.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> row = {"number": 0, "state": "COMPLETE", "reference": "", "elapsed_s": 90.0, "hypervolume": 0.3}
+        >>> record = prepare(Options(space="digits")).record
+        >>> info = hypervolume_info(run_results(Path("tiny"), record, [row, row | {"elapsed_s": 180.0}]))
+        >>> info.elapsed, info.time_unit, info.reference_point[0]
+        ([1.5, 3.0], 'min', ('Accuracy (validation)', '50 %'))
+    """
     trials = results.trials.sort_values("number", kind="stable")
     if trials.empty or not trials["hypervolume"].notna().any():
         return None
@@ -64,12 +81,25 @@ def hypervolume_info(results: RunResults) -> HypervolumeInfo | None:
 def reference_point_texts(
     objectives: tuple[Metric, ...], reference_point: dict[str, float]
 ) -> list[tuple[str, str]]:
-    """Label and value of the reference point per objective, in reading units."""
+    """Label and value of the reference point per objective, in reading units.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS
+        >>> reference_point_texts((METRICS["accuracy"], METRICS["payload_bytes"]), {"accuracy": 0.5})
+        [('Accuracy (validation)', '50 %'), ('Payload (expected)', 'n/a')]
+    """
     return [(m.label, metric_text(m.name, reference_point.get(m.name, float("nan")))) for m in objectives]
 
 
 def hypervolume_figure(info: HypervolumeInfo, over: Literal["trials", "time"]) -> go.Figure:
-    """Draw the hypervolume over trials or over time, with the failed trials marked."""
+    """Draw the hypervolume over trials or over time, with the failed trials marked.
+
+    Example:
+        >>> info = HypervolumeInfo([0, 1], [1.0, 2.5], "s", [0.3, None], [5, None], [1], [], [])
+        >>> figure = hypervolume_figure(info, "time")
+        >>> figure.layout.xaxis.title.text, [trace.name for trace in figure.data]
+        ('Time since the start [s]', ['hypervolume', 'failed trial'])
+    """
     positions: list[float | None] = [*info.trials] if over == "trials" else info.elapsed
     title = "Trial" if over == "trials" else f"Time since the start [{info.time_unit}]"
     hovers = [

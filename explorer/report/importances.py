@@ -32,6 +32,11 @@ class ImportanceGroup(NamedTuple):
         num_trials: Complete trials used.
         importances: Per objective label: parameter name to share in [0, 1], largest first.
         reason: Why there are none; "" where there are.
+
+    Example:
+        >>> group = ImportanceGroup("mlp", 12, {"Accuracy": {"mlp.hidden": 0.7, "payload_bits": 0.3}}, "")
+        >>> max(group.importances["Accuracy"], key=group.importances["Accuracy"].get)
+        'mlp.hidden'
     """
 
     backbone: str
@@ -46,6 +51,11 @@ class ImportanceInfo(NamedTuple):
     Attributes:
         groups: One per backbone, preceded by one for all where there are several.
         reason: Why there are no groups at all; "" where there are.
+
+    Example:
+        >>> info = ImportanceInfo([ImportanceGroup("mlp", 4, {}, "4 complete trials are too few.")], "")
+        >>> info.groups[0].reason
+        '4 complete trials are too few.'
     """
 
     groups: list[ImportanceGroup]
@@ -58,6 +68,15 @@ def importance_info(results: RunResults, study: optuna.Study | None) -> Importan
     Args:
         results: The run; gives the objectives, in the order of the study's values.
         study: The run's study, None where it cannot be read.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from explorer.space.metrics import METRICS
+        >>> study = optuna.create_study()
+        >>> study.optimize(lambda trial: trial.suggest_float("density", 0, 1) + trial.number % 2, n_trials=4)
+        >>> importance_info(SimpleNamespace(objectives=(METRICS["edge_macs"],)), study).groups[0]
+        ImportanceGroup(backbone='all backbones', num_trials=4, importances={},
+         reason='4 complete trials are too few; at least 10 are needed.')
     """
     if study is None:
         return ImportanceInfo([], "The run's study was not available, so importances were not computed.")
@@ -75,7 +94,14 @@ def importance_info(results: RunResults, study: optuna.Study | None) -> Importan
 
 
 def importance_figure(group: ImportanceGroup) -> go.Figure:
-    """Draw one backbone's importances: parameters down, one bar per objective."""
+    """Draw one backbone's importances: parameters down, one bar per objective.
+
+    Example:
+        >>> group = ImportanceGroup("mlp", 12, {"Accuracy": {"mlp.hidden": 0.7, "payload_bits": 0.3}}, "")
+        >>> figure = importance_figure(group)
+        >>> figure.data[0].x, figure.data[0].y
+        ((0.7, 0.3), ('mlp.hidden', 'payload_bits'))
+    """
     totals: dict[str, float] = {}
     for shares in group.importances.values():
         for name, share in shares.items():

@@ -34,6 +34,12 @@ class IndexRow(NamedTuple):
         columns: Values of the front's points by metric, None where a point has none; empty where unfinished.
         reference: Reference point per objective.
         thumbnail: Places of the front's points in a picture of 120 x 50.
+
+    Example:
+        >>> texts = ("tiny", "2026-11-23", "digits", "2", "57", "95.3 %", "0.612", "tiny/report.html", "tiny")
+        >>> row = IndexRow(*texts, columns={}, reference={}, thumbnail=())
+        >>> row.accuracy, row.link
+        ('95.3 %', 'tiny/report.html')
     """
 
     name: str
@@ -56,6 +62,10 @@ class IndexInfo(NamedTuple):
     Attributes:
         rows: Readable runs, newest first.
         unreadable: Folder name and reason of the others.
+
+    Example:
+        >>> IndexInfo(rows=[], unreadable=[("old", "run.json is missing")]).unreadable[0]
+        ('old', 'run.json is missing')
     """
 
     rows: list[IndexRow]
@@ -67,6 +77,12 @@ def write_index(reports_dir: Path) -> Path:
 
     Returns:
         The file written. Folders that cannot be read are listed with the reason.
+
+    Example:
+        >>> Path("reports").mkdir()
+        >>> path = write_index(Path("reports"))
+        >>> path.as_posix(), path.stat().st_size > 10_000
+        ('reports/index.html', True)
     """
     path = reports_dir / "index.html"
     info = index_info(reports_dir)
@@ -97,7 +113,14 @@ def _page_data(info: IndexInfo) -> dict[str, Any]:
 
 
 def index_info(reports_dir: Path) -> IndexInfo:
-    """Data of the index, from the small files of each folder; a run under way is left alone."""
+    """Data of the index, from the small files of each folder; a run under way is left alone.
+
+    Example:
+        >>> Path("runs/broken").mkdir(parents=True)
+        >>> info = index_info(Path("runs"))
+        >>> len(info.rows), info.unreadable
+        (0, [('broken', 'runs/broken/run.json: no such file; is this a run folder?')])
+    """
     rows, unreadable = [], []
     folders = [path for path in reports_dir.iterdir() if path.is_dir() and not path.name.startswith(".")]
     for folder in sorted(folders):

@@ -35,6 +35,15 @@ def write_report(results: RunResults, study: optuna.Study | None = None, live_s:
 
     Returns:
         The file written. It replaces an older one in one step, so readers never see half a report.
+
+    Example:
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> Path("begun").mkdir()
+        >>> results = run_results(Path("begun"), prepare(Options(space="digits")).record, trial_rows=[])
+        >>> write_report(results, live_s=5.0).as_posix()
+        'begun/report.html'
     """
     path = results.path / "report.html"
     write_text(path, report_html(results, study, live_s))
@@ -42,7 +51,17 @@ def write_report(results: RunResults, study: optuna.Study | None = None, live_s:
 
 
 def report_html(results: RunResults, study: optuna.Study | None = None, live_s: float | None = None) -> str:
-    """The whole page as text."""
+    """The whole page as text.
+
+    Example:
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> results = run_results(Path("tiny"), prepare(Options(space="digits")).record, trial_rows=[])
+        >>> page = report_html(results)
+        >>> page[:15], "https://" in page
+        ('<!doctype html>', False)
+    """
     hypervolume = hypervolume_info(results)
     importances = importance_info(results, study)
     figures = {

@@ -19,6 +19,14 @@ def rebuild_report(folder: Path) -> tuple[RunResults, Path]:
 
     Raises:
         UserError: The run cannot be read.
+
+    Example:
+        >>> from explorer.api import run_search
+        >>> options = {"trials": 2, "workers": 1, "energy": False, "progress": False}
+        >>> run = run_search("digits", name="rebuilt", reports=".", **options)
+        >>> results, report = rebuild_report(Path("rebuilt"))
+        >>> len(results.trials), report.as_posix()
+        (2, 'rebuilt/report.html')
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     results = load_run(folder)
@@ -29,7 +37,12 @@ def rebuild_report(folder: Path) -> tuple[RunResults, Path]:
 
 
 def load_study(path: Path) -> optuna.Study | None:
-    """The run's study; None, with a line on stderr, where it is missing or cannot be read."""
+    """The run's study; None, with a line on stderr, where it is missing or cannot be read.
+
+    Example:
+        >>> load_study(Path("no-run/study.db")) is None
+        True
+    """
     if not path.is_file():  # asking SQLite would create it
         return None
     try:

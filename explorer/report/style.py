@@ -46,10 +46,21 @@ _TEMPLATE = go.layout.Template(
 
 
 def base_figure(**layout: Any) -> go.Figure:
-    """An empty figure in the report's look."""
+    """An empty figure in the report's look.
+
+    Example:
+        >>> figure = base_figure(height=320)
+        >>> figure.layout.height, figure.layout.template.layout.colorway[0]
+        (320, '#0072B2')
+    """
     return go.Figure(layout={"template": _TEMPLATE, **layout})
 
 
 def plain_text(text: str) -> str:
-    """``text`` for plotly, which reads a few HTML tags in its labels."""
+    """``text`` for plotly, which reads a few HTML tags in its labels.
+
+    Example:
+        >>> plain_text("edge <b>")
+        'edge &lt;b&gt;'
+    """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -21,7 +21,12 @@ _OUTCOMES = {
 
 
 class Failure(NamedTuple):
-    """Trials that failed for the same reason; none where a variant failed that was never proposed."""
+    """Trials that failed for the same reason; none where a variant failed that was never proposed.
+
+    Example:
+        >>> Failure("diverged", [3, 7]).trials
+        [3, 7]
+    """
 
     reason: str
     trials: list[int]
@@ -43,6 +48,15 @@ class Summary(NamedTuple):
         notes: The run's own.
         space_file: Full text of the search space, "" where not recorded.
         num_points: Operating points of the run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> results = run_results(Path("tiny"), prepare(Options(space="digits")).record, trial_rows=[])
+        >>> [caption for caption, *_ in summary_info(results).tiles]
+        ['Front', 'Best accuracy', 'Hypervolume', 'Trials', 'Search time', 'Search energy']
     """
 
     name: str
@@ -60,7 +74,17 @@ class Summary(NamedTuple):
 
 
 def summary_info(results: RunResults) -> Summary:
-    """Collect what the report says about the run."""
+    """Collect what the report says about the run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.runs.results import run_results
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> results = run_results(Path("tiny"), prepare(Options(space="digits")).record, trial_rows=[])
+        >>> dict(summary_info(results).facts)["Link"]
+        'ble_2m_dle'
+    """
     record = results.record
     return Summary(
         name=record.name,
@@ -92,7 +116,16 @@ def _operators(calls: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
 
 
 def best_accuracy(results: RunResults) -> tuple[str, str]:
-    """The best feasible accuracy and its 95 % interval, as text."""
+    """The best feasible accuracy and its 95 % interval, as text.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> import pandas as pd
+        >>> interval = {"accuracy_ci95_low": [0.9, 0.94], "accuracy_ci95_high": [0.95, 0.98]}
+        >>> points = pd.DataFrame({"accuracy": [0.93, 0.962], "feasible": [True, True], **interval})
+        >>> best_accuracy(SimpleNamespace(points=points))
+        ('96.2 %', '95 % interval 94 % to 98 %, validation')
+    """
     feasible = results.points[results.points["feasible"].astype(bool)]
     if feasible["accuracy"].notna().sum() == 0:
         return "none", "no feasible point"
@@ -201,7 +234,12 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def moment_text(text: str) -> str:
-    """``23 November 2026, 19:47 UTC``; the text itself where it is no time."""
+    """``23 November 2026, 19:47 UTC``; the text itself where it is no time.
+
+    Example:
+        >>> moment_text("2026-11-23T19:47:00+00:00"), moment_text("yesterday")
+        ('23 November 2026, 19:47 UTC', 'yesterday')
+    """
     try:
         return f"{datetime.fromisoformat(text):%d %B %Y, %H:%M %Z}".rstrip()
     except ValueError:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
@@ -135,6 +136,7 @@ def read_points(path: Path) -> pd.DataFrame:
         ['input', 'output']
     """
     try:
-        return pd.read_parquet(path)
+        table: pd.DataFrame = ParquetFile(path).read(use_threads=False).to_pandas()
+        return table
     except (FileNotFoundError, ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None

@@ -180,7 +180,7 @@ def _all_points(
         if not baselines.empty and (own := baselines[baselines["network_key"] == key]).size:
             rows = pd.concat([rows, _baseline_rows(own).astype(rows.dtypes)], ignore_index=True)
         frames.append(rows)
-    return points_of(list(networks.values()), frames, setting)
+    return points_of(networks, frames, setting)
 
 
 def _with_references(points: pd.DataFrame, references: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
@@ -210,14 +210,14 @@ def _baseline_rows(baselines: pd.DataFrame) -> pd.DataFrame:
 
 
 def points_of(
-    networks: Sequence[StoredNetwork], frames: Sequence[pd.DataFrame], setting: Setting
+    networks: Mapping[str, StoredNetwork], frames: Sequence[pd.DataFrame], setting: Setting
 ) -> pd.DataFrame:
     """Swept points of networks with costs, what the networks say of themselves, and an id.
 
     The id is built from key, split point, bits and exits; a baseline's has its name for the bits.
 
     Args:
-        networks: Whose points they are.
+        networks: Whose points they are, by key.
         frames: Rows of each, with a column ``reference``.
         setting: Devices and link.
 
@@ -225,17 +225,20 @@ def points_of(
         >>> from explorer import run_search
         >>> run = run_search("digits", trials=1, name="swept", workers=1, energy=False, progress=False)
         >>> stored = next(iter(run.results.networks.values()))
-        >>> points = points_of([stored], [stored.points.assign(reference="")], run.results.setting)
+        >>> rows = stored.points.assign(reference="")
+        >>> points = points_of({stored.spec.key: stored}, [rows], run.results.setting)
         >>> points["point_id"].is_unique, bool(points["latency_model_s"].min() > 0)
         (True, True)
     """
     if not networks:
         return pd.DataFrame(columns=[*FRONT_COLUMNS, *CREDITS, "exited", "sent_bytes", "epochs_asked"])
     owners = np.repeat(np.arange(len(networks)), [len(frame) for frame in frames])
-    costs = [(stored.splits, stored.num_samples) for stored in networks]
+    costs = [(stored.splits, stored.num_samples) for stored in networks.values()]
     points = CostModel(setting).points_of_networks(pd.concat(frames, ignore_index=True), owners, costs)
-    of_networks = pd.DataFrame([_about(stored) for stored in networks]).iloc[owners].reset_index(drop=True)
-    indices = [{split.name: str(number) for number, split in enumerate(own.splits)} for own in networks]
+    about = pd.DataFrame([_about(*item) for item in networks.items()])
+    of_networks = about.iloc[owners].reset_index(drop=True)
+    names = [[split.name for split in stored.splits] for stored in networks.values()]
+    indices = [{name: str(number) for number, name in enumerate(own)} for own in names]
     pairs = zip(owners.tolist(), points["split_point"], strict=True)
     places = pd.Series([indices[owner][name] for owner, name in pairs], dtype=str)
     exits = points["exited"].astype(str).where(points["confidence_threshold"].notna(), "n")
@@ -245,11 +248,11 @@ def points_of(
     return pd.concat([points, of_networks.assign(point_id=ids)], axis=1)
 
 
-def _about(stored: StoredNetwork) -> dict[str, Any]:
+def _about(key: str, stored: StoredNetwork) -> dict[str, Any]:
     """What a network says of itself in each of its points."""
     spec = stored.spec
     return {
-        "network_key": spec.key,
+        "network_key": key,
         "backbone": spec.backbone,
         "epochs": stored.training.epochs,
         "epochs_asked": spec.recipe.total_epochs,

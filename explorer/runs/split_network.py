@@ -1,4 +1,4 @@
-"""A trained network as two machines run it: edge part, early exit, payload, server part."""
+"""Split computing as it is deployed: edge part, early exit, payload, server part of a trained network."""
 
 from dataclasses import dataclass
 from pathlib import Path

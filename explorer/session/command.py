@@ -22,7 +22,15 @@ from explorer.session.run import search
 
 
 def dry_run(options: Options, as_json: bool) -> int:
-    """Say what a space contains, without training anything."""
+    """Say what a space contains, without training anything.
+
+    Example:
+        >>> dry_run(Options(space="digits"), as_json=False)
+        data: digits, 1 x 8 x 8, 10 classes; 1,037 train, 400 validation, 360 test
+        ...
+        distinct networks: 624
+        0
+    """
     session = prepare(options)
     if as_json:
         print(json.dumps(inventory_content(session.inventory, session.data), indent=1, allow_nan=False))
@@ -37,6 +45,14 @@ def search_and_report(options: Options, as_json: bool) -> int:
 
     Returns:
         The exit code: 0, 3 when no network could be trained, or 130 when interrupted.
+
+    Example:
+        >>> options = Options(space="digits", run="tiny", trials=2, workers=1, energy=False)
+        >>> search_and_report(options, as_json=False)
+        run reports/tiny: 2 trials of ... networks in digits on digits, sampler nsga2 ...
+        ...
+        report: reports/tiny/report.html
+        0
     """
     torch.set_num_threads(options.threads)
     stream = sys.stderr if as_json else sys.stdout

@@ -14,7 +14,13 @@ from explorer.space.variants import Inventory, Variant
 
 
 def print_data(data: DataSet, console: Console) -> None:
-    """Print shape, classes and sizes of the subsets."""
+    """Print shape, classes and sizes of the subsets.
+
+    Example:
+        >>> from explorer.space.files import load_space, load_space_data
+        >>> print_data(load_space_data(load_space("digits")[0], data_dir=None), Console(width=100))
+        data: digits, 1 x 8 x 8, 10 classes; 1,037 train, 400 validation, 360 test
+    """
     shape = " x ".join(map(str, data.input_shape))
     sizes = ", ".join(f"{len(getattr(data, name)):,} {name}" for name in ("train", "validation", "test"))
     classes = f"{data.num_classes} classes" + (
@@ -26,7 +32,20 @@ def print_data(data: DataSet, console: Console) -> None:
 
 
 def print_inventory(inventory: Inventory, console: Console) -> None:
-    """Print junctions with their densities, split points with payload and MACs, and how many networks."""
+    """Print junctions with their densities, split points with payload and MACs, and how many networks.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> print_inventory(inventory, Console(width=120))
+        <BLANKLINE>
+        mlp(hidden=[24, 16])
+         junction    kind    inputs x outputs  weights  densities
+         fc1         Linear  64 x 24           1,536    1/8 1/4 3/8 1/2 5/8 3/4 7/8 1  (of 8 legal)
+        ...
+        distinct networks: 624
+    """
     for variants in inventory.variants.values():
         for variant in variants:
             _print_variant(variant, inventory, console)
@@ -83,7 +102,17 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
 
 
 def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
-    """What :func:`print_data` and :func:`print_inventory` print, as plain data."""
+    """What :func:`print_data` and :func:`print_inventory` print, as plain data.
+
+    Example:
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> session = prepare(Options(space="digits"))
+        >>> content = inventory_content(session.inventory, session.data)
+        >>> [variant["name"] for variant in content["variants"]], content["networks"]
+        (['mlp(hidden=[24, 16])', 'mlp(hidden=[64, 32])', 'mlp(hidden=[128, 64])',
+          'cnn(channels=[8, 16], hidden=32)', 'cnn(channels=[16, 32], hidden=32)'], 624)
+    """
     space = inventory.space
     variants = [own for variants in inventory.variants.values() for own in variants]
     return {

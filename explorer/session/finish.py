@@ -33,7 +33,19 @@ ENERGY_SECONDS = 0.25
 
 
 def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:
-    """Measure the parts on the front and write trials, measurements, run record, front and report."""
+    """Measure the parts on the front and write trials, measurements, run record, front and report.
+
+    Example:
+        >>> from explorer.session.prepare import prepare
+        >>> from explorer.session.run import search
+        >>> options = Options(space="digits", run="tiny", trials=2, workers=1, energy=False)
+        >>> session = prepare(options)
+        >>> study, _ = search(session, options, show=lambda progress: None)
+        >>> results = finish(session, options, study)
+        >>> sorted(path.name for path in results.path.glob("*.*") if "study" not in path.name)
+        ['baselines.json', 'front.csv', 'front.json', 'measurements.json', 'report.html', 'run.json',
+         'trials.json']
+    """
     folder, store = session.folder, Store(session.folder)
     write_json(folder / TRIALS_FILE, trial_rows(study))
     record = summarised(session, study, store)

@@ -24,6 +24,17 @@ class LiveReport:
         study: Its study.
         show: Shows progress otherwise.
         interval_s: Seconds between two reports, at least.
+
+    Example:
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> session, study = prepare(Options(space="digits", run="tiny")), optuna.create_study()
+        >>> session.folder.mkdir(parents=True)
+        >>> report = LiveReport(session, study, show=lambda progress: print(progress.trials), interval_s=0.0)
+        >>> report(Progress(7, 200, {}, 0, 12, 0.4, 2.5, None, 0.01, warning=""))
+        7
+        >>> [path.name for path in session.folder.glob("*.html")]
+        ['report.html']
     """
 
     def __init__(

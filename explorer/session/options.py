@@ -32,6 +32,11 @@ class Options:
         scheduler: Address of a Dask cluster.
         resources: What a training takes of a worker there.
         time_limit_s, memory_limit_bytes: Of a training.
+
+    Example:
+        >>> options = Options(space="digits", trials=50, workers=1)
+        >>> options.trials, options.seed, options.reports.name  # what is not said is None or a default
+        (50, None, 'reports')
     """
 
     space: str | SearchSpace | None = None

@@ -24,7 +24,15 @@ def _imported(session: Session) -> list[str]:
 
 
 def open_pool(session: Session, options: Options) -> Pool[TrainingTask, EvaluatedNetwork]:
-    """Open the pool that was asked for; workers get the data once, without the test subset."""
+    """Open the pool that was asked for; workers get the data once, without the test subset.
+
+    Example:
+        >>> from explorer.session.prepare import prepare
+        >>> options = Options(space="digits", workers=1)
+        >>> with open_pool(prepare(options), options) as pool:
+        ...     pool.slots, pool.in_this_process
+        (1, True)
+    """
     test = session.data.test
     data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
     work = partial(

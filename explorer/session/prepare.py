@@ -43,6 +43,11 @@ class Session:
         setting: Devices and link.
         rung_epochs: Epochs at which training pauses; the last is a complete training.
         storage: Optuna storage URL.
+
+    Example:
+        >>> session = prepare(Options(space="digits", seed=3))
+        >>> session.rung_epochs, session.begun_with["seed"], session.inventory.num_networks
+        ((10,), 3, 624)
     """
 
     folder: Path
@@ -70,6 +75,11 @@ def prepare(options: Options) -> Session:
 
     Raises:
         UserError: Something does not fit; nothing has been written.
+
+    Example:
+        >>> session = prepare(Options(space="digits", run="first", trials=50))
+        >>> session.folder.as_posix(), session.record.trials_asked, session.storage
+        ('reports/first', 50, 'sqlite:///reports/first/study.db')
     """
     if options.study is not None and options.storage is None and not options.resume:
         raise UserError(
@@ -79,7 +89,13 @@ def prepare(options: Options) -> Session:
 
 
 def rungs_of(space: SearchSpace, train_samples: int) -> tuple[int, ...]:
-    """Epochs at which trainings of a space pause when rungs are on."""
+    """Epochs at which trainings of a space pause when rungs are on.
+
+    Example:
+        >>> space = load_space("digits")[0]
+        >>> rungs_of(space, train_samples=1_000), rungs_of(space, train_samples=50_000)
+        ((10,), (1, 2, 4, 10))
+    """
     return worthwhile_rungs(space.recipe.total_epochs, ceil(train_samples / space.training.batch_size))
 
 
@@ -147,7 +163,13 @@ def _session(options: Options, folder: Path, record: RunRecord, space: SearchSpa
 
 
 def space_of(options: Options) -> tuple[SearchSpace, str, str]:
-    """The space asked for, its text and its name."""
+    """The space asked for, its text and its name.
+
+    Example:
+        >>> space, text, name = space_of(Options(space="digits"))
+        >>> name, list(space.backbones), "backbones:" in text
+        ('digits', ['mlp', 'cnn'], True)
+    """
     if isinstance(options.space, SearchSpace):
         return options.space, space_text(options.space), "python"
     return load_space(options.space or DEFAULT_SPACE)

@@ -34,6 +34,13 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
 
     Returns:
         The study, and whether the search was interrupted.
+
+    Example:
+        >>> from explorer.session.prepare import prepare
+        >>> options = Options(space="digits", run="tiny", trials=2, workers=1)
+        >>> study, interrupted = search(prepare(options), options, show=lambda progress: None)
+        >>> [trial.user_attrs["reference"] for trial in study.trials], interrupted
+        (['large_sparse', 'small_dense'], False)
     """
     record, interrupted = session.record, False
     meter = EnergyMeter()

@@ -17,7 +17,16 @@ from explorer.utils.environment import machine, versions
 
 
 def summarised(session: Session, study: optuna.Study, store: Store) -> RunRecord:
-    """The session's record with what came of the search so far."""
+    """The session's record with what came of the search so far.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.session.options import Options
+        >>> from explorer.session.prepare import prepare
+        >>> record = summarised(prepare(Options(space="digits")), optuna.create_study(), Store(Path("tiny")))
+        >>> record.counts
+        {'trials': 0, 'trainings': 0, 'cached': 0, 'infeasible': 0, 'failed': 0}
+    """
     outcomes = [TrialResult.of(trial).outcome for trial in finished_trials(study)]
     counts = {"trials": len(outcomes), "trainings": len(list(store))}
     counts |= {outcome: outcomes.count(outcome) for outcome in ("cached", "infeasible", "failed")}
@@ -74,7 +83,16 @@ def _notes(session: Session) -> list[str]:
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """Contents of ``trials.json``: a row per proposal, in order."""
+    """Contents of ``trials.json``: a row per proposal, in order.
+
+    Example:
+        >>> study = optuna.create_study()
+        >>> trial = study.ask()
+        >>> TrialResult("failed", "mlp-1", "diverged", "relu1", 0.9, 8, 2.5, 0.0, 0, "dense").note_in(trial)
+        >>> _ = study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        >>> [(row["number"], row["state"], row["reason"]) for row in trial_rows(study)]
+        [(0, 'FAIL', 'diverged')]
+    """
     return [
         {
             "number": trial.number,

@@ -82,6 +82,7 @@ class NetworkSpec:
 
     @property
     def is_sparse(self) -> bool:
+        """Whether any junction keeps less than all its connections."""
         return any(density < 1 for _, density in self.densities)
 
     def to_json(self) -> dict[str, Any]:

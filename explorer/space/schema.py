@@ -182,8 +182,10 @@ class SearchSpace(Strict):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
+        """The objectives as metrics, in their order."""
         return tuple(METRICS[name] for name in self.objectives)
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints, with bounds in SI units."""
         return tuple(parse_constraint(text, "constraints") for text in self.constraints)

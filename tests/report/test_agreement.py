@@ -67,7 +67,7 @@ def costs_in_javascript(results: RunResults, setting: Setting) -> pd.DataFrame:
 def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
     columns = [*POINT_COLUMNS, "reference"]
     frames = [results.points.loc[results.points["network_key"] == key, columns] for key in results.networks]
-    return points_of(list(results.networks.values()), frames, setting)
+    return points_of(results.networks, frames, setting)
 
 
 def assert_same(results: RunResults, setting: Setting) -> None:

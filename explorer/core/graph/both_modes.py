@@ -23,6 +23,13 @@ class Attempt:
         returned: The innermost module of which a node is the result.
         causes: Why modules that were left whole could not be traced.
         whole: Modules left whole.
+
+    Example:
+        >>> from explorer.core.graph.fx_trace import trace_symbolically
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> attempt = in_both_modes(net, lambda: trace_symbolically(net))
+        >>> [node.name for node in attempt.graph_module.graph.nodes], attempt.whole, attempt.exported
+        (['input_1', '_0', '_1', 'output'], (), False)
     """
 
     graph_module: fx.GraphModule
@@ -33,7 +40,16 @@ class Attempt:
 
 
 def in_both_modes(module: nn.Module, trace_once: Callable[[], SymbolicTrace]) -> Attempt:
-    """The merged graph, whose modes follow those of ``module``."""
+    """The merged graph, whose modes follow those of ``module``.
+
+    Example:
+        >>> from explorer.core.graph.fx_trace import trace_symbolically
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.Dropout())
+        >>> graph_module = in_both_modes(net.eval(), lambda: trace_symbolically(net)).graph_module
+        >>> _ = graph_module.train()
+        >>> net.training  # the module follows the graph's mode
+        True
+    """
     was_training = module.training
     with keeping_state(module):
         training, evaluation = (_traced_in(module.train(mode), trace_once) for mode in (True, False))
@@ -77,6 +93,13 @@ def _follow_modes(graph_module: fx.GraphModule, module: nn.Module) -> None:
 
 
 def exported_graph(module: nn.Module, sample: Tensor) -> SymbolicTrace:
-    """What ``torch.export`` makes of a module in its mode."""
+    """What ``torch.export`` makes of a module in its mode.
+
+    Example:
+        >>> import torch
+        >>> found = exported_graph(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), torch.zeros(1, 4))
+        >>> found.exported, [node.target for node in found.graph.nodes]
+        (True, ['0.weight', '0.bias', 'input', '0', '1', 'output'])
+    """
     graph, constants = export_graph(module, sample)
     return SymbolicTrace(graph, constants=constants, exported=True)

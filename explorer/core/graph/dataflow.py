@@ -31,6 +31,11 @@ class Value:
         folds_into: For a batch normalisation the layer that can take it up, see
             :mod:`explorer.core.graph.folding`; else empty.
         folded_bytes: Of the bias that this layer then gets, if it had none.
+
+    Example:
+        >>> hidden = Value("relu", "relu1", ("fc",), (8, 4, 4), True, 0, 512, 1024, "", ())
+        >>> hidden.elements
+        128
     """
 
     name: str
@@ -60,6 +65,15 @@ class Dataflow:
         values: By name.
         result: Name of the logits.
         state_bytes: Bytes per parameter and buffer named in :attr:`Value.state`.
+
+    Example:
+        >>> import torch
+        >>> from explorer.core.graph.trace import trace
+        >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> flow = trace(net, torch.zeros(1, 4)).dataflow
+        >>> [(value.path, value.shape, value.macs) for value in flow.values.values()], flow.dominators()
+        ([('input', (4,), 0), ('0', (3,), 12), ('1', (3,), 0), ('2', (2,), 6)],
+         ['input_1', '_0', '_1', '_2'])
     """
 
     values: Mapping[str, Value]
@@ -128,5 +142,13 @@ class Dataflow:
 
 
 def total_macs(values: Iterable[Value]) -> int:
-    """Multiply-accumulates of ``values``."""
+    """Multiply-accumulates of ``values``.
+
+    Example:
+        >>> import torch
+        >>> from explorer.core.graph.trace import trace
+        >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> total_macs(trace(net, torch.zeros(1, 4)).dataflow.values.values())  # 4 * 3 + 3 * 2
+        18
+    """
     return sum(value.macs for value in values)

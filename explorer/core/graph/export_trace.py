@@ -37,6 +37,12 @@ def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str,
 
     Raises:
         Exception: Whatever ``torch.export`` raises.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+        >>> graph, constants = export_graph(net, torch.zeros(1, 4))
+        >>> [node.target for node in graph.nodes if node.op == "call_module"], constants
+        (['0', '1', '2'], {})
     """
     pair = batch_of(sample, 2)  # a batch of one would be taken for a constant
     batch = torch.export.Dim("batch")

@@ -84,6 +84,11 @@ class SymbolicTrace:
         constants: What the graph reads besides parameters and buffers, by name.
         leaves: Modules left whole on request.
         exported: Whether ``torch.export`` made it.
+
+    Example:
+        >>> found = trace_symbolically(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+        >>> [str(node.target) for node in found.graph.nodes], found.leaves, found.exported
+        (['input', '0', '1', 'output'], (), False)
     """
 
     graph: fx.Graph
@@ -106,6 +111,12 @@ def trace_symbolically(
 
     Raises:
         UntraceableError: The module's own forward cannot be traced.
+
+    Example:
+        >>> net = nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), nn.Linear(3, 2))
+        >>> graphs = [trace_symbolically(net, leaves).graph for leaves in ((), ("0",))]
+        >>> [[node.target for node in graph.find_nodes(op="call_module")] for graph in graphs]
+        [['0.0', '0.1', '1'], ['0', '1']]
     """
     tracer = _Tracer(leaves, proxy_buffers)
     try:
@@ -134,6 +145,11 @@ def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str
 
     A function, or a module called again, whose result is that of the module around it goes by that module's
     path. Later calls of the same get a number.
+
+    Example:
+        >>> found = trace_symbolically(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+        >>> readable_paths(found.graph, found.returned)
+        {'input_1': 'input', '_0': '0', '_1': '1', 'output': 'output'}
     """
     seen: Counter[str] = Counter()
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
@@ -153,7 +169,15 @@ def readable_paths(graph: fx.Graph, returned: Mapping[fx.Node, str]) -> dict[str
 
 
 def where_in_user_code(error: BaseException) -> str:
-    """``file.py line 12: `code```, the last line of a traceback that is not torch's, Python's or ours."""
+    """``file.py line 12: `code```, the last line of a traceback that is not torch's, Python's or ours.
+
+    Example:
+        >>> try:
+        ...     nn.Linear(4, 3)(torch.zeros(1, 5))
+        ... except RuntimeError as error:
+        ...     where_in_user_code(error)  # raised by no file of a user
+        ''
+    """
     others = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for package in (explorer, torch))
     python = f"{Path(os.__file__).parent}{os.sep}"
     frames = [

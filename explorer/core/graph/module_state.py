@@ -14,6 +14,13 @@ def keeping_state(*modules: nn.Module) -> Iterator[None]:
 
     That is: parameters and buffers (objects, values, memory, gradients), attributes, modes, hooks, and
     submodules; lists, dicts and sets that are attributes hold what they held.
+
+    Example:
+        >>> layer = nn.BatchNorm1d(2)
+        >>> with keeping_state(layer):
+        ...     _ = layer(torch.ones(4, 2))
+        >>> layer.running_mean
+        tensor([0., 0.])
     """
     layers = list(dict.fromkeys(layer for module in modules for layer in module.modules()))
     attributes = {layer: dict(vars(layer)) for layer in layers}
@@ -71,7 +78,14 @@ def _tensors(attributes: dict[str, Any]) -> Iterator[Tensor]:
 
 @contextmanager
 def inference(module: nn.Module) -> Iterator[None]:
-    """Inference mode; what ``module`` changes of itself meanwhile can be trained and changed afterwards."""
+    """Inference mode; what ``module`` changes of itself meanwhile can be trained and changed afterwards.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> with inference(layer):
+        ...     torch.is_inference_mode_enabled(), layer(torch.ones(1, 2)).requires_grad
+        (True, False)
+    """
     try:
         with torch.inference_mode():
             yield
@@ -83,7 +97,15 @@ def inference(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def keeping_modes(*modules: nn.Module) -> Iterator[None]:
-    """Afterwards every module inside ``modules`` is in the mode in which it was."""
+    """Afterwards every module inside ``modules`` is in the mode in which it was.
+
+    Example:
+        >>> layer = nn.Dropout()
+        >>> with keeping_modes(layer):
+        ...     _ = layer.eval()
+        >>> layer.training
+        True
+    """
     modes = {layer: layer.training for module in modules for layer in module.modules()}
     try:
         yield
@@ -94,7 +116,14 @@ def keeping_modes(*modules: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients while this lasts; what calls itself ``train`` is not asked."""
+    """Eval mode without gradients while this lasts; what calls itself ``train`` is not asked.
+
+    Example:
+        >>> layer = nn.Dropout()
+        >>> with evaluating(layer):
+        ...     layer(torch.ones(3)), layer.training
+        (tensor([1., 1., 1.]), False)
+    """
     with keeping_modes(*modules), torch.no_grad():
         for layer in (layer for module in modules for layer in module.modules()):
             layer.training = False

@@ -18,6 +18,21 @@ def with_joint_cuts(dataflow: Dataflow, single: Sequence[Cut], limit: int) -> li
         dataflow: Of the backbone.
         single: Cuts at one tensor.
         limit: Largest number of tensors of a cut.
+
+    Example:
+        >>> import torch
+        >>> from explorer.core.graph.trace import trace
+        >>> class Residual(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.down, self.up = torch.nn.Linear(8, 2), torch.nn.Linear(2, 8)
+        ...         self.stem, self.head = torch.nn.Linear(9, 8), torch.nn.Linear(8, 9)
+        ...     def forward(self, x):
+        ...         x = self.stem(x)
+        ...         return self.head(x + self.up(self.down(x)))
+        >>> flow = trace(Residual(), torch.zeros(1, 9)).dataflow
+        >>> [[value.path for value in cut] for cut in with_joint_cuts(flow, [], limit=2)]
+        [['stem', 'down'], ['stem', 'up']]
     """
     best: dict[int, Cut] = {}  # by MACs spent before the cut, which order the classes
     spent: dict[str, int] = {}

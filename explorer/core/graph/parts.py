@@ -10,7 +10,14 @@ from torch import Tensor, fx, nn
 
 
 class QuietGraphModule(fx.GraphModule):
-    """A graph whose exceptions are not printed: whoever catches them says what a user should know."""
+    """A graph whose exceptions are not printed: whoever catches them says what a user should know.
+
+    Example:
+        >>> graph = fx.symbolic_trace(nn.Linear(4, 3)).graph
+        >>> QuietGraphModule(nn.Linear(4, 3), graph)(torch.zeros(1, 5))  # prints neither code nor traceback
+        Traceback (most recent call last):
+        RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x5 and 4x3)
+    """
 
     @staticmethod
     def _wrapped_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -19,7 +26,14 @@ class QuietGraphModule(fx.GraphModule):
 
 
 class NodeKey:
-    """What has to be the same for nodes of two traces to be one: a tensor has a new name in each."""
+    """What has to be the same for nodes of two traces to be one: a tensor has a new name in each.
+
+    Example:
+        >>> one, other = (fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Tanh())) for _ in range(2))
+        >>> (_, relu, tanh, _), (_, same, _, _) = one.graph.nodes, other.graph.nodes
+        >>> NodeKey(one, relu) == NodeKey(other, same), NodeKey(one, relu) == NodeKey(one, tanh)
+        (True, False)
+    """
 
     def __init__(self, root: fx.GraphModule, node: fx.Node) -> None:
         self._kind: tuple[str, Any] = node.op, "" if node.op == "placeholder" else node.target
@@ -39,7 +53,14 @@ class NodeKey:
 
 
 def inputs_of(node: fx.Node) -> list[fx.Node]:
-    """Nodes among the arguments, as often as they stand there."""
+    """Nodes among the arguments, as often as they stand there.
+
+    Example:
+        >>> graph = fx.Graph()
+        >>> x = graph.placeholder("x")
+        >>> inputs_of(graph.call_function(torch.add, (x, x)))
+        [x, x]
+    """
     found: list[fx.Node] = []
 
     def note(source: fx.Node) -> fx.Node:
@@ -51,11 +72,27 @@ def inputs_of(node: fx.Node) -> list[fx.Node]:
 
 
 def constants_of(node: fx.Node) -> Any:
+    """The arguments, ``"input"`` in place of every node.
+
+    Example:
+        >>> graph = fx.Graph()
+        >>> constants_of(graph.call_function(torch.add, (graph.placeholder("x"), 2), {"alpha": 3}))
+        (('input', 2), {'alpha': 3})
+    """
     return fx.map_arg((node.args, node.kwargs), lambda _: "input")
 
 
 def replace_input(node: fx.Node, position: int, new: fx.Node) -> None:
-    """Change one of :func:`inputs_of`."""
+    """Change one of :func:`inputs_of`.
+
+    Example:
+        >>> graph = fx.Graph()
+        >>> x, y = graph.placeholder("x"), graph.placeholder("y")
+        >>> double = graph.call_function(torch.add, (x, x))
+        >>> replace_input(double, 1, y)
+        >>> double.args
+        (x, y)
+    """
     count = itertools.count()
     node.args, node.kwargs = fx.map_arg(
         (node.args, node.kwargs), lambda source: new if next(count) == position else source
@@ -77,6 +114,13 @@ def part_as_module(
         inputs: Common nodes, in eval mode, that it is called with.
         same: From common nodes of ``root`` to those in eval mode, where it is not the same graph.
         outputs: What is returned.
+
+    Example:
+        >>> root = fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Tanh()))
+        >>> x, relu, flatten, tanh, _ = root.graph.nodes
+        >>> part = part_as_module(root, [relu, flatten], inputs=[x], same={}, outputs=[flatten])
+        >>> part(torch.ones(2, 3, 4)).shape
+        torch.Size([2, 12])
     """
     graph = fx.Graph()
     copies = {node: graph.placeholder(f"input_{number}") for number, node in enumerate(inputs)}
@@ -92,7 +136,14 @@ def part_as_module(
 
 
 def node_as_module(root: fx.GraphModule, node: fx.Node) -> fx.GraphModule:
-    """One operation as a module; an input for each place where it reads a node."""
+    """One operation as a module; an input for each place where it reads a node.
+
+    Example:
+        >>> root = fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Flatten()))
+        >>> _, relu, flatten, _ = root.graph.nodes
+        >>> node_as_module(root, flatten)(torch.ones(2, 3, 4)).shape
+        torch.Size([2, 12])
+    """
     graph = fx.Graph()
     inputs = iter([graph.placeholder(f"input_{place}") for place, _ in enumerate(inputs_of(node))])
     args, kwargs = fx.map_arg((node.args, node.kwargs), lambda _: next(inputs))

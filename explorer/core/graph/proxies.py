@@ -44,6 +44,14 @@ class TensorProxy(fx.Proxy):
 
     In-place operations on what depends on the input become their out-of-place counterparts, and the proxy
     stands for the result from there on; on a buffer they stay in place.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         x[:, 0] = 0
+        ...         return x.relu_()
+        >>> [node.name for node in RecordingTracer().trace(Net()).nodes]  # copies in place of changes
+        ['x', 'with_item', 'relu', 'output']
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -121,6 +129,15 @@ class RecordingTracer(fx.Tracer):
     Args:
         proxy_buffers: Whether buffers are unknown too: changes of them are then recorded. Else they are
             constants that the forward may branch on.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         with torch.no_grad():
+        ...             scale = x.abs().mean()
+        ...         return x / scale
+        >>> [node.name for node in RecordingTracer().trace(Net()).nodes]
+        ['x', 'enter_grad_mode', 'abs_1', 'mean', 'leave_grad_mode', 'truediv', 'output']
     """
 
     def __init__(self, proxy_buffers: bool = True) -> None:
@@ -132,11 +149,13 @@ class RecordingTracer(fx.Tracer):
         self.changed: list[tuple[TensorProxy, fx.Node]] = []  # proxies, and what they stood for before
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
+        """A proxy that records what torch.fx drops; see the base class."""
         return TensorProxy(node, self)
 
     def create_node(
         self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any
     ) -> fx.Node:
+        """See the base class."""
         self._follow_grad_mode()
         if kind == "call_function" and kwargs.get("inplace"):
             kwargs = {**kwargs, "inplace": False}  # an exit may read any intermediate tensor
@@ -193,10 +212,12 @@ class RecordingTracer(fx.Tracer):
             self._grad_modes.append((now, super().create_node("call_function", enter_grad_mode, (now,), {})))
 
     def trace(self, root: Any, concrete_args: Any = None) -> fx.Graph:
+        """See the base class."""
         with _recording_functions(), _recording_assignments(), torch.enable_grad():
             return super().trace(root, concrete_args)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        """See the base class."""
         self._proxies = parameter_proxy_cache
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 

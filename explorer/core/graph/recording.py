@@ -34,6 +34,10 @@ def bilinear_macs(rows: int, weight: Sequence[int]) -> int:
     Args:
         rows: Samples, times all positions of each.
         weight: Shape of A, (outputs, in1, in2).
+
+    Example:
+        >>> bilinear_macs(rows=1, weight=(5, 3, 4))  # 5 * 3 * 4 + 5 * 4
+        80
     """
     return rows * (prod(weight) + weight[0] * weight[2])
 
@@ -173,14 +177,24 @@ def _tensors_by_batch(graph_module: fx.GraphModule, sample: Tensor) -> set[str]:
 
 
 def function_name(target: Any) -> str:
-    """What a node of a graph calls: a function, an operator, or a method or module by name."""
+    """What a node of a graph calls: a function, an operator, or a method or module by name.
+
+    Example:
+        >>> function_name(torch.relu), function_name(torch.ops.aten.add.Tensor), function_name("flatten")
+        ('relu', 'add', 'flatten')
+    """
     if isinstance(target, torch._ops.OpOverload):
         return str(target.overloadpacket.__name__)
     return target if isinstance(target, str) else str(getattr(target, "__name__", target))
 
 
 def batch_of(sample: Tensor, samples: int) -> Tensor:
-    """``sample``, a batch of one, repeated."""
+    """``sample``, a batch of one, repeated.
+
+    Example:
+        >>> batch_of(torch.zeros(1, 3, 8, 8), 2).shape
+        torch.Size([2, 3, 8, 8])
+    """
     return sample.repeat(samples, *[1] * (sample.dim() - 1))
 
 
@@ -222,6 +236,12 @@ def record_values(
 
     Returns:
         The values by name in execution order, and bytes per parameter and buffer that they read.
+
+    Example:
+        >>> graph_module = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+        >>> values, state_bytes = record_values(graph_module, torch.zeros(1, 4), {"_0": "fc"})
+        >>> [(value.path, value.macs, value.moved_bytes) for value in values.values()], state_bytes
+        ([('input_1', 0, 0), ('fc', 12, 88), ('_1', 0, 24)], {'0.weight': 48, '0.bias': 12})
     """
     with evaluating(graph_module), _countable_operators():
         recorder = _Recorder(graph_module, paths, _tensors_by_batch(graph_module, sample))

@@ -26,6 +26,11 @@ def refuse_kinds(module: nn.Module) -> None:
 
     Raises:
         NetworkError: A compiled, scripted or exported module, or one with parameters that have no shape yet.
+
+    Example:
+        >>> refuse_kinds(nn.LazyLinear(3))
+        Traceback (most recent call last):
+        explorer.errors.NetworkError: LazyLinear: 'weight' has no shape yet (lazy module); ...
     """
     name = type(module).__name__
     for path, layer in module.named_modules():
@@ -45,7 +50,12 @@ def refuse_kinds(module: nn.Module) -> None:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether torch.compile made it; importing its compiler, which nobody needs here, takes a second."""
+    """Whether torch.compile made it; importing its compiler, which nobody needs here, takes a second.
+
+    Example:
+        >>> is_compiled(nn.Linear(4, 3))
+        False
+    """
     compiler = sys.modules.get("torch._dynamo")
     return compiler is not None and isinstance(module, compiler.OptimizedModule)
 
@@ -54,6 +64,11 @@ def picked_logits(result: Any) -> Any:
     """The logits in what a forward returns: itself, or ``logits`` of a mapping or object; None if not there.
 
     Works for tensors and for the nodes that stand for them in a graph.
+
+    Example:
+        >>> logits = torch.zeros(1, 3)
+        >>> picked_logits({"loss": None, "logits": logits}) is logits, picked_logits([logits])
+        (True, None)
     """
     if isinstance(result, Tensor | fx.Node):
         return result
@@ -67,6 +82,11 @@ def logits_of(result: Any) -> Tensor:
 
     Raises:
         NetworkError: There are none.
+
+    Example:
+        >>> logits_of([torch.zeros(1, 3), torch.zeros(1, 3)])
+        Traceback (most recent call last):
+        explorer.errors.NetworkError: the output must be one tensor ..., got several values; wrap it: ...
     """
     found = picked_logits(result)
     if not isinstance(found, Tensor):
@@ -75,7 +95,12 @@ def logits_of(result: Any) -> Tensor:
 
 
 def refused_output(result: Any) -> str:
-    """Why a result is refused."""
+    """Why a result is refused.
+
+    Example:
+        >>> refused_output({"scores": None, "loss": None}).partition("; ")[0]
+        'the output must be one tensor of class logits (batch, classes), got a mapping with scores, loss'
+    """
     if isinstance(result, Mapping):
         got, key = f"a mapping with {', '.join(map(str, result))}", repr(next(iter(result), ""))
     else:
@@ -85,7 +110,14 @@ def refused_output(result: Any) -> str:
 
 
 def refused_shape(alone: Tensor, together: Tensor) -> str:
-    """Why logits of a batch of one and of two are refused for their shapes; empty if they are not."""
+    """Why logits of a batch of one and of two are refused for their shapes; empty if they are not.
+
+    Example:
+        >>> refused_shape(torch.zeros(1, 3), torch.zeros(2, 3))
+        ''
+        >>> refused_shape(torch.zeros(1, 3, 7), torch.zeros(2, 3, 7))
+        'the output must be one tensor of class logits (batch, classes), got shape (3, 7) per sample'
+    """
     if alone.dim() == 2 and together.dim() == 2 and len(alone) == 1 and len(together) == 2:
         return ""
     if together.dim() == 2 and len(together) == 2 and alone.dim() == 1:
@@ -97,7 +129,12 @@ def refused_shape(alone: Tensor, together: Tensor) -> str:
 
 
 def hint(error: BaseException) -> str:
-    """What to do about an error of a module that is run with floats; empty where nothing is known."""
+    """What to do about an error of a module that is run with floats; empty where nothing is known.
+
+    Example:
+        >>> hint(ValueError("shapes differ")), hint(RuntimeError("Expected indices of type Long"))[:42]
+        ('', '; it takes whole numbers such as token ids')
+    """
     said = str(error)
     if "indices" in said and ("Long" in said or "int" in said.lower()):
         return (
@@ -108,7 +145,12 @@ def hint(error: BaseException) -> str:
 
 
 def refused_classes(name: str, shape: tuple[int, ...], num_classes: int) -> str:
-    """Why the number of logits is refused."""
+    """Why the number of logits is refused.
+
+    Example:
+        >>> refused_classes("Net", (5,), 10)
+        'Net: must give 10 logits, gives shape (5,)'
+    """
     if shape == (1,) and num_classes == 2:
         return (
             f"{name}: gives one logit for two classes; end in a layer of 2, or return "
@@ -118,5 +160,11 @@ def refused_classes(name: str, shape: tuple[int, ...], num_classes: int) -> str:
 
 
 def looks_like_probabilities(logits: Tensor) -> bool:
-    """Whether every row (batch, classes) is a distribution: the forward ends in a softmax."""
+    """Whether every row (batch, classes) is a distribution: the forward ends in a softmax.
+
+    Example:
+        >>> logits = torch.tensor([[1.0, 2.0]])
+        >>> looks_like_probabilities(logits), looks_like_probabilities(logits.softmax(-1))
+        (False, True)
+    """
     return bool((logits >= 0).all() and torch.allclose(logits.sum(-1), torch.ones(()), atol=1e-5))

@@ -28,7 +28,13 @@ _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, BlockConv, PeriodicConv, Indexed
 
 @dataclass(frozen=True)
 class Steps:
-    """What training steps did, by what a person calls it: losses, gradients, parameters and buffers."""
+    """What training steps did, by what a person calls it: losses, gradients, parameters and buffers.
+
+    Example:
+        >>> one, other = Steps({"the loss": torch.tensor(1.0)}), Steps({"the loss": torch.tensor(1.1)})
+        >>> one.difference(other, tolerance=1e-5), one.difference(other, tolerance=0.2)
+        ('the loss', '')
+    """
 
     values: dict[str, Tensor]
 
@@ -73,6 +79,12 @@ def training_steps(
         channels_last: Whether convolutions see images in this memory format.
         precision: Of forward products.
         count: How many.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> list(training_steps(net, net, torch.zeros(1, 4), count=1).values)
+        ['the loss of step 1', "the gradient of '0.weight'", "the gradient of '0.bias'",
+         "'0.weight' after a step", "'0.bias' after a step"]
     """
     half = torch.autocast(sample.device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
     values: dict[str, Tensor] = {}
@@ -107,6 +119,12 @@ def to_layout(module: nn.Module, layout: torch.memory_format) -> None:
     """Lay out the kernels of 2-D convolutions; other parameters stay, a forward may view them.
 
     Anew also where one input channel fits both layouts: operators go by strides, the first one decides.
+
+    Example:
+        >>> layer = nn.Conv2d(3, 8, 3)
+        >>> to_layout(layer, torch.channels_last)
+        >>> layer.weight.stride()
+        (27, 1, 9, 3)
     """
     for layer in module.modules():
         if isinstance(layer, _CONVOLUTIONS):
@@ -121,6 +139,11 @@ def laid_out(module: nn.Module, inputs: Tensor, channels_last: bool) -> Iterator
     """Kernels of convolutions, and the images given, in the memory format asked for; then back.
 
     Measured on CPU, channels last: a training step of a small CNN takes 0.7 of the time, evidence 0.45.
+
+    Example:
+        >>> with laid_out(nn.Conv2d(3, 8, 3), torch.zeros(2, 3, 4, 4), channels_last=True) as inputs:
+        ...     inputs.shape, inputs.stride()
+        (torch.Size([2, 3, 4, 4]), (48, 1, 12, 3))
     """
     if not channels_last:
         yield inputs

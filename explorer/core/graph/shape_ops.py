@@ -1,5 +1,7 @@
-"""Take values that hold no tensor (``x.size(0)``, ``x.shape[1] // 2``) out of a traced graph's data flow, and
-tensors that take nothing but a shape from another (``torch.zeros_like(x)``).
+"""Take what is no more than a shape out of a traced graph's data flow.
+
+That are values that hold no tensor (``x.size(0)``, ``x.shape[1] // 2``), and tensors that take nothing but a
+shape from another (``torch.zeros_like(x)``).
 
 A backbone has inputs of one shape, so such a value is a constant or follows from the batch size. The batch
 size is read from whatever tensor comes in, by the edge from the input and by the server from the payload: it
@@ -41,6 +43,16 @@ def anchor_shape_reads(graph_module: fx.GraphModule, sample: Tensor) -> None:
 
     Raises:
         ValueError: A tensor-free value is nothing that follows from the batch size.
+
+    Example:
+        >>> class Net(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.relu().reshape(x.size(0), x.size(1) * 4)
+        >>> graph_module = fx.symbolic_trace(Net())
+        >>> anchor_shape_reads(graph_module, torch.zeros(1, 3, 2, 2))
+        >>> [(node.name, node.args) for node in graph_module.graph.nodes]
+        [('x', ()), ('size_2', (x, 0)), ('relu', (x,)), ('reshape', (relu, size_2, 12)),
+         ('output', (reshape,))]
     """
     small, large = (_tensor_free(graph_module, sample, batch) for batch in _BATCHES)
     graph = graph_module.graph
@@ -67,7 +79,17 @@ def _substitute(node: fx.Node, replacement: dict[fx.Node, Any]) -> None:
 
 
 def batch_reads(graph: fx.Graph) -> set[fx.Node]:
-    """Nodes that read the batch size, or the device, from the input."""
+    """Nodes that read the batch size, or the device, from the input.
+
+    Example:
+        >>> class Net(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.relu().reshape(x.size(0), x.size(1) * 4)
+        >>> graph_module = fx.symbolic_trace(Net())
+        >>> anchor_shape_reads(graph_module, torch.zeros(1, 3, 2, 2))
+        >>> batch_reads(graph_module.graph)
+        {size_2}
+    """
     return {node for node in graph.nodes if node.meta.get("reads_batch")}
 
 

@@ -31,6 +31,11 @@ class SplitPoint:
         name: ``input``, ``output`` or a module path; several are joined by ``+``.
         nodes: Names of the values that cross.
         shapes: Their shapes, without batch.
+
+    Example:
+        >>> point = SplitPoint("relu1+pool", ("relu", "pool"), ((8, 4, 4), (8, 2, 2)))
+        >>> point.shape, point.payload_elements
+        ((160,), 160)
     """
 
     name: str
@@ -44,6 +49,7 @@ class SplitPoint:
 
     @property
     def payload_elements(self) -> int:
+        """Values that cross, of one sample."""
         return sum(prod(shape) for shape in self.shapes)
 
 
@@ -56,6 +62,13 @@ def find_split_points(dataflow: Dataflow, max_crossing_tensors: int = 1) -> tupl
         dataflow: Of the backbone.
         max_crossing_tensors: Above 1, up to so many tensors may be sent together, where fewer values cross
             than at a single tensor of the same class.
+
+    Example:
+        >>> from explorer.core.graph.trace import trace
+        >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> flow = trace(net, torch.zeros(1, 4)).dataflow
+        >>> [(point.name, point.shape) for point in find_split_points(flow)]
+        [('input', (4,)), ('1', (3,)), ('output', (2,))]
     """
     values = dataflow.values
     chain = [values[name] for name in dataflow.dominators()]
@@ -111,6 +124,16 @@ def cut(graph_module: fx.GraphModule, start: SplitPoint, end: SplitPoint) -> fx.
         graph_module: The whole, as traced.
         start: All of ``end`` that depends on the input depends on it.
         end: Comes later.
+
+    Example:
+        >>> from explorer.core.graph.trace import trace
+        >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> traced = trace(net, torch.zeros(1, 4))
+        >>> start, middle, end = find_split_points(traced.dataflow)
+        >>> edge, server = cut(traced.graph_module, start, middle), cut(traced.graph_module, middle, end)
+        >>> sent = edge(torch.ones(5, 4))
+        >>> sent.shape, torch.equal(server(sent), net(torch.ones(5, 4)))
+        (torch.Size([5, 3]), True)
     """
     nodes = {node.name: node for node in graph_module.graph.nodes}
     begins = {nodes[name] for name in start.nodes}
@@ -127,7 +150,14 @@ def cut(graph_module: fx.GraphModule, start: SplitPoint, end: SplitPoint) -> fx.
 
 
 def packed(graph: fx.Graph, crossing: Sequence[fx.Node]) -> fx.Node:
-    """One tensor as it is; several flattened and joined."""
+    """One tensor as it is; several flattened and joined.
+
+    Example:
+        >>> graph = fx.Graph()
+        >>> one, other = graph.placeholder("one"), graph.placeholder("other")
+        >>> packed(graph, [one]), packed(graph, [one, other])
+        (one, cat)
+    """
     if len(crossing) == 1:
         return crossing[0]
     flat = [graph.call_method("flatten", (node, 1)) for node in crossing]

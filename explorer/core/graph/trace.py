@@ -46,6 +46,12 @@ class Trace:
         opaque: Modules whose inside could not be traced: run as they are, never cut inside.
         exported: Whether ``torch.export`` traced it, because symbolic tracing could not.
         channels_last: Whether it trains the same on images in this memory format, as far as was probed.
+
+    Example:
+        >>> import torch
+        >>> found = trace(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4))
+        >>> found.graph_module(torch.zeros(5, 4)).shape, found.opaque, found.exported
+        (torch.Size([5, 2]), (), False)
     """
 
     graph_module: fx.GraphModule
@@ -71,6 +77,12 @@ def trace(module: nn.Module, sample: Tensor, precision: Precision = "float32", p
     Raises:
         NetworkError: The module cannot be traced, the sample does not run through it, the output is not one
             tensor of shape (1, classes), or the graph computes or trains something else than the module.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        >>> [(value.path, value.macs) for value in trace(net, torch.zeros(1, 4)).dataflow.values.values()]
+        [('input', 0), ('0', 12), ('1', 0), ('2', 6)]
     """
     refuse_kinds(module)
     for layer in module.modules():

@@ -39,6 +39,12 @@ def describe_values(
 
     Raises:
         NetworkError: It does not run, or the output is no tensor of logits that depends on the input.
+
+    Example:
+        >>> graph_module = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+        >>> flow = describe_values("Net", graph_module, torch.zeros(1, 4), returned={})
+        >>> flow.result, [value.shape for value in flow.values.values()]
+        ('_1', [(4,), (3,), (3,)])
     """
     with evaluating(graph_module):
         alone = _run(name, graph_module, sample, f"an input of shape {tuple(sample.shape)}")
@@ -79,6 +85,14 @@ def check_opaque(module: nn.Module, sample: Tensor, opaque: Mapping[str, BaseExc
     """An opaque module may branch on shapes, not on values: each sample of a batch would need its own branch.
 
     Fake tensors have shapes and no values.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return x if x.sum() > 0 else -x
+        >>> check_opaque(Net(), torch.zeros(1, 3), {"": TypeError("not traced")})
+        Traceback (most recent call last):
+        explorer.errors.NetworkError: Net: torch.fx cannot trace the module: not traced ...
     """
     try:
         with keeping_state(module), FakeTensorMode(allow_non_fake_inputs=True) as mode, evaluating(module):
@@ -98,6 +112,13 @@ def check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: T
 
     Raises:
         NetworkError: The graph does not give the module's logits, or samples of a batch change each other's.
+
+    Example:
+        >>> net, other = nn.Linear(4, 3), nn.Linear(4, 3)
+        >>> check_same_logits(net, fx.symbolic_trace(net), torch.zeros(1, 4))
+        >>> check_same_logits(net, fx.symbolic_trace(other), torch.zeros(1, 4))
+        Traceback (most recent call last):
+        explorer.errors.NetworkError: Linear: the traced graph differs from the module by ...
     """
     name = type(module).__name__
     x = torch.randn(batch_of(sample, max(PROBE_BATCHES)).shape, generator=torch.Generator().manual_seed(0))
@@ -121,7 +142,12 @@ def check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: T
 
 
 def own_steps(module: nn.Module, sample: Tensor, precision: Precision) -> Steps:
-    """Training steps of the module itself; what it raises there is the user's."""
+    """Training steps of the module itself; what it raises there is the user's.
+
+    Example:
+        >>> own_steps(nn.Linear(4, 3), torch.zeros(1, 4), "float32").values["the loss of step 1"].shape
+        torch.Size([])
+    """
     try:
         return training_steps(module, module, sample, precision=precision)
     except NetworkError as error:
@@ -141,6 +167,13 @@ def check_same_training(
 
     Raises:
         TrainsOtherwiseError: They differ.
+
+    Example:
+        >>> net, sample = nn.Linear(4, 3), torch.zeros(1, 4)
+        >>> twice = fx.symbolic_trace(nn.Sequential(net, nn.Tanh()))
+        >>> check_same_training(net, twice, sample, own_steps(net, sample, "float32"), "float32")
+        Traceback (most recent call last):
+        explorer.core.graph.trace_checks.TrainsOtherwiseError: Linear: the traced graph would train ...
     """
     name = type(module).__name__
     try:
@@ -161,6 +194,15 @@ def trains_channels_last(
     """A forward that views a tensor (``x.view(len(x), -1)``) may depend on its layout in memory.
 
     What is drawn, such as dropout, falls on other elements there, so eval mode is compared.
+
+    Example:
+        >>> class Net(nn.Conv2d):
+        ...     def forward(self, x):
+        ...         return super().forward(x).view(len(x), -1)
+        >>> flat = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
+        >>> images = torch.zeros(1, 3, 4, 4)
+        >>> [trains_channels_last(net, net, images, "float32") for net in (flat, Net(3, 8, 3))]
+        [True, False]
     """
 
     def steps(training: bool, channels_last: bool) -> Steps:
@@ -176,7 +218,15 @@ def trains_channels_last(
 
 
 def untraceable(module: nn.Module, path: str, cause: BaseException, where: str, also: str) -> str:
-    """Reason, module and line."""
+    """Reason, module and line.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 3))
+        >>> cause, where = TypeError("no length"), "net.py line 7: `len(x)`"
+        >>> print(untraceable(net, "0", cause, where, also="torch.export neither"))
+        Sequential: torch.fx cannot trace the module: no length (module '0' (Linear), net.py line 7:
+        `len(x)`); torch.export neither
+    """
     inside = f"module {path!r} ({type(module.get_submodule(path)).__name__})" if path else "its forward"
     place = f"{inside}, {where}" if where else inside
     name = type(module).__name__
@@ -184,6 +234,12 @@ def untraceable(module: nn.Module, path: str, cause: BaseException, where: str, 
 
 
 def first_line(error: BaseException) -> str:
+    """First line of what an error says, its type where it says nothing.
+
+    Example:
+        >>> first_line(RuntimeError("shapes differ While executing relu")), first_line(KeyError())
+        ('shapes differ', 'KeyError')
+    """
     if isinstance(error, SystemExit):
         return said(error)
     text, _, _ = str(error).partition("While executing")  # what torch.fx adds
@@ -192,11 +248,21 @@ def first_line(error: BaseException) -> str:
 
 
 def difference(values: Tensor, expected: Tensor) -> float:
-    """Largest absolute difference, relative to the largest expected value where that exceeds 1."""
+    """Largest absolute difference, relative to the largest expected value where that exceeds 1.
+
+    Example:
+        >>> round(difference(torch.tensor([10.0, 19.0]), torch.tensor([10.0, 20.0])), 3)
+        0.05
+    """
     return ((values - expected).abs().max() / expected.abs().max().clamp(min=1.0)).item()
 
 
 def output_node(graph: fx.Graph) -> fx.Node | None:
-    """The node whose value is returned; None if several are."""
+    """The node whose value is returned; None if several are.
+
+    Example:
+        >>> output_node(fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Tanh())).graph)
+        _1
+    """
     (result,) = (node.args[0] for node in graph.nodes if node.op == "output")
     return result if isinstance(result, fx.Node) else None

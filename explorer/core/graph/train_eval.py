@@ -40,6 +40,12 @@ class ByMode(nn.Module):
         in_training: What is run in training mode.
         in_eval: What is run in eval mode, on the same inputs.
         changes_state: Whether it is run even where nobody reads its results.
+
+    Example:
+        >>> import torch
+        >>> layer = ByMode(fx.symbolic_trace(nn.ReLU()), fx.symbolic_trace(nn.Identity()))
+        >>> layer.train()(-torch.ones(2)), layer.eval()(-torch.ones(2))
+        (tensor([0., 0.]), tensor([-1., -1.]))
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class ByMode(nn.Module):
         self._is_impure = changes_state  # torch.fx asks for it
 
     def forward(self, *inputs: Any) -> Any:
+        """Call the part of the present mode."""
         return self.in_training(*inputs) if self.training else self.in_eval(*inputs)
 
 
@@ -99,6 +106,16 @@ def merge_modes(evaluation: fx.GraphModule, training: fx.GraphModule, paths: Map
 
     Raises:
         ModesDifferError: The modes cannot be merged.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return x.relu() + 1 if self.training else x.relu()
+        >>> evaluation, training = (fx.symbolic_trace(Net().train(mode)) for mode in (False, True))
+        >>> paths = {node: node.name for own in (evaluation, training) for node in own.graph.nodes}
+        >>> merge_modes(evaluation, training, paths)
+        >>> [node.target for node in evaluation.graph.nodes]
+        ['x', 'relu', 'by_mode.add', 'output']
     """
     merge = _Merge(evaluation, training)
     for block in merge.blocks:
@@ -247,5 +264,10 @@ def _unused(root: nn.Module, name: str) -> str:
 
 
 def without_prefix(target: str) -> str:
-    """What a person calls a module of a graph, be it a :class:`ByMode`."""
+    """What a person calls a module of a graph, be it a :class:`ByMode`.
+
+    Example:
+        >>> without_prefix("by_mode.block1.noise"), without_prefix("block1.conv")
+        ('block1.noise', 'block1.conv')
+    """
     return target.removeprefix(f"{_NAME}.")

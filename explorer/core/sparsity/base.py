@@ -122,6 +122,7 @@ class SparseLayer(nn.Module):
             nn.init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
+        """Units, pattern and density, as ``print`` shows them."""
         return f"{self.inputs}, {self.outputs}, pattern={self.pattern}, density={self.density}"
 
 
@@ -159,4 +160,5 @@ class ConvGeometry:
         self.stride, self.padding, self.dilation = dense.stride, dense.padding, dense.dilation
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        """Convolve with the stride, padding and dilation of the dense layer."""
         return self.function(x, weight, bias, self.stride, self.padding, self.dilation, groups)

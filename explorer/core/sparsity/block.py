@@ -60,6 +60,7 @@ class BlockLinear(SparseLayer):
         self.reset(self.weight_GIO)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs (..., inputs) to (..., outputs)."""
         x_BI = x.reshape(-1, self.inputs)
         if not self.training:
             y_BO = self._samples_first(x_BI)
@@ -158,6 +159,7 @@ class BlockConv(SparseLayer):
         self.reset(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs (N, inputs, ...) to (N, outputs, ...)."""
         if self.training and self.positions is not None:
             kept = self.weight.reshape(-1, *self.weight.shape[2:])
             weight = scattered_weight(kept, self.positions, self)

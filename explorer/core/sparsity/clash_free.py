@@ -158,6 +158,8 @@ def _shared_reads(end: int, fan_in: int, memories: int) -> tuple[NDArray[np.int6
 
     Args:
         end: Reads up to the end of the sweep; the output's first a = end mod fan-in reads lie before it.
+        fan_in: Reads of an output.
+        memories: That are read in parallel.
     """
     before = end % fan_in
     behind = -end % fan_in

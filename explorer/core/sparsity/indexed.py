@@ -46,6 +46,7 @@ class IndexedLinear(SparseLayer):
         self._prepared: tuple[int, LinearForms] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs (..., inputs) to (..., outputs)."""
         if torch.is_inference_mode_enabled() and not torch.compiler.is_compiling():
             return self.forms()(x)
         return F.linear(x, scattered_weight(self.values_K, self.positions, self), self.bias)
@@ -91,6 +92,7 @@ class IndexedConv(SparseLayer):
         self.reset(self.values_K)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs (N, inputs, ...) to (N, outputs, ...)."""
         kernel = self.values_K.shape[1:]
         weight = self.values_K.new_zeros(self.outputs * self.inputs, *kernel)
         weight = weight.index_copy(0, self.positions, self.values_K)

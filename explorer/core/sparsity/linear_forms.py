@@ -15,7 +15,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
 
-import pooch  # type: ignore[import-untyped]
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -75,6 +74,8 @@ def cache_file() -> Path:
         >>> cache_file().name
         'linear_forms.json'
     """
+    import pooch  # type: ignore[import-untyped]  # slow to import
+
     return Path(pooch.os_cache("split-sparsity-explorer")) / _FILE
 
 

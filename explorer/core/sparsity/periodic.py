@@ -78,6 +78,7 @@ class PeriodicConv(SparseLayer):
         return self.positions
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs (N, inputs, ...) to (N, outputs, ...)."""
         values_K = self.values_OIP.reshape(-1)
         weight = values_K.new_zeros(self.shape.numel()).index_copy(0, self.positions, values_K)
         return self.geometry.convolve(x, weight.view(self.shape), self.bias, groups=1)

@@ -31,6 +31,11 @@ class Ranking(NamedTuple):
         contribution: Its hypervolume contribution: scaled volume that it dominates beyond the networks chosen
             before it from those of its rank.
         volume: Scaled volume that it dominates alone.
+
+    Example:
+        >>> ranked = [Ranking(1, 0.4, 0.4), Ranking(0, 0.1, 0.3), Ranking(0, 0.2, 0.2)]
+        >>> min(ranked, key=lambda ranking: ranking.order)
+        Ranking(rank=0, contribution=0.2, volume=0.2)
     """
 
     rank: int
@@ -52,6 +57,11 @@ def thinned(front_PM: Losses, log: Sequence[bool], limit: int = _POINTS_PER_NETW
         front_PM: Rows in lexicographic order, so that equal sets keep equal points.
         log: Which objectives are scaled by ratio.
         limit: At least the number of objectives.
+
+    Example:
+        >>> front = np.array([[0.0, 1.0], [0.1, 0.9], [0.5, 0.5], [1.0, 0.0]])
+        >>> thinned(front, log=[False, False], limit=3).tolist()
+        [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
     """
     if len(front_PM) <= limit:
         return front_PM
@@ -65,7 +75,13 @@ def thinned(front_PM: Losses, log: Sequence[bool], limit: int = _POINTS_PER_NETW
 
 
 def unit_scaled(losses_PM: Losses, log: Sequence[bool]) -> Losses:
-    """Losses in [0, 1] by the range of each column; on a log scale zero is a tenth of the smallest other."""
+    """Losses in [0, 1] by the range of each column; on a log scale zero is a tenth of the smallest other.
+
+    Example:
+        >>> losses = np.array([[0.2, 10.0], [0.3, 100.0], [0.4, 1000.0]])
+        >>> unit_scaled(losses, log=[False, True]).round(2).tolist()
+        [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
+    """
     scaled: Losses = losses_PM.astype(np.float64)
     for column in np.flatnonzero(log):
         values = scaled[:, column]
@@ -78,7 +94,13 @@ def unit_scaled(losses_PM: Losses, log: Sequence[bool]) -> Losses:
 
 
 def rankings(fronts: Sequence[Losses], log: Sequence[bool]) -> list[Ranking]:
-    """How each of several fronts does among all; an empty front stands behind every point."""
+    """How each of several fronts does among all; an empty front stands behind every point.
+
+    Example:
+        >>> good, dominated = np.array([[0.1, 10.0]]), np.array([[0.2, 20.0]])
+        >>> [own.rank for own in rankings([dominated, good, np.empty((0, 2))], log=[False, True])]
+        [1, 0, 2]
+    """
     found = [Ranking(max(1, sum(map(len, fronts))), 0.0, 0.0)] * len(fronts)
     # ties fall to the first: by content, so that the order of arrival does not matter
     filled = sorted((n for n, front in enumerate(fronts) if len(front)), key=lambda n: fronts[n].tolist())
@@ -104,6 +126,10 @@ def greedy_gains(volume_ND: Losses) -> list[float]:
 
     Args:
         volume_ND: Volume along each direction; that of several networks is the largest of theirs.
+
+    Example:
+        >>> greedy_gains(np.array([[4.0, 0.0], [3.0, 3.0], [0.0, 2.0]]))  # the second is chosen first
+        [0.5, 3.0, 0.0]
     """
     chosen_D = np.zeros(volume_ND.shape[1])
     gains = [0.0] * len(volume_ND)

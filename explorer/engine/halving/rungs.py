@@ -1,12 +1,12 @@
-"""Which paused network trains on: asynchronous promotion by whole fronts.
+"""Asynchronous successive halving (ASHA) over whole fronts: which paused network trains on.
 
 The promotion rule is that of Schmucker et al., "Multi-objective Asynchronous Successive Halving" (arXiv
 2106.12639, 2021). A network's result at a rung is its front of operating points. Networks are ordered by
 
 1. the best non-domination rank of their points among all points of the rung (NSGA-II: Deb et al., IEEE
    TEC 2002);
-2. what they add, each in turn the one that adds most, to the volume that those before them dominate (greedy
-   choice: within 1 - 1/e of the best subset, Nemhauser et al., Math. Programming 1978);
+2. their hypervolume contribution, each in turn the one that adds most to those before it (greedy choice:
+   within 1 - 1/e of the best subset, Nemhauser et al., Math. Programming 1978);
 3. the earlier result.
 """
 
@@ -30,6 +30,10 @@ def rung_epochs(epochs: int, eta: int = 3, smallest_share: float = 0.1) -> tuple
         epochs: Of a network trained to the end.
         eta: One in ``eta`` networks continues.
         smallest_share: Earliest rung as a share of ``epochs``.
+
+    Example:
+        >>> rung_epochs(9), rung_epochs(10)
+        ((1, 3, 9), (1, 2, 4, 10))
     """
     assert epochs >= 1, epochs
     assert eta >= 2, eta
@@ -44,6 +48,10 @@ def worthwhile_rungs(epochs: int, steps_per_epoch: int) -> tuple[int, ...]:
     """Those :func:`rung_epochs` before which there is enough to train; the last rung always.
 
     Building, tracing, measuring and storing a network take as long as 50 to 150 steps of a small one.
+
+    Example:
+        >>> worthwhile_rungs(9, steps_per_epoch=100), worthwhile_rungs(9, steps_per_epoch=40)
+        ((1, 3, 9), (3, 9))
     """
     share = LEAST_STEPS / (epochs * steps_per_epoch)
     return rung_epochs(epochs, smallest_share=max(0.1, min(1.0, share)))
@@ -60,6 +68,13 @@ class Rungs:
         epochs: Of the rungs, ascending.
         log: Which objectives are scaled by ratio, such as costs that span decades. Their losses are >= 0.
         eta: One in ``eta`` networks of a rung continues.
+
+    Example:
+        >>> rungs = Rungs([1, 3], log=[False, True])
+        >>> rungs.record("mlp-1", 1, np.array([[0.2, 20.0]]))
+        >>> rungs.record("mlp-2", 1, np.array([[0.1, 10.0]]))
+        >>> rungs.promotable()  # the better one trains on, up to epoch 3
+        ('mlp-2', 3)
     """
 
     def __init__(self, epochs: Sequence[int], log: Sequence[bool], eta: int = 3) -> None:

@@ -18,7 +18,12 @@ WORTHWHILE_SECONDS = 15.0
 
 
 def workers_per_machine(threads: int) -> int:
-    """Worker processes of so many threads each that this process may keep busy."""
+    """Worker processes of so many threads each that this process may keep busy.
+
+    Example:
+        >>> workers_per_machine(threads=1) >= 1, workers_per_machine(threads=10_000)
+        (True, 1)
+    """
     available = getattr(os, "sched_getaffinity", None)  # not on macOS
     cores = len(available(0)) if available else os.cpu_count() or 1
     return max(1, cores // threads)
@@ -33,6 +38,12 @@ class AutoPool(Generic[T, R]):
         work: What is run for every task.
         open_workers: Starts the worker processes.
         expected: How many tasks there will be, about.
+
+    Example:
+        >>> with AutoPool(len, open_workers=lambda: SerialPool(len), expected=100) as pool:
+        ...     lengths = [pool.submit(task).result() for task in ("a", "bc", "def", "ghij")]
+        ...     lengths, pool.in_this_process  # workers would gain nothing here
+        ([1, 2, 3, 4], True)
     """
 
     def __init__(self, work: Callable[[T], R], open_workers: Callable[[], Pool[T, R]], expected: int) -> None:

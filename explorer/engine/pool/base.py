@@ -32,7 +32,13 @@ class Pool(Protocol[T_contra, R]):
 
 
 class SerialPool(Generic[T, R]):
-    """Runs every task at once on the calling thread."""
+    """Runs every task at once on the calling thread.
+
+    Example:
+        >>> with SerialPool(len) as pool:
+        ...     pool.slots, pool.submit("abc").result()
+        (1, 3)
+    """
 
     slots, in_this_process = 1, True
 
@@ -59,7 +65,13 @@ class SerialPool(Generic[T, R]):
 
 
 def running_future() -> Future[Any]:
-    """A future that nobody can cancel."""
+    """A future that nobody can cancel.
+
+    Example:
+        >>> future = running_future()
+        >>> future.cancel(), future.running()
+        (False, True)
+    """
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future

@@ -41,6 +41,10 @@ class Limits:
     Attributes:
         seconds: Wall-clock time, without the start of the process.
         memory_bytes: Resident memory of the process, its libraries (torch: 400 MB) and data included.
+
+    Example:
+        >>> Limits(seconds=60)  # as much memory as there is
+        Limits(seconds=60, memory_bytes=None)
     """
 
     seconds: float | None = None
@@ -58,6 +62,13 @@ class Child:
         work: The pickled callable.
         threads: Computing threads.
         memory_bytes: Limit that holds while starting too.
+
+    Example:
+        >>> child = Child(pickle.dumps(len), threads=1, memory_bytes=None)
+        >>> kind, result = child.run(pickle.dumps("abc"), Limits(seconds=60))
+        >>> child.kill()
+        >>> kind, pickle.loads(result)
+        ('result', 3)
     """
 
     def __init__(self, work: bytes, threads: int, memory_bytes: int | None) -> None:
@@ -148,7 +159,15 @@ def _megabytes(count: int) -> str:
 
 
 def main(descriptor: int, threads: int) -> None:
-    """Run tasks until the parent closes the connection."""
+    """Run tasks until the parent closes the connection.
+
+    Example:
+        >>> child = Child(pickle.dumps(len), threads=1, memory_bytes=None)  # a process that runs it
+        >>> outcomes = [child.run(pickle.dumps(task), Limits())[0] for task in ("abc", 3)]
+        >>> child.kill()
+        >>> outcomes
+        ['result', 'error']
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     connection: Connection[Any, Any] = Connection(descriptor)

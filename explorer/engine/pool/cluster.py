@@ -30,7 +30,13 @@ _LOCAL = {
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[LocalCluster]:
-    """Worker processes of one thread each, reachable from this machine only; ended with the context."""
+    """Worker processes of one thread each, reachable from this machine only; ended with the context.
+
+    Example:
+        >>> with local_cluster(2) as cluster:  # doctest: +SKIP
+        ...     cluster.scheduler_address
+        'tcp://127.0.0.1:34567'
+    """
     with tempfile.TemporaryDirectory(prefix="explorer-workers-", ignore_cleanup_errors=True) as folder:
         with _no_main_module(), dask.config.set(_LOCAL):
             cluster = LocalCluster(
@@ -68,6 +74,12 @@ def connecting(address: str, seconds: float) -> Iterator[Client]:
 
     Raises:
         UserError: There is no scheduler at the address, or it left meanwhile.
+
+    Example:
+        >>> with connecting("no address", 1.0) as client:
+        ...     offers(client)
+        Traceback (most recent call last):
+        explorer.errors.UserError: cannot reach the Dask scheduler no address: ...
     """
     try:
         client = Client(address, timeout=max(1.0, min(CONNECT_SECONDS, seconds)), set_as_default=False)
@@ -84,18 +96,35 @@ def connecting(address: str, seconds: float) -> Iterator[Client]:
 
 
 def close_client(client: Client) -> None:
-    """Close a client whose scheduler may be gone."""
+    """Close a client whose scheduler may be gone.
+
+    Example:
+        >>> from unittest.mock import Mock
+        >>> close_client(Mock(close=Mock(side_effect=OSError)))  # its scheduler is gone: nothing is raised
+    """
     with suppress(Exception):
         client.close(timeout=5)
 
 
 def offers(client: Client) -> list[dict[str, float]]:
-    """Resources of every worker now present."""
+    """Resources of every worker now present.
+
+    Example:
+        >>> from unittest.mock import Mock
+        >>> workers = {"tcp://a:1": {"resources": {"GPU": 1.0}}, "tcp://b:1": {"resources": {}}}
+        >>> offers(Mock(scheduler_info=lambda n_workers: {"workers": workers}))
+        [{'GPU': 1.0}, {}]
+    """
     return [dict(worker["resources"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
 
 
 def suits(offer: Mapping[str, float], resources: Mapping[str, float]) -> bool:
-    """Whether a worker can ever run a task that needs the resources."""
+    """Whether a worker can ever run a task that needs the resources.
+
+    Example:
+        >>> suits({"GPU": 1.0}, {"GPU": 1.0}), suits({}, {"GPU": 1.0}), suits({}, {})
+        (True, False, True)
+    """
     return all(offer.get(name, 0) >= amount for name, amount in resources.items())
 
 
@@ -106,6 +135,13 @@ def count_workers(
 
     Raises:
         UserError: No worker came, or none offers the resources. Dask itself would wait for ever.
+
+    Example:
+        >>> from unittest.mock import Mock
+        >>> workers = {"tcp://a:1": {"resources": {"GPU": 1.0}}, "tcp://b:1": {"resources": {}}}
+        >>> client = Mock(scheduler_info=lambda n_workers: {"address": "tcp://c:1", "workers": workers})
+        >>> count_workers(client, {"GPU": 1.0}, seconds=1.0, stop=threading.Event())
+        1
     """
     address, deadline = client.scheduler_info(n_workers=0)["address"], time.monotonic() + seconds
     while not (offered := offers(client)):

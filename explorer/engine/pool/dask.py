@@ -72,6 +72,11 @@ class DaskPool(Generic[T, R]):
 
     Raises:
         UserError: The scheduler cannot be reached, has no workers, or none with the resources.
+
+    Example:
+        >>> with DaskPool(len, workers=2, threads=1, limits=Limits(seconds=60)) as pool:  # doctest: +SKIP
+        ...     [future.result() for future in [pool.submit("abc"), pool.submit("de")]]
+        [3, 2]
     """
 
     in_this_process = False

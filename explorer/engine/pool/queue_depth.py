@@ -13,6 +13,13 @@ class QueueDepth:
     Between two tasks a worker waits for the search to store a network and to propose the next: tens of
     milliseconds, a tenth of a short training, nothing to a long one. A task that waits in line was proposed
     one result earlier, so it should wait only where that gains something.
+
+    Example:
+        >>> depth = QueueDepth()
+        >>> for _ in range(9):
+        ...     depth.task_ended()
+        >>> depth.in_flight(workers=4)  # tasks end at once: others should wait in line
+        8
     """
 
     def __init__(self) -> None:

@@ -19,6 +19,15 @@ class ChildPlugin(WorkerPlugin):
         threads: Computing threads of the child.
         limits: Of one task.
         ignore_interrupt: Leave Ctrl-C to the program that started the worker.
+
+    Example:
+        >>> import pickle
+        >>> plugin = ChildPlugin(pickle.dumps(len), threads=1, limits=Limits(60), ignore_interrupt=False)
+        >>> plugin.setup(worker=None)
+        >>> kind, result = plugin.run(pickle.dumps("abc"))
+        >>> plugin.teardown(worker=None)
+        >>> kind, pickle.loads(result)
+        ('result', 3)
     """
 
     def __init__(self, work: bytes, threads: int, limits: Limits, *, ignore_interrupt: bool) -> None:
@@ -76,13 +85,24 @@ class ChildPlugin(WorkerPlugin):
 
 
 def run_task(plugin: str, task: bytes) -> Outcome | None:
-    """The task as Dask sees it; None where the plugin is not (yet) registered."""
+    """The task as Dask sees it; None where the plugin is not (yet) registered.
+
+    Example:
+        >>> client.register_plugin(plugin, "explorer-1")  # doctest: +SKIP
+        >>> client.submit(run_task, "explorer-1", pickle.dumps("abc")).result()[0]  # doctest: +SKIP
+        'result'
+    """
     found = get_worker().plugins.get(plugin)
     return found.run(task) if isinstance(found, ChildPlugin) else None
 
 
 def prepare(plugin: str) -> None:
-    """Wait until the worker's child is ready."""
+    """Wait until the worker's child is ready.
+
+    Example:
+        >>> client.register_plugin(plugin, "explorer-1")  # doctest: +SKIP
+        >>> client.submit(prepare, "explorer-1").result()  # doctest: +SKIP
+    """
     found = get_worker().plugins.get(plugin)
     if isinstance(found, ChildPlugin):
         found.prepare()

@@ -17,23 +17,43 @@ _QUERY_PASSWORD = re.compile(r"(?<=[?&])password=(?P<password>[^&]*)&?")
 
 
 def is_postgresql(url: str) -> bool:
-    """Whether a storage URL names a PostgreSQL database, which several processes may share."""
+    """Whether a storage URL names a PostgreSQL database, which several processes may share.
+
+    Example:
+        >>> is_postgresql("postgresql+psycopg://me@host/studies"), is_postgresql("sqlite:///study.db")
+        (True, False)
+    """
     return url.startswith(("postgresql:", "postgresql+"))
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be stored; the driver then takes the password from PGPASSWORD or ~/.pgpass."""
+    """The URL as it may be stored; the driver then takes the password from PGPASSWORD or ~/.pgpass.
+
+    Example:
+        >>> without_password("postgresql+psycopg://me:secret@host/studies")
+        'postgresql+psycopg://me@host/studies'
+    """
     return _QUERY_PASSWORD.sub("", _CREDENTIALS.sub(r"\g<user>@", url)).rstrip("?&")
 
 
 def described(url: str) -> str:
-    """``--storage`` and the URL as they may be shown."""
+    """``--storage`` and the URL as they may be shown.
+
+    Example:
+        >>> described("postgresql+psycopg://me:secret@host/studies")
+        "--storage 'postgresql+psycopg://me:***@host/studies'"
+    """
     shown = _CREDENTIALS.sub(r"\g<user>:***@", _QUERY_PASSWORD.sub("", url)).rstrip("?&")
     return f"--storage {shown!r}"
 
 
 def explained(url: str, error: Exception) -> str:
-    """What went wrong, without the SQL and without the password."""
+    """What went wrong, without the SQL and without the password.
+
+    Example:
+        >>> explained("postgresql://me:secret@host/studies", ValueError("no role me with password secret"))
+        'ValueError: no role me with password ***'
+    """
     if isinstance(error, ImportError) and is_postgresql(url):
         return "its driver is missing; install it with `pip install 'psycopg[binary]'`"
     cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
@@ -50,6 +70,12 @@ def check_url(url: str) -> None:
 
     Raises:
         UserError: It holds an ``@`` or ``/`` as such.
+
+    Example:
+        >>> check_url("postgresql://me:sec%40ret@host/studies")
+        >>> check_url("postgresql://me:sec@ret@host/studies")
+        Traceback (most recent call last):
+        explorer.errors.UserError: ...'@' and '/' in a password must be written %40 and %2F
     """
     found = _CREDENTIALS.search(url)
     if found and set("@/") & set(found["password"]):
@@ -62,6 +88,12 @@ def failures_explained(url: str) -> Iterator[None]:
 
     Raises:
         UserError: It failed; what was trained is in the run folder.
+
+    Example:
+        >>> with failures_explained("postgresql://me:secret@host/studies"):
+        ...     raise StorageInternalError("connection of me:secret was lost")
+        Traceback (most recent call last):
+        explorer.errors.UserError: ... of me:*** was lost; what was trained is kept, go on with --resume
     """
     try:
         yield
@@ -77,6 +109,12 @@ def connecting(url: str) -> Iterator[Connection]:
 
     Raises:
         UserError: The server cannot be reached, or refuses.
+
+    Example:
+        >>> with connecting("postgresql+psycopg://me:secret@127.0.0.1:1/db") as connection:
+        ...     connection.scalar(text("SELECT 1"))
+        Traceback (most recent call last):
+        explorer.errors.UserError: --storage 'postgresql+psycopg://me:***@127.0.0.1:1/db' cannot be used: ...
     """
     check_url(url)
     engine = None

@@ -32,7 +32,14 @@ class Locks(Protocol):
 
 
 class LocalLocks:
-    """Locks of the only process of a study."""
+    """Locks of the only process of a study.
+
+    Example:
+        >>> locks = LocalLocks()
+        >>> locks.acquire("network mlp-1"), locks.acquire("network mlp-1")
+        (True, False)
+        >>> locks.release("network mlp-1")
+    """
 
     alone = True
 
@@ -62,6 +69,14 @@ class PostgresLocks:
     Args:
         connection: Kept open by the caller as long as locks shall last; used by one thread.
         scope: Locks of different scopes are independent; the name of a study.
+
+    Example:
+        >>> from unittest.mock import MagicMock
+        >>> connection = MagicMock()  # in place of a server
+        >>> connection.scalar.side_effect = [True, False]
+        >>> locks = PostgresLocks(connection, scope="digits")
+        >>> locks.acquire("network mlp-1"), locks.acquire("network mlp-2")  # another process has the second
+        (True, False)
     """
 
     alone = False
@@ -100,6 +115,11 @@ class PostgresLocks:
 
 
 def lock_id(scope: str, name: str) -> int:
-    """64 bits, as PostgreSQL numbers its advisory locks; that two names meet is beyond likelihood."""
+    """64 bits, as PostgreSQL numbers its advisory locks; that two names meet is beyond likelihood.
+
+    Example:
+        >>> lock_id("digits", "network mlp-1") == lock_id("cifar10", "network mlp-1")
+        False
+    """
     digest = hashlib.blake2b(f"{scope}\0{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

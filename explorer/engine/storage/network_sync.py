@@ -69,7 +69,12 @@ class NetworkSync(Protocol):
 
 
 class NoSync:
-    """The sync of a process that is alone."""
+    """The sync of a process that is alone.
+
+    Example:
+        >>> NoSync().pull()
+        []
+    """
 
     taken = 0
 
@@ -88,6 +93,16 @@ class PostgresNetworkSync:
         connection: That of the locks.
         study_id: Optuna's id of the study.
         store: Of this process.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from sqlalchemy import create_engine, inspect
+        >>> connection = create_engine("sqlite://").connect()  # creating and reading work in any database
+        >>> PostgresNetworkSync.create_tables(connection)
+        >>> PostgresNetworkSync(connection, study_id=1, store=Store(Path())).pull()  # nothing was published
+        []
+        >>> inspect(connection).get_table_names()
+        ['explorer_network_files', 'explorer_networks']
     """
 
     def __init__(self, connection: Connection, study_id: int, store: Store) -> None:

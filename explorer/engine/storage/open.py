@@ -28,7 +28,13 @@ BEGUN_WITH = "begun_with"  # user attribute of a study: what all its processes m
 
 
 class Opened(NamedTuple):
-    """A study, and this process's part in it."""
+    """A study, and this process's part in it.
+
+    Example:
+        >>> opened = Opened(optuna.create_study(study_name="digits"), LocalLocks(), NoSync())
+        >>> opened.study.study_name, opened.locks.alone
+        ('digits', True)
+    """
 
     study: optuna.Study
     locks: Locks
@@ -50,6 +56,14 @@ def opening(
 
     Raises:
         UserError: The storage cannot be used or fails meanwhile, or the study there is of another search.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from explorer.space.metrics import METRICS
+        >>> metrics = [METRICS["accuracy"], METRICS["edge_macs"]]
+        >>> with opening("sqlite:///study.db", "digits", metrics, {"seed": 0}, Store(Path())) as opened:
+        ...     opened.locks.alone, opened.study.metric_names
+        (True, ['accuracy', 'edge_macs'])
     """
     with failures_explained(storage):
         if not is_postgresql(storage):
@@ -76,6 +90,12 @@ def open_study(
 
     Raises:
         UserError: The storage URL cannot be used, or the study there is of another search.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS
+        >>> study = open_study("sqlite:///study.db", "mnist", [METRICS["accuracy"], METRICS["edge_macs"]])
+        >>> [direction.name for direction in study.directions], study.metric_names
+        (['MAXIMIZE', 'MINIMIZE'], ['accuracy', 'edge_macs'])
     """
     check_url(storage)
     optuna.logging.set_verbosity(optuna.logging.ERROR)

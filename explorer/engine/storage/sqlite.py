@@ -30,6 +30,13 @@ class DeferredStorage(InMemoryStorage):
 
     Args:
         kept: The study in the database; nobody else writes to it meanwhile.
+
+    Example:
+        >>> kept = optuna.create_study(storage="sqlite:///kept.db", study_name="digits")
+        >>> live = optuna.load_study(study_name="digits", storage=DeferredStorage(kept))
+        >>> first, second = live.ask(), live.ask()
+        >>> live.tell(first, 0.5).state.name, len(live.trials), len(kept.get_trials())  # written once told
+        ('COMPLETE', 2, 1)
     """
 
     def __init__(self, kept: optuna.Study) -> None:
@@ -95,6 +102,14 @@ def insert_trial(connection: Connection, study_id: int, number: int, trial: Froz
         study_id: Of the study there.
         number: Trials that the study there holds already.
         trial: Without intermediate values, which studies of several objectives refuse.
+
+    Example:
+        >>> study = optuna.create_study(storage="sqlite:///inserted.db")
+        >>> trial = optuna.trial.create_trial(value=0.5)
+        >>> with study._storage._backend.engine.begin() as connection:
+        ...     insert_trial(connection, study._study_id, number=0, trial=trial)
+        >>> [trial.value for trial in study.trials]
+        [0.5]
     """
     row = {
         "study_id": study_id,
