@@ -1,6 +1,7 @@
 # make search   install once, then search for 200 trials; more options: make search ARGS="--seed 1"
-# make test     all tests, a process per core; some: make test ARGS="tests/core -k split"
+# make test     all tests but the guides; some: make test ARGS="tests/core -k split"
 # make quick    what can be tested in a minute
+# make guides   run the README, the tutorials, the how-to guides and the examples of the reference
 # make check    linting, formatting, types, of the page's JavaScript too; whether the documentation builds
 # make docs     the documentation as a site: open site/index.html
 # make clean    remove caches and build output; .venv and reports stay
@@ -8,23 +9,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 INSTALLED_JS := node_modules/.installed
 
 .DEFAULT_GOAL := search
-.PHONY: search test quick check check-js docs clean
+.PHONY: search test quick guides check check-js docs clean
 .NOTPARALLEL:
 
 search: $(INSTALLED)
 	$(BIN)/python -m explorer.search --trials 200 $(ARGS)
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(PYTEST) -m "not guide" $(ARGS)
+
+guides: $(INSTALLED_DEV)
+	$(PYTEST) -m guide $(ARGS)
 
 quick: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow and not guide" $(ARGS)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check

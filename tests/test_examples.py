@@ -11,7 +11,7 @@ import pytest
 
 import explorer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.guide
 
 ROOT = Path(explorer.__file__).parent
 NAMES = sorted(

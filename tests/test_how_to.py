@@ -59,7 +59,7 @@ def carry_out(block: tuple[str, str, str], folder: Path) -> None:
         run(["bash", "-euc", here], folder)
 
 
-@pytest.mark.slow
+@pytest.mark.guide
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git on PATH, which applies the changes")
 @pytest.mark.parametrize("page", CHANGES, ids=lambda page: page.stem)
@@ -96,7 +96,7 @@ def test_command_lines_parse(page: str, line: str) -> None:
     make_parser().parse_args(words)
 
 
-@pytest.mark.slow
+@pytest.mark.guide
 @pytest.mark.timeout(240)
 def test_the_readme_runs(tmp_path: Path) -> None:
     (script,) = [text for language, _, text in blocks(ROOT / "README.md") if language == "python"]

@@ -15,7 +15,7 @@ MARKERS = {  # text that each one must print
 }
 
 
-@pytest.mark.slow
+@pytest.mark.guide
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_killed_searches_resume_to_the_same_result(folder: Path, tmp_path: Path)
     problems = kill_and_resume(
         str(folder / "space.yaml"),
         trials=12,
-        kills=2,
+        kills=1,
         longest_delay_s=1.0,
         seed=1,
         reports=tmp_path / "reports",

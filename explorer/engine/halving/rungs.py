@@ -176,16 +176,13 @@ class Rungs:
 
 
 def _spearman(one: Mapping[str, Ranking], other: Mapping[str, Ranking]) -> float | None:
-    """Pearson's correlation of the places (Spearman, Am. J. Psychol. 1904)."""
+    """Spearman's correlation of the volumes of networks in both; None where there is none to tell."""
+    from scipy.stats import spearmanr  # slow to import, and asked for once a session
+
     keys = [key for key in one if key in other]
     if len(keys) < 3:
         return None
-    low, high = (_places([ranking[key].volume for key in keys]) for ranking in (one, other))
-    return None if np.ptp(low) == 0 or np.ptp(high) == 0 else float(np.corrcoef(low, high)[0, 1])
-
-
-def _places(volumes: Sequence[float]) -> Losses:
-    """Place of each in ascending order; equal ones share the mean of their places."""
-    _, inverse, counts = np.unique(np.array(volumes), return_inverse=True, return_counts=True)
-    means = np.cumsum(counts) - (counts - 1) / 2
-    return np.asarray(means[inverse], dtype=np.float64)
+    low, high = ([ranking[key].volume for key in keys] for ranking in (one, other))
+    if len(set(low)) == 1 or len(set(high)) == 1:
+        return None
+    return float(spearmanr(low, high).statistic)
