@@ -18,9 +18,29 @@ if TYPE_CHECKING:
     from explorer.engine.pool.dask import DaskPool
 
 
-def _imported(session: Session) -> list[str]:
-    """What a training imports by name."""
-    return [backbone.factory for backbone in session.space.backbones.values()]
+def check_workers(session: Session, options: Options) -> None:
+    """Refuse workers for what only this process has.
+
+    Raises:
+        UserError: A factory was given as an object, and trainings were asked for elsewhere.
+
+    Example:
+        >>> from explorer.session.prepare import prepare
+        >>> check_workers(prepare(Options(run="some")), Options(workers=2))  # factories that can be imported
+    """
+    limits = (options.time_limit_s, options.memory_limit_bytes)
+    elsewhere = options.scheduler is not None or limits != (None, None) or (options.workers or 1) > 1
+    if elsewhere and (given := _given_objects(session)):
+        raise UserError(
+            f"{given[0]!r} was given as an object in Python, which worker processes do not have; put it into "
+            "a module that they can import, or use one worker without limits"
+        )
+
+
+def _given_objects(session: Session) -> list[str]:
+    """Factories that only this process has."""
+    names = (backbone.factory for backbone in session.space.backbones.values())
+    return [name for name in names if is_given(name)]
 
 
 def open_pool(session: Session, options: Options) -> Pool[TrainingTask, EvaluatedNetwork]:
@@ -56,16 +76,9 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
             resources=options.resources,
         )
 
-    given = [name for name in _imported(session) if is_given(name)]
-    elsewhere = options.scheduler is not None or limits != Limits() or (options.workers or 1) > 1
-    if given and elsewhere:
-        raise UserError(
-            f"{given[0]!r} was given as an object in Python, which worker processes do not have; put it into "
-            "a module that they can import, or use one worker without limits"
-        )
     if options.scheduler is not None or limits != Limits():
         return open_workers()
-    if workers == 1 or given:
+    if workers == 1 or _given_objects(session):
         return SerialPool(work)
     if options.workers is not None:
         return open_workers()

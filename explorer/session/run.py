@@ -20,7 +20,7 @@ from explorer.runs.record import RungResults, SessionReading
 from explorer.runs.store import Store
 from explorer.session.live import LiveReport
 from explorer.session.options import Options
-from explorer.session.pool import open_pool
+from explorer.session.pool import check_workers, open_pool
 from explorer.session.prepare import Session
 
 
@@ -42,6 +42,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
         >>> [trial.user_attrs["reference"] for trial in study.trials], interrupted
         (['large_sparse', 'small_dense'], False)
     """
+    check_workers(session, options)
     record, interrupted = session.record, False
     meter = EnergyMeter()
     with _begun(session) as opened, open_pool(session, options) as pool, meter:
