@@ -1,0 +1,44 @@
+"""Devices and link together: there and back, other profiles, single numbers."""
+
+import json
+
+import pytest
+
+from explorer.devices import Setting
+from explorer.errors import UserError
+
+OWN = Setting.load("rpi4", "xeon_8124m", "wifi_huang2012")
+
+
+def test_there_and_back_through_json() -> None:
+    assert Setting.from_json(json.loads(json.dumps(OWN.to_json()))) == OWN
+    assert set(OWN.missing()) == {"edge", "server", "link"}
+
+
+def test_other_profiles_take_the_place_of_those_named() -> None:
+    other = OWN.with_profiles(link="lorawan_sf7")
+    assert (other.edge, other.server) == (OWN.edge, OWN.server)
+    assert other.link.name == "lorawan_sf7"
+    assert OWN.with_profiles() == OWN
+
+
+def test_a_fixed_energy_per_bit_takes_the_place_of_a_power() -> None:
+    assert OWN.link.tx_alpha_w_per_bit_per_s is not None
+    changed = OWN.with_changes(["link.tx_joules_per_bit=1e-6", "edge.active_w=2"])
+    assert (changed.link.joules_per_bit, changed.edge.active_w) == (1e-6, 2.0)
+    assert changed.link.tx_beta_w is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("link.rtt_s", "must end in a number"),
+        ("link.colour=3", "must read `ROLE.QUANTITY=NUMBER`, got 'link.colour=3'"),
+        ("cloud.rtt_s=3", "must read"),
+        ("link.rtt_s=-1", "--set link.rtt_s=-1: "),
+        ("link.loss=1", "--set link.loss=1: "),
+    ],
+)
+def test_what_is_no_legal_change(change: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        OWN.with_changes([change])

@@ -1,0 +1,48 @@
+"""The run's record: there and back, and refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+from stand_ins import SETTING
+
+from benchmarks.report_scale.synthetic import SEARCHED, make_record
+from explorer.errors import UserError
+from explorer.runs.record import Promotion, RunRecord, SessionReading
+from explorer.utils.files import read_json, write_json
+
+RECORD = make_record("run", {"accuracy": 0.5, "edge_macs": 1e6}, ["accuracy >= 0.9"], SETTING, **SEARCHED)
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    reading = SessionReading(
+        energy_j=None, seconds=1.0, method="", reason="why", suggest_seconds=0.1, suggest_median_s=None
+    )
+    promotion = Promotion("mlp-1", 9, "", elapsed_s=2.0, hypervolume=0.5)
+    record = RECORD.model_copy(update={"sessions": [reading], "promotions": [promotion]})
+    record.write(tmp_path)
+    assert RunRecord.read(tmp_path) == record
+    assert record.setting == SETTING
+    assert [metric.name for metric in record.objectives] == ["accuracy", "edge_macs"]
+    assert [str(constraint) for constraint in record.parsed_constraints] == ["accuracy >= 0.9"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema_version must be 3, got 2: another version of the explorer wrote it"),
+        ({"seed": "often"}, "seed: .*got 'often'"),
+        ({"colour": 1}, "colour: "),
+        ({"data": {}}, r"data\.input_shape: "),
+    ],
+)
+def test_what_cannot_be_read(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    RECORD.write(tmp_path)
+    write_json(tmp_path / "run.json", read_json(tmp_path / "run.json") | change)
+    with pytest.raises(UserError, match=rf"run\.json: {message}"):
+        RunRecord.read(tmp_path)
+
+
+def test_a_record_that_is_no_mapping(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", [1])
+    with pytest.raises(UserError, match="schema_version must be 3, got None"):
+        RunRecord.read(tmp_path)
