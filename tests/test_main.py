@@ -10,6 +10,8 @@ import pytest
 import explorer
 from explorer import __main__ as command_line
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("search", "pick", "report", "inspect")
 HEAVY = ("torch", "optuna", "pandas", "numpy", "plotly", "pydantic", "rich", "sqlalchemy", "distributed")
 

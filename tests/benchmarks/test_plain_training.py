@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from torch import nn
 
@@ -21,6 +22,8 @@ from benchmarks.plain_training import (
 from explorer.core.training import Recipe
 from explorer.data.dataset import DataSet, Subset
 from explorer.space.files import parse_space
+
+pytestmark = pytest.mark.slow
 
 RECIPE = Recipe(
     epochs=8,

@@ -16,6 +16,8 @@ from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
 from explorer.space.files import load_space_data
 
+pytestmark = pytest.mark.slow
+
 EMPTY: dict[str, Any] = {"hypervolume": 0.5, "trained": 3, "suggest_ms": 1.0}
 
 

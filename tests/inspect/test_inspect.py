@@ -14,6 +14,8 @@ from explorer.inspect.describe import describe
 from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
 from explorer.inspect.page import render_page
 
+pytestmark = pytest.mark.slow
+
 MLP = [
     "explorer.backbones:mlp",
     "--input-shape",

@@ -26,6 +26,8 @@ from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import Signature, check_factory, signature
 from explorer.utils.files import read_json
 
+pytestmark = pytest.mark.slow
+
 MODULE = "edited_nets"
 NETS = """
 import os
