@@ -56,10 +56,6 @@ class Archive:
         own = self._fronts[key]
         return own[(own < self.reference).all(axis=1)]
 
-    def holds(self, points: pd.DataFrame) -> NDArray[np.bool_]:
-        """Which operating points lie on the front now."""
-        return self._on_front(loss_values(points, self.metrics).to_numpy())
-
     def networks(self) -> list[str]:
         """Networks with a point on the front, in the order in which they entered."""
         return [key for key, own in self._fronts.items() if self._on_front(own).any()]

@@ -16,7 +16,6 @@ that keep the b_m addresses apart from the a_m; nothing is ever drawn again.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, log2
 from typing import Literal
 
 import numpy as np
@@ -138,19 +137,6 @@ def clash_free_connections(
     units = clash_free_schedule(inputs, outputs, density, seed, kind).units
     fan_in = int(density * inputs)
     return np.sort(np.arange(units.size) // fan_in * inputs + units)
-
-
-def seed_bits(inputs: int, outputs: int, density: Fraction, kind: ClashFreeType = DEFAULT_TYPE) -> int:
-    """Bits that state the placement: a seed vector (1), one per sweep (2), all addresses (3).
-
-    Example:
-        >>> [seed_bits(inputs=64, outputs=32, density=Fraction(1, 4), kind=kind) for kind in (1, 2, 3)]
-        [32, 256, 1024]
-    """
-    fan_in, sweeps = int(density * inputs), int(density * outputs)
-    memories = parallel_memories(inputs, fan_in)
-    addresses = {1: memories, 2: sweeps * memories, 3: sweeps * inputs}[kind]
-    return addresses * ceil(log2(inputs // memories))
 
 
 def _shared_reads(end: int, fan_in: int, memories: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

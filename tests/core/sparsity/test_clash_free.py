@@ -20,7 +20,6 @@ from explorer.core.sparsity.clash_free import (
     clash_free_schedule,
     has_clash,
     parallel_memories,
-    seed_bits,
 )
 from explorer.core.sparsity.patterns import kept_connections, legal_densities
 
@@ -168,9 +167,3 @@ def test_units_lie_across_the_memories() -> None:
 def test_pattern_is_type_2() -> None:
     expected = clash_free_connections(24, 16, Fraction(3, 8), 7, kind=2)
     assert kept_connections("clash_free", 24, 16, Fraction(3, 8), 7).tolist() == expected.tolist()
-
-
-def test_bits_that_state_the_placement() -> None:
-    # fan-in 8 of 32: 8 memories of depth 4, 2 bits an address; 16 outputs at density 1/4: 4 sweeps
-    bits = {kind: seed_bits(32, 16, Fraction(1, 4), kind) for kind in TYPES}
-    assert bits == {1: 8 * 2, 2: 4 * 8 * 2, 3: 4 * 32 * 2}
