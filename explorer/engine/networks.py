@@ -73,7 +73,8 @@ class NetworkRegistry:
         self._network_sync.pull()
         for key in self.store:
             self._load_network(key)
-            self._network_sync.publish(key)
+            if (publish := self._network_sync.publisher(key)) is not None:
+                publish(self.store.read_files(key))
 
     def _load_network(self, key: str) -> None:
         stored = self.store.read(key)
@@ -120,10 +121,9 @@ class NetworkRegistry:
         """Sweep and store a network, new or trained further."""
         key, thresholds = network.spec.key, self.space.confidence_thresholds
         swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
-        (self.store.replace if key in self else self.store.write)(network, swept)
+        self.store.write(network, swept, self._network_sync.publisher(key))
         points = self._costs.points(swept, network.splits, network.evidence.num_samples)
         self._enter(key, network.epochs, points)
-        self._network_sync.publish(key)
 
     def require(self, key: str) -> None:
         """Have a network trained to the end before the search is over, whatever its results."""

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -117,24 +117,32 @@ class Store:
     def __contains__(self, key: str) -> bool:
         return (self.networks / key).is_dir()
 
-    def write(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
-        """Store a trained network; a folder with its key must not exist yet."""
-        os.rename(self._write_unfinished(network, points), self.networks / network.spec.key)
-
-    def replace(self, network: EvaluatedNetwork, points: pd.DataFrame) -> None:
-        """Store a network in place of the same one trained for fewer epochs, whose points and evidence stay.
+    def write(
+        self,
+        network: EvaluatedNetwork,
+        points: pd.DataFrame,
+        publish: Callable[[dict[str, bytes]], None] | None = None,
+    ) -> None:
+        """Store a trained network, new or trained further; points and evidence of fewer epochs stay.
 
         A writer killed here leaves the old or the new one whole, once :meth:`remove_unfinished` has run.
+
+        Args:
+            network: What was trained.
+            points: Its swept frontier.
+            publish: Given the files as of :meth:`read_files` just before they appear here. So what this
+                store holds is published, wherever the writer was killed.
         """
         key, unfinished = network.spec.key, self._write_unfinished(network, points)
-        self._carry_over(key, unfinished)
-        self._swap(unfinished, key)
+        if key in self:
+            self._carry_over(key, unfinished)
+        if publish is not None:
+            publish(_read_files(unfinished))
+        self._put(unfinished, key)
 
     def read_files(self, key: str) -> dict[str, bytes]:
         """Contents of a network's folder by file name, to be carried to another run folder."""
-        folder = self.networks / key
-        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*") if path.is_file()}
-        return {name: path.read_bytes() for name, path in files.items() if _FILE.fullmatch(name)}
+        return _read_files(self.networks / key)
 
     def write_files(self, key: str, files: Mapping[str, bytes]) -> None:
         """Store what :meth:`read_files` read elsewhere, in place of what is here under the key.
@@ -151,13 +159,13 @@ class Store:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        if key in self:
-            self._swap(folder, key)
-        else:
-            os.rename(folder, self.networks / key)
+        self._put(folder, key)
 
-    def _swap(self, unfinished: Path, key: str) -> None:
+    def _put(self, unfinished: Path, key: str) -> None:
         folder, replaced = self.networks / key, self.networks / f"{_REPLACED}{key}"
+        if key not in self:
+            os.rename(unfinished, folder)
+            return
         os.rename(folder, replaced)
         os.rename(unfinished, folder)
         shutil.rmtree(replaced)
@@ -294,3 +302,8 @@ class Store:
         """Forget weights and training state of a network; its points and evidence stay."""
         for name in ("weights.safetensors", _TRAINING_STATE):
             (self.networks / key / name).unlink(missing_ok=True)
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if _FILE.fullmatch(name)}

@@ -79,8 +79,8 @@ def die_while_storing(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at:
 
 
 def die_before_telling(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(network: EvaluatedNetwork, points: pd.DataFrame) -> None:
-        original(network, points)
+    def dying(*arguments: Any) -> None:
+        original(*arguments)
         if len(spy.calls) == at:
             raise Killed
 

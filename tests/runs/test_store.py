@@ -123,12 +123,6 @@ def test_keys_are_sorted_and_other_things_are_no_networks(stored: Stored) -> Non
     assert "mlp-000000000000" not in store
 
 
-def test_a_key_is_written_once(stored: Stored) -> None:
-    store, own = stored
-    with pytest.raises(OSError, match=r"not empty|exists"):
-        store.write(own, points(own))
-
-
 @pytest.mark.parametrize("step", ["save_tensors", "write_evidence", "write_json", "os.rename"])
 def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def dying(*_: object) -> None:
@@ -248,7 +242,7 @@ def assert_holds(store: Store, expected: EvaluatedNetwork) -> None:
 def test_replaced_by_itself_trained_further(partly: Stored) -> None:
     store, own = partly
     further = trained_further(own)
-    store.replace(further, points(further))
+    store.write(further, points(further))
     assert store.read(own.spec.key).training.epochs == 2
     assert_holds(store, further)
 
@@ -258,8 +252,8 @@ def test_what_a_network_was_at_earlier_epochs_stays(partly: Stored) -> None:
     key = own.spec.key
     assert store.earlier_epochs(key) == []
     further = trained_further(own)
-    store.replace(further, points(own).iloc[:1])
-    store.replace(trained_further(further), points(further))
+    store.write(further, points(own).iloc[:1])
+    store.write(trained_further(further), points(further))
     assert store.earlier_epochs(key) == [1, 2]
     pd.testing.assert_frame_equal(store.read_earlier_points(key, 1), points(own))
     pd.testing.assert_frame_equal(store.read_earlier_points(key, 2), points(own).iloc[:1])
@@ -268,11 +262,26 @@ def test_what_a_network_was_at_earlier_epochs_stays(partly: Stored) -> None:
     assert store.earlier_epochs(key) == [1, 2]
 
 
-def test_only_what_is_stored_can_be_replaced(tmp_path: Path) -> None:
-    store, own = Store(tmp_path), network()
-    with pytest.raises(UserError, match="no such file"):
-        store.replace(own, points(own))
-    assert own.spec.key not in store
+def test_what_appears_here_was_published_before(partly: Stored) -> None:
+    store, own = partly
+    published = []
+
+    def publish(files: dict[str, bytes]) -> None:
+        assert store.read(own.spec.key).training.epochs == 1
+        published.append(files)
+
+    further = trained_further(own)
+    store.write(further, points(further), publish)
+    assert published == [store.read_files(own.spec.key)]
+
+    def fail(files: dict[str, bytes]) -> None:
+        raise ConnectionError
+
+    further = trained_further(further)
+    with pytest.raises(ConnectionError):
+        store.write(further, points(further), fail)
+    store.remove_unfinished()
+    assert store.read(own.spec.key).training.epochs == 2
 
 
 def test_files_carried_to_another_run_folder(partly: Stored, tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ def test_files_carried_to_another_run_folder(partly: Stored, tmp_path: Path) -> 
     other.write_files(key, store.read_files(key))
     assert_holds(other, own)
     further = trained_further(own)
-    store.replace(further, points(further))
+    store.write(further, points(further))
     other.write_files(key, store.read_files(key))
     assert_holds(other, further)
 
@@ -320,7 +329,7 @@ def test_killed_while_replacing(
 ) -> None:
     store, own = partly
     further = trained_further(own)
-    kill(lambda: store.replace(further, points(further)), monkeypatch, step, calls)
+    kill(lambda: store.write(further, points(further)), monkeypatch, step, calls)
     again = Store(store.run)
     assert set(again) <= {own.spec.key}  # a leftover is never taken for a network
     again.remove_unfinished()
@@ -328,7 +337,7 @@ def test_killed_while_replacing(
     again.remove_unfinished()
     assert_holds(again, further if new_is_there else own)
     again.drop_weights(own.spec.key)
-    again.replace(further, points(further))
+    again.write(further, points(further))
     assert_holds(again, further)
 
 
@@ -336,7 +345,7 @@ def test_killed_while_replacing(
 def test_killed_while_putting_back(partly: Stored, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     store, own = partly
     further = trained_further(own)
-    kill(lambda: store.replace(further, points(further)), monkeypatch, "os.rename", calls=1)
+    kill(lambda: store.write(further, points(further)), monkeypatch, "os.rename", calls=1)
     kill(store.remove_unfinished, monkeypatch, step)
     store.remove_unfinished()
     assert_holds(store, own)

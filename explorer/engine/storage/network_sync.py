@@ -6,8 +6,9 @@ that lost its locks cannot publish.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -30,9 +31,11 @@ from sqlalchemy import (
     select,
 )
 
+from explorer.core.training import TrainingRecord
 from explorer.engine.storage.locks import lock_id
 from explorer.runs.store import Store
 
+Publish = Callable[[dict[str, bytes]], None]
 _TABLES = MetaData()
 _STUDIES = Table("studies", _TABLES, Column("study_id", Integer, primary_key=True))  # Optuna's
 _NETWORKS = Table(
@@ -61,8 +64,8 @@ class NetworkSync(Protocol):
     def taken(self) -> int:
         """How many networks of others this process took in."""
 
-    def publish(self, key: str) -> None:
-        """Give a network of the store to all processes; one trained for as many epochs stays."""
+    def publisher(self, key: str) -> Publish | None:
+        """What gives a network's files to all processes, where there are others."""
 
     def pull(self) -> list[str]:
         """Store what others have published since the last call; returns the keys."""
@@ -78,7 +81,7 @@ class NoSync:
 
     taken = 0
 
-    def publish(self, key: str) -> None:
+    def publisher(self, key: str) -> None:
         """See :class:`NetworkSync`."""
 
     def pull(self) -> list[str]:
@@ -115,9 +118,14 @@ class PostgresNetworkSync:
         with connection.begin():
             _TABLES.create_all(connection, tables=[_NETWORKS, _FILES])
 
-    def publish(self, key: str) -> None:
+    def publisher(self, key: str) -> Publish:
         """See :class:`NetworkSync`."""
-        files, (version, epochs) = self._store.read_files(key), self._version_and_epochs(key)
+        return partial(self._publish, key)
+
+    def _publish(self, key: str, files: dict[str, bytes]) -> None:
+        """Give a network to all processes; one trained for as many epochs stays."""
+        training = TrainingRecord(**json.loads(files["network.json"])["training"])
+        version, epochs = _version(training), training.epochs
         of_key = (_NETWORKS.c.study_id == self._study_id) & (_NETWORKS.c.key == key)
         with self._connection.begin():
             # numbers become visible in their order: no reader passes over one that is committed late
@@ -156,15 +164,15 @@ class PostgresNetworkSync:
         """Whether the store holds this version, or one trained further."""
         if key not in self._store:
             return False
-        own_version, own_epochs = self._version_and_epochs(key)
-        return own_version == version or own_epochs > epochs
-
-    def _version_and_epochs(self, key: str) -> tuple[str, int]:
-        """What tells one training of the store from another (seconds are measured), and how far it went."""
-        training = self._store.read_training(key)
-        return json.dumps(asdict(training)), training.epochs
+        own = self._store.read_training(key)
+        return _version(own) == version or own.epochs > epochs
 
     def _read_files(self, number: int) -> dict[str, bytes]:
         of_number = select(_FILES.c.name, _FILES.c.content).where(_FILES.c.number == number)
         with self._connection.begin():
             return {row.name: bytes(row.content) for row in self._connection.execute(of_number)}
+
+
+def _version(training: TrainingRecord) -> str:
+    """What tells one training of a network from another: its seconds are measured."""
+    return json.dumps(asdict(training))
