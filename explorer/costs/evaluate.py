@@ -174,7 +174,7 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
     logits = sample_logits(network, data.validation.inputs)
     if not logits.isfinite().all():
         raise TrainingFailedError("diverged: a logit is infinite or NaN")
-    dense = _dense_counterpart(spec, data.input_shape, data.num_classes)
+    dense = dense_counterpart(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
         split_costs(network, dense, inference_config.payload.ranges),
@@ -216,10 +216,19 @@ def costs_before_training(
     """
     with failing_alone():
         network = build_network(spec, input_shape, num_classes, probe=False).eval()
-        return split_costs(network, _dense_counterpart(spec, input_shape, num_classes), ranges)
+        return split_costs(network, dense_counterpart(spec, input_shape, num_classes), ranges)
 
 
-def _dense_counterpart(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
+def dense_counterpart(spec: NetworkSpec, input_shape: tuple[int, ...], num_classes: int) -> DenseCounts:
+    """What fvcore counts in the dense network of the same variant.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> spec = NetworkSpec("mlp", "explorer.backbones:mlp", arguments, "block", (), 8, recipe, "{}")
+        >>> dense_counterpart(spec, input_shape=(8,), num_classes=2).edge_macs
+        {'input': 0, 'relu1': 32, 'output': 40}
+    """
     how = (input_shape, num_classes, spec.exit_features, spec.bottleneck, spec.max_crossing_tensors)
     return dense_counts(spec.factory, spec.arguments, *how)
 

@@ -111,6 +111,16 @@ class CostModel:
         costs = self._expected(swept, np.zeros(1, dtype=np.int64), [(splits, num_samples)])
         return {name: float(values[0]) for name, values in costs.items()}
 
+    def split_table(self, splits: Sequence[SplitCosts]) -> dict[str, NDArray[Any]]:
+        """Counts and modelled times of both parts by name, each an array over the split points."""
+        operators = [split.operators for split in splits]
+        server_stages = _times_s(operators, self.setting.server)
+        return counted_columns(splits) | {
+            "edge_s": np.cumsum(_times_s(operators, self.setting.edge)),
+            "exit_s": _times_s([split.exit_operators for split in splits], self.setting.edge),
+            "server_s": server_stages.sum() - np.cumsum(server_stages),
+        }
+
     def lower_bounds(
         self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm
     ) -> dict[str, tuple[float, ...]]:
@@ -145,18 +155,24 @@ class CostModel:
         owners: NDArray[np.int64],
         networks: Sequence[tuple[Sequence[SplitCosts], int]],
     ) -> dict[str, NDArray[Any]]:
-        """Every column as an array.
-
-        Args:
-            swept: The columns of :meth:`points` by name: names in a list, numbers in arrays; bits are 0
-                where nothing is sent.
-            owners: As of :meth:`points_of_networks`.
-            networks: As there.
-        """
-        tables = [_split_table(splits, self.setting) for splits, _ in networks]
+        """Every column as an array; arguments as of :meth:`expected` and :meth:`points_of_networks`."""
+        tables = [self.split_table(splits) for splits, _ in networks]
         rows = _split_rows(swept["split_point"], owners.tolist(), [splits for splits, _ in networks])
         table = {name: np.concatenate([own[name] for own in tables])[rows] for name in tables[0]}
-        num_samples = np.array([samples for _, samples in networks])[owners]
+        return self.expected(swept, table, np.array([samples for _, samples in networks])[owners])
+
+    def expected(
+        self, swept: Mapping[str, Any], table: Mapping[str, NDArray[Any]], num_samples: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Every column of :meth:`points` as an array.
+
+        Args:
+            swept: Columns of the sweep by name: names in a list, numbers in arrays (N,); bits are 0 where
+                nothing is sent.
+            table: What each row's split point costs, arrays (N,) by name, as
+                :meth:`explorer.costs.variant_costs.VariantCosts.table` has them.
+            num_samples: Behind each row (N,).
+        """
         exited, sent_bytes = swept["exited"], swept["sent_bytes"]
         at_output = np.array([name == OUTPUT for name in swept["split_point"]], dtype=np.bool_)
         has_exit = ~np.isnan(swept["confidence_threshold"]) & ~at_output
@@ -215,18 +231,14 @@ def _split_rows(
     return np.array([places[own][name] for own, name in zip(owners, names, strict=True)], dtype=np.int64)
 
 
-def _split_table(splits: Sequence[SplitCosts], setting: Setting) -> dict[str, NDArray[Any]]:
-    """Counts and modelled times of both parts by name, each an array over the split points."""
-    operators = [split.operators for split in splits]
-    server_stages = _times_s(operators, setting.server)
-    counted = {
-        name: np.array([getattr(split, name) for split in splits], dtype=np.int64) for name in _COUNTED
-    }
-    return counted | {
-        "edge_s": np.cumsum(_times_s(operators, setting.edge)),
-        "exit_s": _times_s([split.exit_operators for split in splits], setting.edge),
-        "server_s": server_stages.sum() - np.cumsum(server_stages),
-    }
+def counted_columns(splits: Sequence[SplitCosts]) -> dict[str, NDArray[np.int64]]:
+    """Counts of both parts by name, each an array over the split points.
+
+    Example:
+        >>> counted_columns(())["edge_macs"]
+        array([], dtype=int64)
+    """
+    return {name: np.array([getattr(split, name) for split in splits], dtype=np.int64) for name in _COUNTED}
 
 
 def _times_s(parts: Sequence[Sequence[tuple[int, int]]], device: DeviceProfile) -> NDArray[np.float64]:

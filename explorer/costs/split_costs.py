@@ -14,7 +14,7 @@ from torch import nn
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
-from explorer.core.graph.dataflow import FLOAT_BYTES, Value, total_macs
+from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, total_macs
 from explorer.core.graph.folding import as_deployed
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
@@ -140,10 +140,18 @@ def dense_counts(
     return DenseCounts(edge, server, dict(uncounted))
 
 
-def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample") -> tuple[SplitCosts, ...]:
-    """Costs at every split point of ``network``, from ``input`` to ``output``; ``ranges`` of its payloads.
+def split_costs(
+    network: Network, dense: DenseCounts, ranges: Ranges = "sample", flow: Dataflow | None = None
+) -> tuple[SplitCosts, ...]:
+    """Costs at every split point, from ``input`` to ``output``.
 
     Batch normalisation counts as deployed, see :mod:`explorer.core.graph.folding`.
+
+    Args:
+        network: Gives split points and exit classifiers.
+        dense: Counts of its dense counterpart.
+        ranges: Of its payloads.
+        flow: What its backbone computes; None for its own, see :func:`explorer.core.graph.thinning.thinned`.
 
     Example:
         >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
@@ -153,7 +161,7 @@ def split_costs(network: Network, dense: DenseCounts, ranges: Ranges = "sample")
         [('input', 0, 40, 16), ('relu1', 32, 8, 8), ('output', 40, 0, 0)]
     """
     crossing = {name for point in network.split_points for name in point.nodes}
-    dataflow, costs = as_deployed(network.dataflow, crossing), list[SplitCosts]()
+    dataflow, costs = as_deployed(flow or network.dataflow, crossing), list[SplitCosts]()
     first, last = network.split_points[0].nodes, network.split_points[-1].nodes
     before: set[str] = set()
     for point in network.split_points:

@@ -6,7 +6,7 @@ A group has one parameter. Each of its junctions takes the legal density nearest
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import sqrt
 from typing import Literal
 
@@ -86,6 +86,24 @@ def proposal_for(densities: Mapping[str, Fraction], members: Sequence[str], choi
             elif below >= densities[path]:
                 high = min(high, middle)
     return sqrt(low * high)
+
+
+def assignments(members: Sequence[str], choices: Choices) -> list[dict[str, Fraction]]:
+    """Every distinct choice of densities that one parameter can give to the members, sparsest first.
+
+    Example:
+        >>> choices = {"fc1": (Fraction(1, 4), Fraction(1)), "fc2": (Fraction(1, 8), Fraction(1))}
+        >>> [tuple(map(str, own.values())) for own in assignments(["fc1", "fc2"], choices)]
+        [('1/4', '1/8'), ('1/4', '1'), ('1', '1')]
+    """
+    least = {path: choices[path][0] for path in members}
+    steps = sorted(
+        (below * above, path, above) for path in members for below, above in pairwise(choices[path])
+    )
+    found = [least]
+    for _, together in groupby(steps, key=lambda step: step[0]):  # all that rise at the same proposal
+        found.append(found[-1] | {path: density for _, path, density in together})
+    return found
 
 
 def count_assignments(members: Sequence[str], choices: Choices) -> int:

@@ -7,7 +7,7 @@ change within a study): densities and split point are proposed on a continuous s
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -19,7 +19,7 @@ from explorer.core.graph.split_points import SplitPoint
 from explorer.core.sparsity.layers import DRAWN, InitialWeights
 from explorer.core.sparsity.sparsify import Junction
 from explorer.space.choices import BOTTLENECK_CHOICE
-from explorer.space.density_groups import count_assignments
+from explorer.space.density_groups import assignments, count_assignments
 from explorer.space.rebuilt import Signature, signature
 from explorer.space.schema import SearchSpace
 
@@ -92,6 +92,14 @@ class Variant:
     def densest(self) -> dict[str, Fraction]:
         """The largest density of every junction, in definition order."""
         return {path: choices[-1] for path, choices in self.densities.items()}
+
+    def assignments(self) -> Iterator[dict[str, Fraction]]:
+        """Every distinct choice of densities, in definition order; the densest comes last."""
+        for chosen in itertools.product(
+            *(assignments(members, self.densities) for members in self.groups.values())
+        ):
+            merged = {path: density for own in chosen for path, density in own.items()}
+            yield {path: merged[path] for path in self.densities}
 
     @property
     def num_networks(self) -> int:

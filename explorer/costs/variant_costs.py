@@ -1,0 +1,168 @@
+"""Costs of all networks of one variant at once, exact: every count is affine in the junctions' densities.
+
+A junction of density d has d times its dense weights and multiply-accumulates, and nothing else depends on
+it. So the dense network's counts, and those with one junction thinned out at a time, give the counts of
+every network; modelled times follow operator by operator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.core.failures import failing_alone
+from explorer.core.graph.thinning import thinned
+from explorer.core.payload import Ranges
+from explorer.costs.evaluate import build_network, costs_before_training, dense_counterpart
+from explorer.costs.latency import operator_times_s
+from explorer.costs.model import counted_columns
+from explorer.costs.split_costs import SplitCosts, split_costs
+from explorer.devices import DeviceProfile, Setting
+from explorer.space.candidate import NetworkSpec
+
+_NONE = Fraction(0)  # of a junction's weights: the counts without them are whole numbers
+
+
+@dataclass(frozen=True, eq=False)
+class VariantCosts:
+    """What the networks of a variant cost, by their densities.
+
+    Shape suffixes: C networks, J junctions, S split points, O operators. Row 0 of a coefficient array holds
+    the dense network's counts; row 1 + j what a density of junction j adds to them per unit above 1.
+
+    Attributes:
+        split_points: Names, from ``input`` to ``output``.
+        counts: Coefficients (1 + J, S) of each count.
+        macs, moved_bytes: Coefficients (1 + J, O) of the operators.
+        stage_O: Split point up to which each operator belongs, by its number.
+        exit_operators: (MACs, moved bytes) of each exit classifier.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> from explorer.engine.proposals import Proposer
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> small = inventory.variants["mlp"][0]
+        >>> dense = Proposer(inventory, {}).network(small, "block", small.densest)
+        >>> sparsest = {path: choices[0] for path, choices in small.densities.items()}
+        >>> costs = variant_costs(dense, sparsest, (1, 8, 8), 10, "sample")
+        >>> setting = Setting.load("rpi4", "nvidia_t4", "lte_2021")
+        >>> table = costs.table(np.array([[1, 1, 1], [0.5, 1, 0.5]]), setting)
+        >>> costs.split_points, table["edge_macs"].tolist()
+        (('input', 'relu1', 'relu2', 'output'), [[0, 1536, 1920, 2080], [0, 768, 1152, 1232]])
+    """
+
+    split_points: tuple[str, ...]
+    counts: Mapping[str, NDArray[np.float64]]
+    macs: NDArray[np.float64]
+    moved_bytes: NDArray[np.float64]
+    stage_O: NDArray[np.int64]
+    exit_operators: tuple[tuple[tuple[int, int], ...], ...]
+
+    @classmethod
+    def of(
+        cls, dense: Sequence[SplitCosts], thinned_out: Sequence[tuple[Fraction, Sequence[SplitCosts]]]
+    ) -> "VariantCosts":
+        """From the costs of the dense network, and of those with one junction alone at a density below 1."""
+
+        def coefficients(read: Any) -> NDArray[np.float64]:
+            base = read(dense)
+            slopes = [(base - read(own)) / float(1 - density) for density, own in thinned_out]
+            return np.stack([base, *slopes]).astype(np.float64)
+
+        names = counted_columns(dense)
+        stages = [len(split.operators) for split in dense]
+        return cls(
+            tuple(split.name for split in dense),
+            {name: coefficients(lambda splits, name=name: counted_columns(splits)[name]) for name in names},
+            coefficients(lambda splits: _operators(splits)[:, 0]),
+            coefficients(lambda splits: _operators(splits)[:, 1]),
+            np.repeat(np.arange(len(dense)), stages),
+            tuple(split.exit_operators for split in dense),
+        )
+
+    def table(self, densities_CJ: NDArray[np.float64], setting: Setting) -> dict[str, NDArray[Any]]:
+        """What every split point of every network costs, for :meth:`explorer.costs.model.CostModel.expected`.
+
+        Args:
+            densities_CJ: Of the junctions, in definition order.
+            setting: Devices that times are modelled for.
+
+        Returns:
+            Counts and seconds by name, each (C, S).
+        """
+        above_C1J = np.column_stack([np.ones(len(densities_CJ)), densities_CJ - 1.0])
+        counts = {name: np.rint(above_C1J @ own).astype(np.int64) for name, own in self.counts.items()}
+        macs_CO, bytes_CO = np.rint(above_C1J @ self.macs), np.rint(above_C1J @ self.moved_bytes)
+        upto_OS = self.stage_O[:, np.newaxis] <= np.arange(len(self.split_points))
+        edge_CO, server_CO = (
+            operator_times_s(macs_CO, bytes_CO, device) for device in (setting.edge, setting.server)
+        )
+        exit_S = np.array([_seconds(own, setting.edge) for own in self.exit_operators])
+        return counts | {
+            "edge_s": edge_CO @ upto_OS,
+            "server_s": server_CO @ ~upto_OS,
+            "exit_s": np.broadcast_to(exit_S, (len(densities_CJ), len(exit_S))),
+        }
+
+
+def variant_costs(
+    dense: NetworkSpec,
+    sparsest: Mapping[str, Fraction],
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    ranges: Ranges,
+) -> VariantCosts:
+    """Count the networks of the variant that ``dense`` belongs to.
+
+    One network is built; where a junction cannot be thinned out in its dataflow, one more with that junction
+    sparse.
+
+    Args:
+        dense: The network of the variant with every junction dense.
+        sparsest: Least density of each junction.
+        input_shape: Without batch.
+        num_classes: Number of logits.
+        ranges: Of its payloads.
+
+    Raises:
+        TrainingFailedError: It cannot be built.
+
+    Example:
+        >>> from explorer.space.files import load_space
+        >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
+        >>> how = ("explorer.backbones:mlp", arguments, "block", (("fc1", Fraction(1)),), 8, recipe, "{}")
+        >>> spec = NetworkSpec("mlp", *how)
+        >>> variant_costs(spec, {"fc1": Fraction(1, 4)}, (8,), 2, "sample").counts["edge_macs"]
+        array([[ 0., 32., 40.],
+               [ 0., 32., 32.]])
+    """
+    with failing_alone():
+        network = build_network(dense, input_shape, num_classes).eval()
+        counted = dense_counterpart(dense, input_shape, num_classes)
+        base = split_costs(network, counted, ranges)
+        thinned_out: list[tuple[Fraction, Sequence[SplitCosts]]] = []
+        for path, _ in dense.densities:
+            if sparsest[path] == 1:
+                thinned_out.append((_NONE, base))
+            elif (flow := thinned(network.dataflow, {path: _NONE})) is not None:
+                thinned_out.append((_NONE, split_costs(network, counted, ranges, flow)))
+            else:
+                others = tuple((dict(dense.densities) | {path: sparsest[path]}).items())
+                built = costs_before_training(
+                    replace(dense, densities=others), input_shape, num_classes, ranges
+                )
+                thinned_out.append((sparsest[path], built))
+        return VariantCosts.of(base, thinned_out)
+
+
+def _operators(splits: Sequence[SplitCosts]) -> NDArray[np.int64]:
+    return np.array([own for split in splits for own in split.operators], dtype=np.int64).reshape(-1, 2)
+
+
+def _seconds(operators: Sequence[tuple[int, int]], device: DeviceProfile) -> float:
+    macs, moved_bytes = np.array(operators, dtype=float).reshape(-1, 2).T
+    return float(operator_times_s(macs, moved_bytes, device).sum())
