@@ -82,7 +82,7 @@ class NetworkRegistry:
             points = self.store.read_earlier_points(key, epochs)
             self._enter(key, epochs, self._costs.points(points, stored.splits, stored.num_samples))
         now = self._costs.points(stored.points, stored.splits, stored.num_samples)
-        self._enter(key, stored.training.epochs, now)
+        self._enter(key, self._rung(stored.spec, stored.training.epochs), now)
 
     def pull(self) -> None:
         """Enter the networks that other processes of the study have trained meanwhile."""
@@ -109,8 +109,22 @@ class NetworkRegistry:
         return sum(epochs == self._complete for epochs in self._epochs.values())
 
     def task(self, spec: NetworkSpec) -> TrainingTask:
-        """Training of a new network, locked already, up to the first rung."""
-        return TrainingTask(spec, self._first)
+        """Training of a new network, locked already, up to the first rung.
+
+        What it starts from is trained, see :meth:`awaited`.
+        """
+        dense = None if spec.dense is None else self.store.read_weights(spec.dense.key)
+        return TrainingTask(spec, min(self._first, spec.recipe.total_epochs), dense=dense)
+
+    def awaited(self, spec: NetworkSpec) -> NetworkSpec | None:
+        """The dense network to be trained before ``spec``; None if it is, has failed, or is not needed."""
+        dense = spec.dense
+        return None if dense is None or dense.key in self or dense.key in self.failures else dense
+
+    def start_failure(self, spec: NetworkSpec) -> str:
+        """Why there is no dense network for ``spec`` to start from; empty if there is, or none is needed."""
+        failed = spec.dense is not None and self.failures.get(spec.dense.key)
+        return f"the dense network it starts from failed: {failed}" if failed else ""
 
     def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
         """Evidence and costs of a network at the first rung: what samplers are told from."""
@@ -123,7 +137,7 @@ class NetworkRegistry:
         swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
         self.store.write(network, swept, self._network_sync.publisher(key))
         points = self._costs.points(swept, network.splits, network.evidence.num_samples)
-        self._enter(key, network.epochs, points)
+        self._enter(key, self._rung(network.spec, network.epochs), points)
 
     def require(self, key: str) -> None:
         """Have a network trained to the end before the search is over, whatever its results."""
@@ -173,6 +187,10 @@ class NetworkRegistry:
     def _further(self, key: str, until_epoch: int) -> TrainingTask:
         self.rungs.promote(key, until_epoch)
         return TrainingTask(self.store.read(key).spec, until_epoch, self.store.read_training_state(key))
+
+    def _rung(self, spec: NetworkSpec, epochs: int) -> int:
+        """Where a network stands; one that starts from a dense one is complete after fewer epochs."""
+        return self._complete if epochs == spec.recipe.total_epochs else epochs
 
     def _enter(self, key: str, epochs: int, points: pd.DataFrame) -> None:
         self.archive.put(key, points)
