@@ -1,5 +1,6 @@
 """What a search knows of its networks: in the store, on the front, in the rungs; and which failed."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -17,6 +18,9 @@ from explorer.engine.storage.network_sync import NetworkSync
 from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.schema import SearchSpace
+
+_NO_START = "the dense network it starts from,"
+_START_FAILURE = re.compile(rf"{_NO_START} (?P<key>[\w-]+) failed: (?P<reason>.*)", re.DOTALL)
 
 
 class NetworkRegistry:
@@ -123,8 +127,9 @@ class NetworkRegistry:
 
     def start_failure(self, spec: NetworkSpec) -> str:
         """Why there is no dense network for ``spec`` to start from; empty if there is, or none is needed."""
-        failed = spec.dense is not None and self.failures.get(spec.dense.key)
-        return f"the dense network it starts from failed: {failed}" if failed else ""
+        if spec.dense is None or spec.dense.key not in self.failures:
+            return ""
+        return f"{_NO_START} {spec.dense.key} failed: {self.failures[spec.dense.key]}"
 
     def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
         """Evidence and costs of a network at the first rung: what samplers are told from."""
@@ -144,10 +149,15 @@ class NetworkRegistry:
         self._required.add(key)
 
     def fail(self, key: str, reason: str) -> None:
-        """A training failed: a network that is stored stays as it is, a new one is never tried again."""
+        """A training failed: a network that is stored stays as it is, a new one is never tried again.
+
+        Nor is the dense network that a reason of :meth:`start_failure` names: no proposal may tell of it.
+        """
         self.rungs.fail(key)
         if key not in self:
             self.failures[key] = reason
+        if named := _START_FAILURE.fullmatch(reason):
+            self.failures.setdefault(named["key"], named["reason"])
 
     def promotion(self) -> TrainingTask | None:
         """Training of a paused network up to its next rung, if one deserves it now."""

@@ -1,4 +1,4 @@
-"""The start from a trained dense network: mask * weight * density^-1/2 for every pattern, the rest as it was."""
+"""Starts from a trained dense network: mask * weight * density^-1/2 for every pattern, the rest kept."""
 
 import zlib
 from fractions import Fraction
