@@ -6,13 +6,14 @@ from fractions import Fraction
 import pytest
 import torch
 from torch import Tensor, nn
+from zoo import CLASSES, ZOO, Kind
 
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.network import Network
-from explorer.core.sparsity.layers import InitialWeights
+from explorer.core.sparsity.layers import InitialWeights, SparseLayer
 from explorer.core.sparsity.patterns import PatternName, adjacency, pattern_names
 from explorer.core.sparsity.periodic import kept_taps
-from explorer.core.sparsity.sparsify import sparsify
+from explorer.core.sparsity.sparsify import find_junctions, sparsify
 from explorer.core.warm_start import start_from_dense, warm_weights
 
 SEED, INPUT = 3, (4, 8, 8)
@@ -131,3 +132,27 @@ def test_the_dense_weights_stay_as_they_are() -> None:
     for parameter in sparse.parameters():
         parameter.data.zero_()
     assert all(torch.equal(weights[name], before[name]) for name in before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ZOO, ids=lambda kind: kind.name)
+def test_any_module_finds_its_weights(kind: Kind) -> None:
+    """Traced by torch.fx, exported or left whole in part: sparse and dense name their tensors alike."""
+
+    def network(seed: int, sparse: bool) -> Network:
+        torch.manual_seed(seed)
+        module, sample = kind.net(), torch.zeros(1, *kind.input_shape)
+        junctions = [] if not sparse else find_junctions(module, "structured", directly)
+        densities = {j.path: j.legal[0] for j in junctions if not j.stays_dense}
+        sparsify(module, densities, "structured", SEED, InitialWeights("dense", "all"))
+        return Network(module, sample, CLASSES, exit_features=8)
+
+    directly: set[str] = set()
+    dense = network(1, sparse=False)
+    directly |= dense.read_directly
+    sparse, layers = network(0, sparse=True), dict(dense.backbone.named_modules())
+    start_from_dense(sparse, dense.weights())
+    for path, layer in sparse.backbone.named_modules():
+        if isinstance(layer, SparseLayer):
+            kept = layer.kept_of(layers[path].weight) * float(layer.density) ** -0.5
+            assert torch.equal(getattr(layer, layer.kept), kept)
