@@ -332,8 +332,10 @@ def test_a_search_from_dense_networks_goes_on_and_is_picked_from(from_dense: Pat
     assert dict(summary_info(results).facts)["Start"].startswith("sparse networks from the trained dense one")
     kept = next(key for key in sparse if store.has_weights(key))
     assert not restored(store, kept, load_run_data(results, None)).training  # checksum and logits agree
-    assert search.main(["--space", str(from_dense), "--run", "again", *command[2:], "--trials", "20"]) == 0
-    first, again = (pd.read_csv(Path("reports") / run / "front.csv") for run in ("dense", "again"))
+    assert (
+        search.main(["--space", str(from_dense), "--run", "dense-again", *command[2:], "--trials", "20"]) == 0
+    )
+    first, again = (pd.read_csv(Path("reports") / run / "front.csv") for run in ("dense", "dense-again"))
     modelled = [column for column in FRONT_COLUMNS if "_host_" not in column]
     pd.testing.assert_frame_equal(first[modelled], again[modelled])
 
