@@ -70,6 +70,12 @@ BAD_SPACES = [
     ("payload_bits", [12], ["payload_bits", "12"]),
     ("training.epochs", "many", ["training.epochs", "many"]),
     ("training.learning_rate", -0.1, ["training.learning_rate", "-0.1"]),
+    ("training.start", "warm", ["training.start", "'dense'", "warm"]),
+    ("training.warm_epochs", 0, ["training.warm_epochs", "greater than or equal to 1", "0"]),
+    ("training.warm_epochs", 1, ["warm_epochs must be left out without start: dense", "got 1"]),
+    ("training", {"epochs": 2, "start": "dense", "warm_epochs": 3}, ["must hold, got warm_epochs=3"]),
+    ("training", {"epochs": 0, "start": "dense"}, ["epochs must be at least 1 with start: dense", "got 0"]),
+    ("training", {"epochs": 1, "start": "dense", "backbone": "frozen"}, ["must be train with", "'frozen'"]),
     ("training.momentum", 0.9, ["training.momentum", "unknown key"]),
     ("objectives", {}, ["objectives", "at least 1"]),
     ("objectives", {"speed": 1.0}, ["objectives", "speed", "accuracy"]),
@@ -80,6 +86,14 @@ BAD_SPACES = [
     ("edge_device", "toaster", ["toaster", "stm32h7a3"]),
     ("server_device", "../../etc/passwd", ["etc/passwd"]),
     ("link", "stm32h7a3", ["stm32h7a3"]),
+]  # fmt: skip
+
+
+# of the backbone, with training.start: dense
+BAD_WITH_DENSE = [
+    ({"densities": {"fc1": [0.25, 0.5]}}, ["backbones.mlp.densities: must reach 1", "got 1/4 1/2 at fc1 of"]),
+    ({"initial_weights": "draw"}, ["backbones.mlp.initial_weights must be keep, or left out", "got 'draw'"]),
+    ({"rescale": "none"}, ["backbones.mlp.rescale must be all, or left out", "got 'none'"]),
 ]  # fmt: skip
 
 
@@ -112,6 +126,14 @@ def write_space(folder: Path, key: str = "", value: Any = None) -> Path:
     return path
 
 
+def write_space_from_dense(folder: Path, **backbone: Any) -> Path:
+    own = TINY["backbones"]["mlp"] | {"arguments": {"hidden": [[8, 8]]}} | backbone
+    content = TINY | {"training": {"epochs": 1, "start": "dense"}, "backbones": {"mlp": own}}
+    path = folder / "space.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -135,6 +157,27 @@ def test_bad_space(
     for word in words:
         assert word in message
     assert len(message.strip().splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(("backbone", "words"), BAD_WITH_DENSE)
+def test_what_does_not_go_with_a_start_from_dense_networks(
+    backbone: dict[str, Any], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space_from_dense(tmp_path, **backbone)
+    message = fails(capsys, search.main, "--space", str(space))
+    assert all(word in message for word in words), message
+    assert len(message.strip().splitlines()) == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_rungs_do_not_go_with_a_start_from_dense_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space_from_dense(tmp_path)
+    message = fails(capsys, search.main, "--space", str(space), "--rungs", "on")
+    assert "--rungs must be off with training.start: dense" in message
+    assert "got 'on'" in message
     assert not (tmp_path / "reports").exists()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from optuna import Study
 
@@ -19,7 +20,10 @@ from explorer.errors import EXIT_ALL_FAILED, UserError
 from explorer.front.select import Selection
 from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
+from explorer.report.summary import summary_info
+from explorer.runs.deployment import load_run_data, restored
 from explorer.runs.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
+from explorer.runs.store import Store
 from explorer.session import finish, live
 from explorer.space.files import SHIPPED, load_space_data, parse_space
 from explorer.space.metrics import MEASURED_METRICS
@@ -68,6 +72,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(here)
     return folder
+
+
+@pytest.fixture(scope="module")
+def from_dense(folder: Path) -> Path:
+    """A space whose sparse networks start from dense ones."""
+    training = {"epochs": 3, "learning_rate": 0.02, "start": "dense"}
+    path = folder / "dense.yaml"
+    path.write_text(yaml.safe_dump(SPACE | {"training": training, "constraints": []}), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -294,6 +307,64 @@ def test_live_search_writes_a_report_that_reloads_itself(
     assert written[-1] == (None, 6)
     report = (folder / "reports" / "live" / "report.html").read_text(encoding="utf-8")
     assert "still running" not in report
+
+
+def test_killed_searches_from_dense_networks_resume_to_the_same_result(
+    from_dense: Path, tmp_path: Path
+) -> None:
+    how = {"trials": 12, "kills": 1, "longest_delay_s": 1.0, "seed": 2}
+    assert kill_and_resume(str(from_dense), reports=tmp_path / "reports", **how) == []  # type: ignore[arg-type]
+
+
+def test_a_search_from_dense_networks_goes_on_and_is_picked_from(from_dense: Path) -> None:
+    command = ["--run", "dense", "--no-energy", "--workers", "1"]
+    assert search.main(["--space", str(from_dense), *command, "--trials", "4"]) == 0
+    store = Store(Path("reports") / "dense")
+    dense = {key for key in store if not store.read_spec(key).is_sparse}
+    assert dense
+    assert all(store.has_weights(key) for key in dense)
+    assert search.main(["--resume", *command, "--trials", "20"]) == 0
+    sparse = {key: spec for key in store if (spec := store.read_spec(key)).dense is not None}
+    assert all(spec.dense is not None and spec.dense.key in store for spec in sparse.values())
+    assert {store.read_training(key).epochs for key in sparse} == {2}
+    results = load_run(store.run)
+    assert results.record.counts["trainings"] == len(list(store)) > len(sparse) > 0
+    assert dict(summary_info(results).facts)["Start"].startswith("sparse networks from the trained dense one")
+    kept = next(key for key in sparse if store.has_weights(key))
+    assert not restored(store, kept, load_run_data(results, None)).training  # checksum and logits agree
+    assert (
+        search.main(["--space", str(from_dense), "--run", "dense-again", *command[2:], "--trials", "20"]) == 0
+    )
+    first, again = (pd.read_csv(Path("reports") / run / "front.csv") for run in ("dense", "dense-again"))
+    modelled = [column for column in FRONT_COLUMNS if "_host_" not in column]
+    pd.testing.assert_frame_equal(first[modelled], again[modelled])
+
+
+def test_the_dry_run_says_what_starts_from_what(from_dense: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search.main(["--space", str(from_dense), "--dry-run"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "below 1: those of the trained dense network, kept and scaled by density^-1/2" in printed
+    said = (
+        "first the dense network of each variant, 3 epochs; sparse networks start from that of their variant"
+    )
+    assert f"{said}, 2 epochs" in printed
+    assert search.main(["--space", str(from_dense), "--dry-run", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["training"] == {"start": "dense", "epochs": 3, "warm_epochs": 2}
+
+
+def test_two_workers_start_from_dense_networks(from_dense: Path) -> None:
+    arguments = ["--space", str(from_dense), "--no-energy", "--trials", "12", "--run", "dense-workers"]
+    assert search.main([*arguments, "--workers", "2"]) == 0
+    results = load_run(Path("reports") / "dense-workers")
+    assert (results.record.counts["trials"], results.record.counts["failed"]) == (12, 0)
+    one, two = Store(Path("reports") / "dense"), Store(results.path)
+    both = [key for key in one if key in two and one.has_weights(key) and two.has_weights(key)]
+    assert any(one.read_spec(key).is_sparse for key in both)
+    for key in both:  # weights follow from the specification, not from the order of the search
+        trained = two.read_weights(key)
+        for name, tensor in one.read_weights(key).items():
+            torch.testing.assert_close(trained[name], tensor)
 
 
 def test_two_workers_train_what_is_asked_for(folder: Path) -> None:

@@ -27,7 +27,7 @@ from benchmarks.search_efficiency.comparison import (
 )
 from benchmarks.search_efficiency.curves import DEFINITION, Curve
 from benchmarks.search_efficiency.ours import RUNGS
-from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks
+from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks, search
 from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.errors import UserError, run_command
 from explorer.space.files import load_space_data
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print(f"{DEFINITION}\nplain loop {plain_s:g} s, ours {ours_s:g} s each, {THREADS} thread", flush=True)
     curves = []
-    for number, curve in enumerate(run_tasks(tasks), start=1):
+    for number, curve in enumerate(run_tasks(tasks, search), start=1):
         curves.append(curve)
         print(
             f"[{number}/{len(tasks)}] {curve.space} seed {curve.seed} {LABELS[curve.variant]}: hypervolume "

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.search_efficiency.curves import Sample
-from explorer.costs.evaluate import evaluate_network
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.costs.model import CostModel
 from explorer.data.dataset import DataSet
 from explorer.devices import Setting
@@ -23,7 +23,8 @@ from explorer.session.prepare import rungs_of
 from explorer.space.inventory import build_inventory
 from explorer.space.schema import SearchSpace
 
-_ENDLESS = 1_000_000  # trials; the budget ends the search
+ENDLESS = 1_000_000  # trials; the budget ends the search
+Work = Callable[[TrainingTask], EvaluatedNetwork]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ VARIANTS = {
 
 
 def run_ours(
-    space: SearchSpace, data: DataSet, seed: int, budget_s: float, *, variant: str, trials: int = _ENDLESS
+    space: SearchSpace, data: DataSet, seed: int, budget_s: float, *, variant: str, trials: int = ENDLESS
 ) -> list[Sample]:
     """Search in a folder of its own until the budget is spent; returns where it stood after each trial.
 
@@ -65,7 +66,8 @@ def run_ours(
     start = time.perf_counter()
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="search-efficiency-") as folder:
-        loop = _loop(space, data, seed, Path(folder), VARIANTS[variant])
+        work = partial(evaluate_network, data=data, inference_config=space.inference_config)
+        loop = make_loop(space, data, seed, Path(folder), VARIANTS[variant], work)
 
         def record(progress: Progress) -> None:
             front = loop.networks.archive.front  # replaced, never changed, when points enter
@@ -76,7 +78,9 @@ def run_ours(
     return samples
 
 
-def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: Variant) -> SearchLoop:
+def make_loop(
+    space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: Variant, work: Work
+) -> SearchLoop:
     """The search as :func:`explorer.session.run.search` sets it up; all that is known here of the engine."""
     inventory = build_inventory(space, data.input_shape, data.num_classes)
     identity = {"source": space.data.source, "fingerprint": data.fingerprint}
@@ -86,7 +90,7 @@ def _loop(space: SearchSpace, data: DataSet, seed: int, folder: Path, variant: V
         proposer=Proposer(inventory, identity),
         store=Store(folder),
         costs=CostModel(setting),
-        pool=SerialPool(partial(evaluate_network, data=data, inference_config=space.inference_config)),
+        pool=SerialPool(work),
         rung_epochs=rungs_of(space, len(data.train)) if variant.rungs else (space.training.epochs,),
         sampler=variant.sampler,
         seed=seed,

@@ -4,10 +4,11 @@ Worker processes import these functions by name, which they could not do from ``
 """
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,6 +18,8 @@ from benchmarks.search_efficiency.plain_loop import run_plain
 from benchmarks.search_efficiency.spaces import make_space
 from explorer.space.files import load_space_data
 
+T = TypeVar("T")
+R = TypeVar("R")
 PLAIN = "plain"
 # what torch and Optuna import at their first call; imports are not timed, so a process starts with them
 IMPORTED_LATE = (
@@ -59,7 +62,7 @@ def search(task: Task) -> Curve:
     return Curve.of(samples, space, task.space, task.variant, task.seed, task.budget_s)
 
 
-def run_tasks(tasks: list[Task]) -> Iterator[Curve]:
+def run_tasks(tasks: Sequence[T], search: Callable[[T], R]) -> Iterator[R]:
     """Run searches one after another, each in a process that has imported everything and run nothing."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *IMPORTED_LATE])

@@ -15,6 +15,7 @@ from explorer.core.network import Network
 from explorer.core.payload import Ranges
 from explorer.core.sparsity.sparsify import placement_checksum, sparsify
 from explorer.core.training import TrainingFailedError, TrainingRecord, load_trained_weights, train
+from explorer.core.warm_start import start_from_dense
 from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError
@@ -32,6 +33,7 @@ class TrainingTask:
         spec: What to train.
         until_epoch: Epochs after which training stops, counted from the first.
         state: ``training_state`` of the same network at fewer epochs; None trains from the start.
+        dense: Weights of the trained network :attr:`NetworkSpec.dense`, where it starts from one.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -45,6 +47,7 @@ class TrainingTask:
     spec: NetworkSpec
     until_epoch: int
     state: dict[str, Tensor] | None = None
+    dense: dict[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,9 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
     network.check_split_points(data.validation.inputs[:2])
     if task.state is not None:
         _check_checkpoint(network, spec, data, task.state)
+    elif spec.dense is not None:
+        assert task.dense is not None, spec.key
+        start_from_dense(network, task.dense)
     training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
     calibration = calibrate(network, data.train, data.validation, inference_config)
     evidence = collect_evidence(network, data.validation, calibration)

@@ -5,6 +5,9 @@ of asynchronous successive halving (ASHA), where its proposal is told; from ther
 proposals. A free slot goes to a promotion, else to a new proposal, and in the end to what is on the front
 and not yet trained to the end.
 
+A network that starts from the trained dense one of its variant waits for it. A dense network that was not
+proposed is trained all the same, and is no proposal either.
+
 Several processes may search one study: locks keep them apart, a network sync gives each what others trained.
 """
 
@@ -99,6 +102,7 @@ class SearchLoop:
         self.promotions: list[Promotion] = []
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elsewhere: Waiting = []  # for networks that another process trains
+        self._for_dense: Waiting = []  # for the dense networks that theirs start from
         self._load_history()
 
     def _load_history(self) -> None:
@@ -166,7 +170,11 @@ class SearchLoop:
 
     def _others_are_at_work(self, trials: int) -> bool:
         """Whether another process has yet to finish, or to leave, what this one is waiting for."""
-        open_ends = bool(self._elsewhere) or not self._all_told(trials) or self.networks.needs_completion
+        open_ends = (
+            bool(self._elsewhere or self._for_dense)
+            or not self._all_told(trials)
+            or self.networks.needs_completion
+        )
         return open_ends and not self.locks.alone
 
     @property
@@ -191,10 +199,15 @@ class SearchLoop:
 
     def _begin(self, trials: int) -> bool:
         """Use a free slot; False when there is nothing to do with it now."""
-        proposed = sum(len(waiting) for _, waiting in self._under_way.values()) + len(self._elsewhere)
+        proposed = sum(len(waiting) for _, waiting in self._under_way.values())
+        proposed += len(self._elsewhere) + len(self._for_dense)
         if (task := self.networks.promotion()) is not None:
             self._submit(task, [])
-        elif self.study.counts.total() + proposed < trials and not self.exhausted:
+        elif (ready := self._no_longer_waiting()) is not None:
+            self._handle(*ready)
+        elif (task := self._dense_task()) is not None:
+            self._submit(task, [])
+        elif self._may_ask(trials - proposed):
             if (asked := self.study.ask(trials)) is None:
                 return False
             self._handle(*asked)
@@ -203,6 +216,28 @@ class SearchLoop:
         else:
             return False
         return True
+
+    def _may_ask(self, trials: int) -> bool:
+        """Whether to propose more, unless so many are told or a poolful waits for dense networks."""
+        return not self._all_told(trials) and len(self._for_dense) < self.pool.slots
+
+    def _no_longer_waiting(self) -> tuple[optuna.Trial, Candidate] | None:
+        """A proposal that waited for a dense network which is trained now, or has failed."""
+        for place, (_, candidate) in enumerate(self._for_dense):
+            if self.networks.awaited(candidate.network) is None:
+                return self._for_dense.pop(place)
+        return None
+
+    def _dense_task(self) -> TrainingTask | None:
+        """Training of a dense network that proposals wait for, unless it is under way, here or elsewhere."""
+        for _, candidate in self._for_dense:
+            dense = self.networks.awaited(candidate.network)
+            if dense is not None and self.networks.lock(dense.key):
+                self._sync()  # it may have been trained since the last look
+                if self.networks.awaited(candidate.network) is not None:
+                    return self.networks.task(dense)
+                self.networks.unlock(dense.key)
+        return None
 
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
         self._under_way[self.pool.submit(task)] = task, waiting
@@ -242,6 +277,8 @@ class SearchLoop:
             if violations:
                 self.study.tell_infeasible(trial, candidate, violations)
                 return
+        if not self._can_start(trial, candidate):
+            return
         if not self.networks.lock(key):
             self._elsewhere.append((trial, candidate))
             return
@@ -250,6 +287,16 @@ class SearchLoop:
             self.networks.unlock(key)
         else:
             self._submit(self.networks.task(candidate.network), [(trial, candidate)])
+
+    def _can_start(self, trial: optuna.Trial, candidate: Candidate) -> bool:
+        """Whether what a network starts from is there; else its proposal waits for it, or fails with it."""
+        if self.networks.awaited(candidate.network) is not None:
+            self._for_dense.append((trial, candidate))
+            return False
+        if reason := self.networks.start_failure(candidate.network):
+            self.networks.fail(candidate.network.key, reason)
+            self.study.tell_failure(trial, candidate, reason)
+        return not reason
 
     def _settle(self, future: Future[EvaluatedNetwork]) -> None:
         """Store what was trained and answer the proposals that waited for it."""

@@ -1,5 +1,6 @@
 """What a search knows of its networks: in the store, on the front, in the rungs; and which failed."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -17,6 +18,9 @@ from explorer.engine.storage.network_sync import NetworkSync
 from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.schema import SearchSpace
+
+_NO_START = "the dense network it starts from,"
+_START_FAILURE = re.compile(rf"{_NO_START} (?P<key>[\w-]+) failed: (?P<reason>.*)", re.DOTALL)
 
 
 class NetworkRegistry:
@@ -82,7 +86,7 @@ class NetworkRegistry:
             points = self.store.read_earlier_points(key, epochs)
             self._enter(key, epochs, self._costs.points(points, stored.splits, stored.num_samples))
         now = self._costs.points(stored.points, stored.splits, stored.num_samples)
-        self._enter(key, stored.training.epochs, now)
+        self._enter(key, self._rung(stored.spec, stored.training.epochs), now)
 
     def pull(self) -> None:
         """Enter the networks that other processes of the study have trained meanwhile."""
@@ -109,8 +113,23 @@ class NetworkRegistry:
         return sum(epochs == self._complete for epochs in self._epochs.values())
 
     def task(self, spec: NetworkSpec) -> TrainingTask:
-        """Training of a new network, locked already, up to the first rung."""
-        return TrainingTask(spec, self._first)
+        """Training of a new network, locked already, up to the first rung.
+
+        What it starts from is trained, see :meth:`awaited`.
+        """
+        dense = None if spec.dense is None else self.store.read_weights(spec.dense.key)
+        return TrainingTask(spec, min(self._first, spec.recipe.total_epochs), dense=dense)
+
+    def awaited(self, spec: NetworkSpec) -> NetworkSpec | None:
+        """The dense network to be trained before ``spec``; None if it is, has failed, or is not needed."""
+        dense = spec.dense
+        return None if dense is None or dense.key in self or dense.key in self.failures else dense
+
+    def start_failure(self, spec: NetworkSpec) -> str:
+        """Why there is no dense network for ``spec`` to start from; empty if there is, or none is needed."""
+        if spec.dense is None or spec.dense.key not in self.failures:
+            return ""
+        return f"{_NO_START} {spec.dense.key} failed: {self.failures[spec.dense.key]}"
 
     def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
         """Evidence and costs of a network at the first rung: what samplers are told from."""
@@ -123,17 +142,22 @@ class NetworkRegistry:
         swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
         self.store.write(network, swept, self._network_sync.publisher(key))
         points = self._costs.points(swept, network.splits, network.evidence.num_samples)
-        self._enter(key, network.epochs, points)
+        self._enter(key, self._rung(network.spec, network.epochs), points)
 
     def require(self, key: str) -> None:
         """Have a network trained to the end before the search is over, whatever its results."""
         self._required.add(key)
 
     def fail(self, key: str, reason: str) -> None:
-        """A training failed: a network that is stored stays as it is, a new one is never tried again."""
+        """A training failed: a network that is stored stays as it is, a new one is never tried again.
+
+        Nor is the dense network that a reason of :meth:`start_failure` names: no proposal may tell of it.
+        """
         self.rungs.fail(key)
         if key not in self:
             self.failures[key] = reason
+        if named := _START_FAILURE.fullmatch(reason):
+            self.failures.setdefault(named["key"], named["reason"])
 
     def promotion(self) -> TrainingTask | None:
         """Training of a paused network up to its next rung, if one deserves it now."""
@@ -173,6 +197,10 @@ class NetworkRegistry:
     def _further(self, key: str, until_epoch: int) -> TrainingTask:
         self.rungs.promote(key, until_epoch)
         return TrainingTask(self.store.read(key).spec, until_epoch, self.store.read_training_state(key))
+
+    def _rung(self, spec: NetworkSpec, epochs: int) -> int:
+        """Where a network stands; one that starts from a dense one is complete after fewer epochs."""
+        return self._complete if epochs == spec.recipe.total_epochs else epochs
 
     def _enter(self, key: str, epochs: int, points: pd.DataFrame) -> None:
         self.archive.put(key, points)

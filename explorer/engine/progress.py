@@ -57,14 +57,14 @@ def describe(progress: Progress) -> str:
     Example:
         >>> counts = {"trained": 8, "cached": 1, "infeasible": 0, "failed": 1}
         >>> print(describe(Progress(10, 200, counts, 2, 57, 0.6123, 8.0, 152.0, 0.004, warning="")))
-        10/200 trials: 8 trained, 1 cached, 1 failed, 2 trained further; front 57, hypervolume 0.6123;
+        10/200 trials: 8 trained, 1 cached, 1 failed, 2 more trainings; front 57, hypervolume 0.6123;
         8 s, 4 ms to suggest, 152 s left
     """
     counts = progress.counts
     left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s left"
     rare = [outcome for outcome in ("infeasible",) if counts[outcome]]
     outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("trained", "cached", *rare, "failed"))
-    promotions = f", {progress.promotions} trained further" if progress.promotions else ""
+    promotions = f", {progress.promotions} more trainings" if progress.promotions else ""
     trials = f"{progress.trials}/{progress.trials_asked} trials: {outcomes}{promotions}"
     front = f"front {progress.front_size}, hypervolume {progress.hypervolume:.4f}"
     seconds = f"{progress.elapsed_s:.0f} s, {progress.suggest_s * 1e3:.0f} ms to suggest{left}"

@@ -39,7 +39,8 @@ class Proposer:
         self.encoding = ENCODINGS[encoding](inventory)
         self.space = inventory.space
         self._data = json.dumps(data_identity, sort_keys=True)
-        self._recipe = self.space.recipe
+        self._recipe, self._warm_recipe = self.space.recipe, self.space.warm_recipe
+        self._from_dense = self.space.training.start == "dense"
 
     def suggest(self, trial: optuna.Trial) -> Candidate:
         """Ask the sampler for every parameter and make the candidate they mean."""
@@ -52,6 +53,7 @@ class Proposer:
     ) -> NetworkSpec:
         """The network of a variant at the given densities."""
         spec = self.space.backbones[variant.backbone]
+        warm = self._from_dense and any(density < 1 for density in densities.values())
         return NetworkSpec(
             backbone=variant.backbone,
             factory=spec.factory,
@@ -59,13 +61,14 @@ class Proposer:
             pattern=pattern,
             densities=tuple(densities.items()),
             exit_features=self.space.training.exit_features,
-            recipe=self._recipe,
+            recipe=self._warm_recipe if warm else self._recipe,
             data=self._data,
             exit_kind=self.space.exits.kind,
             bottleneck=variant.bottleneck,
             exits_at=None if spec.exits == "all" else tuple(spec.exits),
             max_crossing_tensors=spec.max_crossing_tensors,
             initial=variant.initial,
+            dense_epochs=self.space.training.epochs if warm else None,
         )
 
     def failures(self) -> dict[str, str]:

@@ -82,8 +82,11 @@ def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
     if shape is None or classes is None:
         data = load_space_data(space, parsed.data_dir)
         shape, classes = shape or data.input_shape, classes or data.num_classes
+    start = space.training.start
     return [
-        describe(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors, spec)
+        describe(
+            spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors, spec, start
+        )
         for spec in space.backbones.values()
         for chosen in argument_choices(spec)
     ]

@@ -21,7 +21,7 @@ from explorer.costs.dense_macs import free_operators, uncounted_arithmetic
 from explorer.costs.memory import Buffer, peak_live_bytes
 from explorer.costs.split_costs import dense_counts
 from explorer.errors import UserError
-from explorer.space.choices import BackboneSpec
+from explorer.space.choices import BackboneSpec, Start
 from explorer.space.pretrained import origins, trained_parameters
 
 PAYLOAD_BITS = (32, 8)
@@ -82,6 +82,7 @@ def describe(
     pattern: PatternName = "block",
     max_crossing_tensors: int = 1,
     space: BackboneSpec | None = None,
+    start: Start = "scratch",
 ) -> Backbone:
     """Build a backbone, trace and probe it, and say what it contains; a refusal is part of the answer.
 
@@ -93,6 +94,7 @@ def describe(
         pattern: Decides which densities are legal.
         max_crossing_tensors: How many tensors may be sent together.
         space: What a search space says of the backbone; None: nothing.
+        start: Of sparse networks.
 
     Raises:
         UserError: The factory cannot be called.
@@ -104,7 +106,7 @@ def describe(
     """
     module = build_backbone(factory, arguments, input_shape, num_classes, seed=0)
     trained = trained_parameters(module, factory, arguments, input_shape, num_classes, seed=0)
-    initial = (space or BackboneSpec(factory=factory)).initial(bool(trained))
+    initial = (space or BackboneSpec(factory=factory)).initial(bool(trained), start)
     named: dict[str, Any] = {
         "factory": factory,
         "arguments": dict(arguments),

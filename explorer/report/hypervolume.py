@@ -114,7 +114,7 @@ def hypervolume_figure(info: HypervolumeInfo, over: Literal["trials", "time"]) -
     )
     known = list(zip(positions, info.hypervolume, hovers, strict=True))
     if over == "time":
-        known += [(when, value, f"trained further: {value:.4f}") for when, value in info.later]
+        known += [(when, value, f"a training besides proposals: {value:.4f}") for when, value in info.later]
         known.sort(key=lambda entry: (entry[0] is None, entry[0] or 0.0))
     figure.add_trace(
         go.Scatter(

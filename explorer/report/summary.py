@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from explorer.core.sweep import is_deployable
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
-from explorer.runs.record import SearchReading
+from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.results import RunResults
 
 NOT_RECORDED = "not recorded"
@@ -41,7 +41,7 @@ class Summary(NamedTuple):
         tiles: Caption, headline, small print.
         facts: Label and text.
         failures: Most frequent first.
-        stopped: Networks that could not be trained further, and why; they stay as they were.
+        stopped: Trainings of no proposal that failed, and why; a network that was to go on stays as it was.
         uncounted: Backbone, and its operators that may multiply and accumulate, which nobody counted.
         without_macs: Backbone, and its operators that cost no MACs.
         gaps: Things a reader might look for that are not there, and why.
@@ -172,6 +172,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Suggest time", _suggest_time(record.search)),
         ("Seed", str(record.seed)),
         ("Trials asked for", f"{record.trials_asked:,}"),
+        ("Start", _start(record)),
         ("Epochs", _epochs(results)),
         ("Machine", _machine(record.machine)),
         ("Versions", ", ".join(f"{k} {v}" for k, v in record.versions.items()) or NOT_RECORDED),
@@ -188,12 +189,20 @@ def _suggest_time(search: SearchReading | None) -> str:
     )
 
 
+def _start(record: RunRecord) -> str:
+    """What networks are trained from."""
+    if record.starts_from_dense:
+        return "sparse networks from the trained dense one of their variant"
+    return "every network from scratch"
+
+
 def _epochs(results: RunResults) -> str:
     """How far networks were trained, where not all of them were trained to the end."""
     done = Counter(stored.training.epochs for stored in results.networks.values())
-    promotions = results.record.promotions
+    promotions = len(results.record.promotions)
+    kind = "dense networks trained for others" if results.record.starts_from_dense else "promotions"
     texts = [f"{count:,} networks for {epochs}" for epochs, count in sorted(done.items())]
-    return "; ".join([*texts, *([f"{len(promotions):,} promotions"] if promotions else [])]) or NOT_RECORDED
+    return "; ".join([*texts, *([f"{promotions:,} {kind}"] if promotions else [])]) or NOT_RECORDED
 
 
 def _failures(results: RunResults) -> list[Failure]:

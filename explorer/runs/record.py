@@ -188,6 +188,11 @@ class RunRecord(_Part):
         return tuple(METRICS[name] for name in self.space["objectives"])
 
     @property
+    def starts_from_dense(self) -> bool:
+        """Whether sparse networks start from trained dense ones."""
+        return bool(self.space.get("training", {}).get("start") == "dense")
+
+    @property
     def parsed_constraints(self) -> list[Constraint]:
         """The run's own constraints."""
         return [parse_constraint(text, "constraints") for text in self.constraints]

@@ -56,6 +56,13 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
     console.print(
         f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
     )
+    if space.training.start == "dense":
+        dense, warm = space.recipe.epochs, space.warm_recipe.epochs
+        console.print(
+            f"training: first the dense network of each variant, {dense} epochs; sparse networks start from "
+            f"that of their variant, {warm} epochs",
+            highlight=False,
+        )
     console.print(f"distinct networks: {inventory.num_networks:,}", highlight=False)
 
 
@@ -126,6 +133,11 @@ def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
         "patterns": list(space.patterns),
         "objectives": dict(space.objectives),
         "constraints": list(space.constraints),
+        "training": {
+            "start": space.training.start,
+            "epochs": space.recipe.epochs,
+            "warm_epochs": space.warm_recipe.epochs if space.training.start == "dense" else None,
+        },
         "networks": inventory.num_networks,
     }
 

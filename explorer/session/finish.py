@@ -59,7 +59,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     failures = measured["conditions"]["failures"]
     record.notes += [f"{key} was not measured: {reason}" for key, reason in failures.items()]
     if not options.keep_weights:
-        for key in set(store) - {key for key, *_ in parts}:
+        for key in set(store) - {key for key, *_ in parts} - _starts(session, store):
             store.drop_weights(key)
     record.counts |= {
         "operating_points": int(is_deployable(points).sum()),
@@ -71,6 +71,13 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     write_report(results, study)
     write_index(options.reports)
     return results
+
+
+def _starts(session: Session, store: Store) -> set[str]:
+    """Networks that others start from, whose weights are kept: the search may be resumed."""
+    if session.space.training.start == "scratch":
+        return set()
+    return {key for key in store if not store.read_spec(key).is_sparse}
 
 
 def _baselines(points: pd.DataFrame, store: Store, data: DataSet) -> list[dict[str, Any]]:

@@ -157,6 +157,11 @@ def _session(options: Options, folder: Path, record: RunRecord, space: SearchSpa
     inventory = build_inventory(space, data.input_shape, data.num_classes)
     setting = record.setting
     _check_profiles(space, setting)
+    if record.rungs == "on" and space.training.start == "dense":
+        raise UserError(
+            "--rungs must be off with training.start: dense, whose sparse networks train for fewer epochs "
+            "than the dense ones they start from, got 'on'"
+        )
     rungs = rungs_of(space, len(data.train)) if record.rungs == "on" else (space.recipe.total_epochs,)
     storage = options.storage or record.storage or f"sqlite:///{folder / 'study.db'}"
     return Session(folder, record, space, data, inventory, setting, rungs, storage)

@@ -37,6 +37,8 @@ class NetworkSpec:
         bottleneck: The learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together.
         initial: What sparse layers start from.
+        dense_epochs: Joint epochs of the trained dense network that it starts from, see :attr:`dense`; None
+            for a training from scratch.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -59,6 +61,7 @@ class NetworkSpec:
     bottleneck: Bottleneck | None = None
     max_crossing_tensors: int = 1
     initial: InitialWeights = DRAWN
+    dense_epochs: int | None = None
 
     @cached_property
     def key(self) -> str:
@@ -84,6 +87,15 @@ class NetworkSpec:
     def is_sparse(self) -> bool:
         """Whether any junction keeps less than all its connections."""
         return any(density < 1 for _, density in self.densities)
+
+    @property
+    def dense(self) -> "NetworkSpec | None":
+        """The dense network it starts from, which is trained from scratch; None where it starts from none."""
+        if self.dense_epochs is None:
+            return None
+        densities = tuple((path, Fraction(1)) for path, _ in self.densities)
+        recipe = replace(self.recipe, epochs=self.dense_epochs)
+        return replace(self, densities=densities, recipe=recipe, initial=DRAWN, dense_epochs=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; inverse of :meth:`from_json`.

@@ -47,6 +47,7 @@ def _fraction(value: object) -> float:
     return float(value)
 
 
+Start = Literal["scratch", "dense"]  # of sparse networks
 Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
@@ -211,8 +212,13 @@ class BackboneSpec(Strict):
     rescale: Literal["linear", "all", "none"] = "linear"
     placement: Literal["seed", "magnitude"] = "seed"
 
-    def initial(self, pretrained: bool) -> InitialWeights:
-        """What sparse layers start from; ``pretrained`` was found out, for where the space is silent."""
+    def initial(self, pretrained: bool, start: Start = "scratch") -> InitialWeights:
+        """What sparse layers start from; ``pretrained`` was found out, for where the space is silent.
+
+        With the start ``dense`` that is the trained dense network, whatever the factory gives.
+        """
+        if start == "dense":
+            return InitialWeights("dense", "all", self.placement)
         trained = pretrained if self.pretrained is None else self.pretrained
         source = self.initial_weights or ("keep" if trained else "draw")
         rescale = self.rescale if source == "keep" else "linear"  # nothing else tells drawn ones apart

@@ -56,6 +56,8 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     for name, spec in space.backbones.items():
         if usable := inventory.usable(name):
             _check_groups(name, spec, usable)
+        if space.training.start == "dense":
+            _check_dense(name, usable)
     _check_loss_weights(space, variants)
     return inventory
 
@@ -74,6 +76,17 @@ def _check_groups(name: str, spec: BackboneSpec, variants: Sequence[Variant]) ->
                 ", ".join(j.path for j in variants[-1].junctions),
             )
             raise UserError(f"{where}: no junction fits {unknown[0]!r}; this backbone has: {paths}")
+
+
+def _check_dense(name: str, variants: Sequence[Variant]) -> None:
+    """The dense network of every variant must lie in the space: sparse ones start from it."""
+    for variant in variants:
+        for path, choices in variant.densities.items():
+            if choices[-1] < 1:
+                raise UserError(
+                    f"backbones.{name}.densities: must reach 1 at every junction with training.start: dense, "
+                    f"got {' '.join(map(str, choices))} at {path} of {variant.name}"
+                )
 
 
 def _check_loss_weights(space: SearchSpace, variants: Mapping[str, tuple[Variant, ...]]) -> None:
@@ -142,7 +155,7 @@ def _build_variant(
         tuple(total_macs(between(source, point.nodes)) for point in points),
         bottleneck,
         tuple(point.name for point in exits),
-        spec.initial(any(junction.trained for junction in junctions)),
+        spec.initial(any(junction.trained for junction in junctions), space.training.start),
     )
 
 

@@ -62,6 +62,8 @@ def weights_come_from(junction: Junction, density: Fraction, initial: InitialWei
     frozen = ", frozen" if junction.frozen else ""
     if density == 1:
         return ("trained" if junction.trained else "drawn by seed") + frozen
+    if initial.source == "dense":
+        return f"those of the trained dense network, kept and scaled by density^-1/2{frozen}"
     if initial.source == "keep":
         scales = initial.rescale == "all" or (initial.rescale == "linear" and junction.kind == "Linear")
         scaled = " and scaled by density^-1/2" if scales else ""

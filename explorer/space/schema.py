@@ -1,5 +1,6 @@
 """The search space: what may be chosen. A YAML file a person edits, validated by pydantic."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,7 @@ from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.core.training import BackboneTraining, ExitTraining, Recipe
-from explorer.space.choices import BackboneSpec, DataSpec, Name, Strict, ThresholdRange
+from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 
 
@@ -34,13 +35,20 @@ class TrainingSpec(Strict):
 
     With ``epochs: 0`` networks stay as their factory gives them: only exits, and bottlenecks, are trained.
 
+    Attributes:
+        start: Of sparse networks. ``dense``: the trained dense network of their variant, see
+            :mod:`explorer.core.warm_start`; ``scratch``: what their factory gives.
+        warm_epochs: Joint epochs of those that start from a dense one; None: half of ``epochs``, rounded up.
+
     Example:
         >>> spec = TrainingSpec(epochs=3, learning_rate=0.01)
-        >>> spec.batch_size, spec.precision
-        (64, 'float32')
+        >>> spec.batch_size, spec.precision, spec.start
+        (64, 'float32', 'scratch')
     """
 
     epochs: int = Field(ge=0)
+    start: Start = "scratch"
+    warm_epochs: int | None = Field(default=None, ge=1)
     backbone: BackboneTraining = "train"
     batch_size: int = Field(default=64, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
@@ -50,6 +58,24 @@ class TrainingSpec(Strict):
     exit_features: int = Field(default=64, ge=1)
     seed: int = Field(default=0, ge=0)
     precision: Precision = "float32"
+
+    @model_validator(mode="after")
+    def _start_fits(self) -> "TrainingSpec":
+        warm = self.warm_epochs
+        if self.start == "scratch":
+            if warm is not None:
+                raise ValueError(f"warm_epochs must be left out without start: dense, got {warm}")
+            return self
+        rule = "with start: dense, which trains the dense network first"
+        if self.epochs == 0:
+            raise ValueError(f"epochs must be at least 1 {rule}, got 0")
+        if self.backbone == "frozen":
+            raise ValueError(f"backbone must be train {rule}, got 'frozen'")
+        if warm is not None and warm > self.epochs:
+            raise ValueError(
+                f"`warm_epochs <= epochs` must hold, got warm_epochs={warm}, epochs={self.epochs}"
+            )
+        return self
 
 
 class PayloadSpec(Strict):
@@ -82,6 +108,15 @@ class ExitsSpec(Strict):
     epochs: int | None = Field(default=None, ge=0)
     score: Score = "max_softmax"
     temperature: Temperature = "none"
+
+
+def _check_warm_start(name: str, backbone: BackboneSpec) -> None:
+    """Refuse what contradicts a start from the trained dense network."""
+    rule = "with training.start: dense, where sparse layers keep the trained dense network's weights, scaled"
+    if backbone.initial_weights == "draw":
+        raise ValueError(f"backbones.{name}.initial_weights must be keep, or left out, {rule}, got 'draw'")
+    if backbone.rescale == "none":
+        raise ValueError(f"backbones.{name}.rescale must be all, or left out, {rule}, got 'none'")
 
 
 class SearchSpace(Strict):
@@ -136,6 +171,8 @@ class SearchSpace(Strict):
             rule = f"backbones.{name}.placement: magnitude places block and structured only"
             if backbone.placement == "magnitude" and not {"block", "structured"}.issuperset(self.patterns):
                 raise ValueError(f"{rule}, got patterns {self.patterns}")
+            if self.training.start == "dense":
+                _check_warm_start(name, backbone)
         return self
 
     @field_validator("objectives")
@@ -168,7 +205,7 @@ class SearchSpace(Strict):
     @property
     def recipe(self) -> Recipe:
         """How its networks are trained."""
-        content = self.training.model_dump(exclude={"exit_features"})
+        content = self.training.model_dump(exclude={"exit_features", "start", "warm_epochs"})
         weights = tuple(sorted(self.exits.loss_weights.items()))
         exit_epochs = self.exits.epochs
         if exit_epochs is None:
@@ -179,6 +216,12 @@ class SearchSpace(Strict):
             exit_loss_weights=weights,
             exit_epochs=exit_epochs,
         )
+
+    @property
+    def warm_recipe(self) -> Recipe:
+        """How those of its networks are trained that start from a dense one."""
+        half = (self.training.epochs + 1) // 2
+        return replace(self.recipe, epochs=self.training.warm_epochs or half)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

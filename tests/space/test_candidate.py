@@ -10,6 +10,7 @@ import pytest
 
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.run_point import RunPoint
+from explorer.core.sparsity.layers import InitialWeights
 from explorer.core.training import Recipe
 from explorer.space.candidate import Candidate, NetworkSpec
 
@@ -34,6 +35,7 @@ SPEC = NetworkSpec(
     data='{"source": "digits"}',
 )
 DENSE = replace(SPEC, densities=(("fc1", Fraction(1)), ("classifier", Fraction(1))))
+WARM = replace(SPEC, dense_epochs=1, initial=InitialWeights("dense", "all"))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ DENSE = replace(SPEC, densities=(("fc1", Fraction(1)), ("classifier", Fraction(1
         {"bottleneck": Bottleneck("fc1", 4)},
         {"recipe": replace(RECIPE, exit_training="frozen")},
         {"recipe": replace(RECIPE, exit_loss_weights=(("fc1", 0.5),))},
+        {"dense_epochs": 2},
     ],
 )
 def test_key_changes_with_everything_that_is_trained(change: dict[str, Any]) -> None:
@@ -71,6 +74,15 @@ def test_key_is_a_folder_name_that_does_not_depend_on_the_process() -> None:
     assert SPEC.key == "mlp-e5b16a3601c9"
 
 
+def test_the_dense_network_of_a_warm_start_is_the_one_of_a_search_from_scratch() -> None:
+    assert WARM.dense is not None
+    assert WARM.dense.key == DENSE.key
+    assert (WARM.dense.dense, SPEC.dense) == (None, None)
+    other = replace(WARM, dense_epochs=3)
+    assert other.dense is not None
+    assert len({WARM.key, SPEC.key, other.key, other.dense.key, DENSE.key}) == 5
+
+
 def test_is_sparse() -> None:
     assert SPEC.is_sparse
     assert not DENSE.is_sparse
@@ -84,7 +96,7 @@ def test_json_round_trip() -> None:
         exits_at=("fc1",),
         recipe=replace(RECIPE, exit_training="frozen", exit_loss_weights=(("fc1", 0.5),)),
     )
-    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4))):
+    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4)), WARM):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))
         assert again == spec
         assert again.key == spec.key

@@ -174,6 +174,15 @@ def test_what_the_space_says_goes_before(said: dict[str, Any], expected: Initial
     assert inventory.variants["net"][0].initial == expected
 
 
+def test_a_start_from_dense_networks_goes_before_trained_weights() -> None:
+    training = SPACE["training"] | {"epochs": 3, "start": "dense"}
+    space = SearchSpace.model_validate(SPACE | {"training": training})
+    (variant,) = build_inventory(space, (1, 8, 8), 10).variants["net"]
+    assert all(junction.trained for junction in variant.junctions)
+    assert variant.initial == InitialWeights("dense", "all")
+    assert (space.recipe.epochs, space.warm_recipe.epochs) == (3, 2)
+
+
 def test_parameters_of_one_value_tell_nothing() -> None:
     """Batch norms start with ones and zeros, whatever the seed."""
     from trained_net import net
@@ -192,6 +201,11 @@ def test_parameters_of_one_value_tell_nothing() -> None:
             "trained; below 1: trained, kept and scaled by density^-1/2",
         ),
         ({"trained": True}, InitialWeights("keep", "none"), "trained; below 1: trained, kept"),
+        (
+            {},
+            InitialWeights("dense", "all"),
+            "drawn by seed; below 1: those of the trained dense network, kept and scaled by density^-1/2",
+        ),
         (
             {"trained": True, "frozen": True},
             InitialWeights("draw"),

@@ -23,7 +23,8 @@ class InitialWeights:
 
     Attributes:
         source: ``draw``: weights and biases from torch's generator; ``keep``: kept connections have the dense
-            layer's weights, and biases are the dense layer's.
+            layer's weights, and biases are the dense layer's; ``dense``: those that the trained dense network
+            has there, which take the place of drawn ones, see :mod:`explorer.core.warm_start`.
         rescale: Which layers' kept weights are multiplied by density ** -0.5, so that sums of inputs keep
             their variance when only some of them are left. Behind convolutions there mostly is a batch norm,
             which undoes it.
@@ -36,7 +37,7 @@ class InitialWeights:
         (True, False)
     """
 
-    source: Literal["draw", "keep"] = "draw"
+    source: Literal["draw", "keep", "dense"] = "draw"
     rescale: Literal["linear", "all", "none"] = "linear"
     placement: Literal["seed", "magnitude"] = "seed"
 
@@ -98,16 +99,20 @@ class SparseLayer(nn.Module):
         Connections of (outputs, inputs), or taps of (outputs, inputs, *kernel) for kernel patterns.
         """
 
+    def kept_of(self, dense_weight: Tensor) -> Tensor:
+        """What this layer keeps of a dense weight (outputs, inputs, *kernel), as it stores its own."""
+        of_taps = self.pattern in KERNEL_PATTERN_NAMES
+        flat = dense_weight.reshape(-1) if of_taps else dense_weight.flatten(0, 1)
+        stored: nn.Parameter = getattr(self, self.kept)
+        return flat[self.kept_positions()].reshape(stored.shape)
+
     @torch.no_grad()
     def start_from(self, dense: DenseLayer, initial: InitialWeights) -> None:
         """Take over what ``initial`` says of the dense layer; what is frozen there stays frozen."""
         weight: nn.Parameter = getattr(self, self.kept)
         if initial.source == "keep":
-            positions = self.kept_positions()
-            of_taps = self.pattern in KERNEL_PATTERN_NAMES
-            flat = dense.weight.reshape(-1) if of_taps else dense.weight.flatten(0, 1)
             scale = float(self.density) ** -0.5 if initial.rescales(dense) else 1.0
-            weight.copy_(flat[positions].reshape(weight.shape) * scale)
+            weight.copy_(self.kept_of(dense.weight) * scale)
             if self.bias is not None and dense.bias is not None:
                 self.bias.copy_(dense.bias)
         weight.requires_grad_(dense.weight.requires_grad)
