@@ -8,11 +8,13 @@ from pathlib import Path
 
 from explorer.engine.defaults import (
     DEFAULT_ENCODING,
+    DEFAULT_PREFER,
     DEFAULT_RUNGS,
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
     DEFAULT_TRIALS,
     ENCODINGS,
+    PREFER,
     RUNGS,
     SAMPLERS,
 )
@@ -48,6 +50,7 @@ def run(parsed: argparse.Namespace) -> int:
         sampler=parsed.sampler,
         rungs=parsed.rungs,
         encoding=parsed.encoding,
+        prefer=parsed.prefer,
         timeout_s=parsed.timeout,
         resume=parsed.resume,
         storage=parsed.storage,
@@ -86,7 +89,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trials", type=whole_number(1), metavar="N", help=f"proposals in all (default: {DEFAULT_TRIALS})")
     add("--run", metavar="NAME", help="name of the folder under reports/ (default: space and time)")
     add("--seed", type=whole_number(0), help=f"seed of the sampler (default: {DEFAULT_SEED})")
-    add("--sampler", choices=SAMPLERS, help=f"default: {DEFAULT_SAMPLER}")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        help=f"front: a model that predicts the fronts of networks; others are Optuna's "
+        f"(default: {DEFAULT_SAMPLER})",
+    )
+    add(
+        "--prefer",
+        choices=PREFER,
+        help="what the sampler `front` looks for: what a network will add, or that per second of its "
+        f"training, as measured so far (default: {DEFAULT_PREFER})",
+    )
     add(
         "--rungs",
         choices=RUNGS,

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.front.pareto import Losses, hypervolume
+from explorer.front.pareto import Losses, hypervolume, log_scaled, reference_and_ideal
 from explorer.space.schema import SearchSpace
 
-SMALLEST_SHARE = 1e-3
 DEFINITION = (
     "hypervolume: share of a box of volume 1. Accuracy a counts linearly, (a - reference) / (1 - reference); "
     "a cost c counts as 1 - log(1 + c / c0) / log(1 + reference / c0) with c0 = reference / 1000: 1 at no "
@@ -38,17 +37,11 @@ def log_hypervolume(losses: Losses, space: SearchSpace) -> float:
 
     Args:
         losses: Shape (n_points, n_objectives), columns as the space has its objectives.
-        space: States the references; accuracy first, then costs.
+        space: States the references.
     """
-    accuracy, *costs = space.objectives.values()
-    smallest = SMALLEST_SHARE * np.array(costs)
-    scaled = np.column_stack(
-        [
-            (1 + losses[:, 0]) / (1 - accuracy),
-            np.log1p(losses[:, 1:] / smallest) / np.log1p(1 / SMALLEST_SHARE),
-        ]
-    )
-    return hypervolume(scaled, np.ones(len(costs) + 1), np.zeros(len(costs) + 1))
+    reference, ideal = reference_and_ideal(space.metrics, space.objectives)
+    scaled = log_scaled(losses, reference, ideal)
+    return hypervolume(scaled, np.ones(len(reference)), np.zeros(len(reference)))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import sqrt
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial
 
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.patterns import PatternName, snap_density
@@ -69,7 +72,7 @@ class Encoding(ABC):
     def __init__(self, inventory: Inventory) -> None:
         self._inventory, self._space = inventory, inventory.space
 
-    def suggest(self, trial: optuna.Trial) -> ParamChoice:
+    def suggest(self, trial: BaseTrial) -> ParamChoice:
         """Ask the sampler for every parameter and snap to what is legal for the chosen variant."""
         variant = self._suggest_variant(trial)
         pattern = self._space.patterns[0]
@@ -104,6 +107,17 @@ class Encoding(ABC):
             "payload_bits": min(self._space.payload_bits) if bits is None else bits,
         }
 
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every parameter that :meth:`suggest` may ask for, whatever the variant."""
+        found: dict[str, BaseDistribution] = {}
+        for variant in chain.from_iterable(map(self._inventory.usable, self._inventory.variants)):
+            first = RunPoint(variant.split_points[0].name, None, None)
+            params = self.params(ParamChoice(variant, self._space.patterns[0], variant.densest, first))
+            trial = optuna.trial.FixedTrial(params)
+            self.suggest(trial)
+            found |= trial.distributions
+        return found
+
     def _proposable(self, threshold: float) -> float:
         """The largest confidence threshold up to ``threshold`` that lies on the grid of steps."""
         thresholds = self._space.confidence_thresholds
@@ -111,7 +125,7 @@ class Encoding(ABC):
         return min(thresholds.low + steps * thresholds.step, thresholds.high)
 
     @abstractmethod
-    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+    def _suggest_variant(self, trial: BaseTrial) -> Variant:
         """Ask for backbone and arguments."""
 
     @abstractmethod
@@ -119,7 +133,7 @@ class Encoding(ABC):
         """Parameters that :meth:`_suggest_variant` turns into ``variant``."""
 
     @abstractmethod
-    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+    def _suggest_densities(self, trial: BaseTrial, variant: Variant) -> dict[str, Fraction]:
         """Ask for the densities of all junctions, in definition order."""
 
     @abstractmethod
@@ -145,7 +159,7 @@ class ConditionalEncoding(Encoding):
          'mlp.split_point', 'confidence_threshold', 'payload_bits']
     """
 
-    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+    def _suggest_variant(self, trial: BaseTrial) -> Variant:
         backbone = trial.suggest_categorical("backbone", list(self._space.backbones))
         chosen: dict[str, Any] = {}
         for argument, choices in self._space.backbones[backbone].choices.items():
@@ -163,7 +177,7 @@ class ConditionalEncoding(Encoding):
             if len(choices) > 1
         }
 
-    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+    def _suggest_densities(self, trial: BaseTrial, variant: Variant) -> dict[str, Fraction]:
         densities = variant.densest
         for group in self._asked(variant):
             low, high = self._inventory.density_range(variant.backbone, group)
@@ -218,7 +232,7 @@ class FixedEncoding(Encoding):
         most = max(len(_free(variant)) for variant in variants)
         self._groups = [f"density.{number + 1}" for number in range(min(DENSITY_GROUPS, most))]
 
-    def _suggest_variant(self, trial: optuna.Trial) -> Variant:
+    def _suggest_variant(self, trial: BaseTrial) -> Variant:
         backbone = trial.suggest_categorical("backbone", list(self._by_size))
         size, variants = (
             trial.suggest_float("size", 0.0, 1.0) if self._sized else 0.0,
@@ -233,7 +247,7 @@ class FixedEncoding(Encoding):
             params["size"] = _middle(variants.index(variant), len(variants))
         return params
 
-    def _suggest_densities(self, trial: optuna.Trial, variant: Variant) -> dict[str, Fraction]:
+    def _suggest_densities(self, trial: BaseTrial, variant: Variant) -> dict[str, Fraction]:
         proposed = {name: trial.suggest_float(name, self._low, self._high, log=True) for name in self._groups}
         chosen = {
             path: snap_density(proposed[group], variant.densities[path])

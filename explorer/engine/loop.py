@@ -28,6 +28,7 @@ from explorer.engine.proposals import Proposer
 from explorer.engine.storage.locks import LocalLocks, Locks
 from explorer.engine.storage.network_sync import NetworkSync, NoSync
 from explorer.engine.study import SearchStudy
+from explorer.engine.surrogate.surrogate import Surrogate
 from explorer.runs.record import Promotion
 from explorer.runs.store import Store
 from explorer.space.candidate import Candidate
@@ -49,6 +50,7 @@ class SearchLoop:
         rung_epochs: Epochs at which training pauses, ascending; the last is that of the recipe.
         sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
+        prefer: What the sampler ``front`` looks for.
         locks: Held against other processes of the study; by default there are none.
         sync: Passes networks to and from them.
 
@@ -87,6 +89,7 @@ class SearchLoop:
         rung_epochs: Sequence[int],
         sampler: str,
         seed: int,
+        prefer: str = "gain",
         locks: Locks | None = None,
         sync: NetworkSync | None = None,
     ) -> None:
@@ -94,10 +97,18 @@ class SearchLoop:
         self.space: SearchSpace = proposer.space
         self._prescreen = Prescreen(proposer.inventory, self.space.parsed_constraints, costs)
         self.locks = locks or LocalLocks()
-        self.networks = NetworkRegistry(store, self.space, costs, rung_epochs, self.locks, sync or NoSync())
+        surrogate = None
+        if sampler == "front":
+            surrogate = Surrogate(proposer.inventory, proposer.network, costs, prefer)
+        self.networks = NetworkRegistry(
+            store, self.space, costs, rung_epochs, self.locks, sync or NoSync(), surrogate
+        )
         self.networks.failures |= proposer.failures()
         self.study = SearchStudy(
-            study, proposer, costs, self.networks.archive, self.locks, sampler=sampler, seed=seed
+            *(study, proposer, costs, self.networks.archive, self.locks),
+            sampler=sampler,
+            seed=seed,
+            surrogate=surrogate,
         )
         self.promotions: list[Promotion] = []
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}

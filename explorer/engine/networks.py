@@ -15,6 +15,7 @@ from explorer.engine.archive import Archive
 from explorer.engine.halving.rungs import Rungs
 from explorer.engine.storage.locks import Locks
 from explorer.engine.storage.network_sync import NetworkSync
+from explorer.engine.surrogate.surrogate import Surrogate
 from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.schema import SearchSpace
@@ -37,6 +38,7 @@ class NetworkRegistry:
         rung_epochs: Epochs at which training pauses, ascending; the last is a complete training.
         locks: On networks being trained. Every task given out is locked, until it is unlocked.
         sync: Passes networks to and from other processes of the study.
+        surrogate: Learns from what networks were at the first rung.
 
     Example:
         >>> from pathlib import Path
@@ -59,9 +61,10 @@ class NetworkRegistry:
         rung_epochs: Sequence[int],
         locks: Locks,
         sync: NetworkSync,
+        surrogate: Surrogate | None = None,
     ) -> None:
         self.store, self.space, self._costs = store, space, costs
-        self._locks, self._network_sync = locks, sync
+        self._locks, self._network_sync, self._surrogate = locks, sync, surrogate
         self.archive = Archive(space.metrics, space.objectives, space.parsed_constraints)
         # accuracy is scaled by its range, costs, which span decades, by ratio
         self.rungs = Rungs(rung_epochs, [metric.direction == "minimize" for metric in space.metrics])
@@ -82,11 +85,17 @@ class NetworkRegistry:
 
     def _load_network(self, key: str) -> None:
         stored = self.store.read(key)
+        first: pd.DataFrame | None = None
         for epochs in self.store.earlier_epochs(key):
             points = self.store.read_earlier_points(key, epochs)
-            self._enter(key, epochs, self._costs.points(points, stored.splits, stored.num_samples))
+            swept = self._costs.points(points, stored.splits, stored.num_samples)
+            first = swept if first is None else first
+            self._enter(key, epochs, swept)
         now = self._costs.points(stored.points, stored.splits, stored.num_samples)
         self._enter(key, self._rung(stored.spec, stored.training.epochs), now)
+        if self._surrogate is not None:
+            points = now if first is None else first
+            self._surrogate.observe(stored.spec, self.answer(key)[0], points, stored.training.seconds)
 
     def pull(self) -> None:
         """Enter the networks that other processes of the study have trained meanwhile."""
@@ -143,6 +152,8 @@ class NetworkRegistry:
         self.store.write(network, swept, self._network_sync.publisher(key))
         points = self._costs.points(swept, network.splits, network.evidence.num_samples)
         self._enter(key, self._rung(network.spec, network.epochs), points)
+        if self._surrogate is not None:
+            self._surrogate.observe(network.spec, network.evidence, points, network.training.seconds)
 
     def require(self, key: str) -> None:
         """Have a network trained to the end before the search is over, whatever its results."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-import optuna
+from optuna.trial import BaseTrial
 
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.patterns import PatternName
@@ -42,7 +42,7 @@ class Proposer:
         self._recipe, self._warm_recipe = self.space.recipe, self.space.warm_recipe
         self._from_dense = self.space.training.start == "dense"
 
-    def suggest(self, trial: optuna.Trial) -> Candidate:
+    def suggest(self, trial: BaseTrial) -> Candidate:
         """Ask the sampler for every parameter and make the candidate they mean."""
         choice = self.encoding.suggest(trial)
         network = self.network(choice.variant, choice.pattern, choice.densities)

@@ -7,6 +7,8 @@ others. A search that is resumed selects them again, for another trial; it must 
 the same order, or it would propose what an uninterrupted one had not.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import optuna
@@ -31,7 +33,7 @@ def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False
     """A fresh sampler for one trial.
 
     Args:
-        name: One of :data:`explorer.engine.defaults.SAMPLERS`.
+        name: One of :data:`explorer.engine.defaults.SAMPLERS`, but ``front``.
         seed: Of the search.
         trial_number: Of the trial.
         parallel: Keep away from what is being tried (constant liar).
@@ -52,6 +54,55 @@ def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False
         "random": RandomSampler,
     }
     return simple[name](seed=own_seed)
+
+
+class FrontSampler(BaseSampler):
+    """Proposes what a model of the search says, see :mod:`explorer.engine.surrogate`.
+
+    Parameters that the model leaves open are drawn at random.
+
+    Args:
+        propose: Gives the parameters of a trial.
+        distributions: Of all parameters there are.
+        seed: Of this trial.
+
+    Example:
+        >>> where = {"density": optuna.distributions.FloatDistribution(0.0, 1.0)}
+        >>> sampler = FrontSampler(lambda trial: {"density": 0.25}, where, seed=0)
+        >>> optuna.create_study(sampler=sampler).ask().suggest_float("density", 0.0, 1.0)
+        0.25
+    """
+
+    def __init__(
+        self,
+        propose: Callable[[FrozenTrial], dict[str, Any]],
+        distributions: Mapping[str, BaseDistribution],
+        seed: int,
+    ) -> None:
+        self._propose, self._distributions = propose, dict(distributions)
+        self._random = RandomSampler(seed=seed)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Every parameter of the space, conditional ones too; see the base class."""
+        return self._distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Parameters of the network proposed, and of how it is run; see the base class."""
+        return {} if "fixed_params" in trial.system_attrs else self._propose(trial)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """See the base class."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
 class _Resumable(BaseGASampler):

@@ -3,21 +3,25 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from explorer.core.evidence import Evidence
+from explorer.core.run_point import RunPoint
 from explorer.core.sweep import outcome_at
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.engine.archive import Archive
+from explorer.engine.encodings import ParamChoice
 from explorer.engine.outcomes import REFERENCE, TrialOutcome, TrialResult, finished_trials
 from explorer.engine.proposals import Proposer
 from explorer.engine.references import Reference, references
-from explorer.engine.samplers import make_sampler
+from explorer.engine.samplers import FrontSampler, make_sampler, trial_seed
 from explorer.engine.storage.locks import Locks
 from explorer.engine.suggest_time import SuggestTimes
+from explorer.engine.surrogate.surrogate import Suggestion, Surrogate
 from explorer.space.candidate import Candidate
 
 _STATES: dict[TrialOutcome, TrialState] = {
@@ -42,6 +46,7 @@ class SearchStudy:
         locks: Held against other processes of the study.
         sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
+        surrogate: What the sampler ``front`` asks; it is told what became of proposals.
 
     Example:
         >>> from explorer.devices import Setting
@@ -73,10 +78,11 @@ class SearchStudy:
         *,
         sampler: str,
         seed: int,
+        surrogate: Surrogate | None = None,
     ) -> None:
         self.optuna_study, self._proposer, self._costs = study, proposer, costs
         self._archive, self._locks = archive, locks
-        self._sampler, self._seed = sampler, seed
+        self._sampler, self._seed, self._surrogate = sampler, seed, surrogate
         self._references = references(proposer)
         self.suggest_times = SuggestTimes(sampler)
         self.counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
@@ -140,7 +146,7 @@ class SearchStudy:
         for trial in finished_trials(self.optuna_study):
             if trial.number not in self._known:
                 result = TrialResult.of(trial)
-                self._count(trial.number, result)
+                self._count(trial.number, result, trial.params)
                 yield result
 
     def _tell(
@@ -163,12 +169,21 @@ class SearchStudy:
         )
         result.note_in(trial)
         self.optuna_study.tell(trial, values, state=_STATES[outcome])
-        self._count(trial.number, result)
+        self._count(trial.number, result, trial.params)
         self._locks.release(_lock_name(trial.number))
 
-    def _count(self, number: int, result: TrialResult) -> None:
+    def _count(self, number: int, result: TrialResult, params: dict[str, Any]) -> None:
         self._known.add(number)
         self.counts[result.outcome] += 1
+        if self._surrogate is not None:
+            if result.outcome == "failed":
+                self._surrogate.fail(self._candidate(params).network)
+            else:
+                self._surrogate.tell(result.network_key)
+
+    def _candidate(self, params: dict[str, Any]) -> Candidate:
+        """What the parameters of a finished trial mean."""
+        return self._proposer.suggest(optuna.trial.FixedTrial(params))
 
     def _left_behind(self) -> optuna.Trial | None:
         """A trial that was asked for but never told, locked now; None if every one has an owner."""
@@ -202,7 +217,30 @@ class SearchStudy:
         return trial
 
     def _sampler_of(self, number: int, parallel: bool) -> optuna.samplers.BaseSampler:
-        return make_sampler(self._sampler, self._seed, number, parallel)
+        if self._surrogate is None:
+            return make_sampler(self._sampler, self._seed, number, parallel)
+        own_seed = trial_seed(self._seed, number)
+        return FrontSampler(self._propose, self._proposer.encoding.distributions(), own_seed)
+
+    def _propose(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Parameters of what the surrogate says; none where every network is known or under way."""
+        assert self._surrogate is not None
+        running = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        pending = [self._candidate(own.params).network for own in running if self._is_whole(own, trial)]
+        suggestion = self._surrogate.suggest(
+            trial.number, self._seed, self._archive.front, self._archive.networks(), pending
+        )
+        return {} if suggestion is None else self._params(suggestion)
+
+    def _params(self, suggestion: Suggestion) -> dict[str, Any]:
+        assert self._surrogate is not None
+        variant, pattern, densities = self._surrogate.architectures.choice(suggestion.architecture)
+        point = suggestion.point or RunPoint(variant.split_points[-1].name, None, None)
+        return self._proposer.encoding.params(ParamChoice(variant, pattern, densities, point))
+
+    def _is_whole(self, running: FrozenTrial, asking: FrozenTrial) -> bool:
+        """Whether another trial's parameters are all there: one that is being asked for has none yet."""
+        return running.number != asking.number and "payload_bits" in running.params
 
     def _count_asked(self) -> int:
         """Proposals asked for by all processes, told or not."""

@@ -59,6 +59,30 @@ def hypervolume(losses: Losses, reference: Losses, ideal: Losses) -> float:
     return float(moocore.hypervolume(scaled, ref=np.ones(scaled.shape[1])))
 
 
+SMALLEST_SHARE = 1e-3  # of a reference: a cost below it counts about as none
+
+
+def log_scaled(losses: Losses, reference: Losses, ideal: Losses) -> Losses:
+    """Losses in units in which every halving of a cost counts the same: 0 is ideal, 1 the reference.
+
+    A share s counts as (s - ideal) / (reference - ideal), a cost c, with c0 = reference / 1000, as
+    log(1 + c / c0) / log(1 + reference / c0).
+
+    Args:
+        losses: Shape (n_points, n_objectives).
+        reference: Worst corner, shape (n_objectives,).
+        ideal: Best corner: 0 for a cost, -1 for a share to maximise.
+
+    Example:
+        >>> log_scaled(np.array([[-0.8, 0.0], [-0.8, 31.62], [-0.5, 1e3]]), np.array([-0.5, 1e3]),
+        ...            np.array([-1.0, 0.0])).round(2).tolist()
+        [[0.4, 0.0], [0.4, 0.51], [1.0, 1.0]]
+    """
+    linear = (losses - ideal) / (reference - ideal)
+    costs = np.log1p(np.maximum(losses, 0.0) / (SMALLEST_SHARE * np.abs(reference)))
+    return np.asarray(np.where(ideal < 0, linear, costs / np.log1p(1 / SMALLEST_SHARE)))
+
+
 def reference_and_ideal(metrics: Sequence[Metric], reference: Mapping[str, float]) -> tuple[Losses, Losses]:
     """Corners of the hypervolume box as losses; the ideal is 1 for a share to maximise, 0 for a cost.
 

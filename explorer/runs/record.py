@@ -129,6 +129,7 @@ class RunRecord(_Part):
     sampler: str
     rungs: str
     encoding: str
+    prefer: str = "gain"
     space_name: str
     space_file: str
     space: dict[str, Any]

@@ -17,7 +17,7 @@ class Options:
         trials: Proposals in all.
         run: Name of the run folder.
         seed: Of the sampler.
-        sampler, rungs, encoding: See :mod:`explorer.engine.defaults`.
+        sampler, rungs, encoding, prefer: See :mod:`explorer.engine.defaults`.
         timeout_s: Seconds after which no training begins.
         resume: Go on with a run.
         storage: Optuna storage URL.
@@ -47,6 +47,7 @@ class Options:
     sampler: str | None = None
     rungs: str | None = None
     encoding: str | None = None
+    prefer: str | None = None
     timeout_s: float | None = None
     resume: bool = False
     storage: str | None = None

@@ -11,6 +11,7 @@ from explorer.data.dataset import DataSet
 from explorer.devices import Setting
 from explorer.engine.defaults import (
     DEFAULT_ENCODING,
+    DEFAULT_PREFER,
     DEFAULT_RUNGS,
     DEFAULT_SAMPLER,
     DEFAULT_SEED,
@@ -65,7 +66,7 @@ class Session:
         record = self.record
         texts = {name: json.dumps(getattr(record, name), sort_keys=True) for name in ("space", "profiles")}
         hashes = {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in texts.items()}
-        names = ("data_fingerprint", "encoding", "rungs", "seed", "sampler")
+        names = ("data_fingerprint", "encoding", "prefer", "rungs", "seed", "sampler")
         given = {name: getattr(record, name) for name in names}
         return hashes | given
 
@@ -111,6 +112,7 @@ def _new(options: Options) -> Session:
         sampler=options.sampler or DEFAULT_SAMPLER,
         rungs=options.rungs or DEFAULT_RUNGS,
         encoding=options.encoding or DEFAULT_ENCODING,
+        prefer=options.prefer or DEFAULT_PREFER,
         space_name=name,
         space_file=text,
         space=space.model_dump(mode="json"),
@@ -132,7 +134,7 @@ def _resumed(options: Options) -> Session:
         raise UserError(f"--resume: no run under {options.reports}/ yet")
     folder = folders[0]
     record = RunRecord.read(folder)
-    given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "rungs")}
+    given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "prefer", "rungs")}
     if options.space is not None:
         given["space_file"] = space_of(options)[1]
     for key, value in given.items():
@@ -157,6 +159,11 @@ def _session(options: Options, folder: Path, record: RunRecord, space: SearchSpa
     inventory = build_inventory(space, data.input_shape, data.num_classes)
     setting = record.setting
     _check_profiles(space, setting)
+    if record.sampler == "front" and record.encoding != "conditional":
+        raise UserError(
+            "--encoding must be conditional with --sampler front, which proposes any densities, got "
+            f"{record.encoding!r}; name another --sampler"
+        )
     if record.rungs == "on" and space.training.start == "dense":
         raise UserError(
             "--rungs must be off with training.start: dense, whose sparse networks train for fewer epochs "

@@ -57,6 +57,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
             rung_epochs=session.rung_epochs,
             sampler=record.sampler,
             seed=record.seed,
+            prefer=record.prefer,
             locks=opened.locks,
             sync=opened.sync,
         )

@@ -1,0 +1,136 @@
+"""Accuracies of networks not trained yet: one regression per backbone, over all exits and the output."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.engine.surrogate.architectures import Architecture, Architectures
+from explorer.engine.surrogate.gaussian_process import Floats, GaussianProcess, Hyperparameters
+from explorer.engine.surrogate.observation import Observation
+
+Target = tuple[str, str]  # credit and split point
+LEAST = 2  # observations of a backbone before anything is predicted
+MAX_POINTS = 300  # of a regression; beyond, the newest and an even choice of the older ones
+_LEAST_SD = 0.05  # of a target, a logit: less is noise
+_GROWTH = 1.4  # hyperparameters are fitted again when there are so many times more observations
+_SECONDS: Target = ("seconds", "")
+
+
+def to_logit(share: NDArray[np.float64] | float, num_samples: int) -> Floats:
+    """Logarithm of the odds of a share of ``num_samples``, finite at 0 and 1.
+
+    Example:
+        >>> float(to_logit(0.5, 100)), round(float(to_logit(1.0, 100)), 2)
+        (0.0, 5.3)
+    """
+    right = np.clip(share, 0.0, 1.0) * num_samples
+    return np.asarray(np.log((right + 0.5) / (num_samples - right + 0.5)))
+
+
+def from_logit(logit: Floats) -> Floats:
+    """Inverse of :func:`to_logit`, but for the half sample that keeps that finite.
+
+    Example:
+        >>> float(from_logit(np.array(0.0)))
+        0.5
+    """
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+
+class AccuracyModel:
+    """Predicts the shares of one backbone's networks, as logits.
+
+    Args:
+        architectures: Gives features.
+        backbone: Its name.
+        observations: Of networks of the backbone, at least :data:`LEAST`, in the order they were told.
+        hyperparameters: None to fit them now.
+        with_seconds: Predict logarithms of training seconds, too.
+
+    Attributes:
+        observations: Those it rests on.
+        hyperparameters: Of all its targets.
+        targets: What is predicted, in order.
+    """
+
+    def __init__(
+        self,
+        architectures: Architectures,
+        backbone: str,
+        observations: Sequence[Observation],
+        hyperparameters: Hyperparameters | None = None,
+        with_seconds: bool = False,
+    ) -> None:
+        self._architectures, self.backbone = architectures, backbone
+        self.observations = _thinned(observations)
+        self.targets = list(dict.fromkeys(key for one in self.observations for key in one.shares))
+        if with_seconds:
+            self.targets.append(_SECONDS)
+        X = self.features([one.architecture for one in self.observations])
+        Y = np.array([[_value(one, target) for target in self.targets] for one in self.observations])
+        known = ~np.isnan(Y)
+        everywhere = known.all(axis=0)
+        self.hyperparameters = hyperparameters or Hyperparameters.fit(X, _standardised(Y[:, everywhere]))
+        self._parts = []  # (places among the targets, regression), by the observations that have them
+        for mask in np.unique(known, axis=1).T:
+            places = np.flatnonzero((known == mask[:, np.newaxis]).all(axis=0))
+            own = Y[np.ix_(mask, places)]
+            self._parts.append((places, GaussianProcess(X[mask], own, self.hyperparameters, _LEAST_SD)))
+
+    def features(self, some: Sequence[Architecture]) -> Floats:
+        """Of networks of the backbone (N, D)."""
+        return self._architectures.features(self.backbone, some)
+
+    def predict(self, X_MD: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of every target's logit, noise included; both (M, T)."""
+        mean, sd = np.empty((2, len(X_MD), len(self.targets)))
+        for places, process in self._parts:
+            mean[:, places], sd[:, places] = process.predict(X_MD)
+        return mean, sd
+
+    def seconds(self, one: Architecture) -> float:
+        """Predicted seconds of a network's training."""
+        mean, _ = self.predict(self.features([one]))
+        return float(np.exp(mean[0, self.targets.index(_SECONDS)]))
+
+    def left_out(self, target: Target) -> tuple[Floats, Floats]:
+        """Observed and predicted share of each network that has a target, predicted from all others."""
+        place = self.targets.index(target)
+        places, process = next(part for part in self._parts if place in part[0])
+        column = places.tolist().index(place)
+        observed = [one.shares[target] for one in self.observations if target in one.shares]
+        return np.array(observed), from_logit(process.left_out()[:, column])
+
+
+def milestone(count: int) -> int:
+    """How many of ``count`` observations the hyperparameters are fitted to.
+
+    So they depend on the observations alone, not on when the search was interrupted.
+
+    Example:
+        >>> [milestone(count) for count in (2, 3, 4, 5, 10, 100)]
+        [2, 3, 4, 5, 9, 91]
+    """
+    size = LEAST
+    while (following := max(size + 1, int(size * _GROWTH))) <= count:
+        size = following
+    return size
+
+
+def _value(one: Observation, target: Target) -> float:
+    if target == _SECONDS:
+        return float(np.log(one.seconds + 1e-3))
+    return float(to_logit(one.shares[target], one.num_samples)) if target in one.shares else np.nan
+
+
+def _thinned(observations: Sequence[Observation]) -> list[Observation]:
+    if len(observations) <= MAX_POINTS:
+        return list(observations)
+    newest, older = observations[-MAX_POINTS // 2 :], observations[: -MAX_POINTS // 2]
+    chosen = np.linspace(0, len(older) - 1, MAX_POINTS - len(newest)).round().astype(int)
+    return [*(older[place] for place in chosen), *newest]
+
+
+def _standardised(Y_NT: Floats) -> Floats:
+    return np.asarray((Y_NT - Y_NT.mean(axis=0)) / (Y_NT.std(axis=0) + _LEAST_SD))

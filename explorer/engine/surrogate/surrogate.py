@@ -1,0 +1,248 @@
+"""What to train next: the network whose predicted front adds most to the one that is known."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from explorer.core.evidence import Evidence
+from explorer.core.run_point import RunPoint
+from explorer.costs.model import CostModel
+from explorer.engine.surrogate.accuracy_model import LEAST, AccuracyModel, milestone
+from explorer.engine.surrogate.architectures import Architecture, Architectures, MakeSpec
+from explorer.engine.surrogate.gain import (
+    OPTIMISTIC,
+    QUANTILES,
+    best_first,
+    hypervolume_gain,
+    margins,
+    without_dominated,
+)
+from explorer.engine.surrogate.gaussian_process import Floats, Hyperparameters
+from explorer.engine.surrogate.observation import Observation
+from explorer.engine.surrogate.predicted_fronts import FrontPredictor
+from explorer.engine.surrogate.starts import starts
+from explorer.front.pareto import Losses, hypervolume, log_scaled, reference_and_ideal
+from explorer.space.candidate import NetworkSpec
+from explorer.space.variants import Inventory
+
+CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step away from the front
+_FINALISTS = 16  # whose gain is computed
+_ENUMERATED = 5_000  # networks of a space small enough to be listed
+_EXPLORE = 10  # every so many proposals are drawn: what the model is wrong about shall not stay hidden
+_TRIES = 20  # draws per candidate, before a space is taken to have no more
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A network to train and how to run it.
+
+    Attributes:
+        architecture: The network.
+        point: Where it is predicted to gain most; None if nothing is predicted.
+        gain: Hypervolume it is expected to add, in logarithmic costs.
+    """
+
+    architecture: Architecture
+    point: RunPoint | None = None
+    gain: float = 0.0
+
+
+class Surrogate:
+    """Learns from trained networks, and proposes others.
+
+    What it proposes follows from what was observed, told and failed, from the trial's number and the seed: a
+    search that was interrupted goes on as one that was not. With ``gain-per-second`` measured seconds decide,
+    too.
+
+    Args:
+        inventory: Variants of the space.
+        make_spec: Makes a network of a variant, a pattern and densities.
+        costs: The cost model of the search.
+        prefer: ``gain`` or ``gain-per-second``: what is largest of the network proposed.
+    """
+
+    def __init__(
+        self, inventory: Inventory, make_spec: MakeSpec, costs: CostModel, prefer: str = "gain"
+    ) -> None:
+        self.architectures = Architectures(inventory, make_spec)
+        self._space, self._prefer = inventory.space, prefer
+        self._corners = reference_and_ideal(inventory.space.metrics, inventory.space.objectives)
+        self._predictor = FrontPredictor(self.architectures, costs, inventory.space, *self._corners)
+        self._observations: dict[str, Observation] = {}
+        self._told: dict[str, None] = {}
+        self._known = set[Architecture]()
+        self._failed: list[Architecture] = []
+        self._starts: list[Architecture] | None = None
+        self._fitted: dict[str, tuple[tuple[str, ...], Hyperparameters]] = {}
+        self._listed: list[Architecture] | None = None
+
+    def observe(self, spec: NetworkSpec, evidence: Evidence, points: pd.DataFrame, seconds: float) -> None:
+        """Learn from a trained network; what it became when it was trained further is no news.
+
+        Args:
+            spec: What was trained.
+            evidence: Its validation outcomes.
+            points: Its swept points with all costs.
+            seconds: What training took.
+        """
+        if spec.key not in self._observations:
+            where, metrics = self.architectures.of(spec), self._space.metrics
+            assert where is not None, "it was trained"
+            self._observations[spec.key] = Observation.of(where, evidence, points, metrics, seconds)
+            self._known.add(where)
+
+    def tell(self, key: str) -> None:
+        """Note that a proposal's network is known: observations count in the order they were told."""
+        self._told.setdefault(key)
+
+    def fail(self, spec: NetworkSpec) -> None:
+        """Learn that a network cannot be trained."""
+        where = self.architectures.of(spec)
+        if where is not None and where not in self._known:
+            self._known.add(where)
+            self._failed.append(where)
+
+    def suggest(
+        self,
+        number: int,
+        seed: int,
+        front: Losses,
+        on_front: Collection[str],
+        pending: Iterable[NetworkSpec] = (),
+    ) -> Suggestion | None:
+        """What to propose as trial ``number``; None when every network is known or pending.
+
+        Args:
+            number: Of the trial.
+            seed: Of the search.
+            front: Losses of the front that is known, (points, objectives).
+            on_front: Keys of the networks that have a point on it.
+            pending: Networks under way. They are taken to turn out as predicted, and not proposed again.
+        """
+        under_way = [one for one in map(self.architectures.of, pending) if one is not None]
+        taken = self._known.union(under_way)
+        if (start := self._next_start(taken)) is not None:
+            return Suggestion(start)
+        rng = np.random.default_rng([seed, number])
+        candidates = self._candidates(rng, taken, on_front)
+        if not candidates:
+            return None
+        if number % _EXPLORE != _EXPLORE - 1:
+            ranked = self.ranked(candidates, front, under_way)
+            if ranked:
+                return ranked[0]
+        return Suggestion(candidates[0])
+
+    def _next_start(self, taken: Collection[Architecture]) -> Architecture | None:
+        if self._starts is None:
+            self._starts = starts(self.architectures)
+        return next((one for one in self._starts if one not in taken), None)
+
+    def ranked(
+        self, candidates: Sequence[Architecture], front: Losses, pending: Sequence[Architecture] = ()
+    ) -> list[Suggestion]:
+        """The candidates that may gain anything, best first."""
+        models = self._models()
+        scaled = without_dominated(log_scaled(front, *self._corners))
+        if pending:
+            scaled = self._with_fantasies(scaled, pending, models)
+        found = [
+            suggestion for model in models for suggestion in self._of_backbone(model, candidates, scaled)
+        ]
+        return sorted(found, key=lambda own: -own.gain)
+
+    def _with_fantasies(
+        self, front: Floats, pending: Sequence[Architecture], models: Sequence[AccuracyModel]
+    ) -> Floats:
+        """The front as it would be with the networks under way as they are predicted (Kriging believer)."""
+        for model in models:
+            own = [one for one in pending if self.architectures.backbone(one) == model.backbone]
+            if own:
+                losses = self._predictor.losses(self._predictor.predict(model, own), 0.0)
+                front = without_dominated(np.vstack([front, losses]))
+        return front
+
+    def _of_backbone(
+        self, model: AccuracyModel, candidates: Sequence[Architecture], front: Floats
+    ) -> list[Suggestion]:
+        own = [one for one in candidates if self.architectures.backbone(one) == model.backbone]
+        if not own:
+            return []
+        fronts = self._predictor.predict(model, own)
+        margin = margins(self._predictor.losses(fronts, OPTIMISTIC), front)
+        drawn = [self._predictor.losses(fronts, z) for z in QUANTILES]
+        known = hypervolume(front, np.ones(front.shape[1]), np.zeros(front.shape[1]))
+        found = []
+        for owner in best_first(fronts.owner_R, margin, _FINALISTS):
+            rows = np.flatnonzero(fronts.owner_R == owner)
+            gain = np.mean([hypervolume_gain(losses[rows], front, known) for losses in drawn])
+            worth = float(gain) * self._success_rate(own[owner])
+            if self._prefer == "gain-per-second":
+                worth /= model.seconds(own[owner])
+            found.append(Suggestion(own[owner], fronts.point(rows[margin[rows].argmax()]), worth))
+        return found
+
+    def _success_rate(self, one: Architecture) -> float:
+        """Of its variant's trainings, one imagined success added."""
+        failed = sum(other.variant == one.variant for other in self._failed)
+        if not failed:
+            return 1.0
+        worked = sum(own.architecture.variant == one.variant for own in self._observations.values())
+        return (worked + 1) / (worked + failed + 1)
+
+    def _models(self) -> list[AccuracyModel]:
+        """One per backbone with observations enough."""
+        by_backbone: dict[str, list[str]] = {}
+        for key in self._ordered():
+            name = self.architectures.backbone(self._observations[key].architecture)
+            by_backbone.setdefault(name, []).append(key)
+        return [self._model(name, keys) for name, keys in by_backbone.items() if len(keys) >= LEAST]
+
+    def _ordered(self) -> list[str]:
+        told = [key for key in self._told if key in self._observations]
+        return told + sorted(self._observations.keys() - self._told.keys())
+
+    def _model(self, backbone: str, keys: Sequence[str]) -> AccuracyModel:
+        with_seconds = self._prefer == "gain-per-second"
+        first = tuple(keys[: milestone(len(keys))])
+        if self._fitted.get(backbone, ((), None))[0] != first:
+            fitted = self._fit(backbone, first, None, with_seconds)
+            self._fitted[backbone] = first, fitted.hyperparameters
+        return self._fit(backbone, keys, self._fitted[backbone][1], with_seconds)
+
+    def _fit(
+        self, backbone: str, keys: Sequence[str], known: Hyperparameters | None, with_seconds: bool
+    ) -> AccuracyModel:
+        own = [self._observations[key] for key in keys]
+        return AccuracyModel(self.architectures, backbone, own, known, with_seconds)
+
+    def _candidates(
+        self, rng: np.random.Generator, taken: Collection[Architecture], on_front: Collection[str]
+    ) -> list[Architecture]:
+        """Networks that are neither known nor under way: drawn ones first, then neighbours of the front."""
+        found: dict[Architecture, None] = {}
+        for _ in range(_TRIES * CANDIDATES):
+            if len(found) >= CANDIDATES // 2:
+                break
+            if (drawn := self.architectures.draw(rng)) not in taken:
+                found.setdefault(drawn)
+        keys = sorted(key for key in on_front if key in self._observations)
+        parents = [self._observations[key].architecture for key in keys]
+        for _ in range(CANDIDATES if parents else 0):
+            parent = parents[rng.integers(len(parents))]
+            near = self.architectures.neighbour(parent, rng)
+            if rng.random() < 0.3:
+                near = self.architectures.neighbour(near, rng)
+            if near not in taken and len(found) < CANDIDATES:
+                found.setdefault(near)
+        return list(found) or self._left(taken)
+
+    def _left(self, taken: Collection[Architecture]) -> list[Architecture]:
+        """What is left of a space of which nearly all is known, if it can be listed."""
+        if self._listed is None:
+            count = sum(variant.num_networks for variant in self.architectures.variants)
+            few = count * len(self.architectures.patterns) <= _ENUMERATED
+            self._listed = list(self.architectures.every()) if few else []
+        return [one for one in self._listed if one not in taken][:CANDIDATES]
