@@ -54,7 +54,7 @@ def space(factory: Any = Own, **backbone: Any) -> dict[str, Any]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:
     reports = tmp_path_factory.mktemp("reports")
     content = space(arguments={"width": [8, 16]})
-    return explorer.run_search(content, trials=12, name="own", reports=reports, energy=False, progress=False)
+    return explorer.run_search(content, trials=8, name="own", reports=reports, energy=False, progress=False)
 
 
 def test_importing_the_package_imports_no_dependency() -> None:
@@ -72,7 +72,7 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_module_and_arrays_are_searched_selected_and_rebuilt(run: explorer.Run) -> None:
-    assert len(run.trials) == 12
+    assert len(run.trials) == 8
     assert set(run.front["network_key"]) <= set(run.points["network_key"])
     pick = run.select(where=["accuracy >= 0.3"], minimize="edge_macs")
     network = run.load_network(pick)
@@ -106,7 +106,7 @@ def test_with_setting_changes_costs_and_nothing_else(run: explorer.Run) -> None:
 def test_a_run_is_read_and_shown(run: explorer.Run) -> None:
     again = explorer.load_run("own", reports=run.path.parent)
     assert again.front["point_id"].tolist() == run.front["point_id"].tolist()
-    assert "12 trials" in repr(again)
+    assert "8 trials" in repr(again)
     assert "&lt;Run own" in again._repr_html_()
     assert again.report().is_file()
     with pytest.raises(explorer.UserError, match="no such run"):

@@ -14,7 +14,16 @@ TESTS = Path(__file__).parent
 # From the ground up. A module may import its own package and those before it; a command's modules come last.
 PACKAGES = (
     *("errors", "utils", "data", "backbones", "devices", "core.sparsity", "core.graph", "core", "space"),
-    *("costs", "front", "runs", "measure", "engine.storage", "engine.halving", "engine.pool", "engine.surrogate"),
+    *(
+        "costs",
+        "front",
+        "runs",
+        "measure",
+        "engine.storage",
+        "engine.halving",
+        "engine.pool",
+        "engine.surrogate",
+    ),
     *("engine",),
     *("report", "inspect", "session", "api", "search", "pick", "__main__"),
 )

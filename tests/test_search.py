@@ -186,7 +186,8 @@ def test_same_seed_same_front(folder: Path) -> None:
 
 
 def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--trials", "12", "--run", "more", "--no-energy", "--encoding", "fixed"]
+    options = ["--trials", "12", "--run", "more", "--no-energy", "--sampler", "nsga2"]
+    options += ["--encoding", "fixed"]
     assert search.main(["--space", "space.yaml", *options]) == 0
     stored = {path: path.stat().st_mtime_ns for path in folder.glob("reports/more/networks/*/network.json")}
     assert search.main(["--resume", "--run", "more", "--trials", "16", "--no-energy"]) == 0

@@ -54,7 +54,8 @@ def _conclude(found: dict[str, Found], parsed: argparse.Namespace) -> int:
     curves = [curve for own in found.values() for curve in own.curves]
     best = {space: own.best for space, own in found.items()}
     rows = regret_table(curves, best)
-    counts = {space: target_count(own.networks) for space, own in found.items()}
+    reached = QUICK_NETWORKS if parsed.quick else NETWORKS
+    counts = {space: min(reached, target_count(own.networks)) for space, own in found.items()}
     _print_tables(rows, found)
     shares = {space: saved(curves, space, counts[space]) for space in found}
     for space, share in shares.items():

@@ -147,7 +147,7 @@ def variant_costs(
                [ 0., 32., 32.]])
     """
     with failing_alone():
-        network = build_network(dense, input_shape, num_classes).eval()
+        network = build_network(dense, input_shape, num_classes, probe=False).eval()
         counted = dense_counterpart(dense, input_shape, num_classes)
         base = split_costs(network, counted, ranges)
         thinned_out: list[tuple[Fraction, Sequence[SplitCosts]]] = []

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from explorer.core.sparsity.patterns import PatternName, snap_density
 from explorer.core.training import TrainingFailedError
 from explorer.costs.variant_costs import VariantCosts, variant_costs
-from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
 from explorer.space.density_groups import assignments
 from explorer.space.schema import SearchSpace
@@ -103,8 +102,8 @@ class Architectures:
 
     def every(self) -> Iterator[Architecture]:
         """Each network of the space once."""
-        for number, variant in enumerate(self.variants):
-            for densities in variant.assignments():
+        for number in self.countable:
+            for densities in self.variants[number].assignments():
                 own = tuple(densities.values())
                 dense = all(density == 1 for density in own)
                 for pattern in range(1 if dense else len(self.patterns)):
@@ -112,7 +111,7 @@ class Architectures:
 
     def draw(self, rng: np.random.Generator) -> Architecture:
         """A network at random: each variant as likely as any other, and each density of a group."""
-        number = int(rng.integers(len(self.variants)))
+        number = self.countable[rng.integers(len(self.countable))]
         chosen = [own[rng.integers(len(own))] for own in self._choices[number]]
         return self._canonical(number, int(rng.integers(len(self.patterns))), self._in_order(number, chosen))
 
@@ -124,7 +123,7 @@ class Architectures:
             return self._other_density(one, free[step], rng)
         if step == len(free) and len(self.patterns) > 1:
             return self._canonical(one.variant, int(rng.integers(len(self.patterns))), one.densities)
-        siblings = [n for n, v in enumerate(self.variants) if v.backbone == self.backbone(one)]
+        siblings = [n for n in self.countable if self.variants[n].backbone == self.backbone(one)]
         number = siblings[rng.integers(len(siblings))]
         return self._canonical(number, one.pattern, self._snapped(number, one))
 
@@ -168,7 +167,7 @@ class Architectures:
         """Of all networks of a variant; counted when they are asked for.
 
         Raises:
-            UserError: Its dense network cannot be built, though it could when the search began.
+            TrainingFailedError: Its dense network cannot be built, though it could when the search began.
         """
         if number not in self._costs:
             variant = self.variants[number]
@@ -176,11 +175,21 @@ class Architectures:
             sparsest = {path: own[0] for path, own in variant.densities.items()}
             spec = self._make_spec(variant, self.patterns[0], dense)
             shape, classes = self._inventory.input_shape, self._inventory.num_classes
-            try:
-                self._costs[number] = variant_costs(spec, sparsest, shape, classes, self.space.payload.ranges)
-            except TrainingFailedError as error:
-                raise UserError(f"backbones.{variant.backbone}: {variant.name}: {error}") from error
+            ranges = self.space.payload.ranges
+            self._costs[number] = variant_costs(spec, sparsest, shape, classes, ranges)
         return self._costs[number]
+
+    @cached_property
+    def countable(self) -> list[int]:
+        """Numbers of the variants whose costs can be counted; others are not proposed."""
+        return [number for number in range(len(self.variants)) if self._is_countable(number)]
+
+    def _is_countable(self, number: int) -> bool:
+        try:
+            self.costs(number)
+        except TrainingFailedError:
+            return False
+        return True
 
     def features(self, backbone: str, some: Sequence[Architecture]) -> Features:
         """Of networks of one backbone, standardised over the space (N, D).
@@ -193,7 +202,7 @@ class Architectures:
     def _scale(self, backbone: str) -> tuple[Features, Features]:
         if backbone not in self._scales:
             rng, drawn = np.random.default_rng(0), list[Architecture]()
-            numbers = [n for n, v in enumerate(self.variants) if v.backbone == backbone]
+            numbers = [n for n in self.countable if self.variants[n].backbone == backbone]
             while len(drawn) < _SAMPLE:
                 number = numbers[len(drawn) % len(numbers)]
                 chosen = [own[rng.integers(len(own))] for own in self._choices[number]]

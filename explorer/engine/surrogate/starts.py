@@ -9,7 +9,8 @@ import numpy as np
 
 from explorer.engine.surrogate.architectures import Architecture, Architectures
 
-_PLACES = (0.5, 0.2)  # on the ladder of uniform densities, from sparse to dense
+_PLACES = (0.3, 0.9)  # on the ladder of uniform densities, from sparse to dense
+STARTS_OF_A_VARIANT = len(_PLACES)
 MAX_STARTS = 24  # of a space with many variants, an even choice
 
 
@@ -27,7 +28,7 @@ def starts(architectures: Architectures) -> list[Architecture]:
     """
     found: list[Architecture] = []
     for place in _PLACES:
-        rung = [_at(architectures.ladder(number), place) for number in range(len(architectures.variants))]
+        rung = [_at(architectures.ladder(number), place) for number in architectures.countable]
         found += sorted(rung, key=lambda one: _macs(architectures, one))
     unique = list(dict.fromkeys(found))
     return list(_evenly(unique, MAX_STARTS))

@@ -1,5 +1,6 @@
 """What to train next: the network whose predicted front adds most to the one that is known."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from explorer.engine.surrogate.gain import (
 from explorer.engine.surrogate.gaussian_process import Floats, Hyperparameters
 from explorer.engine.surrogate.observation import Observation
 from explorer.engine.surrogate.predicted_fronts import FrontPredictor
-from explorer.engine.surrogate.starts import starts
+from explorer.engine.surrogate.starts import STARTS_OF_A_VARIANT, starts
 from explorer.front.pareto import Losses, hypervolume, log_scaled, reference_and_ideal
 from explorer.space.candidate import NetworkSpec
 from explorer.space.variants import Inventory
@@ -30,7 +31,7 @@ from explorer.space.variants import Inventory
 CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step away from the front
 _FINALISTS = 16  # whose gain is computed
 _ENUMERATED = 5_000  # networks of a space small enough to be listed
-_EXPLORE = 10  # every so many proposals are drawn: what the model is wrong about shall not stay hidden
+_EXPLORE = 20  # every so many proposals are drawn: what the model is wrong about shall not stay hidden
 _TRIES = 20  # draws per candidate, before a space is taken to have no more
 
 
@@ -89,7 +90,8 @@ class Surrogate:
         """
         if spec.key not in self._observations:
             where, metrics = self.architectures.of(spec), self._space.metrics
-            assert where is not None, "it was trained"
+            if where is None or where.variant not in self.architectures.countable:
+                return
             self._observations[spec.key] = Observation.of(where, evidence, points, metrics, seconds)
             self._known.add(where)
 
@@ -136,9 +138,14 @@ class Surrogate:
         return Suggestion(candidates[0])
 
     def _next_start(self, taken: Collection[Architecture]) -> Architecture | None:
+        """The next of the networks to start with, of a variant of which fewer than two are known."""
         if self._starts is None:
             self._starts = starts(self.architectures)
-        return next((one for one in self._starts if one not in taken), None)
+        known = Counter(one.variant for one in taken)
+        return next(
+            (one for one in self._starts if one not in taken and known[one.variant] < STARTS_OF_A_VARIANT),
+            None,
+        )
 
     def ranked(
         self, candidates: Sequence[Architecture], front: Losses, pending: Sequence[Architecture] = ()
@@ -223,6 +230,8 @@ class Surrogate:
     ) -> list[Architecture]:
         """Networks that are neither known nor under way: drawn ones first, then neighbours of the front."""
         found: dict[Architecture, None] = {}
+        if not self.architectures.countable:
+            return []
         for _ in range(_TRIES * CANDIDATES):
             if len(found) >= CANDIDATES // 2:
                 break
