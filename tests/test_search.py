@@ -318,7 +318,7 @@ def test_killed_searches_from_dense_networks_resume_to_the_same_result(
 
 
 def test_a_search_from_dense_networks_goes_on_and_is_picked_from(from_dense: Path) -> None:
-    command = ["--run", "dense", "--no-energy", "--workers", "1"]
+    command = ["--run", "dense", "--no-energy", "--workers", "1", "--keep-weights"]
     assert search.main(["--space", str(from_dense), *command, "--trials", "4"]) == 0
     store = Store(Path("reports") / "dense")
     dense = {key for key in store if not store.read_spec(key).is_sparse}
@@ -356,6 +356,7 @@ def test_the_dry_run_says_what_starts_from_what(from_dense: Path, capsys: pytest
 
 def test_two_workers_start_from_dense_networks(from_dense: Path) -> None:
     arguments = ["--space", str(from_dense), "--no-energy", "--trials", "12", "--run", "dense-workers"]
+    arguments.append("--keep-weights")
     assert search.main([*arguments, "--workers", "2"]) == 0
     results = load_run(Path("reports") / "dense-workers")
     assert (results.record.counts["trials"], results.record.counts["failed"]) == (12, 0)

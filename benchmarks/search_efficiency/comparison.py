@@ -12,7 +12,10 @@ from benchmarks.search_efficiency.curves import Curve
 from benchmarks.search_efficiency.ours import RUNGS, WHOLE
 from benchmarks.search_efficiency.run import LABELS, PLAIN
 
-LEAST_SPEEDUP = 20.0  # of the whole engine over the plain loop, to the plain loop's final hypervolume
+SHARES = (0.5, 0.8, 0.95, 1.0)  # of the plain loop's final hypervolume
+LEAST_SPEEDUPS = {0.95: 25.0, 1.0: 20.0}  # of the whole engine over the plain loop; medians
+LEAST_ANYWHERE = 8.0  # in every single case, at these shares
+EQUAL_SECONDS = (10.0, 30.0, 60.0, 150.0)
 WORTHWHILE_SHARE = 0.6  # of the seconds without rungs to the same hypervolume; rungs are off above it
 
 Row = dict[str, Any]
@@ -24,10 +27,11 @@ _COLOURS = {PLAIN: "0,0,0"} | dict(
 def compare(curves: Sequence[Curve]) -> list[Row]:
     """One row per search, in the order of ``curves``.
 
-    ``target_s`` is the second at which the search reached the plain loop's final hypervolume, ``speedup``
-    the plain loop's own such second over it; ``rungs_share`` is the second at which the engine with rungs
-    reached the whole engine's final hypervolume, over the second at which that did. None where the target
-    was never reached.
+    ``target_s`` is the second at which the search reached the plain loop's final hypervolume; ``speedups``
+    are, by :data:`SHARES` of that, the second at which the plain loop had so much over the second at which
+    this search had; ``at_equal_seconds`` this search's hypervolume over the plain loop's. ``rungs_share`` is
+    the second at which the engine with rungs reached the whole engine's final hypervolume, over the second
+    at which that did. None where the target was never reached, or nothing is known yet.
     """
     found = {(curve.space, curve.seed, curve.variant): curve for curve in curves}
     rows = []
@@ -37,13 +41,26 @@ def compare(curves: Sequence[Curve]) -> list[Row]:
         row: Row = {"space": curve.space, "seed": curve.seed, "variant": curve.variant}
         row |= {"hypervolume": curve.final, "trainings": curve.trainings[-1] if curve.trainings else 0}
         row |= {"points": curve.points, "target_s": target_s}
-        row["speedup"] = None if target_s is None else plain.last_improved_s / target_s
+        row["speedups"] = {share: _speedup(plain, curve, share * plain.final) for share in SHARES}
+        row["at_equal_seconds"] = {seconds: _ratio_at(plain, curve, seconds) for seconds in EQUAL_SECONDS}
         if curve.variant == RUNGS:
             whole = found[curve.space, curve.seed, WHOLE]
             reached = curve.time_to(whole.final)
             row["rungs_share"] = None if reached is None else reached / whole.last_improved_s
         rows.append(row)
     return rows
+
+
+def _speedup(plain: Curve, other: Curve, target: float) -> float | None:
+    theirs, ours = plain.time_to(target), other.time_to(target)
+    return None if theirs is None or ours is None else theirs / ours
+
+
+def _ratio_at(plain: Curve, other: Curve, seconds: float) -> float | None:
+    """None where a search had ended before, or the plain loop had nothing."""
+    if seconds > min(plain.budget_s, other.budget_s) or not (theirs := plain.at([seconds], "seconds")[0]):
+        return None
+    return other.at([seconds], "seconds")[0] / theirs
 
 
 def median(values: Iterable[float | None], unreached: float) -> float | None:
@@ -61,11 +78,20 @@ def medians(rows: Sequence[Row]) -> dict[str, Row]:
             "hypervolume": statistics.median(row["hypervolume"] for row in own),
             "trainings": statistics.median(row["trainings"] for row in own),
             "target_s": median((row["target_s"] for row in own), inf),
-            "speedup": median((row["speedup"] for row in own), -inf),
+            "speedups": {share: median((row["speedups"][share] for row in own), -inf) for share in SHARES},
+            "at_equal_seconds": {
+                seconds: _known_median([row["at_equal_seconds"][seconds] for row in own])
+                for seconds in EQUAL_SECONDS
+            },
         }
         if variant == RUNGS:
             summary[variant]["rungs_share"] = median((row["rungs_share"] for row in own), inf)
     return summary
+
+
+def _known_median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def shortfalls(rows: Sequence[Row]) -> list[str]:
@@ -73,12 +99,19 @@ def shortfalls(rows: Sequence[Row]) -> list[str]:
     short = [
         f"{row['space']} seed {row['seed']}: never reached the plain loop's final hypervolume"
         for row in rows
-        if row["variant"] == WHOLE and row["speedup"] is None
+        if row["variant"] == WHOLE and row["speedups"][1.0] is None
     ]
-    speedup = medians(rows)[WHOLE]["speedup"]
-    if speedup is None or speedup < LEAST_SPEEDUP:
-        got = "none: not reached" if speedup is None else f"{speedup:.2f}"
-        short.append(f"median speed-up over the plain loop: {got}, at least {LEAST_SPEEDUP:g}")
+    for share, least in LEAST_SPEEDUPS.items():
+        speedup = medians(rows)[WHOLE]["speedups"][share]
+        if speedup is None or speedup < least:
+            got = "none: not reached" if speedup is None else f"{speedup:.2f}"
+            short.append(f"median speed-up to {share:.0%} of the plain loop: {got}, at least {least:g}")
+        short += [
+            f"{row['space']} seed {row['seed']}: speed-up to {share:.0%} of the plain loop "
+            f"{row['speedups'][share]:.2f}, at least {LEAST_ANYWHERE:g}"
+            for row in rows
+            if row["variant"] == WHOLE and (row["speedups"][share] or LEAST_ANYWHERE) < LEAST_ANYWHERE
+        ]
     return short
 
 

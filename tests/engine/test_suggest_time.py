@@ -45,7 +45,7 @@ def test_only_the_recent_proposals_count() -> None:
         said.append(times.warning())
     (warning,) = filter(None, said)
     assert said.index(warning) == 100 + RECENT // 2 - 1  # half of the last 20 are slow
-    assert "--sampler tpe" in warning
+    assert "--sampler front" in warning
     assert times.recent_s == 0.5
 
 
