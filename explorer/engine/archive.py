@@ -34,6 +34,7 @@ class Archive:
         self.reference, self.ideal = reference_and_ideal(metrics, reference)
         self.front = np.empty((0, len(self.metrics)))
         self._fronts: dict[str, Losses] = {}  # of each network alone
+        self._networks: list[str] = []
 
     def put(self, key: str, points: pd.DataFrame) -> None:
         """Enter the operating points of a network (rows with all objective columns).
@@ -49,7 +50,12 @@ class Archive:
             others = np.vstack([own[:0], *self._fronts.values()])
         self._fronts[key] = own
         losses = np.vstack([others, own])
-        self.front = losses[non_dominated(losses)]
+        front = losses[non_dominated(losses)]
+        if np.array_equal(front, self.front):
+            self._networks += [key] if self._on_front(own).any() else []
+        else:
+            self.front, self._networks = front, []
+            self._networks = [name for name, points in self._fronts.items() if self._on_front(points).any()]
 
     def inside(self, key: str) -> Losses:
         """A network's own front, as far as it is better than the reference point in every objective."""
@@ -58,7 +64,7 @@ class Archive:
 
     def networks(self) -> list[str]:
         """Networks with a point on the front, in the order in which they entered."""
-        return [key for key, own in self._fronts.items() if self._on_front(own).any()]
+        return list(self._networks)
 
     def _on_front(self, losses: Losses) -> NDArray[np.bool_]:
         front = set(map(tuple, self.front))

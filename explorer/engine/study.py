@@ -83,6 +83,7 @@ class SearchStudy:
         self.optuna_study, self._proposer, self._costs = study, proposer, costs
         self._archive, self._locks = archive, locks
         self._sampler, self._seed, self._surrogate = sampler, seed, surrogate
+        self._distributions = proposer.encoding.distributions() if surrogate is not None else {}
         self._references = references(proposer)
         self.suggest_times = SuggestTimes(sampler)
         self.counts: Counter[str] = Counter(trained=0, cached=0, infeasible=0, failed=0)
@@ -220,7 +221,7 @@ class SearchStudy:
         if self._surrogate is None:
             return make_sampler(self._sampler, self._seed, number, parallel)
         own_seed = trial_seed(self._seed, number)
-        return FrontSampler(self._propose, self._proposer.encoding.distributions(), own_seed)
+        return FrontSampler(self._propose, self._distributions, own_seed)
 
     def _propose(self, trial: FrozenTrial) -> dict[str, Any]:
         """Parameters of what the surrogate says; none where every network is known or under way."""

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explorer.engine.surrogate.architectures import Architecture, Architectures
+from explorer.engine.surrogate.architectures import Architecture
+from explorer.engine.surrogate.features import Features
 from explorer.engine.surrogate.gaussian_process import Floats, GaussianProcess, Hyperparameters
-from explorer.engine.surrogate.observation import Observation
+from explorer.engine.surrogate.observation import Observation, Target, from_logit
 
-Target = tuple[str, str]  # credit and split point
 LEAST = 2  # observations of a backbone before anything is predicted
 MAX_POINTS = 300  # of a regression; beyond, the newest and an even choice of the older ones
 _LEAST_SD = 0.05  # of a target, a logit: less is noise
@@ -17,57 +16,37 @@ _GROWTH = 1.4  # hyperparameters are fitted again when there are so many times m
 _SECONDS: Target = ("seconds", "")
 
 
-def to_logit(share: NDArray[np.float64] | float, num_samples: int) -> Floats:
-    """Logarithm of the odds of a share of ``num_samples``, finite at 0 and 1.
-
-    Example:
-        >>> float(to_logit(0.5, 100)), round(float(to_logit(1.0, 100)), 2)
-        (0.0, 5.3)
-    """
-    right = np.clip(share, 0.0, 1.0) * num_samples
-    return np.asarray(np.log((right + 0.5) / (num_samples - right + 0.5)))
-
-
-def from_logit(logit: Floats) -> Floats:
-    """Inverse of :func:`to_logit`, but for the half sample that keeps that finite.
-
-    Example:
-        >>> float(from_logit(np.array(0.0)))
-        0.5
-    """
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-
 class AccuracyModel:
     """Predicts the shares of one backbone's networks, as logits.
 
     Args:
-        architectures: Gives features.
         backbone: Its name.
+        features: Of its networks.
         observations: Of networks of the backbone, at least :data:`LEAST`, in the order they were told.
         hyperparameters: None to fit them now.
         with_seconds: Predict logarithms of training seconds, too.
 
     Attributes:
         observations: Those it rests on.
+        X: Their features (N, D).
         hyperparameters: Of all its targets.
         targets: What is predicted, in order.
     """
 
     def __init__(
         self,
-        architectures: Architectures,
         backbone: str,
+        features: Features,
         observations: Sequence[Observation],
         hyperparameters: Hyperparameters | None = None,
         with_seconds: bool = False,
     ) -> None:
-        self._architectures, self.backbone = architectures, backbone
+        self.backbone, self.features = backbone, features
         self.observations = _thinned(observations)
         self.targets = list(dict.fromkeys(key for one in self.observations for key in one.shares))
         if with_seconds:
             self.targets.append(_SECONDS)
-        X = self.features([one.architecture for one in self.observations])
+        X = self.X = features.of([one.architecture for one in self.observations])
         Y = np.array([[_value(one, target) for target in self.targets] for one in self.observations])
         known = ~np.isnan(Y)
         everywhere = known.all(axis=0)
@@ -78,10 +57,6 @@ class AccuracyModel:
             own = Y[np.ix_(mask, places)]
             self._parts.append((places, GaussianProcess(X[mask], own, self.hyperparameters, _LEAST_SD)))
 
-    def features(self, some: Sequence[Architecture]) -> Floats:
-        """Of networks of the backbone (N, D)."""
-        return self._architectures.features(self.backbone, some)
-
     def predict(self, X_MD: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of every target's logit, noise included; both (M, T)."""
         mean, sd = np.empty((2, len(X_MD), len(self.targets)))
@@ -91,7 +66,7 @@ class AccuracyModel:
 
     def seconds(self, one: Architecture) -> float:
         """Predicted seconds of a network's training."""
-        mean, _ = self.predict(self.features([one]))
+        mean, _ = self.predict(self.features.of([one]))
         return float(np.exp(mean[0, self.targets.index(_SECONDS)]))
 
     def left_out(self, target: Target) -> tuple[Floats, Floats]:
@@ -121,7 +96,7 @@ def milestone(count: int) -> int:
 def _value(one: Observation, target: Target) -> float:
     if target == _SECONDS:
         return float(np.log(one.seconds + 1e-3))
-    return float(to_logit(one.shares[target], one.num_samples)) if target in one.shares else np.nan
+    return one.logits.get(target, np.nan)
 
 
 def _thinned(observations: Sequence[Observation]) -> list[Observation]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from explorer.engine.surrogate.architectures import Architecture
 from explorer.front.pareto import non_dominated
 from explorer.space.metrics import Metric, loss_values
 
+Target = tuple[str, str]  # credit and split point
 MAX_ROWS = 24  # of a network's front; neighbours on it tell next to nothing more
 
 
@@ -89,9 +91,14 @@ class Observation:
 
     architecture: Architecture
     num_samples: int
-    shares: Mapping[tuple[str, str], float]
+    shares: Mapping[Target, float]
     rows: Rows
     seconds: float
+
+    @cached_property
+    def logits(self) -> dict[Target, float]:
+        """Of the shares."""
+        return {target: float(to_logit(share, self.num_samples)) for target, share in self.shares.items()}
 
     @classmethod
     def of(
@@ -111,7 +118,7 @@ class Observation:
         return cls(architecture, evidence.num_samples, shares_alone(evidence), rows, seconds)
 
 
-def shares_alone(evidence: Evidence) -> dict[tuple[str, str], float]:
+def shares_alone(evidence: Evidence) -> dict[Target, float]:
     """Mean credit, by credit and split point, when every sample is answered by the output, or by one exit.
 
     Example:
@@ -133,3 +140,24 @@ def shares_alone(evidence: Evidence) -> dict[tuple[str, str], float]:
         for name, right in answers.items()
         for credit, worth in earned(right, evidence.label_N).items()
     }
+
+
+def to_logit(share: NDArray[np.float64] | float, num_samples: int) -> NDArray[np.float64]:
+    """Logarithm of the odds of a share of ``num_samples``, finite at 0 and 1.
+
+    Example:
+        >>> float(to_logit(0.5, 100)), round(float(to_logit(1.0, 100)), 2)
+        (0.0, 5.3)
+    """
+    right = np.clip(share, 0.0, 1.0) * num_samples
+    return np.asarray(np.log((right + 0.5) / (num_samples - right + 0.5)))
+
+
+def from_logit(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of :func:`to_logit`, but for the half sample that keeps that finite.
+
+    Example:
+        >>> float(from_logit(np.array(0.0)))
+        0.5
+    """
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)))

@@ -16,10 +16,10 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import least_encoded_bytes
 from explorer.core.run_point import RunPoint
 from explorer.costs.model import CostModel
-from explorer.engine.surrogate.accuracy_model import AccuracyModel, from_logit, to_logit
+from explorer.engine.surrogate.accuracy_model import AccuracyModel
 from explorer.engine.surrogate.architectures import Architecture, Architectures
 from explorer.engine.surrogate.gaussian_process import Floats
-from explorer.engine.surrogate.observation import Observation, Rows
+from explorer.engine.surrogate.observation import Observation, Rows, from_logit, to_logit
 from explorer.front.pareto import log_scaled
 from explorer.space.metrics import METRICS, Constraint
 from explorer.space.schema import SearchSpace
@@ -83,7 +83,7 @@ class FrontPredictor:
 
     def predict(self, model: AccuracyModel, some: Sequence[Architecture]) -> PredictedFronts:
         """Fronts of networks of the model's backbone."""
-        X = model.features(some)
+        X = model.features.of(some)
         groups = self._groups(model, some, X)
         mean, sd = model.predict(X)
         parts = [
@@ -132,7 +132,7 @@ class FrontPredictor:
         self, model: AccuracyModel, some: Sequence[Architecture], X_MD: Floats
     ) -> list[tuple[Observation, NDArray[np.int64]]]:
         """Networks of one variant by their template, the nearest observation: of the same variant, if any."""
-        known = model.features([one.architecture for one in model.observations])
+        known = model.X
         variants = np.array([one.architecture.variant for one in model.observations])
         own = np.array([one.variant for one in some])
         squares = np.square(X_MD).sum(1)[:, np.newaxis] + np.square(known).sum(1) - 2 * X_MD @ known.T
@@ -207,7 +207,8 @@ class FrontPredictor:
         found: dict[str, list[NDArray[Any]]] = {}
         for (_, places), part in zip(groups, parts, strict=True):
             costs = self._architectures.costs(some[places[0]].variant)
-            densities = np.array([[float(d) for d in some[place].densities] for place in places])
+            own = [some[place] for place in places]
+            densities = self._architectures.densities(own[0].variant, own)
             for name, values in costs.table(densities, self._costs.setting).items():
                 found.setdefault(name, []).append(values[:, part.splits].ravel())
         return {name: np.concatenate(values) for name, values in found.items()}

@@ -5,8 +5,6 @@ A regression needs to have seen each variant, and a first front shall be there s
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from explorer.engine.surrogate.architectures import Architecture, Architectures
 
 _PLACES = (0.3, 0.9)  # on the ladder of uniform densities, from sparse to dense
@@ -23,8 +21,8 @@ def starts(architectures: Architectures) -> list[Architecture]:
         >>> from explorer.space.inventory import build_inventory
         >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
         >>> found = starts(Architectures(inventory, Proposer(inventory, {}).network))
-        >>> [(own.variant, [str(density) for density in own.densities]) for own in found[:2]]
-        [(0, ['1/2', '1/2', '1/2']), (1, ['3/16', '3/16', '1/2'])]
+        >>> [(own.variant, own.places) for own in found[:2]]
+        [(0, (2, 2, 0)), (1, (2, 2, 0))]
     """
     found: list[Architecture] = []
     for place in _PLACES:
@@ -39,7 +37,7 @@ def _at(ladder: list[Architecture], place: float) -> Architecture:
 
 
 def _macs(architectures: Architectures, one: Architecture) -> float:
-    densities = np.array([[float(density) for density in one.densities]])
+    densities = architectures.densities(one.variant, [one])
     return float(architectures.costs(one.variant).totals(densities)[0, 0])
 
 

@@ -1,8 +1,8 @@
 """What to train next: the network whose predicted front adds most to the one that is known."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from explorer.core.run_point import RunPoint
 from explorer.costs.model import CostModel
 from explorer.engine.surrogate.accuracy_model import LEAST, AccuracyModel, milestone
 from explorer.engine.surrogate.architectures import Architecture, Architectures, MakeSpec
+from explorer.engine.surrogate.features import Features
 from explorer.engine.surrogate.gain import (
     OPTIMISTIC,
     QUANTILES,
@@ -21,6 +22,7 @@ from explorer.engine.surrogate.gain import (
     without_dominated,
 )
 from explorer.engine.surrogate.gaussian_process import Floats, Hyperparameters
+from explorer.engine.surrogate.history import History
 from explorer.engine.surrogate.observation import Observation
 from explorer.engine.surrogate.predicted_fronts import FrontPredictor
 from explorer.engine.surrogate.starts import STARTS_OF_A_VARIANT, starts
@@ -32,6 +34,7 @@ CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step a
 _FINALISTS = 16  # whose gain is computed
 _ENUMERATED = 5_000  # networks of a space small enough to be listed
 _EXPLORE = 20  # every so many proposals are drawn: what the model is wrong about shall not stay hidden
+_TWO_STEPS = 0.3  # of the neighbours
 _TRIES = 20  # draws per candidate, before a space is taken to have no more
 
 
@@ -68,15 +71,13 @@ class Surrogate:
         self, inventory: Inventory, make_spec: MakeSpec, costs: CostModel, prefer: str = "gain"
     ) -> None:
         self.architectures = Architectures(inventory, make_spec)
-        self._space, self._prefer = inventory.space, prefer
+        self._prefer = prefer
         self._corners = reference_and_ideal(inventory.space.metrics, inventory.space.objectives)
         self._predictor = FrontPredictor(self.architectures, costs, inventory.space, *self._corners)
-        self._observations: dict[str, Observation] = {}
-        self._told: dict[str, None] = {}
-        self._known = set[Architecture]()
-        self._failed: list[Architecture] = []
+        self.history = History()
+        self._features: dict[str, Features] = {}
+        self._fitted: dict[str, tuple[int, Hyperparameters]] = {}
         self._starts: list[Architecture] | None = None
-        self._fitted: dict[str, tuple[tuple[str, ...], Hyperparameters]] = {}
         self._listed: list[Architecture] | None = None
 
     def observe(self, spec: NetworkSpec, evidence: Evidence, points: pd.DataFrame, seconds: float) -> None:
@@ -88,23 +89,24 @@ class Surrogate:
             points: Its swept points with all costs.
             seconds: What training took.
         """
-        if spec.key not in self._observations:
-            where, metrics = self.architectures.of(spec), self._space.metrics
-            if where is None or where.variant not in self.architectures.countable:
-                return
-            self._observations[spec.key] = Observation.of(where, evidence, points, metrics, seconds)
-            self._known.add(where)
+        where = self.architectures.of(spec)
+        if (
+            spec.key not in self.history
+            and where is not None
+            and where.variant in self.architectures.countable
+        ):
+            metrics = self.architectures.space.metrics
+            observation = Observation.of(where, evidence, points, metrics, seconds)
+            self.history.observe(spec.key, spec.backbone, observation)
 
     def tell(self, key: str) -> None:
         """Note that a proposal's network is known: observations count in the order they were told."""
-        self._told.setdefault(key)
+        self.history.tell(key)
 
     def fail(self, spec: NetworkSpec) -> None:
         """Learn that a network cannot be trained."""
-        where = self.architectures.of(spec)
-        if where is not None and where not in self._known:
-            self._known.add(where)
-            self._failed.append(where)
+        if (where := self.architectures.of(spec)) is not None:
+            self.history.fail(where, spec.backbone)
 
     def suggest(
         self,
@@ -124,11 +126,10 @@ class Surrogate:
             pending: Networks under way. They are taken to turn out as predicted, and not proposed again.
         """
         under_way = [one for one in map(self.architectures.of, pending) if one is not None]
-        taken = self._known.union(under_way)
-        if (start := self._next_start(taken)) is not None:
+        if (start := self._next_start(under_way)) is not None:
             return Suggestion(start)
         rng = np.random.default_rng([seed, number])
-        candidates = self._candidates(rng, taken, on_front)
+        candidates = self._candidates(rng, self.history.of(on_front), under_way)
         if not candidates:
             return None
         if number % _EXPLORE != _EXPLORE - 1:
@@ -137,15 +138,15 @@ class Surrogate:
                 return ranked[0]
         return Suggestion(candidates[0])
 
-    def _next_start(self, taken: Collection[Architecture]) -> Architecture | None:
+    def _next_start(self, pending: Sequence[Architecture]) -> Architecture | None:
         """The next of the networks to start with, of a variant of which fewer than two are known."""
         if self._starts is None:
             self._starts = starts(self.architectures)
-        known = Counter(one.variant for one in taken)
-        return next(
-            (one for one in self._starts if one not in taken and known[one.variant] < STARTS_OF_A_VARIANT),
-            None,
-        )
+        for one in self._starts:
+            few = self.history.tried(one.variant, pending) < STARTS_OF_A_VARIANT
+            if few and one not in self.history.known and one not in pending:
+                return one
+        return None
 
     def ranked(
         self, candidates: Sequence[Architecture], front: Losses, pending: Sequence[Architecture] = ()
@@ -185,73 +186,55 @@ class Surrogate:
         for owner in best_first(fronts.owner_R, margin, _FINALISTS):
             rows = np.flatnonzero(fronts.owner_R == owner)
             gain = np.mean([hypervolume_gain(losses[rows], front, known) for losses in drawn])
-            worth = float(gain) * self._success_rate(own[owner])
+            worth = float(gain) * self.history.success_rate(own[owner].variant)
             if self._prefer == "gain-per-second":
                 worth /= model.seconds(own[owner])
             found.append(Suggestion(own[owner], fronts.point(rows[margin[rows].argmax()]), worth))
         return found
 
-    def _success_rate(self, one: Architecture) -> float:
-        """Of its variant's trainings, one imagined success added."""
-        failed = sum(other.variant == one.variant for other in self._failed)
-        if not failed:
-            return 1.0
-        worked = sum(own.architecture.variant == one.variant for own in self._observations.values())
-        return (worked + 1) / (worked + failed + 1)
-
     def _models(self) -> list[AccuracyModel]:
         """One per backbone with observations enough."""
-        by_backbone: dict[str, list[str]] = {}
-        for key in self._ordered():
-            name = self.architectures.backbone(self._observations[key].architecture)
-            by_backbone.setdefault(name, []).append(key)
-        return [self._model(name, keys) for name, keys in by_backbone.items() if len(keys) >= LEAST]
+        return [
+            self._model(backbone, observations)
+            for backbone, observations in self.history.by_backbone.items()
+            if len(observations) >= LEAST
+        ]
 
-    def _ordered(self) -> list[str]:
-        told = [key for key in self._told if key in self._observations]
-        return told + sorted(self._observations.keys() - self._told.keys())
-
-    def _model(self, backbone: str, keys: Sequence[str]) -> AccuracyModel:
-        with_seconds = self._prefer == "gain-per-second"
-        first = tuple(keys[: milestone(len(keys))])
-        if self._fitted.get(backbone, ((), None))[0] != first:
-            fitted = self._fit(backbone, first, None, with_seconds)
-            self._fitted[backbone] = first, fitted.hyperparameters
-        return self._fit(backbone, keys, self._fitted[backbone][1], with_seconds)
-
-    def _fit(
-        self, backbone: str, keys: Sequence[str], known: Hyperparameters | None, with_seconds: bool
-    ) -> AccuracyModel:
-        own = [self._observations[key] for key in keys]
-        return AccuracyModel(self.architectures, backbone, own, known, with_seconds)
+    def _model(self, backbone: str, observations: Sequence[Observation]) -> AccuracyModel:
+        """Its hyperparameters are those of the first so many observations, see :func:`milestone`."""
+        if backbone not in self._features:
+            self._features[backbone] = Features(self.architectures, backbone)
+        how = (backbone, self._features[backbone])
+        with_seconds, size = self._prefer == "gain-per-second", milestone(len(observations))
+        if self._fitted.get(backbone, (0, None))[0] != size:
+            fitted = AccuracyModel(*how, observations[:size], None, with_seconds)
+            self._fitted[backbone] = size, fitted.hyperparameters
+        return AccuracyModel(*how, observations, self._fitted[backbone][1], with_seconds)
 
     def _candidates(
-        self, rng: np.random.Generator, taken: Collection[Architecture], on_front: Collection[str]
+        self, rng: np.random.Generator, parents: Sequence[Architecture], pending: Sequence[Architecture]
     ) -> list[Architecture]:
-        """Networks that are neither known nor under way: drawn ones first, then neighbours of the front."""
+        """Networks neither known nor pending: drawn ones first, then neighbours of those on the front."""
+        architectures, known = self.architectures, self.history.known
         found: dict[Architecture, None] = {}
-        if not self.architectures.countable:
-            return []
-        for _ in range(_TRIES * CANDIDATES):
+        for _ in range(_TRIES * CANDIDATES if architectures.countable else 0):
             if len(found) >= CANDIDATES // 2:
                 break
-            if (drawn := self.architectures.draw(rng)) not in taken:
+            if (drawn := architectures.draw(rng)) not in known and drawn not in pending:
                 found.setdefault(drawn)
-        keys = sorted(key for key in on_front if key in self._observations)
-        parents = [self._observations[key].architecture for key in keys]
         for _ in range(CANDIDATES if parents else 0):
-            parent = parents[rng.integers(len(parents))]
-            near = self.architectures.neighbour(parent, rng)
-            if rng.random() < 0.3:
-                near = self.architectures.neighbour(near, rng)
-            if near not in taken and len(found) < CANDIDATES:
+            near = architectures.neighbour(parents[int(rng.integers(len(parents)))], rng)
+            if rng.random() < _TWO_STEPS:
+                near = architectures.neighbour(near, rng)
+            if near not in known and near not in pending and len(found) < CANDIDATES:
                 found.setdefault(near)
-        return list(found) or self._left(taken)
+        return list(found) or self._left(pending)
 
-    def _left(self, taken: Collection[Architecture]) -> list[Architecture]:
+    def _left(self, pending: Sequence[Architecture]) -> list[Architecture]:
         """What is left of a space of which nearly all is known, if it can be listed."""
         if self._listed is None:
             count = sum(variant.num_networks for variant in self.architectures.variants)
             few = count * len(self.architectures.patterns) <= _ENUMERATED
             self._listed = list(self.architectures.every()) if few else []
-        return [one for one in self._listed if one not in taken][:CANDIDATES]
+        left = (one for one in self._listed if one not in self.history.known and one not in pending)
+        return list(islice(left, CANDIDATES))
