@@ -19,6 +19,7 @@ from explorer.report.hypervolume import (
     reference_point_texts,
 )
 from explorer.report.importances import EXPLANATION, importance_figure, importance_info
+from explorer.report.learned import learned_info
 from explorer.report.style import PLOTLY_CONFIG
 from explorer.report.summary import summary_info
 from explorer.runs.results import RunResults
@@ -92,6 +93,7 @@ def report_html(results: RunResults, study: optuna.Study | None = None, live_s: 
         reference_point=reference_point_texts(results.objectives, results.reference_point),
         importances=importances,
         importances_explanation=EXPLANATION,
+        learned=learned_info(results.record.learned),
     )
 
 

@@ -12,6 +12,7 @@ from explorer.data.balance import imbalance_note
 from explorer.engine.progress import make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED
+from explorer.runs.learned import Learned
 from explorer.runs.record import RungResults
 from explorer.runs.results import RunResults, front_content
 from explorer.session.dry_run import inventory_content, print_data, print_inventory
@@ -83,6 +84,7 @@ def _content(results: RunResults, interrupted: bool) -> dict[str, Any]:
         "counts": results.record.counts,
         "hypervolume": results.record.hypervolume,
         "failures": results.failures,
+        "learned": results.record.learned and results.record.learned.model_dump(mode="json"),
         "interrupted": interrupted,
     }
 
@@ -120,12 +122,27 @@ def _conclude(session: Session, results: RunResults, interrupted: bool, stream: 
             f"front: accuracy {accuracy.min():.4f} .. {accuracy.max():.4f}, "
             f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; {search.seconds:.0f} s of search"
         )
+    if (learned := results.record.learned) is not None:
+        lines.append(_describe_learned(learned))
     for reason, count in results.failures.items():
         lines.append(f"failed, {count} network{'s' * (count > 1)}: {reason}")
     if results.all_failed:
         lines.append("no network could be trained")
     lines.append(f"report: {results.path / 'report.html'}")
     print("\n".join(lines), file=stream)
+
+
+def _describe_learned(learned: Learned) -> str:
+    """How well accuracies are predicted, over the networks of all backbones."""
+    after = "" if learned.epochs is None else f" after {learned.epochs} epochs"
+    first, *others = learned.backbones
+    networks = ", ".join(
+        [f"{first.backbone} {first.networks} networks", *(f"{b.backbone} {b.networks}" for b in others)]
+    )
+    return (
+        f"accuracy{after} is predicted to {learned.error:.1f} points (guessing: {learned.guess_error:.1f}), "
+        f"by networks left out; {networks}"
+    )
 
 
 def _resume_hint(session: Session) -> str:

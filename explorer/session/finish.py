@@ -24,6 +24,7 @@ from explorer.runs.results import (
     write_front,
 )
 from explorer.runs.store import Store
+from explorer.session.learned import learned_or_why_not
 from explorer.session.options import Options
 from explorer.session.prepare import Session
 from explorer.session.summary import summarised, trial_rows
@@ -50,7 +51,10 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     write_json(folder / TRIALS_FILE, trial_rows(study))
     record = summarised(session, study, store)
     record.write(folder)
-    points = load_run(folder).points
+    so_far = load_run(folder)
+    points = so_far.points
+    record.learned, why_not = learned_or_why_not(session, study, so_far)
+    record.notes += [why_not] if why_not else []
     write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
     parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
     energy_seconds = ENERGY_SECONDS if options.energy else 0.0

@@ -45,6 +45,7 @@ def summarised(session: Session, study: optuna.Study, store: Store) -> RunRecord
             "search": _reading(session.record),
             "uncounted_arithmetic": {name: uncounted_arithmetic(own) for name, own in operators.items()},
             "operators_without_macs": {name: free_operators(own) for name, own in operators.items()},
+            "learned": None,
             "failed_variants": {variant.name: variant.failure for variant in session.inventory.failures},
             "notes": _notes(session),
         }

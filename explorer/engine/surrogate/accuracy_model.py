@@ -70,12 +70,26 @@ class AccuracyModel:
         return float(np.exp(mean[0, self.targets.index(_SECONDS)]))
 
     def left_out(self, target: Target) -> tuple[Floats, Floats]:
-        """Observed and predicted share of each network that has a target, predicted from all others."""
-        place = self.targets.index(target)
-        places, process = next(part for part in self._parts if place in part[0])
-        column = places.tolist().index(place)
+        """Observed and predicted share of each network that has a target, predicted from all others.
+
+        Hyperparameters, the mean and the spread of the target are those of all.
+        """
+        process, column = self._part_of(target)
         observed = [one.shares[target] for one in self.observations if target in one.shares]
         return np.array(observed), from_logit(process.left_out()[:, column])
+
+    def left_out_surprise(self, target: Target) -> Floats:
+        """How many standard deviations, noise included, each observed logit is off its prediction."""
+        process, column = self._part_of(target)
+        known = [one for one in self.observations if target in one.shares]
+        observed = np.array([_value(one, target) for one in known])
+        return np.asarray((observed - process.left_out()[:, column]) / process.left_out_sd()[:, column])
+
+    def _part_of(self, target: Target) -> tuple[GaussianProcess, int]:
+        """The regression of a target, and its column there."""
+        place = self.targets.index(target)
+        places, process = next(part for part in self._parts if place in part[0])
+        return process, places.tolist().index(place)
 
 
 def milestone(count: int) -> int:

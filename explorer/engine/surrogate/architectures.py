@@ -13,6 +13,7 @@ from explorer.core.sparsity.patterns import PatternName
 from explorer.core.training import TrainingFailedError
 from explorer.costs.variant_costs import VariantCosts, variant_costs
 from explorer.space.candidate import NetworkSpec
+from explorer.space.choices import BOTTLENECK_CHOICE
 from explorer.space.density_groups import assignments
 from explorer.space.schema import SearchSpace
 from explorer.space.variants import Inventory, Variant
@@ -140,9 +141,14 @@ class Architectures:
                 for pattern in range(1 if dense else len(self.patterns)):
                     yield Architecture(number, pattern, places)
 
-    def draw(self, rng: np.random.Generator, variant: int | None = None) -> Architecture:
-        """A network at random: each variant, if none is given, as likely as any other; so each density."""
-        number = self.countable[rng.integers(len(self.countable))] if variant is None else variant
+    def numbers(self, backbone: str) -> list[int]:
+        """Countable variants of a backbone."""
+        return [number for number in self.countable if self.variants[number].backbone == backbone]
+
+    def draw(self, rng: np.random.Generator, backbone: str | None = None) -> Architecture:
+        """A network at random, of one backbone or any: each variant as likely, each density of a group."""
+        numbers = self.countable if backbone is None else self.numbers(backbone)
+        number = numbers[int(rng.integers(len(numbers)))]
         places = tuple(rng.integers(self._choices[number].counts).tolist())
         return self._canonical(number, int(rng.integers(len(self.patterns))), places)
 
@@ -158,9 +164,37 @@ class Architectures:
             return self._canonical(one.variant, one.pattern, moved)
         if step == len(free) and len(self.patterns) > 1:
             return self._canonical(one.variant, int(rng.integers(len(self.patterns))), one.places)
-        siblings = [n for n in self.countable if self.variants[n].backbone == self.backbone(one)]
-        number = siblings[rng.integers(len(siblings))]
+        siblings = self.numbers(self.backbone(one))
+        number = siblings[int(rng.integers(len(siblings)))]
         return self._canonical(number, one.pattern, self._snapped(number, one))
+
+    def redrawn(self, one: Architecture, rng: np.random.Generator) -> dict[str, Architecture]:
+        """The network with one of its choices drawn anew, by the name of the choice."""
+        choices, found = self._choices[one.variant], dict[str, Architecture]()
+        for group, (name, count) in enumerate(zip(choices.groups, choices.counts, strict=True)):
+            if count > 1:
+                moved = (*one.places[:group], int(rng.integers(count)), *one.places[group + 1 :])
+                found[f"density of {name}"] = self._canonical(one.variant, one.pattern, moved)
+        variant = self.variants[one.variant]
+        for choice, offered in self.space.backbones[variant.backbone].choices.items():
+            if len(offered) > 1:
+                siblings = self._siblings(variant, choice)
+                number = siblings[int(rng.integers(len(siblings)))]
+                name = choice.replace("-", " ") if choice == BOTTLENECK_CHOICE else f"argument {choice}"
+                found[name] = self._canonical(number, one.pattern, self._snapped(number, one))
+        if len(self.patterns) > 1:
+            pattern = int(rng.integers(len(self.patterns)))
+            found["pattern"] = self._canonical(one.variant, pattern, one.places)
+        return found
+
+    def _siblings(self, variant: Variant, choice: str) -> list[int]:
+        """Variants that differ from one by a single choice, and itself."""
+        fixed = {name: value for name, value in variant.choices.items() if name != choice}
+        return [
+            number
+            for number in self.numbers(variant.backbone)
+            if fixed.items() <= self.variants[number].choices.items()
+        ]
 
     def _snapped(self, number: int, one: Architecture) -> tuple[int, ...]:
         """Places in another variant of the backbone with densities as near as can be, group by group."""

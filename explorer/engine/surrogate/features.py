@@ -35,7 +35,7 @@ class Features:
     """
 
     def __init__(self, architectures: Architectures, backbone: str) -> None:
-        self._architectures = architectures
+        self._architectures, self._backbone = architectures, backbone
         self._groups = architectures.inventory.free_groups(backbone)
         offered = [
             (argument, choice)
@@ -53,16 +53,13 @@ class Features:
         self.names += [f"{argument} = {choice}" for argument, choice in offered]
         self.names += [f"pattern {name}" for name in patterns]
         self._known: dict[Architecture, Floats] = {}
-        raw = self._raw(list(self._sample()))
+        raw = self._raw(self._sample())
         sd = raw.std(axis=0)
         self._mean, self._sd = raw.mean(axis=0), np.where(sd > 1e-9, sd, 1.0)
 
-    def _sample(self) -> Sequence[Architecture]:
-        rng, found = np.random.default_rng(0), dict[Architecture, None]()
-        numbers = [number for number in self._one_hots if number in self._architectures.countable]
-        for number in (numbers * _SAMPLE)[:_SAMPLE]:
-            found.setdefault(self._architectures.draw(rng, number))
-        return list(found)
+    def _sample(self) -> list[Architecture]:
+        rng = np.random.default_rng(0)
+        return [self._architectures.draw(rng, self._backbone) for _ in range(_SAMPLE)]
 
     def of(self, some: Sequence[Architecture]) -> Floats:
         """Features of some networks (N, D); kept, since many are asked for again and again."""

@@ -136,3 +136,8 @@ class GaussianProcess:
         """What each observation is predicted to be from all others (N, T); Rasmussen & Williams eq. 5.12."""
         inverse = cho_solve((self._L, True), np.eye(len(self._X)))
         return np.asarray(self._Y - self._weights / np.diag(inverse)[:, np.newaxis] * self.sd_T)
+
+    def left_out_sd(self) -> Floats:
+        """Standard deviation of each of these predictions, noise included (N, T); by the same equation."""
+        inverse = cho_solve((self._L, True), np.eye(len(self._X)))
+        return np.asarray(np.sqrt(1.0 / np.diag(inverse))[:, np.newaxis] * self.sd_T)

@@ -34,6 +34,7 @@ CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step a
 _FINALISTS = 16  # whose gain is computed
 _ENUMERATED = 5_000  # networks of a space small enough to be listed
 _EXPLORE = 20  # every so many proposals are drawn: what the model is wrong about shall not stay hidden
+_ROUNDS = 5  # of candidates, for what the model would try next
 _TWO_STEPS = 0.3  # of the neighbours
 _TRIES = 20  # draws per candidate, before a space is taken to have no more
 
@@ -152,7 +153,7 @@ class Surrogate:
         self, candidates: Sequence[Architecture], front: Losses, pending: Sequence[Architecture] = ()
     ) -> list[Suggestion]:
         """The candidates that may gain anything, best first."""
-        models = self._models()
+        models = self.models()
         scaled = without_dominated(log_scaled(front, *self._corners))
         if pending:
             scaled = self._with_fantasies(scaled, pending, models)
@@ -160,6 +161,21 @@ class Surrogate:
             suggestion for model in models for suggestion in self._of_backbone(model, candidates, scaled)
         ]
         return sorted(found, key=lambda own: -own.gain)
+
+    def promising(
+        self, front: Losses, on_front: Collection[str], backbones: Collection[str]
+    ) -> list[Suggestion]:
+        """Networks of some backbones that may gain anything, best first; each as if it came alone.
+
+        If few networks are left all are looked at, else candidates of several proposals, always the same.
+        """
+        candidates = self._left((), most=_ROUNDS * CANDIDATES + 1)
+        if not 0 < len(candidates) <= _ROUNDS * CANDIDATES:
+            rngs, parents = map(np.random.default_rng, range(_ROUNDS)), self.history.of(on_front)
+            found = (one for rng in rngs for one in self._candidates(rng, parents, ()))
+            candidates = list(dict.fromkeys(found))
+        own = [one for one in candidates if self.architectures.backbone(one) in backbones]
+        return self.ranked(own, front)
 
     def _with_fantasies(
         self, front: Floats, pending: Sequence[Architecture], models: Sequence[AccuracyModel]
@@ -192,7 +208,7 @@ class Surrogate:
             found.append(Suggestion(own[owner], fronts.point(rows[margin[rows].argmax()]), worth))
         return found
 
-    def _models(self) -> list[AccuracyModel]:
+    def models(self) -> list[AccuracyModel]:
         """One per backbone with observations enough."""
         return [
             self._model(backbone, observations)
@@ -230,11 +246,11 @@ class Surrogate:
                 found.setdefault(near)
         return list(found) or self._left(pending)
 
-    def _left(self, pending: Sequence[Architecture]) -> list[Architecture]:
+    def _left(self, pending: Sequence[Architecture], most: int = CANDIDATES) -> list[Architecture]:
         """What is left of a space of which nearly all is known, if it can be listed."""
         if self._listed is None:
             count = sum(variant.num_networks for variant in self.architectures.variants)
             few = count * len(self.architectures.patterns) <= _ENUMERATED
             self._listed = list(self.architectures.every()) if few else []
         left = (one for one in self._listed if one not in self.history.known and one not in pending)
-        return list(islice(left, CANDIDATES))
+        return list(islice(left, most))
