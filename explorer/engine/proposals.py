@@ -27,7 +27,8 @@ class Proposer:
         >>> from explorer.space.inventory import build_inventory
         >>> proposer = Proposer(build_inventory(load_space("digits")[0], (1, 8, 8), 10), {"source": "digits"})
         >>> small = proposer.inventory.variants["mlp"][0]
-        >>> trial = optuna.trial.FixedTrial(proposer.params(small, small.densest, "relu1", 0.9))
+        >>> from optuna.trial import FixedTrial
+        >>> trial = FixedTrial(proposer.params(small, small.densest, "relu1", 0.9))
         >>> proposer.suggest(trial).point
         RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
     """

@@ -57,7 +57,7 @@ def make_sampler(name: str, seed: int, trial_number: int, parallel: bool = False
 
 
 class FrontSampler(BaseSampler):
-    """Proposes what a model of the search says, see :mod:`explorer.engine.surrogate`.
+    """Proposes what a model of the search says, see :mod:`explorer.engine.surrogate.surrogate`.
 
     Parameters that the model leaves open are drawn at random.
 

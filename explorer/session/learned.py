@@ -78,6 +78,8 @@ def learned(session: Session, study: optuna.Study, results: RunResults) -> Learn
         surrogate.tell(result.network_key)
         if result.outcome == "failed":
             surrogate.fail(proposer.suggest(optuna.trial.FixedTrial(trial.params)).network)
+    for key in sorted(results.networks):  # those that no proposal asked for count, too
+        surrogate.tell(key)
     front = results.points[results.points["on_front"]]
     losses = loss_values(front, results.objectives).to_numpy()
     return what_was_learned(surrogate, losses, set(front["network_key"]), min(paused, default=None))

@@ -186,7 +186,9 @@ def test_every_sampler(tmp_path: Path, sampler: str) -> None:
     assert len(set(drawn)) > 8
 
 
-@pytest.mark.parametrize(("sampler", "sessions"), [("tpe", (7, 12, 15)), ("nsga2", (20, 53, 57))])
+@pytest.mark.parametrize(
+    ("sampler", "sessions"), [("tpe", (7, 12, 15)), ("nsga2", (20, 53, 57)), ("front", (6, 13, 24))]
+)
 def test_resumed_search_proposes_the_same_with_a_sampler_that_learns(
     tmp_path: Path, sampler: str, sessions: tuple[int, ...]
 ) -> None:

@@ -31,6 +31,23 @@ class AccuracyModel:
         X: Their features (N, D).
         hyperparameters: Of all its targets.
         targets: What is predicted, in order.
+
+    Example:
+        >>> from explorer.engine.proposals import Proposer
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> from explorer.engine.surrogate.architectures import Architectures
+        >>> from explorer.engine.surrogate.observation import Rows
+        >>> networks = Architectures(inventory, Proposer(inventory, {}).network)
+        >>> rng, zero = np.random.default_rng(0), np.zeros(1)
+        >>> rows = Rows(("output",), np.array([0]), zero, zero, zero, {"correct": zero + 0.8})
+        >>> some = [networks.draw(rng, "mlp") for _ in range(5)]
+        >>> trained = [Observation(one, 400, {("correct", "output"): 0.8}, rows, 1.0) for one in some]
+        >>> model = AccuracyModel("mlp", Features(networks, "mlp"), trained)
+        >>> mean, sd = model.predict(model.features.of(some))
+        >>> from_logit(mean[:, 0]).round(2), model.targets
+        (array([0.8, 0.8, 0.8, 0.8, 0.8]), [('correct', 'output')])
     """
 
     def __init__(
@@ -49,7 +66,8 @@ class AccuracyModel:
         X = self.X = features.of([one.architecture for one in self.observations])
         Y = np.array([[_value(one, target) for target in self.targets] for one in self.observations])
         known = ~np.isnan(Y)
-        everywhere = known.all(axis=0)
+        shares = np.array([target != _SECONDS for target in self.targets])  # seconds do not shape accuracies
+        everywhere = known.all(axis=0) & shares
         self.hyperparameters = hyperparameters or Hyperparameters.fit(X, _standardised(Y[:, everywhere]))
         self._parts = []  # (places among the targets, regression), by the observations that have them
         for mask in np.unique(known, axis=1).T:
@@ -99,7 +117,7 @@ def milestone(count: int) -> int:
 
     Example:
         >>> [milestone(count) for count in (2, 3, 4, 5, 10, 100)]
-        [2, 3, 4, 5, 9, 91]
+        [2, 3, 4, 5, 9, 81]
     """
     size = LEAST
     while (following := max(size + 1, int(size * _GROWTH))) <= count:

@@ -34,7 +34,7 @@ class Hyperparameters:
     Example:
         >>> X = np.linspace(-1, 1, 20)[:, np.newaxis]
         >>> fitted = Hyperparameters.fit(X, np.sin(3 * X))
-        >>> fitted.noise < 0.1 < fitted.lengthscales[0] < 5
+        >>> bool(fitted.noise < 0.1 < fitted.lengthscales[0] < 5)
         True
     """
 

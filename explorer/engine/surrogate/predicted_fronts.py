@@ -37,6 +37,12 @@ class PredictedFronts:
         scaled: Losses (R, objectives), of learned shares as the templates had them.
         logits: Of each learned share, by credit: mean and standard deviation (R, 2).
         known_R: Whether all constraints that need no training are satisfied.
+
+    Example:
+        >>> one, logits = np.ones(1), {"correct": np.zeros((1, 2))}
+        >>> how = (np.array([0]), ["relu1"], np.array([8]), 0.9 * one)
+        >>> PredictedFronts(*how, np.array([[0.5, 0.2]]), logits, one > 0).point(0)
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
     """
 
     owner_R: NDArray[np.int64]
@@ -64,6 +70,27 @@ class FrontPredictor:
         costs: The cost model of the search.
         space: Its objectives and constraints.
         reference, ideal: Corners of the hypervolume as losses.
+
+    Example:
+        >>> from explorer.engine.proposals import Proposer
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> from explorer.devices import Setting
+        >>> from explorer.engine.surrogate.features import Features
+        >>> from explorer.front.pareto import reference_and_ideal
+        >>> networks = Architectures(inventory, Proposer(inventory, {}).network)
+        >>> rng, zero = np.random.default_rng(0), np.zeros(1)
+        >>> rows = Rows(("output",), np.array([0]), zero, zero, zero, {"correct": zero + 0.8})
+        >>> some = [networks.draw(rng, "mlp") for _ in range(5)]
+        >>> trained = [Observation(one, 400, {("correct", "output"): 0.8}, rows, 1.0) for one in some]
+        >>> model = AccuracyModel("mlp", Features(networks, "mlp"), trained)
+        >>> space, costs = inventory.space, CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021"))
+        >>> corners = reference_and_ideal(space.metrics, space.objectives)
+        >>> predictor = FrontPredictor(networks, costs, space, *corners)
+        >>> fronts = predictor.predict(model, [networks.draw(rng, "mlp")])
+        >>> fronts.point(0), predictor.losses(fronts, 0.0)[:, [0, 3]].round(2)  # accuracy, payload
+        (RunPoint(split_point='output', confidence_threshold=0.0, payload_bits=None), array([[0.4, 0. ]]))
     """
 
     def __init__(

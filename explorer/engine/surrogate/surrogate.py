@@ -47,6 +47,10 @@ class Suggestion:
         architecture: The network.
         point: Where it is predicted to gain most; None if nothing is predicted.
         gain: Hypervolume it is expected to add, in logarithmic costs.
+
+    Example:
+        >>> Suggestion(Architecture(0, 0, (1, 2)), gain=0.01).point is None
+        True
     """
 
     architecture: Architecture
@@ -66,6 +70,17 @@ class Surrogate:
         make_spec: Makes a network of a variant, a pattern and densities.
         costs: The cost model of the search.
         prefer: ``gain`` or ``gain-per-second``: what is largest of the network proposed.
+
+    Example:
+        >>> from explorer.engine.proposals import Proposer
+        >>> from explorer.space.files import load_space
+        >>> from explorer.space.inventory import build_inventory
+        >>> inventory = build_inventory(load_space("digits")[0], (1, 8, 8), 10)
+        >>> from explorer.devices import Setting
+        >>> costs = CostModel(Setting.load("rpi4", "nvidia_t4", "lte_2021"))
+        >>> surrogate = Surrogate(inventory, Proposer(inventory, {}).network, costs)
+        >>> surrogate.suggest(number=0, seed=0, front=np.empty((0, 4)), on_front=[])  # one to start with
+        Suggestion(architecture=Architecture(variant=0, pattern=0, places=(2, 2, 0)), point=None, gain=0.0)
     """
 
     def __init__(
