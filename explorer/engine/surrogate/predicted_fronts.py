@@ -231,14 +231,25 @@ class FrontPredictor:
         parts: Sequence["_Moved"],
     ) -> dict[str, NDArray[Any]]:
         """What each point's split point costs, by name."""
+        by_variant, row = self._tables(some), np.empty(len(some), dtype=np.int64)
+        for variant in by_variant:
+            members = [place for place, one in enumerate(some) if one.variant == variant]
+            row[members] = np.arange(len(members))
         found: dict[str, list[NDArray[Any]]] = {}
         for (_, places), part in zip(groups, parts, strict=True):
-            costs = self._architectures.costs(some[places[0]].variant)
-            own = [some[place] for place in places]
-            densities = self._architectures.densities(own[0].variant, own)
-            for name, values in costs.table(densities, self._costs.setting).items():
-                found.setdefault(name, []).append(values[:, part.splits].ravel())
+            cells = np.ix_(row[places], part.splits)
+            for name, values in by_variant[some[places[0]].variant].items():
+                found.setdefault(name, []).append(values[cells].ravel())
         return {name: np.concatenate(values) for name, values in found.items()}
+
+    def _tables(self, some: Sequence[Architecture]) -> dict[int, dict[str, NDArray[Any]]]:
+        """What every split point costs, by variant: arrays (networks of the variant, split points)."""
+        found = {}
+        for variant in dict.fromkeys(one.variant for one in some):
+            own = [one for one in some if one.variant == variant]
+            densities = self._architectures.densities(variant, own)
+            found[variant] = self._architectures.costs(variant).table(densities, self._costs.setting)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
