@@ -35,6 +35,7 @@ FULL = (
     Case("tpe", "sqlite", "distinct", 200),
     *(Case(sampler, "sqlite", "distinct", 1_000) for sampler in ("tpe", "nsga2", "nsga3", "random")),
     Case("nsga2", "memory", "distinct", 1_000),
+    Case(DEFAULT_SAMPLER, "sqlite", "distinct", 10_000),
     *(Case("nsga2", "sqlite", mix, 10_000) for mix in ("distinct", "repeating")),
     *(Case(sampler, "sqlite", "distinct", 10_000) for sampler in ("nsga3", "random")),
 )

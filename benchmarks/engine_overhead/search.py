@@ -65,6 +65,7 @@ class Overhead:
         seconds: All but the trainings.
         ms_per_proposal: The mean.
         ms_at_end: The mean over the last tenth.
+        sampler_ms_at_end: What of it the sampler took.
         kb_per_proposal: Growth of this process's resident memory over the second half.
     """
 
@@ -73,6 +74,7 @@ class Overhead:
     seconds: float
     ms_per_proposal: float
     ms_at_end: float
+    sampler_ms_at_end: float
     kb_per_proposal: float
 
     def to_json(self) -> dict[str, Any]:
@@ -166,11 +168,16 @@ def measure(case: Case, postgres: str | None = None) -> Overhead:
         loop = make_loop(inventory, Path(folder), SerialPool(stub), case.sampler, study)
         loop.run(case.proposals, None, record)
         spent_s[-1] = spent()  # what is left to write at the end included
-    return summarise(case, trained, spent_s, resident_bytes)
+        suggest_s = loop.study.suggest_times.seconds
+    return summarise(case, trained, spent_s, suggest_s, resident_bytes)
 
 
 def summarise(
-    case: Case, trained: int, spent_s: Sequence[float], resident_bytes: Mapping[int, int]
+    case: Case,
+    trained: int,
+    spent_s: Sequence[float],
+    suggest_s: Sequence[float],
+    resident_bytes: Mapping[int, int],
 ) -> Overhead:
     """Means and growth.
 
@@ -178,6 +185,7 @@ def summarise(
         case: Which search.
         trained: Networks trained.
         spent_s: Seconds beyond training before the first proposal and after each.
+        suggest_s: What the sampler took for each.
         resident_bytes: Resident memory after half of the proposals and after all, by their number.
     """
     total, tenth = case.proposals, max(1, case.proposals // 10)
@@ -188,5 +196,6 @@ def summarise(
         spent_s[-1],
         1e3 * spent_s[-1] / total,
         1e3 * (spent_s[-1] - spent_s[-1 - tenth]) / tenth,
+        1e3 * sum(suggest_s[-tenth:]) / tenth,
         grown_bytes / 1e3 / (total - total // 2),
     )
