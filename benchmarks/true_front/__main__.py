@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.search_efficiency.curves import DEFINITION
-from benchmarks.true_front.curves import PER_SECOND
+from benchmarks.true_front.curves import PER_SECOND, TWO_WORKERS
 from benchmarks.true_front.run import Found, Task, run_task
 from benchmarks.true_front.scores import figure, regret_table, saved, shortfalls, target_count
 from benchmarks.true_front.spaces import EXHAUSTED, SPACES
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--samplers",
         nargs="+",
-        choices=(*SAMPLERS, PER_SECOND),
+        choices=(*SAMPLERS, PER_SECOND, TWO_WORKERS),
         default=["front", "nsga2", "tpe", "gp"],
         metavar="NAME",
         help="default: front, nsga2, tpe and gp",

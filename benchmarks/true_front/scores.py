@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from benchmarks.true_front.curves import ORACLE, PER_SECOND, RANDOM_ORDER, Curve
+from benchmarks.true_front.curves import ORACLE, PER_SECOND, RANDOM_ORDER, TWO_WORKERS, Curve
 from benchmarks.true_front.spaces import SPACES
 
 MARKS = (10, 25, 50, 100, 150, 200)
@@ -110,6 +110,7 @@ def figure(curves: Sequence[Curve], best: dict[str, float]) -> go.Figure:
         ORACLE: "0,0,0",
         FRONT: "213,94,0",
         PER_SECOND: "204,121,167",
+        TWO_WORKERS: "150,60,0",
         "nsga2": "0,114,178",
         "nsga3": "86,180,233",
         "tpe": "0,158,115",

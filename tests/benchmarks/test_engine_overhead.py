@@ -143,7 +143,7 @@ def test_every_shortfall_is_named() -> None:
 def test_command_writes_and_checks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slow = replace(GOOD, ms_per_proposal=31.0)
+    slow = replace(GOOD, ms_per_proposal=31.0, sampler_ms_at_end=31.0)
     monkeypatch.setattr(engine_overhead, "run_cases", lambda cases, postgres: iter([slow]))
     monkeypatch.setattr(engine_overhead, "compare_workers", lambda rounds, trainings, sleeps: [])
     out = tmp_path / "out.json"

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.search_efficiency.curves import log_hypervolume
 from benchmarks.true_front import __main__ as true_front
-from benchmarks.true_front.curves import RANDOM_ORDER, Curve, Judge
+from benchmarks.true_front.curves import RANDOM_ORDER, TWO_WORKERS, Curve, Judge
 from benchmarks.true_front.noise import share_of_luck
 from benchmarks.true_front.scores import figure, regret_table, saved, shortfalls, target_count
 from benchmarks.true_front.spaces import EXHAUSTED, SPACES, make_space
@@ -79,6 +79,13 @@ def test_any_search_ends_at_the_front_of_the_table(table: Table) -> None:
     )
     seconds = sum(judge.front(spec)[1] for spec in table.networks())
     assert curves[0].training_s[-1] == pytest.approx(seconds)
+
+
+def test_two_workers_try_every_network_once(table: Table) -> None:
+    count = table.inventory.num_networks
+    curve = Judge("digits", table).search(TWO_WORKERS, 0, count, 60, "conditional")
+    assert len(curve.hypervolume) == count
+    assert curve.hypervolume[-1] == pytest.approx(Judge("digits", table).best)
 
 
 def test_luck_is_a_share(table: Table) -> None:
