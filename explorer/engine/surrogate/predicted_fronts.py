@@ -69,7 +69,8 @@ class FrontPredictor:
         architectures: Of the space.
         costs: The cost model of the search.
         space: Its objectives and constraints.
-        reference, ideal: Corners of the hypervolume as losses.
+        reference: Worst corner of the hypervolume as losses.
+        ideal: Best corner.
 
     Example:
         >>> from explorer.engine.proposals import Proposer
