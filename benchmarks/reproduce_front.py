@@ -3,7 +3,7 @@
 For each point drawn: load the stored weights, build edge and server part, and run the validation samples one
 by one, with the real encoder and the threshold rule. Accuracy and exit rate must equal the stored ones; a
 sample may differ only in a float tie (confidence within 1e-5 of the threshold, or two logits that close). So
-must the bytes sent; where they are compressed, their number follows the last bit of every value: up to 0.1 %.
+must the bytes sent; where they are compressed, their number follows the last bit of every value: up to 0.5 %.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from explorer.space.files import load_space_data, parse_space
 from explorer.utils.files import write_json
 
 TIE = 1e-5
-COMPRESSED_TOLERANCE = 1e-3
+COMPRESSED_TOLERANCE = 5e-3
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,14 @@ class SearchLoop:
         return True
 
     def _may_ask(self, trials: int) -> bool:
-        """Whether to propose more, unless so many are told or a poolful waits for dense networks."""
+        """Whether to propose more, unless so many are told or a poolful waits for dense networks.
+
+        Nor when every network left is being trained: a proposal could only wait for one of them.
+        """
+        new = sum(task.spec.key not in self.networks for task, _ in self._under_way.values())
+        known = len(self.networks) + len(self.networks.failures)
+        if known + new >= self.proposer.inventory.num_networks:
+            return False
         return not self._all_told(trials) and len(self._for_dense) < self.pool.slots
 
     def _no_longer_waiting(self) -> tuple[optuna.Trial, Candidate] | None:
