@@ -1,6 +1,7 @@
 """The front as it grows: every swept point of every network enters, only non-dominated ones stay."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import pandas as pd
@@ -65,6 +66,16 @@ class Archive:
     def networks(self) -> list[str]:
         """Networks with a point on the front, in the order in which they entered."""
         return list(self._networks)
+
+    def part(self, keys: AbstractSet[str]) -> tuple[Losses, list[str]]:
+        """The front of some networks alone, and those that have a point on it."""
+        if keys >= self._fronts.keys():
+            return self.front, self.networks()
+        own = {key: losses for key, losses in self._fronts.items() if key in keys}
+        losses = np.vstack([self.front[:0], *own.values()])
+        front = losses[non_dominated(losses)]
+        on_front = set(map(tuple, front))
+        return front, [key for key, rows in own.items() if not on_front.isdisjoint(map(tuple, rows))]
 
     def _on_front(self, losses: Losses) -> NDArray[np.bool_]:
         front = set(map(tuple, self.front))

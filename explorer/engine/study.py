@@ -179,6 +179,8 @@ class SearchStudy:
         if self._surrogate is not None:
             if result.outcome == "failed":
                 self._surrogate.fail(self._candidate(params).network)
+            elif result.outcome == "infeasible":
+                self._surrogate.pass_over(self._candidate(params).network)
             else:
                 self._surrogate.tell(result.network_key)
 
@@ -228,9 +230,8 @@ class SearchStudy:
         assert self._surrogate is not None
         running = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         pending = [self._candidate(own.params).network for own in running if self._is_whole(own, trial)]
-        suggestion = self._surrogate.suggest(
-            trial.number, self._seed, self._archive.front, self._archive.networks(), pending
-        )
+        front, on_front = self._archive.part(self._surrogate.history.told.keys())
+        suggestion = self._surrogate.suggest(trial.number, self._seed, front, on_front, pending)
         return {} if suggestion is None else self._params(suggestion)
 
     def _params(self, suggestion: Suggestion) -> dict[str, Any]:

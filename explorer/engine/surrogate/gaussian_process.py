@@ -19,6 +19,7 @@ _JITTER = 1e-6
 _PRIOR_SD = 1.0  # of all logarithms
 _LENGTHSCALE, _AMPLITUDE, _NOISE, _LINEAR = 2.5, 1.0, 0.2, 0.5  # prior medians, in standard deviations
 _ITERATIONS = 40
+_REACH = 5.0  # prior standard deviations that a fit may go
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,12 @@ class Hyperparameters:
         squares_NND = np.square(X_ND[:, np.newaxis] - X_ND)
         median = np.log([*[_LENGTHSCALE] * X_ND.shape[1], _AMPLITUDE, _LINEAR, _NOISE])
         objective = _Objective(X_ND @ X_ND.T, squares_NND, Y_NT, median)
-        found = minimize(objective, median, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+        reach = _REACH * _PRIOR_SD  # beyond, a line search may try what no matrix is positive with
+        bounds = [
+            (at - reach, None if place < X_ND.shape[1] else at + reach) for place, at in enumerate(median)
+        ]
+        options = {"maxiter": _ITERATIONS}
+        found = minimize(objective, median, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         *lengthscales, amplitude, linear, noise = np.exp(found.x)
         return cls(np.array(lengthscales), float(amplitude), float(linear), float(noise))
 

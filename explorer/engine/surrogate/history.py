@@ -10,12 +10,15 @@ from explorer.engine.surrogate.observation import Observation
 class History:
     """Observations and failures.
 
-    An observation counts from when a proposal of its network is told. So the order does not depend on when
-    the search was interrupted, or who trained what.
+    An observation counts from when a proposal of its network is told: a search may have been killed in
+    between, and shall propose it again. So neither what counts nor its order depends on when the search was
+    interrupted, or on who trained what.
 
     Attributes:
         by_backbone: Observations that count, in their order.
-        known: Networks observed or failed.
+        known: Networks that count or failed.
+        told: Keys of networks that proposals were told of.
+        passed_over: Networks that could not be run as proposed, which says nothing of other ways.
 
     Example:
         >>> history = History()
@@ -27,26 +30,28 @@ class History:
     def __init__(self) -> None:
         self.by_backbone: dict[str, list[Observation]] = {}
         self.known: dict[Architecture, None] = {}
-        self._waiting: dict[str, tuple[str, Observation]] = {}  # observed, not told yet
-        self._observations: dict[str, Observation] = {}
-        self._told = set[str]()
+        self.told: dict[str, None] = {}
+        self.passed_over: dict[Architecture, None] = {}
+        self._observations: dict[str, tuple[str, Observation]] = {}  # with their backbones
         self._tried, self._failed = Counter[int](), Counter[int]()
 
     def observe(self, key: str, backbone: str, observation: Observation) -> None:
         """Note what a network is like."""
-        self._observations[key] = observation
-        self._note(observation.architecture)
-        if key in self._told:
-            self.by_backbone.setdefault(backbone, []).append(observation)
-        else:
-            self._waiting[key] = backbone, observation
+        self._observations[key] = backbone, observation
+        if key in self.told:
+            self._enter(key)
 
     def tell(self, key: str) -> None:
         """Note that a proposal of a network was told."""
-        self._told.add(key)
-        if key in self._waiting:
-            backbone, observation = self._waiting.pop(key)
-            self.by_backbone.setdefault(backbone, []).append(observation)
+        if key not in self.told:
+            self.told[key] = None
+            if key in self._observations:
+                self._enter(key)
+
+    def _enter(self, key: str) -> None:
+        backbone, observation = self._observations[key]
+        self._note(observation.architecture)
+        self.by_backbone.setdefault(backbone, []).append(observation)
 
     def fail(self, architecture: Architecture, backbone: str) -> None:
         """Note that a network cannot be trained."""
@@ -64,7 +69,7 @@ class History:
 
     def of(self, keys: Iterable[str]) -> list[Architecture]:
         """Networks by key, sorted; those that were not observed are left out."""
-        return [self._observations[key].architecture for key in sorted(keys) if key in self._observations]
+        return [self._observations[key][1].architecture for key in sorted(keys) if key in self]
 
     def tried(self, variant: int, pending: Collection[Architecture]) -> int:
         """Networks of a variant that are known or pending."""

@@ -28,6 +28,7 @@ from explorer.engine.surrogate.predicted_fronts import FrontPredictor
 from explorer.engine.surrogate.starts import STARTS_OF_A_VARIANT, starts
 from explorer.front.pareto import Losses, hypervolume, log_scaled, reference_and_ideal
 from explorer.space.candidate import NetworkSpec
+from explorer.space.metrics import METRICS
 from explorer.space.variants import Inventory
 
 CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step away from the front
@@ -91,6 +92,7 @@ class Surrogate:
         self._corners = reference_and_ideal(inventory.space.metrics, inventory.space.objectives)
         self._predictor = FrontPredictor(self.architectures, costs, inventory.space, *self._corners)
         self.history = History()
+        self._dense: dict[str, str] = {}  # what a network started from, by key
         self._features: dict[str, Features] = {}
         self._fitted: dict[str, tuple[int, Hyperparameters]] = {}
         self._starts: list[Architecture] | None = None
@@ -111,18 +113,33 @@ class Surrogate:
             and where is not None
             and where.variant in self.architectures.countable
         ):
-            metrics = self.architectures.space.metrics
+            space = self.architectures.space
+            limited = [METRICS[own.column] for own in space.parsed_constraints]  # what they allow must stay
+            metrics = list({metric.name: metric for metric in (*space.metrics, *limited)}.values())
             observation = Observation.of(where, evidence, points, metrics, seconds)
             self.history.observe(spec.key, spec.backbone, observation)
+            self._dense |= {} if spec.dense is None else {spec.key: spec.dense.key}
 
     def tell(self, key: str) -> None:
-        """Note that a proposal's network is known: observations count in the order they were told."""
+        """Note that a proposal's network is known: observations count in the order they were told.
+
+        With a network what it started from is told, which nobody proposed.
+        """
+        if key in self._dense:
+            self.history.tell(self._dense[key])
         self.history.tell(key)
 
     def fail(self, spec: NetworkSpec) -> None:
         """Learn that a network cannot be trained."""
+        if spec.dense is not None:
+            self.history.tell(spec.dense.key)
         if (where := self.architectures.of(spec)) is not None:
             self.history.fail(where, spec.backbone)
+
+    def pass_over(self, spec: NetworkSpec) -> None:
+        """Note that a network cannot be run as proposed; the model may find another way to run it."""
+        if (where := self.architectures.of(spec)) is not None:
+            self.history.passed_over[where] = None
 
     def suggest(
         self,
@@ -152,7 +169,7 @@ class Surrogate:
             ranked = self.ranked(candidates, front, under_way)
             if ranked:
                 return ranked[0]
-        return Suggestion(candidates[0])
+        return Suggestion(next((o for o in candidates if o not in self.history.passed_over), candidates[0]))
 
     def _next_start(self, pending: Sequence[Architecture]) -> Architecture | None:
         """The next of the networks to start with, of a variant of which fewer than two are known."""
@@ -160,7 +177,8 @@ class Surrogate:
             self._starts = starts(self.architectures)
         for one in self._starts:
             few = self.history.tried(one.variant, pending) < STARTS_OF_A_VARIANT
-            if few and one not in self.history.known and one not in pending:
+            taken = one in self.history.known or one in self.history.passed_over or one in pending
+            if few and not taken:
                 return one
         return None
 

@@ -76,3 +76,15 @@ def test_a_target_that_never_varies_is_predicted(least_sd: float) -> None:
     mean, sd = GaussianProcess(X, np.full((15, 1), 0.7), OWN, least_sd).predict(X[:2])
     np.testing.assert_allclose(mean, 0.7)
     assert (sd > 0).all()
+
+
+def test_wherever_a_fit_may_go_there_is_a_posterior() -> None:
+    points = np.repeat(X, 3, axis=0)  # many equal ones: the hardest covariance there is
+    values = np.repeat(Y, 3, axis=0)
+    for signs in np.array(np.meshgrid(*[[-5.0, 5.0]] * 3)).reshape(3, -1).T:
+        amplitude, linear, noise = np.exp(np.log([1.0, 0.5, 0.2]) + signs)
+        for scale in (2.5 * np.exp(-5.0), 2.5, 1e6):
+            own = Hyperparameters(np.full(3, scale), float(amplitude), float(linear), float(noise))
+            mean, sd = GaussianProcess(points, values, own, least_sd=0.05).predict(X[:2])
+            assert np.isfinite(mean).all()
+            assert (sd > 0).all()

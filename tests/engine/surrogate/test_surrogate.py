@@ -275,3 +275,34 @@ def test_scaled_losses_put_the_reference_at_one_and_the_ideal_at_zero() -> None:
     reference, ideal = np.array([-0.5, 1e3]), np.array([-1.0, 0.0])
     corners = np.array([[-0.5, 1e3], [-1.0, 0.0]])
     np.testing.assert_allclose(log_scaled(corners, reference, ideal), [[1, 1], [0, 0]])
+
+
+def test_what_was_stored_but_not_told_changes_no_proposal() -> None:
+    """As when a search is killed in between: the same trial is made again."""
+    world, again = World(), World()
+    for one in trained(world, 12):
+        again.train(one)
+    following = world.suggest(12)
+    assert following is not None
+    again.train(following, tell=False)
+    told = again.surrogate.history.told.keys()
+    found = again.surrogate.suggest(12, 0, *again.archive.part(told))
+    assert found is not None
+    assert found.architecture == following
+
+
+def test_a_start_that_constraints_forbid_is_passed_over() -> None:
+    world = World()
+    first = world.suggest(0)
+    assert first is not None
+    world.surrogate.pass_over(world.networks.spec(first))
+    assert world.suggest(1) not in (None, first)
+
+
+def test_points_that_a_constraint_allows_stay_known() -> None:
+    world = World(constraints=["payload_bytes <= 4"])
+    network = world.train(Architecture(0, 0, (1, 1)))
+    (observation,) = world.surrogate.history.by_backbone["mlp"]
+    allowed = world.points(network)["payload_bytes"].min()
+    samples = network.evidence.num_samples
+    assert observation.rows.sent_bytes.min() / samples == pytest.approx(allowed)
