@@ -76,7 +76,7 @@ def log_scaled(losses: Losses, reference: Losses, ideal: Losses) -> Losses:
     Example:
         >>> log_scaled(np.array([[-0.8, 0.0], [-0.8, 31.62], [-0.5, 1e3]]), np.array([-0.5, 1e3]),
         ...            np.array([-1.0, 0.0])).round(2).tolist()
-        [[0.4, 0.0], [0.4, 0.51], [1.0, 1.0]]
+        [[0.4, 0.0], [0.4, 0.5], [1.0, 1.0]]
     """
     linear = (losses - ideal) / (reference - ideal)
     costs = np.log1p(np.maximum(losses, 0.0) / (SMALLEST_SHARE * np.abs(reference)))
