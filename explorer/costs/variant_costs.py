@@ -85,10 +85,10 @@ class VariantCosts:
         )
 
     def totals(self, densities_CJ: NDArray[np.float64]) -> NDArray[np.float64]:
-        """MACs and stored bytes of whole networks (C, 2)."""
+        """MACs and stored bytes of whole networks (C, 2), whole numbers."""
         above_C1J = np.column_stack([np.ones(len(densities_CJ)), densities_CJ - 1.0])
         wanted = [self.counts[name][:, -1] for name in ("edge_macs", "edge_param_bytes")]
-        return np.asarray(above_C1J @ np.stack(wanted, axis=1))
+        return np.asarray(np.rint(above_C1J @ np.stack(wanted, axis=1)))
 
     def table(self, densities_CJ: NDArray[np.float64], setting: Setting) -> dict[str, NDArray[Any]]:
         """What every split point of every network costs, for :meth:`explorer.costs.model.CostModel.expected`.

@@ -5,7 +5,6 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from explorer.front.pareto import Losses, hypervolume, non_dominated, reference_and_ideal
 from explorer.space.metrics import Constraint, Metric, loss_values
@@ -35,7 +34,7 @@ class Archive:
         self.reference, self.ideal = reference_and_ideal(metrics, reference)
         self.front = np.empty((0, len(self.metrics)))
         self._fronts: dict[str, Losses] = {}  # of each network alone
-        self._networks: list[str] = []
+        self._networks: list[str] | None = []  # on the front; None until it is asked for
 
     def put(self, key: str, points: pd.DataFrame) -> None:
         """Enter the operating points of a network (rows with all objective columns).
@@ -52,11 +51,10 @@ class Archive:
         self._fronts[key] = own
         losses = np.vstack([others, own])
         front = losses[non_dominated(losses)]
-        if np.array_equal(front, self.front):
-            self._networks += [key] if self._on_front(own).any() else []
-        else:
-            self.front, self._networks = front, []
-            self._networks = [name for name, points in self._fronts.items() if self._on_front(points).any()]
+        if not np.array_equal(front, self.front):
+            self.front, self._networks = front, None
+        elif self._networks is not None:
+            self._networks += _with_a_point_on(front, {key: own})
 
     def inside(self, key: str) -> Losses:
         """A network's own front, as far as it is better than the reference point in every objective."""
@@ -65,6 +63,8 @@ class Archive:
 
     def networks(self) -> list[str]:
         """Networks with a point on the front, in the order in which they entered."""
+        if self._networks is None:
+            self._networks = _with_a_point_on(self.front, self._fronts)
         return list(self._networks)
 
     def part(self, keys: AbstractSet[str]) -> tuple[Losses, list[str]]:
@@ -74,17 +74,17 @@ class Archive:
         own = {key: losses for key, losses in self._fronts.items() if key in keys}
         losses = np.vstack([self.front[:0], *own.values()])
         front = losses[non_dominated(losses)]
-        on_front = set(map(tuple, front))
-        return front, [key for key, rows in own.items() if not on_front.isdisjoint(map(tuple, rows))]
-
-    def _on_front(self, losses: Losses) -> NDArray[np.bool_]:
-        front = set(map(tuple, self.front))
-        return np.array([tuple(row) in front for row in losses], dtype=np.bool_)
+        return front, _with_a_point_on(front, own)
 
     @property
     def hypervolume(self) -> float:
         """Share of the box between ideal and reference point that is dominated, in [0, 1]."""
         return hypervolume(self.front, self.reference, self.ideal)
+
+
+def _with_a_point_on(front: Losses, fronts: Mapping[str, Losses]) -> list[str]:
+    points = set(map(tuple, front))
+    return [key for key, own in fronts.items() if not points.isdisjoint(map(tuple, own))]
 
 
 def feasible_rows(points: pd.DataFrame, constraints: Sequence[Constraint]) -> "pd.Series[bool]":

@@ -63,7 +63,7 @@ class AccuracyModel:
         self.targets = list(dict.fromkeys(key for one in self.observations for key in one.shares))
         if with_seconds:
             self.targets.append(_SECONDS)
-        X = self.X = features.of([one.architecture for one in self.observations])
+        X = self.X = features.of_trained([one.architecture for one in self.observations])
         Y = np.array([[_value(one, target) for target in self.targets] for one in self.observations])
         known = ~np.isnan(Y)
         shares = np.array([target != _SECONDS for target in self.targets])  # seconds do not shape accuracies

@@ -62,10 +62,14 @@ class Features:
         return [self._architectures.draw(rng, self._backbone) for _ in range(_SAMPLE)]
 
     def of(self, some: Sequence[Architecture]) -> Floats:
-        """Features of some networks (N, D); kept, since many are asked for again and again."""
+        """Features of some networks (N, D)."""
+        return np.asarray((self._raw(some) - self._mean) / self._sd)
+
+    def of_trained(self, some: Sequence[Architecture]) -> Floats:
+        """The same, kept for the next time: trained networks are asked for again and again."""
         new = [one for one in dict.fromkeys(some) if one not in self._known]
         if new:
-            self._known |= dict(zip(new, (self._raw(new) - self._mean) / self._sd, strict=True))
+            self._known |= dict(zip(new, self.of(new), strict=True))
         return np.array([self._known[one] for one in some]).reshape(len(some), len(self.names))
 
     def _raw(self, some: Sequence[Architecture]) -> Floats:

@@ -59,13 +59,13 @@ def without_dominated(losses: Floats) -> Floats:
     return np.asarray(inside[non_dominated(inside)])
 
 
-def best_first(owner_R: NDArray[np.int64], margin_R: Floats, least: int) -> Sequence[int]:
-    """Owners by the sum of their points' margins, as far as these are above 0; at most ``least``.
+def best_first(owner_R: NDArray[np.int64], margin_R: Floats, most: int) -> Sequence[int]:
+    """Owners by the sum of their points' margins, as far as these are above 0; at most ``most``.
 
     Example:
-        >>> best_first(np.array([0, 0, 1, 2]), np.array([0.1, 0.1, 0.3, -0.2]), least=2)
+        >>> best_first(np.array([0, 0, 1, 2]), np.array([0.1, 0.1, 0.3, -0.2]), most=2)
         [1, 0]
     """
     sums = np.bincount(owner_R, np.maximum(margin_R, 0.0))
     order = np.argsort(-sums, kind="stable")
-    return [int(owner) for owner in order[:least] if sums[owner] > 0]
+    return [int(owner) for owner in order[:most] if sums[owner] > 0]

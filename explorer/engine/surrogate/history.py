@@ -22,7 +22,7 @@ class History:
 
     Example:
         >>> history = History()
-        >>> history.fail(Architecture(0, 0, (1,)), "mlp")
+        >>> history.fail(Architecture(0, 0, (1,)))
         >>> history.success_rate(0), history.success_rate(1)
         (0.5, 1.0)
     """
@@ -53,7 +53,7 @@ class History:
         self._note(observation.architecture)
         self.by_backbone.setdefault(backbone, []).append(observation)
 
-    def fail(self, architecture: Architecture, backbone: str) -> None:
+    def fail(self, architecture: Architecture) -> None:
         """Note that a network cannot be trained."""
         if architecture not in self.known:
             self._note(architecture)

@@ -134,7 +134,7 @@ class Surrogate:
         if spec.dense is not None:
             self.history.tell(spec.dense.key)
         if (where := self.architectures.of(spec)) is not None:
-            self.history.fail(where, spec.backbone)
+            self.history.fail(where)
 
     def pass_over(self, spec: NetworkSpec) -> None:
         """Note that a network cannot be run as proposed; the model may find another way to run it."""

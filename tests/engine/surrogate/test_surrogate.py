@@ -114,8 +114,8 @@ def test_neither_failed_nor_pending_networks_are_proposed() -> None:
 def test_a_failed_network_is_no_observation_and_lowers_its_variant() -> None:
     history = History()
     for place in range(3):
-        history.fail(Architecture(0, 0, (place,)), "mlp")
-    history.fail(Architecture(0, 0, (0,)), "mlp")  # the same again
+        history.fail(Architecture(0, 0, (place,)))
+    history.fail(Architecture(0, 0, (0,)))  # the same again
     assert history.success_rate(0) == pytest.approx(1 / 4)
     assert (history.success_rate(1), history.tried(0, [Architecture(0, 0, (9,))])) == (1.0, 4)
     assert history.by_backbone == {}
