@@ -1,6 +1,7 @@
 """Find and read profiles: shipped ones by name, a user's own by path, this machine as ``host``."""
 
 import reprlib
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -72,7 +73,7 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
     """
     if name_or_path == HOST:
         return measure_host_device(torch.get_num_threads())
-    return _load(name_or_path, DeviceProfile, [*device_names(), HOST])
+    return _load(name_or_path, DeviceProfile, lambda: [*device_names(), HOST])
 
 
 def load_link(name_or_path: str | Path) -> LinkProfile:
@@ -82,7 +83,7 @@ def load_link(name_or_path: str | Path) -> LinkProfile:
         >>> load_link("ble_2m_dle").uplink_bits_per_s
         1434000.0
     """
-    return _load(name_or_path, LinkProfile, link_names())
+    return _load(name_or_path, LinkProfile, link_names)
 
 
 def _shipped() -> dict[str, Traversable]:
@@ -95,14 +96,14 @@ def _shipped_kinds() -> dict[str, str]:
     return {name: str(_read_mapping(file, file.name)["kind"]) for name, file in sorted(_shipped().items())}
 
 
-def _load(name_or_path: str | Path, model: type[P], known: list[str]) -> P:
+def _load(name_or_path: str | Path, model: type[P], known: Callable[[], list[str]]) -> P:
     """Only a text that ends in ``.yaml`` is a path; every other must be a shipped name as it stands."""
     name = str(name_or_path)
     if name.endswith(_SUFFIX):
         return _parse(_read_mapping(Path(name), name), model, name, Path(name).name.removesuffix(_SUFFIX))
     shipped = _shipped()
     if name not in shipped:
-        choice = f"{', '.join(known)}, or a path that ends in {_SUFFIX}"
+        choice = f"{', '.join(known())}, or a path that ends in {_SUFFIX}"
         raise UserError(f"unknown profile {name!r}; known: {choice}")
     file = shipped[name]
     return _parse(_read_mapping(file, file.name), model, file.name, name)

@@ -1,21 +1,15 @@
 """Reference networks that every search starts with: what an engineer would do without one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import log
 from typing import Any
 
-from explorer.core.failures import failing_alone
-from explorer.core.graph.dataflow import total_macs
 from explorer.core.graph.split_points import INPUT, OUTPUT
 from explorer.core.sparsity.patterns import snap_density
-from explorer.core.training import TrainingFailedError
-from explorer.costs.evaluate import build_network
 from explorer.engine.proposals import Proposer
 from explorer.space.variants import Variant
-
-_MUCH_MORE = 1.2
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ def references(proposer: Proposer) -> list[Reference]:
         >>> from explorer.space.inventory import build_inventory
         >>> proposer = Proposer(build_inventory(load_space("digits")[0], (1, 8, 8), 10), {})
         >>> [reference.name for reference in references(proposer) if reference.params["backbone"] == "mlp"]
-        ['large_sparse', 'small_dense', 'dense', 'all_edge', 'all_server']
+        ['small_dense', 'large_sparse', 'dense', 'all_edge', 'all_server']
     """
     return [ref for backbone in proposer.space.backbones for ref in _backbone_references(proposer, backbone)]
 
@@ -62,31 +56,14 @@ def _backbone_references(proposer: Proposer, backbone: str) -> Iterator[Referenc
     if OUTPUT in names and small is not large:
         target = small.num_weights(small.densest)
         sparse = min(_uniform_densities(large), key=lambda d: abs(log(large.num_weights(d) / target)))
-        pair = [
-            Reference("large_sparse", proposer.params(large, sparse, OUTPUT, low)),
-            Reference("small_dense", proposer.params(small, small.densest, OUTPUT, low)),
-        ]
-        # equal in weights, not in MACs where convolutions are: the first front shall be known soon
-        slower = _macs(proposer, large, sparse) > _MUCH_MORE * _macs(proposer, small, small.densest)
-        yield from reversed(pair) if slower else pair
+        # a wide network takes longer to train, however few of its weights are kept
+        yield Reference("small_dense", proposer.params(small, small.densest, OUTPUT, low))
+        yield Reference("large_sparse", proposer.params(large, sparse, OUTPUT, low))
     yield Reference("dense", proposer.params(large, dense, middle, (low + high) / 2))
     if OUTPUT in names:
         yield Reference("all_edge", proposer.params(large, dense, OUTPUT, low))
     if INPUT in names and high >= 1.0:
         yield Reference("all_server", proposer.params(large, dense, INPUT, 1.0))
-
-
-def _macs(proposer: Proposer, variant: Variant, densities: Mapping[str, Fraction]) -> int:
-    """Kept multiply-accumulates of a whole network; 0 for one that fails, which takes no time."""
-    spec = proposer.network(variant, proposer.space.patterns[0], densities)
-    try:
-        with failing_alone():
-            shape, classes = proposer.inventory.input_shape, proposer.inventory.num_classes
-            network = build_network(spec, shape, classes, probe=False)
-    except TrainingFailedError:
-        return 0
-    first, *_, last = network.split_points
-    return total_macs(network.dataflow.between(first.nodes, last.nodes))
 
 
 def _uniform_densities(variant: Variant) -> Iterator[dict[str, Fraction]]:

@@ -243,9 +243,10 @@ class Architectures:
     @cached_property
     def countable(self) -> list[int]:
         """Numbers of the variants whose costs can be counted; others are not proposed."""
-        return [number for number in range(len(self.variants)) if self._is_countable(number)]
+        return [number for number in range(len(self.variants)) if self.is_countable(number)]
 
-    def _is_countable(self, number: int) -> bool:
+    def is_countable(self, number: int) -> bool:
+        """Whether the costs of a variant can be counted."""
         try:
             self.costs(number)
         except TrainingFailedError:

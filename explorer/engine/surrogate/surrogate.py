@@ -111,7 +111,7 @@ class Surrogate:
         if (
             spec.key not in self.history
             and where is not None
-            and where.variant in self.architectures.countable
+            and self.architectures.is_countable(where.variant)
         ):
             space = self.architectures.space
             limited = [METRICS[own.column] for own in space.parsed_constraints]  # what they allow must stay
