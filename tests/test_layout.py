@@ -13,7 +13,18 @@ TESTS = Path(__file__).parent
 
 # From the ground up. A module may import its own package and those before it; a command's modules come last.
 PACKAGES = (
-    *("errors", "utils", "data", "backbones", "devices", "core.sparsity", "core.graph", "core", "space"),
+    *(
+        "runtime",
+        "errors",
+        "utils",
+        "data",
+        "backbones",
+        "devices",
+        "core.sparsity",
+        "core.graph",
+        "core",
+        "space",
+    ),
     *(
         "costs",
         "front",
@@ -38,22 +49,6 @@ def module_name(path: Path) -> str:
 SOURCES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
-def imported(source: str, known: set[str]) -> set[str]:
-    """Modules of the package that a source text imports anywhere, in functions too."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
-    names = {name.removeprefix("explorer.") for name in found if name.startswith("explorer.")}
-    return names & known
-
-
-IMPORTS = {name: imported(path.read_text("utf-8"), set(SOURCES)) - {name} for name, path in SOURCES.items()}
-
-
 def package(name: str) -> str:
     """The listed package that a module lies in; the last for a ``__main__``."""
     if name.endswith("__main__"):
@@ -61,6 +56,31 @@ def package(name: str) -> str:
     fitting = [entry for entry in PACKAGES if name == entry or name.startswith(f"{entry}.")]
     assert fitting, f"{name} is in no listed package"
     return max(fitting, key=len)
+
+
+def imported(name: str, source: str, known: set[str]) -> set[str]:
+    """Modules of the package that a module imports anywhere, in functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            where = str(node.module)
+            if package(name) == "runtime":  # copied into bundles, where it has no package around it
+                assert node.level == 1 or not where.startswith("explorer"), (
+                    "imports of the runtime are relative"
+                )
+                where = f"explorer.runtime.{node.module}" if node.level else where
+            else:
+                assert node.level == 0, "imports are absolute"
+            found |= {where} | {f"{where}.{alias.name}" for alias in node.names}
+    names = {name.removeprefix("explorer.") for name in found if name.startswith("explorer.")}
+    return names & known
+
+
+IMPORTS = {
+    name: imported(name, path.read_text("utf-8"), set(SOURCES)) - {name} for name, path in SOURCES.items()
+}
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name])
@@ -92,7 +112,7 @@ def test_every_listed_package_is_there() -> None:
 
 def test_imports_are_found_wherever_they_stand() -> None:
     source = "import explorer.a\ndef f():\n    from explorer.b import c\n    from explorer import d\n"
-    assert imported(source, {"a", "b", "b.c", "d", "e"}) == {"a", "b", "b.c", "d"}
+    assert imported("errors", source, {"a", "b", "b.c", "d", "e"}) == {"a", "b", "b.c", "d"}
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.name)

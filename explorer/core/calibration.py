@@ -86,8 +86,8 @@ def calibrate(
         >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
         >>> data = Subset(torch.linspace(-1, 1, 32).view(8, 4), torch.arange(8) % 2)
         >>> calibration = calibrate(network, data, data, InferenceConfig(PayloadForm((8,), "tensor")))
-        >>> calibration.codecs["input", 8].low
-        tensor([-1.])
+        >>> calibration.codecs["input", 8].low.tolist()
+        [-1.0]
     """
     network.eval()
     form = inference_config.payload

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,6 @@ from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file as load_tensors
-from safetensors.torch import save_file as save_tensors
-from torch import Tensor
 
 from explorer.core.evidence import Evidence
 from explorer.core.payload import Codec, PayloadForm, is_calibrated
@@ -91,35 +88,35 @@ def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_poin
     """Write fitted ranges, named ``<number of the split point>.<bits>.<low or step>``.
 
     Example:
-        >>> codec = Codec(8, "tensor", "none", low=Tensor([0.0]), step=Tensor([0.1]))
+        >>> codec = Codec(8, "tensor", "none", low=np.zeros(1, np.float32), step=np.ones(1, np.float32))
         >>> write_codecs(Path("codecs.safetensors"), {("conv1", 8): codec}, ["input", "conv1"])
-        >>> sorted(load_tensors("codecs.safetensors"))
+        >>> sorted(load_arrays("codecs.safetensors"))
         ['1.8.low', '1.8.step']
     """
-    tensors = {
-        f"{split_points.index(name)}.{bits}.{end}": tensor
+    arrays = {
+        f"{split_points.index(name)}.{bits}.{end}": np.ascontiguousarray(array)
         for (name, bits), codec in codecs.items()
-        for end, tensor in (("low", codec.low), ("step", codec.step))
-        if tensor is not None
+        for end, array in (("low", codec.low), ("step", codec.step))
+        if array is not None
     }
-    save_tensors(tensors, path)
+    save_arrays(arrays, path)
 
 
 def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> dict[tuple[str, int], Codec]:
     """Inverse of :func:`write_codecs`; there is no file where each sample has its own range.
 
     Example:
-        >>> codec = Codec(8, "tensor", "none", low=Tensor([0.0]), step=Tensor([0.5]))
+        >>> codec = Codec(8, "tensor", "none", low=np.zeros(1, np.float32), step=np.ones(1, np.float32))
         >>> write_codecs(Path("ranges.safetensors"), {("input", 8): codec}, ["input"])
         >>> read_codecs(Path("ranges.safetensors"), PayloadForm((8,), "tensor"), ["input"])["input", 8].step
-        tensor([0.5000])
+        array([1.], dtype=float32)
     """
-    tensors: dict[str, Tensor] = {} if form.ranges == "sample" else load(load_tensors, path)
+    arrays: dict[str, Any] = {} if form.ranges == "sample" else load(load_arrays, path)
     codecs = {}
     for number, name in enumerate(split_points):
         for bits in form.bits:
             names = [f"{number}.{bits}.{end}" for end in ("low", "step")]
-            range_ = [tensors[end] for end in names] if is_calibrated(bits, form.ranges) else []
+            range_ = [arrays[end] for end in names] if is_calibrated(bits, form.ranges) else []
             codecs[name, bits] = Codec(bits, form.ranges, form.entropy, *range_)
     return codecs
 
