@@ -1,4 +1,4 @@
-"""``explorer search|pick|report|inspect``: every command of the explorer."""
+"""``explorer search|pick|deploy|report|inspect``: every command of the explorer."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explorer import __version__, pick, search
+from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
 from explorer.report import __main__ as report
@@ -13,6 +14,7 @@ from explorer.report import __main__ as report
 COMMANDS: dict[str, Any] = {
     "search": search,
     "pick": pick,
+    "deploy": deploy,
     "report": report,
     "inspect": inspect,
 }

@@ -37,17 +37,9 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.runs.deployment import deployment
-    from explorer.runs.results import load_run
     from explorer.utils.files import write_json
 
-    results = load_run(folder)
-    if results.all_failed:
-        reasons = "; ".join(f"{reason} ({count})" for reason, count in results.failures.items())
-        raise UserError(f"{results.path}: no network of this run could be trained: {reasons}")
-    changed = results.setting.with_profiles(parsed.edge, parsed.server, parsed.link).with_changes(parsed.set)
-    if changed != results.setting:
-        results = results.with_setting(changed)
-    pick = results.select(selection_of(parsed))
+    results, pick = picked(folder, parsed)
     content = deployment(results, pick, _test_outcome(results, pick, parsed.data_dir))
     path = results.path / "pick.json"
     write_json(path, content)
@@ -57,6 +49,20 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
         _show(results, pick, content["test"], parsed)
         print(f"written: {path}")
     return 0
+
+
+def picked(folder: Path, parsed: argparse.Namespace) -> tuple["RunResults", "Pick"]:
+    """The run in the setting that is asked for, and the point that was chosen there."""
+    from explorer.runs.results import load_run
+
+    results = load_run(folder)
+    if results.all_failed:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in results.failures.items())
+        raise UserError(f"{results.path}: no network of this run could be trained: {reasons}")
+    changed = results.setting.with_profiles(parsed.edge, parsed.server, parsed.link).with_changes(parsed.set)
+    if changed != results.setting:
+        results = results.with_setting(changed)
+    return results, results.select(selection_of(parsed))
 
 
 def _show(
@@ -130,6 +136,16 @@ def _weights(text: str) -> dict[str, float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``explorer pick``."""
+    add_selection(parser)
+    add = parser.add_argument
+    add("--battery-wh", type=above_zero, metavar="WH", help="print how long such a battery lasts")
+    add("--samples-per-day", type=above_zero, default=1000.0, metavar="N", help="for it (default: 1000)")
+    add("--json", action="store_true", help="print pick.json instead of a table")
+    add("--no-picture", action="store_true", help="do not draw the front")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """What names a run, a setting and one of the run's points."""
     add = parser.add_argument
     add("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
     rule = 'such as "accuracy >= 0.95"; may be repeated'
@@ -144,16 +160,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--closest-to-ideal", action="store_true", help="nearest to best in every objective")
     weights = "smallest weighted sum of scaled objectives; 1 where no weight is given"
     how.add_argument("--weights", type=_weights, default={}, metavar="A=2,B=1", help=weights)
-    how.add_argument("--id", metavar="POINT_ID", help="the point with this id")
+    how.add_argument("--id", "--point", metavar="POINT_ID", help="the point with this id")
     add("--edge", metavar="DEVICE", help="another edge device: a shipped profile or a YAML file")
     add("--server", metavar="DEVICE", help="another server")
     add("--link", metavar="LINK", help="another link")
     change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
     add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
-    add("--battery-wh", type=above_zero, metavar="WH", help="print how long such a battery lasts")
-    add("--samples-per-day", type=above_zero, default=1000.0, metavar="N", help="for it (default: 1000)")
-    add("--json", action="store_true", help="print pick.json instead of a table")
-    add("--no-picture", action="store_true", help="do not draw the front")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
 

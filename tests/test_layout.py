@@ -29,6 +29,7 @@ PACKAGES = (
         "costs",
         "front",
         "runs",
+        "deploy",
         "measure",
         "engine.storage",
         "engine.halving",

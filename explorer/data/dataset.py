@@ -62,6 +62,7 @@ class DataSet:
             channel or feature, a single one for uint8 features.
         fingerprint: 32 hex digits that change when any sample, label or its order changes.
         class_names: In the order of the labels; empty where the source has none.
+        dtype: Of the samples as the source has them: ``uint8`` or ``float32``.
 
     Example:
         >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
@@ -79,6 +80,20 @@ class DataSet:
     std: tuple[float, ...] = ()
     fingerprint: str = ""
     class_names: tuple[str, ...] = ()
+    dtype: str = "float32"
+
+    def raw(self, inputs: torch.Tensor) -> npt.NDArray[np.float32]:
+        """Normalised samples (N, ...) as they came: 0 to 255 where the source has uint8.
+
+        Example:
+            >>> data = load_data("digits", train_samples=99, validation_samples=9, test_samples=9, seed=0)
+            >>> sorted(set(data.raw(data.test.inputs).round(3).ravel().tolist()))[:3]
+            [0.0, 1.0, 2.0]
+        """
+        over = (-1, *[1] * (inputs.dim() - 2))
+        mean, std = (np.array(values).reshape(over) for values in (self.mean, self.std))
+        values = inputs.numpy().astype(np.float64) * std + mean
+        return np.asarray(np.rint(255 * values) if self.dtype == "uint8" else values, dtype=np.float32)
 
     def class_counts(self) -> dict[str, list[int]]:
         """Samples per class (shape (num_classes,)) of each subset, by the subset's name."""
@@ -175,6 +190,7 @@ def load_data(
         std=tuple(std.ravel().tolist()),
         fingerprint=_fingerprint(drawn),
         class_names=raw.class_names,
+        dtype="uint8" if raw.x_train.dtype == np.uint8 else "float32",
     )
 
 

@@ -154,14 +154,20 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
             "exit_score": calibration.inference_config.score,
             "exit_temperature": calibration.temperatures.get(split.name, 1.0),
         },
-        "payload": None if point.payload_bits is None else _codec(calibration, point),
+        "payload": None if point.payload_bits is None else codec_json(calibration, point),
         "profiles": results.setting.to_json(),
         "neighbours": records(pick.neighbours[FRONT_COLUMNS]),
     }
 
 
-def _codec(calibration: Calibration, point: RunPoint) -> dict[str, Any]:
-    """What encoder and decoder must know, see :class:`explorer.core.payload.Codec`."""
+def codec_json(calibration: Calibration, point: RunPoint) -> dict[str, Any]:
+    """What encoder and decoder must know, see :class:`explorer.runtime.codec.Codec`, as plain data.
+
+    Example:
+        >>> from explorer.core.calibration import uncalibrated
+        >>> codec_json(uncalibrated(["relu1"], [8]), RunPoint("relu1", None, 8))["header_bytes"]
+        10
+    """
     assert point.payload_bits is not None
     codec = calibration.codecs[point.split_point, point.payload_bits]
     return {

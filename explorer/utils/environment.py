@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,17 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "explorer": importlib.metadata.version("split-sparsity-explorer"),
     }
-    return own | {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return own | package_versions(_PACKAGES)
+
+
+def package_versions(names: Sequence[str]) -> dict[str, str]:
+    """Versions of installed packages.
+
+    Example:
+        >>> list(package_versions(["numpy"]))
+        ['numpy']
+    """
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""``python -m explorer.deploy RUN --out DIR``: write what edge device and server run, and prove it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from explorer import pick
+from explorer.errors import UserError, run_command
+from explorer.runs.folder import find_run
+from explorer.utils.arguments import make_parser
+from explorer.utils.garbage import rarely_collected
+
+EXAMPLES = """examples:
+  explorer deploy RUN --out bundle
+  explorer deploy RUN --where "accuracy >= 0.95" --minimize payload_bytes --out bundle
+  explorer deploy RUN --point mlp-1.2.3 --policy --accuracy-floor 0.93 --out bundle
+"""
+LEAST_SAMPLES, SAMPLES = 200, 600
+EXIT_NOT_EQUIVALENT = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Choose, build, prove, write."""
+    return run(make_parser("explorer.deploy", __doc__, EXAMPLES, add_arguments).parse_args(arguments))
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Deploy as parsed arguments say."""
+    folder = find_run(parsed.run, parsed.reports)
+    if parsed.accuracy_floor is not None and not parsed.policy:
+        raise UserError("--accuracy-floor: goes with --policy")
+    if parsed.samples < LEAST_SAMPLES:
+        raise UserError(f"--samples: must be at least {LEAST_SAMPLES}, got {parsed.samples}")
+    with rarely_collected():
+        return _deploy(folder, parsed)
+
+
+def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
+    from explorer.deploy.bundle import Source, build_bundle
+    from explorer.deploy.equivalence import NotEquivalentError
+    from explorer.deploy.plan import policy_rows, row_of
+    from explorer.runs.deployment import load_run_data
+    from explorer.runs.store import Store
+
+    results, choice = pick.picked(folder, parsed)
+    if not Store(results.path).has_weights(choice.network_key):
+        raise UserError(
+            f"{choice.network_key}: its weights were dropped when it left the front of the run; see "
+            "--keep-weights of explorer search"
+        )
+    rows = [row_of(choice)]
+    if parsed.policy:
+        floor = parsed.accuracy_floor
+        rows = policy_rows(results, choice, rows[0]["accuracy"] if floor is None else floor)
+    data = load_run_data(results, parsed.data_dir)
+    try:
+        source = Source.of_run(results, choice.network_key, data)
+        built = build_bundle(source, rows, parsed.out, parsed.samples)
+    except NotEquivalentError as error:
+        print(f"not equivalent: {error}; nothing was written", file=sys.stderr)
+        return EXIT_NOT_EQUIVALENT
+    print(f"{rows[0]['point_id']}: {choice.why}")
+    for own in built.checked:
+        values = (own.crossing, own.exit_logits, own.server_logits)
+        most = max(value for value in values if value is not None)
+        print(
+            f"  {own.point_id}: {own.samples} samples, values within {most:.1g}, {own.near_threshold} at the "
+            f"threshold, {own.moved} answers moved by rounding"
+            + ("" if own.accuracy is None else f"; accuracy on {own.test_samples} test {own.accuracy:.4f}")
+        )
+    for path, size in built.file_bytes.items():
+        print(f"  {path}: {size:,} bytes")
+    print(f"written: {built.folder} (bundle {built.digest[:16]})")
+    print(f"next: explorer serve {built.folder}")
+    print(f"      explorer edge {built.folder} --server http://127.0.0.1:8080 --data npz:SAMPLES")
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``explorer deploy``."""
+    pick.add_selection(parser)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="where the bundle is written; must not exist")
+    add("--policy", action="store_true", help="add points of the network for slower and faster links")
+    floor = "least validation accuracy of these (default: that of the picked point)"
+    add("--accuracy-floor", type=float, metavar="A", help=floor)
+    compared = f"how many are compared at most (default: {SAMPLES})"
+    add("--samples", type=int, default=SAMPLES, metavar="N", help=compared)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

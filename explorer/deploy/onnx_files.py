@@ -1,0 +1,148 @@
+"""The chain as ONNX: exported once, cleaned of whatever is not computed, and cut into files.
+
+Files hold standard operators only. Positions of freely placed weights are stored in as few bytes as they
+need; the exporter's eight would outweigh the weights.
+"""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+
+from explorer.deploy.chain import DeployedChain
+from explorer.errors import UserError
+from explorer.runtime.stages import INPUT
+
+OPSET = 20
+_FEW = 64  # positions that are not worth an operator to widen them
+_BATCH = "batch"
+
+
+def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.ModelProto:
+    """Export the chain with a free batch axis.
+
+    Args:
+        chain: In eval mode.
+        input_shape: Of a raw sample, without batch.
+
+    Raises:
+        UserError: A part cannot be exported to standard operators; says which and why.
+    """
+    sample = torch.zeros(2, *input_shape)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                chain.eval(),
+                (sample,),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=chain.names,
+                dynamic_shapes=({0: torch.export.Dim(_BATCH)},),
+            )
+            assert program is not None
+            model: onnx.ModelProto = program.model_proto
+    except Exception as error:  # the exporter has many ways to fail, and they are the network's
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"the network cannot be exported to ONNX: {reason}") from error
+    foreign = sorted({f"{node.domain}:{node.op_type}" for node in model.graph.node if node.domain})
+    if foreign or model.functions:
+        raise UserError(f"the network needs operators outside the ONNX standard: {', '.join(foreign)}")
+    _narrow_positions(model.graph)
+    return model
+
+
+def sliced(
+    model: onnx.ModelProto, start: str, outputs: Mapping[str, str], shapes: Mapping[str, Sequence[int]]
+) -> bytes:
+    """One file of the chain: what computes some values from one value.
+
+    Args:
+        model: Of :func:`export_chain`.
+        start: Name of the value that comes in, called ``input`` in the file.
+        outputs: Names of the values that are asked for, and what they are called in the file.
+        shapes: Of all these values, without batch.
+
+    Returns:
+        A serialised model without metadata, names of source files or intermediate shapes.
+    """
+    graph = model.graph
+    needed, nodes = set(outputs), list[Any]()
+    for node in reversed(graph.node):
+        if needed & set(node.output) and start not in node.output:
+            nodes.insert(0, _bare(node))
+            needed |= {name for name in node.input if name}
+    renamed = {start: INPUT} | {name: own for name, own in outputs.items() if name != start}
+    nodes += [helper.make_node("Identity", [INPUT], [own]) for name, own in outputs.items() if name == start]
+    for node in nodes:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    constants = [own for own in graph.initializer if own.name in needed]
+    file = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "network",
+            [_described(INPUT, shapes[start])],
+            [_described(own, shapes[name]) for name, own in outputs.items()],
+            constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=model.ir_version,
+    )
+    onnx.checker.check_model(file)
+    return bytes(file.SerializeToString(deterministic=True))
+
+
+def _described(name: str, shape: Sequence[int]) -> Any:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [_BATCH, *shape])
+
+
+def _bare(node: Any) -> Any:
+    """A copy of a node without what the exporter notes beside the computation: traces, paths, classes."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    del copy.metadata_props[:]
+    copy.ClearField("doc_string")
+    copy.ClearField("name")
+    return copy
+
+
+def _narrow_positions(graph: Any) -> None:
+    """Store large constant positions in the smallest type, and widen them where they are read."""
+    constants = {own.name: own for own in graph.initializer}
+    widened = list[Any]()
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            own = constants.get(name)
+            if own is None or own.data_type != onnx.TensorProto.INT64 or np.prod(own.dims) <= _FEW:
+                continue
+            narrow = _smallest(numpy_helper.to_array(own))
+            if narrow is None:
+                continue
+            stored = f"{name}.narrow"
+            if stored not in constants:
+                constants[stored] = numpy_helper.from_array(narrow, stored)
+                graph.initializer.append(constants[stored])
+                widened.append(
+                    helper.make_node("Cast", [stored], [f"{name}.wide"], to=onnx.TensorProto.INT64)
+                )
+            node.input[place] = f"{name}.wide"
+    everything = [*widened, *graph.node]
+    del graph.node[:]
+    graph.node.extend(everything)
+
+
+def _smallest(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    if values.min() < 0:
+        return None
+    kinds = (np.uint8, np.uint16, np.uint32)
+    kind = next((kind for kind in kinds if values.max() <= np.iinfo(kind).max), None)
+    return None if kind is None else values.astype(kind)
