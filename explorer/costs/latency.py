@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from explorer.devices import DeviceProfile, LinkProfile
+from explorer.devices import DeviceProfile, LinkProfile, WireProtocol
 
 _BITS_PER_BYTE = 8
 
@@ -38,14 +38,33 @@ def operator_times_s(macs: ArrayLike, moved_bytes: ArrayLike, device: DeviceProf
     return np.asarray(times + (device.call_overhead_s or 0.0))
 
 
-def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
-    """Payload plus headers, per message: ``payload + per message + ceil(payload / packet) * per packet``.
+def request_bytes(payload_bytes: ArrayLike, protocol: WireProtocol) -> NDArray[np.float64]:
+    """Bytes of each message that carries a payload: what the protocol puts around it included.
+
+    Args:
+        payload_bytes: Bytes of each payload, any shape; an empty one is not sent.
+        protocol: Which messages carry payloads.
+
+    Returns:
+        Bytes, same shape.
+
+    Example:
+        >>> from explorer.devices import PROTOCOLS
+        >>> request_bytes([0, 100], PROTOCOLS["frame"])
+        array([  0., 124.])
+    """
+    payload = np.asarray(payload_bytes, float)
+    return np.where(payload == 0, 0.0, payload + protocol.overhead_bytes)
+
+
+def bytes_on_air(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Message plus headers of the link: ``message + per message + ceil(message / packet) * per packet``.
 
     Headers that the profile does not know are left out; so are those which its rate contains (they are 0).
     A lost packet is sent until it arrives, ``1 / (1 - loss)`` times on average; an unknown loss is none.
 
     Args:
-        payload_bytes: Bytes of each message, any shape; a message of zero bytes is not sent.
+        message_bytes: Bytes of each message, any shape; a message of zero bytes is not sent.
         link: What the message crosses.
 
     Returns:
@@ -57,21 +76,22 @@ def bytes_on_air(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
         >>> bytes_on_air([0, 100, 101], link)
         array([  0., 110., 121.])
     """
-    payload = np.asarray(payload_bytes, float)
-    packets = np.ones_like(payload)
+    message = np.asarray(message_bytes, float)
+    packets = np.ones_like(message)
     if link.packet_payload_bytes is not None:
-        packets = np.ceil(payload / link.packet_payload_bytes)
+        packets = np.ceil(message / link.packet_payload_bytes)
     headers = (link.header_bytes_per_message or 0.0) + packets * (link.header_bytes_per_packet or 0.0)
-    return np.where(payload == 0, 0.0, (payload + headers) / (1.0 - (link.loss or 0.0)))
+    return np.where(message == 0, 0.0, (message + headers) / (1.0 - (link.loss or 0.0)))
 
 
-def transfer_time_s(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
-    """Modelled time that each message occupies the uplink; the caller adds ``link.rtt_s``.
+def transfer_time_s(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Modelled time that each message occupies the link; the caller adds ``link.rtt_s``.
 
-    Sending again is in the bytes on air; waiting until a loss is noticed is not modelled.
+    Answers take the uplink's rate, too: profiles hold no other. Sending again is in the bytes on air; waiting
+    until a loss is noticed is not modelled.
 
     Args:
-        payload_bytes: Bytes of each message, any shape.
+        message_bytes: Bytes of each message, any shape.
         link: What the message crosses.
 
     Returns:
@@ -82,19 +102,19 @@ def transfer_time_s(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.f
         >>> transfer_time_s([0, 1000], link)
         array([0.   , 0.008])
     """
-    air_bytes = bytes_on_air(payload_bytes, link)
+    air_bytes = bytes_on_air(message_bytes, link)
     rate = np.nan if link.uplink_bits_per_s is None else link.uplink_bits_per_s
     return np.where(air_bytes == 0, 0.0, _BITS_PER_BYTE * air_bytes / rate)
 
 
-def transfer_energy_j(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+def transfer_energy_j(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
     """Modelled energy that the edge device's radio spends on sending each message.
 
     Either a fixed energy per bit, or a power that grows linearly with the rate (the form of Huang et al.,
     MobiSys 2012) times the time of sending; plus the energy of an isolated message where one is known.
 
     Args:
-        payload_bytes: Bytes of each message, any shape.
+        message_bytes: Bytes of each message, any shape.
         link: What the message crosses.
 
     Returns:
@@ -105,7 +125,7 @@ def transfer_energy_j(payload_bytes: ArrayLike, link: LinkProfile) -> NDArray[np
         >>> transfer_energy_j([0, 1000], link)
         array([0.    , 0.0008])
     """
-    air_bytes = bytes_on_air(payload_bytes, link)
+    air_bytes = bytes_on_air(message_bytes, link)
     per_bit = np.nan if link.joules_per_bit is None else link.joules_per_bit
     energy = _BITS_PER_BYTE * air_bytes * per_bit + (link.message_energy_j or 0.0)
     return np.where(air_bytes == 0, 0.0, energy)

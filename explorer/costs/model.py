@@ -2,12 +2,16 @@
 
 With offload rate q:
 
-    latency_s = edge time + q (encode + rtt + 8 payload / uplink rate + decode + server time)
-    energy_j  = (edge time + q encode) active power + q (transmit energy + wait idle power)
+    wire_bytes = q (payload + overhead)
+    latency_s  = edge time + q (encode + wait)
+    energy_j   = (edge time + q encode) active power + q (transmit energy + wait idle power)
+    wait       = rtt + 8 (payload + overhead + answer) / uplink rate + decode + server time
 
-where waiting is everything behind the encoder. Encoding and decoding cost one multiply-add per value below 32
-bits and the movement of the tensor and its encoded form; compressing is not in the model. Times and energies
-are those of a payload of mean length. Everything here is modelled; nothing is measured.
+where overhead and answer are those of the setting's protocol (:mod:`explorer.devices.protocols`); headers and
+losses of the link come on top of both messages. The answer is taken at the uplink's rate, since profiles hold
+no other. Encoding and decoding cost one multiply-add per value below 32 bits and the movement of the tensor
+and its encoded form; compressing is not in the model. Times and energies are those of a payload of mean
+length. Everything here is modelled; nothing is measured.
 """
 
 import math
@@ -25,9 +29,9 @@ from explorer.core.payload import PayloadForm, least_encoded_bytes
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import Outcome
 from explorer.costs.intervals import wilson_interval
-from explorer.costs.latency import operator_times_s, transfer_energy_j, transfer_time_s
+from explorer.costs.latency import operator_times_s, request_bytes, transfer_energy_j, transfer_time_s
 from explorer.costs.split_costs import SplitCosts
-from explorer.devices import DeviceProfile, Setting
+from explorer.devices import PROTOCOLS, DeviceProfile, Setting
 from explorer.space.metrics import METRICS
 
 JOULES_PER_WH = 3600.0
@@ -45,7 +49,7 @@ class CostModel:
     """What operating points cost on the devices and the link of one setting.
 
     Args:
-        setting: Devices and link; the columns that need a quantity they lack are NaN.
+        setting: Devices, link and protocol; the columns that need a quantity they lack are NaN.
 
     Example:
         >>> from torch import zeros
@@ -179,7 +183,7 @@ class CostModel:
         exit_rate = exited / num_samples
         offload_rate = 1.0 - exit_rate
         low, high = wilson_interval(swept["correct"], num_samples)
-        bits = swept["payload_bits"]
+        bits, protocol = swept["payload_bits"], PROTOCOLS[self.setting.protocol]
         message_bytes = sent_bytes / np.maximum(num_samples - exited, 1)
         has_range = (bits > 0) & (bits <= 8)
         param_bytes = (
@@ -204,6 +208,7 @@ class CostModel:
             "edge_param_bytes": param_bytes,
             "edge_memory_bytes": param_bytes + peak_bytes,
             "payload_bytes": sent_bytes / num_samples,
+            "wire_bytes": sent_bytes / num_samples + offload_rate * protocol.overhead_bytes,
             "latency_model_s": latency_s,
             "energy_model_j": energy_j,
         }
@@ -268,10 +273,13 @@ def _latency_and_energy(
     encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
     decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
     rtt_s = np.nan if setting.link.rtt_s is None else setting.link.rtt_s
-    wait_s = rtt_s + transfer_time_s(message_bytes, setting.link) + decode_s + table["server_s"]
+    protocol = PROTOCOLS[setting.protocol]
+    request = request_bytes(message_bytes, protocol)
+    answer_s = transfer_time_s(protocol.answer_bytes, setting.link)
+    wait_s = rtt_s + transfer_time_s(request, setting.link) + answer_s + decode_s + table["server_s"]
     offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + wait_s), 0.0)
     active_w = np.nan if setting.edge.active_w is None else setting.edge.active_w
     idle_w = np.nan if setting.edge.idle_w is None else setting.edge.idle_w
-    per_offload_j = encode_s * active_w + transfer_energy_j(message_bytes, setting.link) + wait_s * idle_w
+    per_offload_j = encode_s * active_w + transfer_energy_j(request, setting.link) + wait_s * idle_w
     offload_j = np.where(offload_rate > 0, offload_rate * per_offload_j, 0.0)
     return edge_s + offload_s, edge_s * active_w + offload_j

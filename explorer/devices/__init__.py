@@ -3,13 +3,17 @@
 from explorer.devices.host import HOST, measure_host_device
 from explorer.devices.loading import device_names, link_names, load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
+from explorer.devices.protocols import PROTOCOLS, ProtocolName, WireProtocol
 from explorer.devices.setting import Setting
 
 __all__ = [
     "HOST",
+    "PROTOCOLS",
     "DeviceProfile",
     "LinkProfile",
+    "ProtocolName",
     "Setting",
+    "WireProtocol",
     "device_names",
     "link_names",
     "load_device",

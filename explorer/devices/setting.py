@@ -1,4 +1,4 @@
-"""Where a network runs: an edge device, a server and the link between them."""
+"""Where a network runs: an edge device, a server, the link between them and what is spoken over it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from explorer.devices.loading import load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
+from explorer.devices.protocols import ProtocolName, protocol_name
 from explorer.errors import UserError
 
 
@@ -15,54 +16,72 @@ from explorer.errors import UserError
 class Setting:
     """Edge device, server device and the link between them.
 
+    Attributes:
+        edge: Runs the network up to the split point.
+        server: Runs the rest.
+        link: Carries payloads.
+        protocol: Which messages carry them, see :mod:`explorer.devices.protocols`.
+
     Example:
         >>> setting = Setting.load(edge="rpi4", server="xeon_8124m", link="wifi_huang2012")
-        >>> setting.with_changes(["link.rtt_s=0.5"]).link.rtt_s
-        0.5
+        >>> setting.with_changes(["link.rtt_s=0.5"]).link.rtt_s, setting.protocol
+        (0.5, 'http')
     """
 
     edge: DeviceProfile
     server: DeviceProfile
     link: LinkProfile
+    protocol: ProtocolName = "http"
 
     @classmethod
-    def load(cls, edge: str, server: str, link: str) -> Self:
+    def load(cls, edge: str, server: str, link: str, protocol: str = "http") -> Self:
         """Read three profiles by the names of shipped ones, or from YAML files.
 
         Raises:
-            UserError: There is no such profile, or it is not legal.
+            UserError: There is no such profile or protocol, or a profile is not legal.
         """
-        return cls(load_device(edge), load_device(server), load_link(link))
+        return cls(load_device(edge), load_device(server), load_link(link), protocol_name(protocol))
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
+    def from_json(cls, profiles: Mapping[str, Any], protocol: ProtocolName) -> Self:
+        """Inverse of :meth:`to_json`, which leaves the protocol out."""
         return cls(
-            DeviceProfile.model_validate(content["edge"]),
-            DeviceProfile.model_validate(content["server"]),
-            LinkProfile.model_validate(content["link"]),
+            DeviceProfile.model_validate(profiles["edge"]),
+            DeviceProfile.model_validate(profiles["server"]),
+            LinkProfile.model_validate(profiles["link"]),
+            protocol,
         )
+
+    @property
+    def profiles(self) -> dict[str, DeviceProfile | LinkProfile]:
+        """The three profiles by role."""
+        return {"edge": self.edge, "server": self.server, "link": self.link}
 
     def to_json(self) -> dict[str, Any]:
         """All numbers of the three profiles as plain data, by role."""
-        return {role: profile.model_dump(mode="json") for role, profile in vars(self).items()}
+        return {role: profile.model_dump(mode="json") for role, profile in self.profiles.items()}
 
     def missing(self) -> dict[str, list[str]]:
         """Quantities that each profile lacks, by role; derived columns that need them are empty."""
-        return {role: profile.missing() for role, profile in vars(self).items()}
+        return {role: profile.missing() for role, profile in self.profiles.items()}
 
     def with_profiles(
-        self, edge: str | None = None, server: str | None = None, link: str | None = None
+        self,
+        edge: str | None = None,
+        server: str | None = None,
+        link: str | None = None,
+        protocol: str | None = None,
     ) -> "Setting":
-        """The setting with other profiles in the place of those named.
+        """The setting with other profiles, and another protocol, in the place of those named.
 
         Raises:
-            UserError: There is no such profile, or it is not legal.
+            UserError: There is no such profile or protocol, or a profile is not legal.
         """
         return Setting(
             load_device(edge) if edge else self.edge,
             load_device(server) if server else self.server,
             load_link(link) if link else self.link,
+            protocol_name(protocol) if protocol else self.protocol,
         )
 
     def with_changes(self, changes: Sequence[str]) -> "Setting":
@@ -74,7 +93,7 @@ class Setting:
         Raises:
             UserError: Unknown quantity, or a value that is not legal.
         """
-        profiles: dict[str, Any] = dict(vars(self))
+        profiles: dict[str, Any] = self.profiles
         for change in changes:
             path, _, text = change.partition("=")
             role, _, quantity = path.partition(".")
@@ -88,7 +107,7 @@ class Setting:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
                 raise UserError(f"--set {change}: {error.errors()[0]['msg']}") from error
-        return Setting(**profiles)
+        return Setting(**profiles, protocol=self.protocol)
 
 
 def _number(text: str, change: str) -> float:

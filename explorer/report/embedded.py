@@ -1,13 +1,14 @@
 """The run as the page reads it: every operating point, once, in compact typed columns.
 
 A point is what was observed of it (split point, bits, threshold, right answers, exits); what follows from
-structure, devices and link is computed in the browser by ``assets/cost.js``, for any setting.
+structure, devices, link and protocol is computed in the browser by ``assets/cost.js``, for any setting.
 """
 
 import base64
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.costs.split_costs import SplitCosts
-from explorer.devices import device_names, link_names, load_device, load_link
+from explorer.devices import PROTOCOLS, device_names, link_names, load_device, load_link
+from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
 from explorer.space.metrics import ALL_METRICS, MEASURED_METRICS, Kind, Metric
@@ -86,7 +88,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "metrics": [metric_record(metric) for metric in (*ALL_METRICS.values(), BATTERY)],
         "prefixes": PREFIXES,
         "groups": list(GROUPS.values()),
-        "profiles": _profiles(results.record.profiles),
+        "profiles": _profiles(results.record),
         "networks": _networks(networks),
         "splitNames": [split.name for split in splits],
         "splits": _splits(networks, splits),
@@ -129,10 +131,15 @@ def metric_record(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _profiles(run_profiles: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's own profiles, and every shipped one."""
-    own = {role: _plain_profile(content) for role, content in run_profiles.items()}
-    return {"run": own, **_shipped_profiles()}
+def _profiles(record: RunRecord) -> dict[str, Any]:
+    """The run's own profiles and protocol, and every shipped one."""
+    own = {role: _plain_profile(content) for role, content in record.profiles.items()}
+    protocols = {name: asdict(protocol) for name, protocol in PROTOCOLS.items()}
+    return {
+        "run": own | {"protocol": protocols[record.protocol]},
+        **_shipped_profiles(),
+        "protocols": list(protocols.values()),
+    }
 
 
 @cache

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from explorer.core.sweep import is_deployable
+from explorer.devices import PROTOCOLS
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
 from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.results import RunResults
@@ -168,6 +169,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Edge device", setting.edge.name),
         ("Server", setting.server.name),
         ("Link", setting.link.name),
+        ("Protocol", PROTOCOLS[setting.protocol].description),
         ("Sampler", f"{record.sampler}, {record.encoding} encoding"),
         ("Suggest time", _suggest_time(record.search)),
         ("Seed", str(record.seed)),

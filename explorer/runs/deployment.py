@@ -115,7 +115,9 @@ def read_test_subset(results: RunResults, key: str, point: RunPoint, data: DataS
 
 
 def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> dict[str, Any]:
-    """All that a deployment needs, as plain data (``pick.json``); ``test`` is None where it was not read.
+    """What is known of a picked point, as plain data (``pick.json``); ``test`` is None where it was not read.
+
+    The two halves themselves are written by :mod:`explorer.deploy.bundle`.
 
     Example:
         >>> from explorer import run_search
@@ -156,6 +158,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         },
         "payload": None if point.payload_bits is None else codec_json(calibration, point),
         "profiles": results.setting.to_json(),
+        "protocol": results.setting.protocol,
         "neighbours": records(pick.neighbours[FRONT_COLUMNS]),
     }
 

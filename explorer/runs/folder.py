@@ -43,7 +43,7 @@ def checked_name(name: str, option: str) -> str:
         >>> checked_name("../elsewhere", "--run")
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: --run: must be letters, digits, '.', '_' and '-' ... got '../elsewhere'
+        explorer.runtime.errors.UserError: --run: must be letters, digits, ... got '../elsewhere'
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{option}: must be letters, digits, '.', '_' and '-' (at most 100), got {name!r}")

@@ -6,14 +6,14 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from explorer.devices import Setting
+from explorer.devices import ProtocolName, Setting
 from explorer.errors import UserError
 from explorer.runs.learned import Learned
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 from explorer.utils.files import read_json, write_json
 
 RUN_FILE = "run.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class _Part(BaseModel):
@@ -138,6 +138,7 @@ class RunRecord(_Part):
     data_fingerprint: str
     data: DataRecord
     profiles: dict[str, dict[str, Any]]
+    protocol: ProtocolName
     study: str
 
     storage: str | None = None
@@ -182,8 +183,8 @@ class RunRecord(_Part):
 
     @property
     def setting(self) -> Setting:
-        """Devices and link with the very numbers the run was modelled with."""
-        return Setting.from_json(self.profiles)
+        """Devices, link and protocol with the very numbers the run was modelled with."""
+        return Setting.from_json(self.profiles, self.protocol)
 
     @property
     def objectives(self) -> tuple[Metric, ...]:
@@ -212,7 +213,7 @@ def check_schema(content: Any, path: Path) -> None:
         >>> check_schema({"schema_version": 1}, Path("run.json"))
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: run.json: schema_version must be ..., got 1: another version ...
+        explorer.runtime.errors.UserError: run.json: schema_version must be ..., got 1: another version ...
     """
     got = content.get("schema_version") if isinstance(content, dict) else None
     if got != SCHEMA_VERSION:

@@ -104,7 +104,7 @@ def _new(options: Options) -> Session:
     space, text, name = space_of(options)
     folder = new_run_folder(options.reports, options.run, name)
     data = options.data or load_space_data(space, options.data_dir)
-    setting = Setting.load(space.edge_device, space.server_device, space.link)
+    setting = Setting.load(space.edge_device, space.server_device, space.link, space.protocol)
     record = RunRecord(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,6 +120,7 @@ def _new(options: Options) -> Session:
         data_fingerprint=data.fingerprint,
         data=_data_record(data),
         profiles=setting.to_json(),
+        protocol=setting.protocol,
         study=checked_name(options.study or folder.name, "--study"),
         storage=options.storage and without_password(options.storage),
         trials_asked=options.trials or DEFAULT_TRIALS,

@@ -40,7 +40,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
         >>> options = Options(space="digits", run="tiny", trials=2, workers=1)
         >>> study, interrupted = search(prepare(options), options, show=lambda progress: None)
         >>> [trial.user_attrs["reference"] for trial in study.trials], interrupted
-        (['large_sparse', 'small_dense'], False)
+        (['small_dense', 'large_sparse'], False)
     """
     check_workers(session, options)
     record, interrupted = session.record, False

@@ -97,7 +97,7 @@ def parse_space(text: str, where: str) -> SearchSpace:
         >>> parse_space("data: {source: digits}", "mine.yaml")
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: mine.yaml: data.validation_samples: required key is missing
+        explorer.runtime.errors.UserError: mine.yaml: data.validation_samples: required key is missing
     """
     try:
         content = yaml.safe_load(text)

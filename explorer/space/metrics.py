@@ -94,6 +94,7 @@ METRICS = _by_name(
     Metric("edge_param_bytes", "B", "minimize", "counted", "Edge parameters"),
     Metric("edge_memory_bytes", "B", "minimize", "counted", "Edge memory", slider=True),
     Metric("payload_bytes", "B", "minimize", "counted", "Payload", "expected", slider=True),
+    Metric("wire_bytes", "B", "minimize", "modelled", "On the wire", "sent, expected"),
     Metric(
         *("latency_model_s", "s", "minimize", "modelled", "Latency", "modelled, expected"),
         needs=_LATENCY_NEEDS,

@@ -16,6 +16,7 @@ from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.core.training import BackboneTraining, ExitTraining, Recipe
+from explorer.devices import ProtocolName
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 
@@ -144,6 +145,7 @@ class SearchSpace(Strict):
     edge_device: str
     server_device: str
     link: str
+    protocol: ProtocolName = "http"
 
     @field_validator("patterns", "payload_bits")
     @classmethod

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from explorer.costs.latency import (
     bytes_on_air,
     operator_times_s,
+    request_bytes,
     transfer_energy_j,
     transfer_time_s,
 )
-from explorer.devices import DeviceProfile, LinkProfile, link_names, load_device, load_link
+from explorer.devices import PROTOCOLS, DeviceProfile, LinkProfile, link_names, load_device, load_link
+from explorer.runtime.sizes import FRAME_BYTES, REQUEST_OVERHEAD
 
 PAYLOADS = st.floats(min_value=1, max_value=1e9)
 
@@ -72,6 +74,13 @@ def test_headers_per_message_and_per_packet() -> None:
 
 def test_message_is_one_packet_when_no_packet_size_is_known() -> None:
     assert bytes_on_air([5000], link(header_bytes_per_packet=40)).tolist() == [5000 + 40]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "overhead"), [("http", REQUEST_OVERHEAD), ("frame", FRAME_BYTES), ("none", 0)]
+)
+def test_a_request_is_a_payload_and_what_the_protocol_puts_around_it(protocol: str, overhead: int) -> None:
+    assert request_bytes([1, 74.5, 0], PROTOCOLS[protocol]).tolist() == [1 + overhead, 74.5 + overhead, 0]
 
 
 def test_transfer_time_and_energy_per_bit() -> None:

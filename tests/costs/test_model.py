@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from explorer.core.payload import encoded_bytes
+from explorer.core.payload import PayloadForm, encoded_bytes
+from explorer.core.run_point import RunPoint
 from explorer.core.sweep import POINT_COLUMNS
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
-from explorer.devices import DeviceProfile, LinkProfile, Setting
+from explorer.devices import PROTOCOLS, DeviceProfile, LinkProfile, ProtocolName, Setting
+from explorer.runtime.sizes import FRAME_ANSWER_BYTES, FRAME_BYTES, REQUEST_OVERHEAD, RESPONSE_BYTES
 
 EDGE: dict[str, Any] = {
     "macs_per_s": 1000.0,
@@ -27,12 +29,17 @@ LINK: dict[str, Any] = {"uplink_bits_per_s": 16.0, "rtt_s": 0.125, "tx_joules_pe
 
 
 def setting(
-    edge: dict[str, Any] = EDGE, server: dict[str, Any] = SERVER, link: dict[str, Any] = LINK
+    edge: dict[str, Any] = EDGE,
+    server: dict[str, Any] = SERVER,
+    link: dict[str, Any] = LINK,
+    protocol: ProtocolName = "none",
 ) -> Setting:
+    """Payloads travel alone but where a test asks for messages around them."""
     return Setting(
         DeviceProfile(name="e", kind="device", description="", **edge),
         DeviceProfile(name="s", kind="device", description="", **server),
         LinkProfile(name="l", kind="link", description="", **link),
+        protocol,
     )
 
 
@@ -183,6 +190,84 @@ def test_packet_headers_cost_time_and_energy_but_are_no_payload() -> None:
     )
 
 
+SIZES = {
+    "http": (REQUEST_OVERHEAD, RESPONSE_BYTES),
+    "frame": (FRAME_BYTES, FRAME_ANSWER_BYTES),
+    "none": (0, 0),
+}
+PROTOCOL_NAMES: list[ProtocolName] = ["http", "frame", "none"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_NAMES)
+def test_messages_around_payloads_cost_bytes_time_and_energy(protocol: ProtocolName) -> None:
+    q, (overhead, answer) = 0.3, SIZES[protocol]
+    alone, own = point(WITH_EXIT), point(WITH_EXIT, setting(protocol=protocol))
+    assert own["payload_bytes"] == alone["payload_bytes"] == alone["wire_bytes"] == pytest.approx(q * 30)
+    assert own["wire_bytes"] == pytest.approx(q * (30 + overhead))
+    # both messages wait for 16 bit/s; the edge sends one at 0.01 J a bit and idles at 0.25 W through both
+    extra_s = 8 * (overhead + answer) / 16
+    assert own["latency_model_s"] - alone["latency_model_s"] == pytest.approx(q * extra_s)
+    extra_j = 8 * overhead * 0.01 + extra_s * 0.25
+    assert own["energy_model_j"] - alone["energy_model_j"] == pytest.approx(q * extra_j)
+
+
+def test_the_link_puts_headers_around_requests_and_answers() -> None:
+    # a request of 50 + 24 bytes is 2 packets of 40, an answer of 32 is one; a fifth of all packets is lost
+    link = LINK | {"header_bytes_per_packet": 3, "header_bytes_per_message": 5, "packet_payload_bytes": 40}
+    own = point(WITHOUT_EXIT, setting(link=link | {"loss": 0.2}, protocol="frame"))
+    alone = point(WITHOUT_EXIT, setting(link=LINK | {"loss": 0.2}))
+    request, answer = (50 + 24 + 5 + 2 * 3) / 0.8, (32 + 5 + 3) / 0.8
+    more_bits = 8 * (request - 50 / 0.8)
+    assert own["wire_bytes"] == 50 + 24  # what is handed to the link, not what the link makes of it
+    extra_s = more_bits / 16 + 8 * answer / 16
+    assert own["latency_model_s"] - alone["latency_model_s"] == pytest.approx(extra_s)
+    assert own["energy_model_j"] - alone["energy_model_j"] == pytest.approx(more_bits * 0.01 + extra_s * 0.25)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_NAMES)
+def test_what_sends_nothing_has_nothing_on_the_wire(protocol: ProtocolName) -> None:
+    for row in (("output", None, 0.0, 9, 10), ("fc1", 8, 0.0, 8, 10)):
+        own, alone = point(row, setting(protocol=protocol)), point(row)
+        assert own["wire_bytes"] == 0
+        assert own["latency_model_s"] == alone["latency_model_s"]
+        assert own["energy_model_j"] == alone["energy_model_j"]
+
+
+def test_inputs_sent_as_files_need_messages_too() -> None:
+    file = sweep(("input", None, np.nan, 9, 0)).assign(sent_bytes=10 * 77)  # such as JPEG files
+    costs = CostModel(setting(protocol="frame")).points(file, SPLITS, 10).iloc[0]
+    assert costs["wire_bytes"] == 77 + 24
+
+
+@given(
+    exited=st.integers(0, 10),
+    bits=st.sampled_from([2, 4, 6, 8, 16, 32]),
+    protocol=st.sampled_from(PROTOCOL_NAMES),
+    spoilt=st.integers(0, 500),
+)
+def test_wire_bytes_are_payload_bytes_and_the_overhead_of_what_is_offloaded(
+    exited: int, bits: int, protocol: ProtocolName, spoilt: int
+) -> None:
+    rows = sweep(("fc1", bits, 0.5, 5, exited))
+    rows["sent_bytes"] += spoilt * (exited < 10)  # payloads of any length, as compression gives them
+    own = CostModel(setting(protocol=protocol)).points(rows, SPLITS, 10).iloc[0]
+    q = 1 - exited / 10
+    assert own["wire_bytes"] == pytest.approx(own["payload_bytes"] + q * SIZES[protocol][0], abs=1e-12)
+    assert SIZES[protocol] == (PROTOCOLS[protocol].overhead_bytes, PROTOCOLS[protocol].answer_bytes)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOL_NAMES)
+def test_bounds_before_training_hold_for_every_offload_rate(protocol: ProtocolName) -> None:
+    model = CostModel(setting(protocol=protocol))
+    bounds = model.lower_bounds(RunPoint("fc1", 0.5, 8), SPLITS, PayloadForm((8,)))
+    assert bounds["wire_bytes"] == (0, 30 + SIZES[protocol][0])
+    for exited in range(11):
+        own = model.points(sweep(("fc1", 8, 0.5, 5, exited)), SPLITS, 10).iloc[0]
+        for column in ("wire_bytes", "latency_model_s", "energy_model_j"):
+            low, high = bounds[column]
+            assert low - 1e-9 <= own[column] <= high + 1e-9
+
+
 @pytest.mark.parametrize(
     ("role", "quantity", "unknown_with_offload", "unknown_on_the_edge"),
     [
@@ -220,7 +305,7 @@ def unknown_columns(row: dict[str, Any]) -> set[str]:
 @given(st.lists(st.integers(0, 10), min_size=2, max_size=2).map(sorted), st.sampled_from([8, 16, 32]))
 def test_costs_fall_as_more_samples_exit(exited: list[int], bits: int) -> None:
     fewer, more = (point(("fc1", bits, 0.5, 5, number)) for number in exited)
-    for column in ("server_macs", "payload_bytes", "latency_model_s", "energy_model_j"):
+    for column in ("server_macs", "payload_bytes", "wire_bytes", "latency_model_s", "energy_model_j"):
         assert more[column] <= fewer[column] + 1e-9
     for column in ("edge_macs", "edge_memory_bytes", "accuracy"):
         assert more[column] == fewer[column]

@@ -11,7 +11,7 @@ OWN = Setting.load("rpi4", "xeon_8124m", "wifi_huang2012")
 
 
 def test_there_and_back_through_json() -> None:
-    assert Setting.from_json(json.loads(json.dumps(OWN.to_json()))) == OWN
+    assert Setting.from_json(json.loads(json.dumps(OWN.to_json())), OWN.protocol) == OWN
     assert set(OWN.missing()) == {"edge", "server", "link"}
 
 
@@ -20,6 +20,17 @@ def test_other_profiles_take_the_place_of_those_named() -> None:
     assert (other.edge, other.server) == (OWN.edge, OWN.server)
     assert other.link.name == "lorawan_sf7"
     assert OWN.with_profiles() == OWN
+
+
+def test_payloads_travel_by_http_unless_something_else_is_said() -> None:
+    assert OWN.protocol == "http"
+    framed = OWN.with_profiles(protocol="frame")
+    assert framed.protocol == Setting.load("rpi4", "rpi4", "lte_2021", "frame").protocol == "frame"
+    assert framed.profiles == OWN.profiles
+    kept = framed.with_profiles(link="lorawan_sf7").with_changes(["link.rtt_s=2"])
+    assert (kept.protocol, kept.link.rtt_s) == ("frame", 2.0)
+    with pytest.raises(UserError, match="protocol must be one of http, frame, none, got 'mqtt'"):
+        OWN.with_profiles(protocol="mqtt")
 
 
 def test_a_fixed_energy_per_bit_takes_the_place_of_a_power() -> None:
@@ -37,6 +48,7 @@ def test_a_fixed_energy_per_bit_takes_the_place_of_a_power() -> None:
         ("cloud.rtt_s=3", "must read"),
         ("link.rtt_s=-1", "--set link.rtt_s=-1: "),
         ("link.loss=1", "--set link.loss=1: "),
+        ("protocol.overhead_bytes=3", "must read"),
     ],
 )
 def test_what_is_no_legal_change(change: str, message: str) -> None:

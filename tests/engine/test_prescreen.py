@@ -9,6 +9,7 @@ from explorer.core.run_point import RunPoint
 from explorer.costs.model import CostModel
 from explorer.engine import prescreen as module
 from explorer.engine.prescreen import Prescreen
+from explorer.runtime.sizes import REQUEST_OVERHEAD
 from explorer.space import metrics
 from explorer.space.candidate import Candidate
 from explorer.space.metrics import parse_constraint
@@ -27,6 +28,14 @@ def test_a_cost_that_is_too_high_at_every_offload_rate_is_named() -> None:
     found = violations("edge_macs <= 1", "payload_bytes <= 1", point=RunPoint("relu1", 0.5, 8))
     assert set(found) == {"edge_macs <= 1"}  # with every sample answered on the edge nothing is sent
     assert set(violations("payload_bytes <= 1", point=RunPoint("input", 1.0, 8))) == {"payload_bytes <= 1"}
+
+
+def test_bytes_around_payloads_are_known_before_training() -> None:
+    sent = RunPoint("input", 1.0, 8)
+    (payload,) = violations("payload_bytes <= 1", point=sent).values()
+    (wire,) = violations("wire_bytes <= 1", point=sent).values()
+    assert wire - payload == REQUEST_OVERHEAD
+    assert violations("wire_bytes <= 1", point=RunPoint("relu1", 0.5, 8)) == {}
 
 
 def test_learned_metrics_rule_out_nothing_before_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from benchmarks.report_scale.synthetic import make_results, make_setting
 from explorer.core.sweep import POINT_COLUMNS
 from explorer.costs.model import battery_life_days
-from explorer.devices import Setting, device_names, link_names, load_device, load_link
+from explorer.devices import (
+    PROTOCOLS,
+    ProtocolName,
+    Setting,
+    device_names,
+    link_names,
+    load_device,
+    load_link,
+)
 from explorer.errors import UserError
 from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
 from explorer.pick import EXAMPLES, add_arguments, selection_of
@@ -56,7 +64,7 @@ console.log(JSON.stringify(plain));
 
 
 def plain_setting(setting: Setting) -> dict[str, Any]:
-    return {role: profile.model_dump(mode="json") for role, profile in vars(setting).items()}
+    return setting.to_json() | {"protocol": asdict(PROTOCOLS[setting.protocol])}
 
 
 def costs_in_javascript(results: RunResults, setting: Setting) -> pd.DataFrame:
@@ -97,8 +105,15 @@ def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
     assert_same(results, setting)
 
 
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+@pytest.mark.parametrize("link", ["ble_2m_dle", "lorawan_sf7"])
+def test_costs_agree_for_every_protocol(results: RunResults, link: str, protocol: ProtocolName) -> None:
+    assert_same(results, replace(make_setting(), link=load_link(link), protocol=protocol))
+
+
 @settings(max_examples=15, deadline=None)
 @given(
+    protocol=st.sampled_from(list(PROTOCOLS)),
     rate=st.floats(1e2, 1e9),
     rtt=st.floats(0, 5),
     loss=st.floats(0, 0.9),
@@ -107,13 +122,20 @@ def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
     header=st.integers(0, 100),
 )
 def test_costs_agree_for_any_link(
-    results: RunResults, rate: float, rtt: float, loss: float, per_bit: float, packet: int, header: int
+    results: RunResults,
+    protocol: ProtocolName,
+    rate: float,
+    rtt: float,
+    loss: float,
+    per_bit: float,
+    packet: int,
+    header: int,
 ) -> None:
     changes = {"uplink_bits_per_s": rate, "rtt_s": rtt, "loss": loss, "tx_joules_per_bit": per_bit}
     changes |= {"packet_payload_bytes": packet, "header_bytes_per_packet": header, "message_energy_j": 1e-4}
     changes |= {"tx_alpha_w_per_bit_per_s": None, "tx_beta_w": None}
     link = make_setting().link.model_copy(update=changes)
-    assert_same(results, replace(make_setting(), link=link))
+    assert_same(results, replace(make_setting(), link=link, protocol=protocol))
 
 
 FRONT = """
@@ -224,6 +246,9 @@ STATES: list[dict[str, Any]] = [
     {"limits": OWN | limits(energy_model_j=("<=", 0.02), accuracy=(">=", 0.8)), "objectives": LATENCY},
     {"link": "ble_2m_dle", "objectives": LATENCY},
     {"link": "lorawan_sf7", "objectives": LATENCY, "method": "ideal"},
+    {"link": "ble_2m_dle", "protocol": "frame", "objectives": LATENCY},
+    {"protocol": "none", "objectives": ["accuracy", "wire_bytes", "energy_model_j"], "method": "ideal"},
+    {"limits": OWN | limits(wire_bytes=("<=", 300.0)), "method": "best", "best": "wire_bytes"},
     {"edge": "rpi5", "server": "nvidia_t4", "objectives": ["accuracy", "energy_model_j", "payload_bytes"]},
     {"set": {"link.uplink_bits_per_s": 250_000, "link.loss": 0.2}, "objectives": LATENCY},
     {"set": {"link.tx_joules_per_bit": 1e-6, "link.rtt_s": 0.5}, "method": "best", "best": "energy_model_j"},
@@ -239,7 +264,7 @@ def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:
         words = shlex.split(answer["command"])
         assert words[:3] == ["python", "-m", "explorer.pick"]
         parsed = make_parser("explorer.pick", "", EXAMPLES, add_arguments).parse_args(words[3:])
-        setting = make_setting().with_profiles(parsed.edge, parsed.server, parsed.link)
+        setting = make_setting().with_profiles(parsed.edge, parsed.server, parsed.link, parsed.protocol)
         own = results.with_setting(setting.with_changes(parsed.set))
         if answer["feasible"] == 0:
             with pytest.raises(UserError, match="no operating point satisfies"):

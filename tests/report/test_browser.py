@@ -266,6 +266,12 @@ def test_what_if_changes_costs_and_front_like_python(browser: Any, report: Path,
         expected.tolist(), rel=1e-9
     )
     assert f"--link ble_2m_dle --set link.rtt_s={rtt:g}" in visit.text("#command")
+    visit.page.select_option("#what-protocol", "frame")
+    framed = results.with_setting(setting.with_profiles(protocol="frame")).points
+    for name in ("wire_bytes", "latency_model_s"):
+        own = visit.model(f"[...model.metric('{name}').values]")
+        assert own == pytest.approx(framed[name].tolist(), rel=1e-9)
+    assert "--link ble_2m_dle --protocol frame --set" in visit.text("#command")
     visit.page.click("#reset-setting")
     original = results.points["latency_model_s"].tolist()
     assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(original, rel=1e-9)
@@ -307,6 +313,7 @@ def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
     visit.model("0")
     assert visit.text("#network-title") == point
     assert visit.text("#command").endswith(f" --id {point}")
+    assert f"{results.path.name} --id {point} --out bundle" in visit.text("#deploy-command")
     assert json.loads(visit.text("#configuration"))["point_id"] == point
     assert "conv2" in visit.text("#pipeline")
     assert visit.page.locator("#splits .bar-row").count() == 5

@@ -50,3 +50,22 @@ def test_cost_that_the_profiles_cannot_give(tmp_path: Path, objective: str, role
     with pytest.raises(UserError, match=rf"^{objective} needs {quantity}.*, which profile '{role}' does not"):
         prepare(options)
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(("said", "protocol"), [({}, "http"), ({"protocol": "frame"}, "frame")])
+def test_the_protocol_of_the_space_is_that_of_the_run(
+    tmp_path: Path, said: dict[str, str], protocol: str
+) -> None:
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(SPACE | said))
+    session = prepare(Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports"))
+    assert session.record.protocol == session.setting.protocol == session.record.setting.protocol == protocol
+
+
+def test_wire_bytes_need_nothing_of_the_profiles(tmp_path: Path) -> None:
+    space = SPACE | {
+        "objectives": {"accuracy": 0.1, "wire_bytes": 1000.0},
+        "constraints": ["wire_bytes <= 1 kB"],
+    }
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    session = prepare(Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports"))
+    assert [metric.name for metric in session.space.metrics] == ["accuracy", "wire_bytes"]

@@ -1,15 +1,15 @@
-// The `explorer.pick` command that gives the point a reader sees.
+// The commands that give the point a reader sees: one picks it, one deploys it.
 
 import { shellWord } from "./format.js";
 
 /** @type {Role[]} */
-const ROLES = ["edge", "server", "link"];
+const ROLES = ["edge", "server", "link", "protocol"];
 
 /** @param {number} number */
 const plain = (number) => String(Number(number.toPrecision(15)));
 
 /**
- * Words of the setting: devices, link, single numbers; none where all is as searched.
+ * Words of the setting: devices, link, protocol, single numbers; none where all is as searched.
  * @param {SettingState} state
  */
 function settingWords(state) {
@@ -49,13 +49,34 @@ function choiceWords(run, state) {
 const same = (a, b) => a !== undefined && b !== undefined && a.operator === b.operator && a.bound === b.bound;
 
 /**
- * The whole command; by id where the point is not the one that the rules choose.
+ * Words that choose a point; its id where it is not the one that the rules choose.
+ * @param {Run} run
+ * @param {ChoiceState} state
+ * @param {string} id
+ * @param {boolean} isChosen
+ */
+function pointWords(run, state, id, isChosen) {
+  const words = isChosen ? choiceWords(run, state) : ["--id", id];
+  return [run.run, ...[...words, ...settingWords(state)].map(shellWord)];
+}
+
+/**
+ * What prints the point and writes what is known of it; arguments as of {@link pointWords}.
  * @param {Run} run
  * @param {ChoiceState} state
  * @param {string} id
  * @param {boolean} isChosen
  */
 export function pickCommand(run, state, id, isChosen) {
-  const words = isChosen ? choiceWords(run, state) : ["--id", id];
-  return ["python -m explorer.pick", run.run, ...[...words, ...settingWords(state)].map(shellWord)].join(" ");
+  return ["python -m explorer.pick", ...pointWords(run, state, id, isChosen)].join(" ");
+}
+
+/**
+ * What writes both halves of the point; by its id, so that it is this one whatever the rules.
+ * @param {Run} run
+ * @param {ChoiceState} state
+ * @param {string} id
+ */
+export function deployCommand(run, state, id) {
+  return ["python -m explorer.deploy", ...pointWords(run, state, id, false), "--out bundle"].join(" ");
 }

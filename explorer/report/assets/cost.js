@@ -33,15 +33,24 @@ export function operatorTime(macs, movedBytes, device) {
 }
 
 /**
- * Payload plus headers of one message, times the expected number of transmissions.
- * @param {number} payload
+ * Message plus headers of the link, times the expected number of transmissions.
+ * @param {number} message
  * @param {LinkProfile} link
  */
-export function bytesOnAir(payload, link) {
-  if (payload === 0) return 0;
-  const packets = link.packet_payload_bytes === null ? 1 : Math.ceil(payload / link.packet_payload_bytes);
+export function bytesOnAir(message, link) {
+  if (message === 0) return 0;
+  const packets = link.packet_payload_bytes === null ? 1 : Math.ceil(message / link.packet_payload_bytes);
   const headers = (link.header_bytes_per_message || 0) + packets * (link.header_bytes_per_packet || 0);
-  return (payload + headers) / (1 - (link.loss || 0));
+  return (message + headers) / (1 - (link.loss || 0));
+}
+
+/**
+ * Bytes of the message that carries a payload, what the protocol puts around it included.
+ * @param {number} payload
+ * @param {WireProtocol} protocol
+ */
+export function requestBytes(payload, protocol) {
+  return payload === 0 ? 0 : payload + protocol.overhead_bytes;
 }
 
 /**
@@ -143,7 +152,7 @@ export function countedColumns(run) {
 }
 
 /**
- * Mean bytes of the messages that a row sends; 0 where it sends none.
+ * Mean bytes of the payloads that a row sends; 0 where it sends none.
  * @param {Run} run
  * @param {number} row
  */
@@ -175,6 +184,7 @@ function transfersOf(run) {
   const { points, splits, networks, numPoints } = run;
   const own = {
     offload: new Float64Array(numPoints),
+    perSample: new Float64Array(numPoints),
     message: new Float64Array(numPoints),
     codecMacs: new Float64Array(numPoints),
     codecBytes: new Float64Array(numPoints),
@@ -184,6 +194,7 @@ function transfersOf(run) {
     const split = points.split[row];
     const bits = points.bits[row];
     own.message[row] = messageBytes(run, row);
+    own.perSample[row] = points.sent_bytes[row] / networks.samples[splits.network[split]];
     own.offload[row] = 1 - points.exited[row] / networks.samples[splits.network[split]];
     own.codecMacs[row] = bits > 0 && bits < 32 ? splits.payload_elements[split] : 0;
     own.codecBytes[row] = FLOAT_BYTES * splits.payload_elements[split] + own.message[row];
@@ -193,7 +204,7 @@ function transfersOf(run) {
 }
 
 /**
- * Columns that devices and link decide: latency, edge energy, battery life.
+ * Columns that devices, link and protocol decide: bytes on the wire, latency, edge energy, battery life.
  * @param {Run} run
  * @param {Setting} setting
  * @param {{samplesPerDay: number, batteryWh: number}} use
@@ -202,29 +213,33 @@ function transfersOf(run) {
 export function modelledColumns(run, setting, use) {
   const { points, splits, numPoints } = run;
   const times = splitTimes(splits, setting);
-  const { link } = setting;
+  const { link, protocol } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
   const rate = orNaN(link.uplink_bits_per_s);
   const perBit = joulesPerBit(link);
+  const answerAir = bytesOnAir(protocol.answer_bytes, link);
+  const answer = answerAir === 0 ? 0 : (8 * answerAir) / rate;
+  const wire = new Float64Array(numPoints);
   const latency = new Float64Array(numPoints);
   const energy = new Float64Array(numPoints);
   const battery = new Float64Array(numPoints);
-  const { offload, message, codecMacs, codecBytes, hasExit } = transfersOf(run);
+  const { offload, perSample, message, codecMacs, codecBytes, hasExit } = transfersOf(run);
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
     const edge = times.edge[split] + (hasExit[row] ? times.exit[split] : 0);
+    wire[row] = perSample[row] + offload[row] * protocol.overhead_bytes;
     latency[row] = edge;
     energy[row] = edge * active;
     if (offload[row] > 0) {
       const encode = operatorTime(codecMacs[row], codecBytes[row], setting.edge);
       const decode = operatorTime(codecMacs[row], codecBytes[row], setting.server);
-      const air = bytesOnAir(message[row], link);
-      const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + decode + times.server[split];
+      const air = bytesOnAir(requestBytes(message[row], protocol), link);
+      const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + answer + decode + times.server[split];
       const transmit = air === 0 ? 0 : 8 * air * perBit + (link.message_energy_j || 0);
       latency[row] += offload[row] * (encode + wait);
       energy[row] += offload[row] * (encode * active + transmit + wait * idle);
     }
     battery[row] = (use.batteryWh * JOULES_PER_WH) / (use.samplesPerDay * energy[row]);
   }
-  return { latency_model_s: latency, energy_model_j: energy, battery_days: battery };
+  return { wire_bytes: wire, latency_model_s: latency, energy_model_j: energy, battery_days: battery };
 }

@@ -222,7 +222,7 @@ export class Model {
   // ---- what the state decides, one stage after the other
 
   /**
-   * Devices and link: the modelled columns.
+   * Devices, link and protocol: the modelled columns.
    * @param {SettingState} state
    */
   applySetting(state) {
@@ -353,7 +353,7 @@ const aboutConfiguration = (label) => ({
 });
 
 /**
- * Profiles in force: the run's own, those chosen instead, and single numbers changed.
+ * Profiles and protocol in force: the run's own, those chosen instead, and single numbers changed.
  * @param {Run} run
  * @param {SettingState} state
  * @returns {Setting}
@@ -366,7 +366,7 @@ export function settingOf(run, state) {
    * @param {string} name
    */
   const pick = (own, all, name) => ({ ...(all.find((profile) => profile.name === name) || own) });
-  const { devices, links } = run.profiles;
+  const { devices, links, protocols } = run.profiles;
   const setting = {
     edge: pick(run.profiles.run.edge, devices, state.edge),
     server: pick(run.profiles.run.server, devices, state.server),
@@ -380,5 +380,5 @@ export function settingOf(run, state) {
     if (quantity === "tx_joules_per_bit")
       Object.assign(profile, { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
   }
-  return setting;
+  return { ...setting, protocol: pick(run.profiles.run.protocol, protocols, state.protocol) };
 }

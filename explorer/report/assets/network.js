@@ -1,7 +1,7 @@
 // One operating point, opened: what runs where, the threshold, every split point, neighbours, command, JSON.
 
 import { barTable, thresholdChart } from "./charts.js";
-import { pickCommand } from "./command.js";
+import { deployCommand, pickCommand } from "./command.js";
 import { violated } from "./decide.js";
 import { messageBytes } from "./cost.js";
 import { byId, copyText, element } from "./dom.js";
@@ -37,7 +37,7 @@ export class NetworkCard {
     this.holder.addEventListener("pointermove", (event) => {
       if (event.buttons && this.seek) this.seek(event);
     });
-    for (const id of ["command", "configuration"]) {
+    for (const id of ["command", "deploy-command", "configuration"]) {
       const button = byId(`copy-${id}`);
       button.addEventListener("click", () => copyText(byId(id), button));
     }
@@ -69,12 +69,9 @@ export class NetworkCard {
     this.drawThreshold();
     this.drawSplits();
     drawNeighbours(this);
-    byId("command").textContent = pickCommand(
-      this.run,
-      { ...state, bestDirection: model.metric(state.best)?.direction },
-      model.id(row),
-      row === model.chosen,
-    );
+    const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
+    byId("command").textContent = pickCommand(this.run, asked, model.id(row), row === model.chosen);
+    byId("deploy-command").textContent = deployCommand(this.run, asked, model.id(row));
     byId("configuration").textContent = JSON.stringify(this.record(), null, 1);
   }
 
@@ -150,7 +147,7 @@ export class NetworkCard {
   drawSplits() {
     const { run, model } = this;
     const bits = run.points.bits[this.row] || 32;
-    /** @type {Map<number, { row: number, payload: number }>} by split point: most accurate row, largest message */
+    /** @type {Map<number, { row: number, payload: number }>} by split point: most accurate row, largest payload */
     const best = new Map();
     const accuracy = model.numbers("accuracy").values;
     for (const row of this.siblings(
@@ -170,7 +167,7 @@ export class NetworkCard {
       places.map(({ row }) => accuracy[row]),
     ];
     const units = ["B", "MAC", "%"];
-    const titles = ["Bytes per message", "Edge MACs", "Best accuracy"];
+    const titles = ["Payload of a message", "Edge MACs", "Best accuracy"];
     const series = values.map((own, place) => ({
       title: titles[place],
       values: own,

@@ -53,7 +53,7 @@ export function drawPipeline(card) {
     parts.push(
       svg("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high + 30 }),
       pipelineText(cut + 5, high + 12, `split point ${short(run.splitNames[split], 18)}`),
-      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, card.row), "B")} when unsure`, "soft"),
+      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, card.row), "B")} of payload when unsure`, "soft"),
     );
   const threshold = run.points.threshold[card.row];
   const exit = isOutput

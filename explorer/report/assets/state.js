@@ -23,6 +23,7 @@ export function initialState(run, columns) {
     edge: "",
     server: "",
     link: "",
+    protocol: "",
     set: {},
     samplesPerDay: 1000,
     batteryWh: 10,

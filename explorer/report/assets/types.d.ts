@@ -72,18 +72,28 @@ interface LinkProfile {
 
 type LinkQuantity = Exclude<keyof LinkProfile, "name" | "description">;
 
-type Role = "edge" | "server" | "link";
+/** Which messages carry payloads: bytes of a request besides its payload, and of the whole answer. */
+interface WireProtocol {
+  name: string;
+  description: string;
+  overhead_bytes: number;
+  answer_bytes: number;
+}
+
+type Role = "edge" | "server" | "link" | "protocol";
 
 interface Setting {
   edge: DeviceProfile;
   server: DeviceProfile;
   link: LinkProfile;
+  protocol: WireProtocol;
 }
 
 interface Profiles {
   run: Setting;
   devices: DeviceProfile[];
   links: LinkProfile[];
+  protocols: WireProtocol[];
 }
 
 /** One entry per network. */
@@ -259,6 +269,7 @@ interface SettingState {
   edge: string;
   server: string;
   link: string;
+  protocol: string;
   /** Single numbers changed, by role and quantity: "link.rtt_s". */
   set: Record<string, number>;
   samplesPerDay: number;
@@ -311,6 +322,9 @@ interface ChoiceState extends State {
 /** What every row sends, how often, and what encoding takes. */
 interface Transfers {
   offload: Float64Array;
+  /** Payload bytes per sample, of which those that exit send none. */
+  perSample: Float64Array;
+  /** Payload bytes per sample that is sent. */
   message: Float64Array;
   codecMacs: Float64Array;
   codecBytes: Float64Array;
@@ -421,6 +435,7 @@ interface ElementsById {
   "what-edge": HTMLSelectElement;
   "what-if": HTMLDetailsElement;
   "what-link": HTMLSelectElement;
+  "what-protocol": HTMLSelectElement;
   "what-server": HTMLSelectElement;
   [id: `axis-${string}`]: HTMLSelectElement;
   [id: `bound-${string}`]: HTMLInputElement;

@@ -1,4 +1,4 @@
-// What if the device, the server, the link or the use were others: profiles to choose, numbers to drag.
+// What if the device, the server, the link, the protocol or the use were others: profiles to choose, numbers to drag.
 
 import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
@@ -10,6 +10,7 @@ const ROLES = [
   ["edge", "Edge device"],
   ["server", "Server"],
   ["link", "Link"],
+  ["protocol", "Protocol"],
 ];
 // path in the setting or name in the state, label, unit, low, high, logarithmic
 /** @type {Slider[]} */
@@ -33,7 +34,8 @@ export class WhatIf {
   constructor(run, change) {
     this.run = run;
     this.change = change;
-    const names = { edge: run.profiles.devices, server: run.profiles.devices, link: run.profiles.links };
+    const { devices, links, protocols } = run.profiles;
+    const names = { edge: devices, server: devices, link: links, protocol: protocols };
     for (const [role, label] of ROLES) {
       const own = run.profiles.run[role];
       /** @type {[string, string][]} */
@@ -42,7 +44,7 @@ export class WhatIf {
         byId(`what-${role}`),
         [
           ["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]],
-          ["shipped profiles", options],
+          [role === "protocol" ? "protocols" : "shipped profiles", options],
         ],
         "",
       );
@@ -50,7 +52,7 @@ export class WhatIf {
     }
     byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
     byId("reset-setting").addEventListener("click", () =>
-      change({ edge: "", server: "", link: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }),
+      change({ edge: "", server: "", link: "", protocol: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }),
     );
   }
 
