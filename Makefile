@@ -4,6 +4,7 @@
 # make guides   run the README, the tutorials, the how-to guides and the examples of the reference
 # make check    linting, formatting, types, of the page's JavaScript too; whether the documentation builds
 # make docs     the documentation as a site: open site/index.html
+# make client   an environment of its own for a standard client of the protocol, which some tests drive
 # make clean    remove caches and build output; .venv and reports stay
 
 PYTHON ?= python3
@@ -14,9 +15,10 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 INSTALLED_JS := node_modules/.installed
+CLIENT := .client
 
 .DEFAULT_GOAL := search
-.PHONY: search test quick guides check check-js docs clean
+.PHONY: search test quick guides check check-js docs client clean
 .NOTPARALLEL:
 
 search: $(INSTALLED)
@@ -48,11 +50,18 @@ check-js: $(INSTALLED_JS)
 		set -ex; node_modules/.bin/tsc; node_modules/.bin/eslint .; \
 	fi
 
+client: $(CLIENT)/.installed
+
+$(CLIENT)/.installed: tests/helpers/standard_client.txt
+	$(PYTHON) -m venv $(CLIENT)
+	$(CLIENT)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 docs: $(INSTALLED_DEV)
 	$(MKDOCS)
 
 clean:
-	rm -rf build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(INSTALLED) $(INSTALLED_DEV)
+	rm -rf $(CLIENT) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(INSTALLED) $(INSTALLED_DEV)
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 $(BIN)/pip:

@@ -1,20 +1,24 @@
-"""``explorer search|pick|deploy|report|inspect``: every command of the explorer."""
+"""``explorer search|pick|deploy|serve|edge|measure|report|inspect``: every command of the explorer."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from explorer import __version__, pick, search
+from explorer import __version__, edge, pick, search, serve
 from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
+from explorer.measure import __main__ as measure
 from explorer.report import __main__ as report
 
 COMMANDS: dict[str, Any] = {
     "search": search,
     "pick": pick,
     "deploy": deploy,
+    "serve": serve,
+    "edge": edge,
+    "measure": measure,
     "report": report,
     "inspect": inspect,
 }

@@ -135,6 +135,7 @@ class Run:
         edge: str | None = None,
         server: str | None = None,
         link: str | None = None,
+        protocol: str | None = None,
         changes: Mapping[str, float] | None = None,
     ) -> "Run":
         """The run on other devices or another link: latency, energy and front anew, without training.
@@ -143,13 +144,14 @@ class Run:
             edge: A shipped profile or a YAML file in place of the run's edge device.
             server: In place of its server.
             link: In place of its link.
+            protocol: Which messages carry payloads: ``http``, ``frame`` or ``none``.
             changes: Single quantities, such as ``{"link.rtt_s": 0.5}``.
 
         Raises:
-            UserError: Unknown profile or quantity, or a value that is not legal.
+            UserError: Unknown profile, protocol or quantity, or a value that is not legal.
         """
         texts = [f"{name}={value!r}" for name, value in (changes or {}).items()]
-        setting = self.results.setting.with_profiles(edge, server, link).with_changes(texts)
+        setting = self.results.setting.with_profiles(edge, server, link, protocol).with_changes(texts)
         return Run(self.results.with_setting(setting), self._data, self.interrupted)
 
     def load_data(self, data_dir: str | Path | None = None) -> DataSet:
@@ -178,6 +180,19 @@ class Run:
         """
         data = self.load_data(data_dir)
         return read_test_subset(self.results, pick.network_key, pick.run_point, data)
+
+    def deploy(self, pick: Pick, folder: str | Path, data_dir: str | Path | None = None) -> Path:
+        """Write a bundle of a point, proven to do what was trained; returns its folder.
+
+        Raises:
+            UserError: The folder exists, the weights were dropped, or a part cannot be exported.
+            NotEquivalentError: The bundle does not do what the stored network does; nothing was written.
+        """
+        from explorer.deploy.bundle import Source, build_bundle  # slow to import; few need it
+        from explorer.deploy.plan import row_of
+
+        source = Source.of_run(self.results, pick.network_key, self.load_data(data_dir))
+        return build_bundle(source, [row_of(pick)], Path(folder)).folder
 
     def report(self) -> Path:
         """Write the run's HTML report anew; returns the file."""

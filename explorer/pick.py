@@ -1,7 +1,8 @@
-"""``python -m explorer.pick RUN``: choose one operating point, say why, and write what a deployment needs."""
+"""``python -m explorer.pick RUN``: choose one operating point, say why, and write what is known of it."""
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     else:
         _show(results, pick, content["test"], parsed)
         print(f"written: {path}")
+        print(f"next: {_deploy_command(pick, parsed)}")
     return 0
 
 
@@ -59,7 +61,8 @@ def picked(folder: Path, parsed: argparse.Namespace) -> tuple["RunResults", "Pic
     if results.all_failed:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in results.failures.items())
         raise UserError(f"{results.path}: no network of this run could be trained: {reasons}")
-    changed = results.setting.with_profiles(parsed.edge, parsed.server, parsed.link).with_changes(parsed.set)
+    others = results.setting.with_profiles(parsed.edge, parsed.server, parsed.link, parsed.protocol)
+    changed = others.with_changes(parsed.set)
     if changed != results.setting:
         results = results.with_setting(changed)
     return results, results.select(selection_of(parsed))
@@ -87,6 +90,16 @@ def _show(
         print(f"battery: {days:,.1f} days at {parsed.samples_per_day:g} samples a day, sleep not counted")
     if not parsed.no_picture:
         print_front(pick, console)
+
+
+def _deploy_command(pick: "Pick", parsed: argparse.Namespace) -> str:
+    """What builds the two halves of a point; it works when pasted."""
+    words = ["explorer", "deploy", parsed.run, "--point", str(pick.point["point_id"]), "--out", "bundle"]
+    if parsed.reports != REPORTS:
+        words += ["--reports", str(parsed.reports)]
+    if parsed.data_dir is not None:
+        words += ["--data-dir", str(parsed.data_dir)]
+    return shlex.join(words)
 
 
 def selection_of(parsed: argparse.Namespace) -> "Selection":
@@ -164,6 +177,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add("--edge", metavar="DEVICE", help="another edge device: a shipped profile or a YAML file")
     add("--server", metavar="DEVICE", help="another server")
     add("--link", metavar="LINK", help="another link")
+    carried = "other messages that carry payloads: http, frame, or none for the payload alone"
+    add("--protocol", metavar="PROTOCOL", help=carried)
     change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
     add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie")

@@ -14,6 +14,7 @@ import explorer
 from explorer import api
 from explorer.engine.loop import SearchLoop
 from explorer.runs.split_network import SplitNetwork
+from explorer.runtime.sizes import FRAME_BYTES, REQUEST_OVERHEAD
 from explorer.space.files import parse_space, space_text
 
 pytestmark = pytest.mark.slow
@@ -101,6 +102,13 @@ def test_with_setting_changes_costs_and_nothing_else(run: explorer.Run) -> None:
     assert (slower.points["latency_model_s"] > run.points["latency_model_s"])[sends].all()
     same = ["accuracy", "payload_bytes", "edge_macs", "point_id"]
     assert slower.points[same].equals(run.points[same])
+    framed = run.with_setting(protocol="frame")
+    saved = (1 - run.points["exit_rate"]) * (REQUEST_OVERHEAD - FRAME_BYTES)
+    assert (run.points["wire_bytes"] - framed.points["wire_bytes"]).to_numpy() == pytest.approx(
+        saved.to_numpy()
+    )
+    assert (framed.points["latency_model_s"] < run.points["latency_model_s"])[sends].all()
+    assert framed.points[same].equals(run.points[same])
 
 
 def test_a_run_is_read_and_shown(run: explorer.Run) -> None:

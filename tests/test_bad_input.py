@@ -85,6 +85,7 @@ BAD_SPACES = [
     ("constraints", ["payload_bytes <= 3 parsec"], ["constraints", "parsec"]),
     ("edge_device", "toaster", ["toaster", "stm32h7a3"]),
     ("server_device", "../../etc/passwd", ["etc/passwd"]),
+    ("protocol", "mqtt", ["protocol", "'http', 'frame' or 'none'", "mqtt"]),
     ("link", "stm32h7a3", ["stm32h7a3"]),
 ]  # fmt: skip
 
@@ -303,6 +304,7 @@ def test_resume_with_other_settings(
         (["done", "--where", "accuracy >= 1.5"], ["no operating point satisfies", "accuracy is"]),
         (["done", "--minimize", "charm"], ["charm"]),
         (["done", "--id", "nobody"], ["nobody"]),
+        (["done", "--protocol", "mqtt"], ["protocol must be one of http, frame, none, got 'mqtt'"]),
         (["done", "--knee", "--id", "x"], ["not allowed with"]),
     ],
     ids=lambda value: " ".join(value),

@@ -12,8 +12,22 @@ from explorer import __main__ as command_line
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ("search", "pick", "report", "inspect")
-HEAVY = ("torch", "optuna", "pandas", "numpy", "plotly", "pydantic", "rich", "sqlalchemy", "distributed")
+OF_RUNS = ("search", "pick", "deploy", "report", "inspect")
+OF_BUNDLES = ("serve", "edge", "measure")
+COMMANDS = (*OF_RUNS, *OF_BUNDLES)
+HEAVY = (
+    "torch",
+    "optuna",
+    "pandas",
+    "numpy",
+    "onnxruntime",
+    "tornado",
+    "plotly",
+    "pydantic",
+    "rich",
+    "sqlalchemy",
+    "distributed",
+)
 
 
 def imports_of(*arguments: str) -> tuple[set[str], float]:
@@ -46,8 +60,8 @@ def test_help_ends_with_examples_that_parse(name: str, capsys: pytest.CaptureFix
         command_line.main([name, "--help"])
     shown = capsys.readouterr().out
     assert "examples:" in shown
-    assert "--reports" in shown
-    assert "--json" in shown
+    assert ("--reports" in shown) == (name in OF_RUNS)
+    assert ("--json" in shown) == (name != "serve")
     lines = [line.strip() for line in shown.partition("examples:")[2].splitlines() if line.strip()]
     parser = command_line.make_parser()
     for line in lines:

@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 MARKERS = {  # text that each one must print
     "bring_your_own_model": "smallest payload_bytes",
+    "deploy": "right:",
     "explore_run": "on the front",
     "quickstart": "on the front",
     "reproduce_paper": "times fewer weights",

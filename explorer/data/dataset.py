@@ -87,8 +87,8 @@ class DataSet:
 
         Example:
             >>> data = load_data("digits", train_samples=99, validation_samples=9, test_samples=9, seed=0)
-            >>> sorted(set(data.raw(data.test.inputs).round(3).ravel().tolist()))[:3]
-            [0.0, 1.0, 2.0]
+            >>> sorted(set(data.raw(data.test.inputs).round().ravel().astype(int).tolist()))[:3]
+            [0, 1, 2]
         """
         over = (-1, *[1] * (inputs.dim() - 2))
         mean, std = (np.array(values).reshape(over) for values in (self.mean, self.std))

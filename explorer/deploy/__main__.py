@@ -1,15 +1,21 @@
 """``python -m explorer.deploy RUN --out DIR``: write what edge device and server run, and prove it."""
 
 import argparse
+import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer import pick
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import find_run
 from explorer.utils.arguments import make_parser
 from explorer.utils.garbage import rarely_collected
+
+if TYPE_CHECKING:
+    from explorer.deploy.bundle import Built
 
 EXAMPLES = """examples:
   explorer deploy RUN --out bundle
@@ -56,11 +62,24 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     data = load_run_data(results, parsed.data_dir)
     try:
         source = Source.of_run(results, choice.network_key, data)
-        built = build_bundle(source, rows, parsed.out, parsed.samples)
+        built = build_bundle(source, rows, parsed.out, parsed.samples, parsed.test_samples)
     except NotEquivalentError as error:
         print(f"not equivalent: {error}; nothing was written", file=sys.stderr)
         return EXIT_NOT_EQUIVALENT
-    print(f"{rows[0]['point_id']}: {choice.why}")
+    if parsed.json:
+        checked = [own.to_json() for own in built.checked]
+        content = {"folder": str(built.folder), "bundle": built.digest, "files": built.file_bytes}
+        print(json.dumps(content | {"why": choice.why, "checked": checked}, indent=1, allow_nan=False))
+    else:
+        _show(built, choice.why)
+    return 0
+
+
+def _show(built: "Built", why: str) -> None:
+    """Print what was written and proved."""
+    from explorer.runtime.manifest import TEST_SAMPLES
+
+    print(f"{built.checked[0].point_id}: {why}")
     for own in built.checked:
         values = (own.crossing, own.exit_logits, own.server_logits)
         most = max(value for value in values if value is not None)
@@ -71,10 +90,12 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
         )
     for path, size in built.file_bytes.items():
         print(f"  {path}: {size:,} bytes")
+    folder = shlex.quote(str(built.folder))
     print(f"written: {built.folder} (bundle {built.digest[:16]})")
-    print(f"next: explorer serve {built.folder}")
-    print(f"      explorer edge {built.folder} --server http://127.0.0.1:8080 --data npz:SAMPLES")
-    return 0
+    print(f"next: explorer serve {folder}")
+    test = shlex.quote(f"npz:{built.folder / TEST_SAMPLES}")
+    print(f"      explorer edge {folder} --server http://127.0.0.1:8080 --data {test}")
+    print(f"      explorer measure {folder}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,10 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pick.add_selection(parser)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="where the bundle is written; must not exist")
+    add("--json", action="store_true", help="print JSON instead of text")
     add("--policy", action="store_true", help="add points of the network for slower and faster links")
     floor = "least validation accuracy of these (default: that of the picked point)"
     add("--accuracy-floor", type=float, metavar="A", help=floor)
     compared = f"how many are compared at most (default: {SAMPLES})"
+    brought = "labelled test samples that the bundle brings (default: 200)"
+    add("--test-samples", type=int, default=200, metavar="N", help=brought)
     add("--samples", type=int, default=SAMPLES, metavar="N", help=compared)
 
 

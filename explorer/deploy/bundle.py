@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +26,14 @@ from explorer.errors import UserError
 from explorer.runs.deployment import codec_json, restored
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
-from explorer.runtime.manifest import FORMAT, MANIFEST, SAMPLES, digest_of
+from explorer.runtime.manifest import FORMAT, MANIFEST, SAMPLES, TEST_SAMPLES, digest_of
 from explorer.runtime.stages import INPUT, LOGITS
 from explorer.utils.environment import package_versions
 from explorer.utils.files import write_json
 
+COMPARED, BROUGHT = 600, 200  # samples, unless told otherwise
 NUM_SAMPLES = 8  # that a bundle brings, for machines to check themselves
+MOST_BYTES = 4 << 20  # of float32 test samples, before they are compressed
 SELF_CHECK = 1e-4  # relative to the largest value; other processors round otherwise
 _TOOLS = ("torch", "onnx", "onnxruntime", "numpy", "zstandard")
 
@@ -45,6 +48,12 @@ class Source:
         calibration: Its codecs and exits.
         data: Validation and test samples, and how they were normalised.
         setting: What predictions hold for.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="source", workers=1, energy=False, progress=False)
+        >>> Source.of_run(run.results, run.select().network_key, run.load_data()).name
+        'source'
     """
 
     name: str
@@ -70,6 +79,10 @@ class Built:
         digest: Its own.
         file_bytes: Length of every ONNX file, by path.
         checked: What was compared, for each point.
+
+    Example:
+        >>> Built(Path("bundle"), "00ff", {"edge/stage-0.onnx": 3289}, checked=[]).file_bytes
+        {'edge/stage-0.onnx': 3289}
     """
 
     folder: Path
@@ -78,7 +91,13 @@ class Built:
     checked: list[Checked]
 
 
-def build_bundle(source: Source, rows: Sequence[dict[str, Any]], folder: Path, samples: int) -> Built:
+def build_bundle(
+    source: Source,
+    rows: Sequence[dict[str, Any]],
+    folder: Path,
+    samples: int = COMPARED,
+    test_samples: int = BROUGHT,
+) -> Built:
     """Write a bundle and prove it; nothing is left where it cannot be proved.
 
     Args:
@@ -86,22 +105,34 @@ def build_bundle(source: Source, rows: Sequence[dict[str, Any]], folder: Path, s
         rows: Operating points of one network, the picked one first.
         folder: Must not exist yet.
         samples: How many are compared at most.
+        test_samples: How many labelled test samples the bundle brings at most; see :data:`MOST_BYTES`.
 
     Raises:
         UserError: ``folder`` exists, or a part cannot be exported.
         NotEquivalentError: The bundle does not do what the stored network does.
+
+    Example:
+        >>> from explorer import run_search
+        >>> from explorer.deploy.plan import row_of
+        >>> run = run_search("digits", trials=1, name="bundled", workers=1, energy=False, progress=False)
+        >>> pick = run.select(minimize="edge_macs")
+        >>> source = Source.of_run(run.results, pick.network_key, run.load_data())
+        >>> list(build_bundle(source, [row_of(pick)], Path("bundled"), samples=20).file_bytes)
+        ['edge/stage-0.onnx', 'server/stage-0.onnx']
     """
     if folder.exists():
         raise UserError(f"--out: must not exist yet, got {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as name:
         half_done = Path(name) / folder.name
-        built = _write(source, rows, half_done, samples)
+        built = _write(source, rows, half_done, samples, test_samples)
         half_done.rename(folder)
     return Built(folder, built.digest, built.file_bytes, built.checked)
 
 
-def _write(source: Source, rows: Sequence[dict[str, Any]], folder: Path, samples: int) -> Built:
+def _write(
+    source: Source, rows: Sequence[dict[str, Any]], folder: Path, samples: int, test_samples: int
+) -> Built:
     points, data, calibration = [RunPoint.from_row(row) for row in rows], source.data, source.calibration
     network = source.restore()
     plan = plan_stages(network, points)
@@ -109,6 +140,7 @@ def _write(source: Source, rows: Sequence[dict[str, Any]], folder: Path, samples
     file_bytes = _write_stages(network, plan, calibration, points, data, folder)
     _write_runtime(folder)
     _write_samples(reference, points, folder / SAMPLES)
+    _write_test_samples(data, folder / TEST_SAMPLES, test_samples)
     content: dict[str, Any] = {
         "format": FORMAT,
         "name": _model_name(source.name),
@@ -125,7 +157,7 @@ def _write(source: Source, rows: Sequence[dict[str, Any]], folder: Path, samples
             _point(row, point, places, network, calibration)
             for row, point, places in zip(rows, points, plan.points, strict=True)
         ],
-        "setting": source.setting.to_json(),
+        "setting": source.setting.to_json() | {"protocol": source.setting.protocol},
         "numeric": {"tolerance": SELF_CHECK},
         "tools": package_versions(_TOOLS),
     }
@@ -181,6 +213,15 @@ def _write_samples(reference: Reference, points: Sequence[RunPoint], path: Path)
         own = reference.at(point, slice(0, NUM_SAMPLES))
         arrays |= {f"{number}.{name}": values for name, values in own.items()}
     np.savez_compressed(path, allow_pickle=False, **{name: np.asarray(a) for name, a in arrays.items()})
+
+
+def _write_test_samples(data: DataSet, path: Path, most: int) -> None:
+    """Labelled samples to measure with; uint8 where they came so."""
+    count = min(most, len(data.test), MOST_BYTES // (4 * prod(data.input_shape)))
+    raw = data.raw(data.test.inputs[:count])
+    if count:
+        raw = raw.astype(np.uint8) if data.dtype == "uint8" else raw
+        np.savez_compressed(path, allow_pickle=False, x_test=raw, y_test=data.test.labels[:count].numpy())
 
 
 def _point(

@@ -24,7 +24,8 @@ class Normalise(nn.Module):
     """What data sets do to raw samples: scale uint8 to [0, 1], subtract the mean, divide by the deviation.
 
     Args:
-        mean, std: One number per channel or feature, or a single one.
+        mean: One number per channel or feature, or a single one.
+        std: Likewise.
         input_shape: Of a sample, without batch.
         dtype: ``uint8`` where samples have values 0 to 255.
 
@@ -136,10 +137,20 @@ def crossing_name(place: int) -> str:
 
 
 def exit_name(place: int) -> str:
-    """What the logits of a cut's exit are called, see :func:`crossing_name`."""
+    """What the logits of a cut's exit are called, see :func:`crossing_name`.
+
+    Example:
+        >>> exit_name(2)
+        'logits.2'
+    """
     return f"{LOGITS}.{place}"
 
 
 def confidence_name(place: int) -> str:
-    """What the confidence of a cut's exit is called, see :func:`crossing_name`."""
+    """What the confidence of a cut's exit is called, see :func:`crossing_name`.
+
+    Example:
+        >>> confidence_name(2)
+        'confidence.2'
+    """
     return f"{CONFIDENCE}.{place}"

@@ -6,7 +6,8 @@ need; the exporter's eight would outweigh the weights.
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,26 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
 
     Raises:
         UserError: A part cannot be exported to standard operators; says which and why.
+
+    Example:
+        >>> from explorer.core.calibration import uncalibrated
+        >>> from explorer.core.network import Network
+        >>> from explorer.deploy.chain import Normalise
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> cuts, normalise = [network.split_point("1")], Normalise([0.0], [1.0], (4,), "float32")
+        >>> chain = DeployedChain(network, cuts, set(), uncalibrated(["1"], (8,)), normalise)
+        >>> model = export_chain(chain, input_shape=(4,))
+        >>> [node.op_type for node in model.graph.node]
+        ['Gemm', 'Relu', 'Gemm']
+        >>> shapes = {"crossing.0": (3,), "logits": (2,)}
+        >>> file = onnx.load_from_string(sliced(model, "crossing.0", {"logits": "crossing"}, shapes))
+        >>> [node.op_type for node in file.graph.node], file.graph.input[0].name
+        (['Gemm'], 'input')
     """
     sample = torch.zeros(2, *input_shape)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 chain.eval(),
                 (sample,),
@@ -60,6 +75,22 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
     return model
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of itself: its warnings are no user's business."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def sliced(
     model: onnx.ModelProto, start: str, outputs: Mapping[str, str], shapes: Mapping[str, Sequence[int]]
 ) -> bytes:
@@ -73,6 +104,9 @@ def sliced(
 
     Returns:
         A serialised model without metadata, names of source files or intermediate shapes.
+
+    Example:
+        >>> sliced(model, "crossing.0", {"logits": "crossing"}, shapes)  # doctest: +SKIP
     """
     graph = model.graph
     needed, nodes = set(outputs), list[Any]()

@@ -7,13 +7,15 @@ from typing import Any
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import is_deployable
 from explorer.deploy.chain import confidence_name, crossing_name, exit_name
+from explorer.deploy.policy_points import network_points, useful_points
+from explorer.devices import PROTOCOLS
+from explorer.errors import UserError
 from explorer.front.select import Pick
 from explorer.runs.results import FRONT_COLUMNS, RunResults, records
 from explorer.runtime.stages import CONFIDENCE, CROSSING, INPUT, LOGITS
 
-RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 3.0, 10.0)  # of the link, for whose sake a policy has points
+SLOWER, FASTER = 100.0, 10.0  # than the link of the run, that a policy has points for
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class StagePlan:
         cuts: Split points of the chain, without ``output``.
         edge, server: Files of either half.
         points: Places of edge and of server files, for each operating point.
+
+    Example:
+        >>> whole = Stage("edge/stage-0.onnx", "input", {"logits": "crossing"})
+        >>> StagePlan(cuts=(), edge=(whole,), server=(), points=(((0,), ()),)).edge[0].path
+        'edge/stage-0.onnx'
     """
 
     cuts: tuple[SplitPoint, ...]
@@ -96,6 +103,9 @@ def policy_rows(results: RunResults, pick: Pick, floor: float) -> list[dict[str,
         pick: What was picked.
         floor: Accuracy that no point may fall short of, on the validation subset.
 
+    Raises:
+        UserError: The link of the run's setting is not known well enough, or no point keeps the floor.
+
     Example:
         >>> from explorer import run_search
         >>> run = run_search("digits", trials=1, name="policy", workers=1, energy=False, progress=False)
@@ -103,19 +113,21 @@ def policy_rows(results: RunResults, pick: Pick, floor: float) -> list[dict[str,
         >>> rows[0]["point_id"] == run.select().point["point_id"], len(rows) >= 1
         (True, True)
     """
-    found = row_of(pick)
-    rows, rate = {found["point_id"]: found}, results.setting.link.uplink_bits_per_s
-    for factor in RATES if rate is not None else ():
-        assert rate is not None
-        setting = results.setting.with_changes([f"link.uplink_bits_per_s={rate * factor!r}"])
-        points = results.with_setting(setting).points
-        own = points[(points["network_key"] == pick.network_key) & (points["accuracy"] >= floor)]
-        own = own[is_deployable(own)].dropna(subset="latency_model_s")
-        if not own.empty:
-            best = str(own["point_id"].iloc[int(own["latency_model_s"].argmin())])
-            (known,) = records(results.points.loc[results.points["point_id"] == best, FRONT_COLUMNS])
-            rows.setdefault(best, known)
-    return list(rows.values())
+    link, found = results.setting.link, row_of(pick)
+    if link.uplink_bits_per_s is None or link.rtt_s is None:
+        raise UserError(f"--policy: needs a link with a rate and a round-trip time, {link.name} lacks one")
+    points, costs = network_points(results, pick.network_key)
+    protocol = PROTOCOLS[results.setting.protocol]
+    useful = useful_points(
+        costs,
+        accuracy_floor=floor,
+        rtt_s=link.rtt_s,
+        slowest_bits_per_s=link.uplink_bits_per_s / SLOWER,
+        fastest_bits_per_s=link.uplink_bits_per_s * FASTER,
+        protocol_bytes=protocol.overhead_bytes + protocol.answer_bytes,
+    )
+    others = records(points.iloc[useful][FRONT_COLUMNS])
+    return [found, *(row for row in others if row["point_id"] != found["point_id"])]
 
 
 def row_of(pick: Pick) -> dict[str, Any]:

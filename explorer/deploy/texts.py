@@ -3,31 +3,63 @@
 from collections.abc import Mapping
 from typing import Any
 
-_SCRIPT = '''"""{about}"""
+_RUN_EDGE = '''"""Run the edge half of this bundle: python run_edge.py --server URL --data npz:FILE
+
+It needs Python 3.11, numpy and onnxruntime; --help names all options. Programs use the class behind it:
+
+    from run_edge import open_edge
+
+    edge = open_edge("http://192.168.1.20:8080", timeout_s=0.5)
+    answer = edge.answer(sample)  # a numpy array, as it comes from the sensor
+    print(answer.label, answer.source, answer.confidence)
+"""
 
 import sys
+from pathlib import Path
 
-from runtime.{module} import main
-from runtime.errors import run_command
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER))  # where the runtime lies, whoever imports this
+
+
+def open_edge(server=None, **options):
+    """The edge of this bundle, ready to answer; see runtime/edge.py for the options."""
+    from runtime.edge import open_edge as open_bundle
+
+    return open_bundle(FOLDER, server, **options)
+
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    from runtime.edge_command import main
+
+    sys.exit(main(folder=FOLDER))
 '''
-_ABOUT = {
-    "run_edge.py": ("The edge half of this bundle: python run_edge.py --help", "edge_command"),
-    "serve.py": ("The server half of this bundle: python serve.py --help", "serve_command"),
-}
+_SERVE = '''"""Serve this bundle, or those that are named: python serve.py
+
+It needs Python 3.11, numpy, onnxruntime and tornado; --help names all options.
+"""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER))  # where the runtime lies
+
+if __name__ == "__main__":
+    from runtime.serve_command import main
+
+    sys.exit(main(folder=FOLDER))
+'''
+_SCRIPTS = {"run_edge.py": _RUN_EDGE, "serve.py": _SERVE}
 
 
 def script(name: str) -> str:
     """The text of ``run_edge.py`` or ``serve.py``.
 
     Example:
-        >>> script("serve.py").splitlines()[4]
-        'from runtime.serve_command import main'
+        >>> script("serve.py").splitlines()[-1]
+        '    sys.exit(main(folder=FOLDER))'
     """
-    about, module = _ABOUT[name]
-    return _SCRIPT.format(about=about, module=module)
+    return _SCRIPTS[name]
 
 
 def readme(content: Mapping[str, Any], file_bytes: Mapping[str, int]) -> str:
@@ -36,6 +68,13 @@ def readme(content: Mapping[str, Any], file_bytes: Mapping[str, int]) -> str:
     Args:
         content: Of the manifest.
         file_bytes: Length of every ONNX file.
+
+    Example:
+        >>> point = {"id": "mlp-0.1", "payload": None, "exit_rate": 1.0}
+        >>> known = {"shape": [64], "dtype": "float32"}
+        >>> text = readme({"name": "digits", "run": "digits", "points": [point], "input": known}, {})
+        >>> text.splitlines()[4]
+        '- `mlp-0.1`: everything runs on the edge device.'
     """
     sizes = "\n".join(f"| `{path}` | {size:,} |" for path, size in file_bytes.items())
     points = "\n".join(f"- {_described(point)}" for point in content["points"])
@@ -56,11 +95,13 @@ Needs `manifest.json`, `serve.py`, `runtime/`, `server/` and `check/`.
 ## Edge device
 
     pip install numpy onnxruntime
-    python run_edge.py --server http://SERVER:8080 --data npz:samples.npz
+    python run_edge.py --server http://SERVER:8080 --data npz:check/test.npz
 
 Needs `manifest.json`, `run_edge.py`, `runtime/`, `edge/` and `check/`.
 Samples are arrays of shape {shape}, {dtype}, as they come: the first stage normalises them.
 Payloads that are compressed need `zstandard` on both machines.
+
+`check/test.npz` holds labelled samples of the test subset, to try it with.
 
 Both halves check their files by SHA-256 and their values by the samples in `check/` before they start.
 The server refuses an edge of another bundle by the digest in `manifest.json`.

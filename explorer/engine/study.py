@@ -65,7 +65,7 @@ class SearchStudy:
         ... )
         >>> trial, candidate = study.ask(limit=100)  # references come first
         >>> trial.user_attrs, candidate.point.split_point
-        ({'reference': 'large_sparse'}, 'output')
+        ({'reference': 'small_dense'}, 'output')
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Measured on this host, after the search and alone: time and energy of the parts of networks on the front.
 
-Whole parts are run, not sums of layers; encoder and decoder apart from them. Modelled columns have other
-names and other axes.
+Whole parts are run, not sums of layers, in ONNX Runtime as a bundle holds them; encoder and decoder apart.
+Modelled columns have other names and other axes.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from explorer.core.failures import failing_alone
-from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
-from explorer.core.payload import Codec, decode, encode
 from explorer.core.sweep import is_deployable
 from explorer.core.training import TrainingFailedError
 from explorer.data.dataset import DataSet
 from explorer.measure.energy import measure_energy_per_call
+from explorer.measure.runners import Runners, runners_of
 from explorer.measure.timer import measure_seconds
 from explorer.runs.deployment import restored
 from explorer.runs.store import Store
+from explorer.runtime.codec import Codec, Floats, decode, encode
 
 WARMUP, REPEATS = 5, 30
 
@@ -78,8 +78,9 @@ def measure_parts(
         energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
 
     Returns:
-        Plain data: the conditions, a row per part and a row per codec. The edge part includes its exit. A
-        network that fails has no rows, but a reason among the conditions.
+        Plain data: the conditions, a row per part and a row per codec. The edge part includes normalisation
+        and exit; its row says whether torch ran it, and why. A network that fails has no rows, but a reason
+        among the conditions.
 
     Example:
         >>> from explorer import run_search
@@ -100,7 +101,7 @@ def measure_parts(
         else:
             rows = {table: rows[table] + own[table] for table in rows}
     conditions = {
-        "threads": torch.get_num_threads(),
+        "threads": 1,
         "batch_size": 1,
         "warmup": WARMUP,
         "repeats": REPEATS,
@@ -118,22 +119,22 @@ def _measured_network(
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows of one network, run at each (split point, payload bits)."""
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
-    sample = data.validation.inputs[:1]
     network, calibration = restored(store, key, data), store.read_calibration(key)
+    names = list(dict.fromkeys(name for name, _ in ways))
+    crossing = {name: _crossing(network, name, data) for name in names}  # before the network is folded
+    runners, why_not = runners_of(network, calibration, names, data)
     for split_point, group in groupby(ways, key=lambda way: way[0]):
         at = {"network_key": key, "split_point": split_point}
-        rows["parts"].append(at | _measured_part(network, split_point, sample, meter))
+        how = {"runtime": runners.runtime} | ({"reason": why_not} if why_not else {})
+        rows["parts"].append(at | how | _measured_part(runners, split_point, meter))
         codecs = [calibration.codecs[way] for way in group if way[1]]
-        crossing = _crossing(network, split_point, sample)
-        rows["codecs"] += [at | _measured_codec(codec, crossing) for codec in codecs]
+        rows["codecs"] += [at | _measured_codec(codec, crossing[split_point]) for codec in codecs]
     return rows
 
 
 @torch.inference_mode()
-def _measured_part(
-    network: Network, split_point: str, sample: Tensor, meter: _EnergyMeter
-) -> dict[str, float | None]:
-    edge, server = _runners(network, split_point, sample)
+def _measured_part(runners: Runners, split_point: str, meter: _EnergyMeter) -> dict[str, float | None]:
+    edge, server = runners.edge(split_point), runners.server(split_point)
     return {
         "edge_latency_host_s": measure_seconds(edge, warmup=WARMUP, repeats=REPEATS),
         "server_latency_host_s": measure_seconds(server, warmup=WARMUP, repeats=REPEATS),
@@ -141,11 +142,9 @@ def _measured_part(
     }
 
 
-@torch.inference_mode()
-def _measured_codec(codec: Codec, crossing: Tensor) -> dict[str, float]:
-    tensor, shape = crossing[0], tuple(crossing.shape[1:])
+def _measured_codec(codec: Codec, tensor: Floats) -> dict[str, float]:
     payload = encode(tensor, codec)
-    times = {"encode": lambda: encode(tensor, codec), "decode": lambda: decode(payload, shape, codec)}
+    times = {"encode": lambda: encode(tensor, codec), "decode": lambda: decode(payload, tensor.shape, codec)}
     return {"payload_bits": codec.bits} | {
         f"{name}_latency_host_s": measure_seconds(run, warmup=WARMUP, repeats=REPEATS)
         for name, run in times.items()
@@ -153,19 +152,7 @@ def _measured_codec(codec: Codec, crossing: Tensor) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _crossing(network: Network, split_point: str, sample: Tensor) -> Tensor:
-    result: Tensor = network.parts(network.split_point(split_point)).edge(sample)
-    return result
-
-
-def _runners(
-    network: Network, split_point: str, sample: Tensor
-) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Edge part with exit classifier where there is one, and server part, as calls without arguments."""
-    point = network.split_point(split_point)
-    parts, crossing = network.parts(point), _crossing(network, split_point, sample)
-    if split_point == OUTPUT:
-        return lambda: parts.edge(sample), lambda: None
-    exit_ = network.exit_at(split_point)
-    edge = parts.edge if exit_ is None else nn.Sequential(parts.edge, exit_)
-    return lambda: edge(sample), lambda: parts.server(crossing)
+def _crossing(network: Network, split_point: str, data: DataSet) -> Floats:
+    """Of one sample, as the codec gets it."""
+    tensor: Tensor = network.parts(network.split_point(split_point)).edge(data.validation.inputs[:1])
+    return tensor[0].numpy().copy()

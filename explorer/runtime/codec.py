@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .errors import UserError
+
 Ranges = Literal["sample", "tensor", "channel"]
 Entropy = Literal["none", "zstd"]
 Floats = npt.NDArray[np.float32]
@@ -203,7 +205,8 @@ def to_codes(batch: Floats, codec: Codec) -> tuple[Codes, Floats, Floats]:
         low, high = (ends(batch, axis=axes, keepdims=True) for ends in (np.min, np.max))
         step = affine_step(low, high, codec.bits)
     safe_step = np.where(step > 0, step, np.float32(1.0))
-    codes = np.rint((batch - low) / safe_step).clip(0, 2**codec.bits - 1).astype(np.uint8)
+    with np.errstate(over="ignore"):  # by a tiny step: infinite, and cut to the largest code
+        codes = np.rint((batch - low) / safe_step).clip(0, 2**codec.bits - 1).astype(np.uint8)
     return codes, low, step
 
 
@@ -261,8 +264,10 @@ def _zstd() -> Any:
 
     A payload names its own form, so the frame needs neither magic number nor size nor checksum.
     """
-    import zstandard
-
+    try:
+        import zstandard
+    except ImportError:
+        raise UserError("compressed payloads need the Python package zstandard") from None
     return zstandard, zstandard.ZstdCompressionParameters.from_level(
         3,
         format=zstandard.FORMAT_ZSTD1_MAGICLESS,

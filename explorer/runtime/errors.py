@@ -15,9 +15,6 @@ class BundleError(UserError):
     """A bundle that cannot be used: the message names the file."""
 
 
-RuntimeProblem = UserError
-
-
 def run_command(main: Callable[[], int]) -> int:
     """Run a command's ``main`` and turn what a user can mend into one line on stderr.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from .errors import BundleError
 
 Half = Literal["edge", "server"]
 FORMAT = 1
-MANIFEST, SAMPLES = "manifest.json", "check/samples.npz"
+MANIFEST, SAMPLES, TEST_SAMPLES = "manifest.json", "check/samples.npz", "check/test.npz"
 COMMON = ("runtime/", "check/")  # folders that both halves need
 VERSION_DIGITS = 16
 
@@ -90,6 +90,8 @@ class Bundle:
         points: Ways to run the network; the first is the one that was picked.
         stages: Paths of ONNX files inside the folder, by half.
         tolerance: Largest difference of values between runtimes.
+        input_dtype: What samples are before they are converted to float32: ``uint8`` has values 0 to 255.
+        setting: Profiles of edge, server and link by role, and the protocol's name: what was predicted for.
 
     Example:
         >>> Bundle(Path(), "0123456789abcdef" * 4, "digits", (64,), 10, None, (), {}, 1e-5).version
@@ -105,6 +107,8 @@ class Bundle:
     points: tuple[Point, ...]
     stages: Mapping[str, tuple[str, ...]]
     tolerance: float
+    input_dtype: str = "float32"
+    setting: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -191,6 +195,8 @@ def _parsed(folder: Path, digest: str, content: Mapping[str, Any]) -> Bundle:
         tuple(map(_point, content["points"])),
         {half: tuple(map(str, paths)) for half, paths in content["stages"].items()},
         float(content["numeric"]["tolerance"]),
+        str(content["input"]["dtype"]),
+        dict(content.get("setting", {})),
     )
 
 

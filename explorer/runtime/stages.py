@@ -56,6 +56,11 @@ class EdgeParts(_Stages):
     Args:
         bundle: Loaded with its half ``edge``.
         threads: Of ONNX Runtime.
+
+    Example:
+        >>> parts = EdgeParts(load_bundle(Path("bundle"), "edge"))  # doctest: +SKIP
+        >>> parts.run(sample).confidence  # doctest: +SKIP
+        0.98
     """
 
     half = "edge"
@@ -85,6 +90,11 @@ class ServerParts(_Stages):
     Args:
         bundle: Loaded with its half ``server``.
         threads: Of ONNX Runtime.
+
+    Example:
+        >>> parts = ServerParts(load_bundle(Path("bundle"), "server"))  # doctest: +SKIP
+        >>> parts.run(crossings).shape  # doctest: +SKIP
+        (8, 10)
     """
 
     half = "server"
@@ -97,14 +107,26 @@ class ServerParts(_Stages):
         return tensor
 
 
-def _open(folder: Path, path: str, threads: int) -> Any:
+def open_session(model: bytes | str, threads: int = 1) -> Any:
+    """An ONNX Runtime session on the processor.
+
+    Args:
+        model: A serialised model, or the path of one.
+        threads: That one call may use.
+
+    Example:
+        >>> open_session("edge/stage-0.onnx").get_outputs()[0].name  # doctest: +SKIP
+        'crossing'
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+
+
+def _open(folder: Path, path: str, threads: int) -> Any:
     try:
-        return onnxruntime.InferenceSession(
-            str(folder / path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        return open_session(str(folder / path), threads)
     except Exception as error:  # the runtime has a class of its own for every way to fail
         raise BundleError(f"{folder / path}: ONNX Runtime cannot load it: {error}") from None
 
@@ -114,6 +136,9 @@ def self_check(parts: EdgeParts | ServerParts) -> None:
 
     Raises:
         BundleError: A value differs by more than the bundle's tolerance, or a stage cannot run.
+
+    Example:
+        >>> self_check(EdgeParts(load_bundle(Path("bundle"), "edge")))  # doctest: +SKIP
     """
     bundle = parts.bundle
     with np.load(bundle.folder / SAMPLES) as file:

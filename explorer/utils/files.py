@@ -46,7 +46,7 @@ def read_json(path: Path) -> Any:
         >>> read_json(Path("missing.json"))
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: missing.json: no such file; is this a run folder?
+        explorer.runtime.errors.UserError: missing.json: no such file; is this a run folder?
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

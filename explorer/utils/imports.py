@@ -138,7 +138,7 @@ def import_function(target: str, what: str) -> Any:
         >>> import_function("torch.nn:Liner", "factory")
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: factory 'torch.nn:Liner': module 'torch.nn' has no function 'Liner'
+        explorer.runtime.errors.UserError: factory 'torch.nn:Liner': module 'torch.nn' has no function 'Liner'
     """
     if target in _given:
         return _given[target]

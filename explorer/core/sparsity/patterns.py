@@ -97,7 +97,7 @@ def exact_density(
         >>> exact_density(0.3, inputs=8, outputs=4, where="fc1")
         Traceback (most recent call last):
             ...
-        explorer.errors.UserError: fc1: density must be k / 4 for 8 inputs ... nearest: 1/4, 1/2, 3/4
+        explorer.runtime.errors.UserError: fc1: density must be k / 4 for 8 inputs ... nearest: 1/4, 1/2, 3/4
     """
     legal = legal_densities_of(pattern, inputs, outputs, taps)
     nearest = min(legal, key=lambda candidate: abs(candidate - density))

@@ -79,7 +79,7 @@ def connecting(address: str, seconds: float) -> Iterator[Client]:
         >>> with connecting("no address", 1.0) as client:
         ...     offers(client)
         Traceback (most recent call last):
-        explorer.errors.UserError: cannot reach the Dask scheduler no address: ...
+        explorer.runtime.errors.UserError: cannot reach the Dask scheduler no address: ...
     """
     try:
         client = Client(address, timeout=max(1.0, min(CONNECT_SECONDS, seconds)), set_as_default=False)

@@ -75,7 +75,7 @@ def check_url(url: str) -> None:
         >>> check_url("postgresql://me:sec%40ret@host/studies")
         >>> check_url("postgresql://me:sec@ret@host/studies")
         Traceback (most recent call last):
-        explorer.errors.UserError: ...'@' and '/' in a password must be written %40 and %2F
+        explorer.runtime.errors.UserError: ...'@' and '/' in a password must be written %40 and %2F
     """
     found = _CREDENTIALS.search(url)
     if found and set("@/") & set(found["password"]):
@@ -93,7 +93,7 @@ def failures_explained(url: str) -> Iterator[None]:
         >>> with failures_explained("postgresql://me:secret@host/studies"):
         ...     raise StorageInternalError("connection of me:secret was lost")
         Traceback (most recent call last):
-        explorer.errors.UserError: ... of me:*** was lost; what was trained is kept, go on with --resume
+        explorer.runtime.errors.UserError: ... of me:*** was lost; what was trained is kept, go on ...
     """
     try:
         yield
@@ -114,7 +114,7 @@ def connecting(url: str) -> Iterator[Connection]:
         >>> with connecting("postgresql+psycopg://me:secret@127.0.0.1:1/db") as connection:
         ...     connection.scalar(text("SELECT 1"))
         Traceback (most recent call last):
-        explorer.errors.UserError: --storage 'postgresql+psycopg://me:***@127.0.0.1:1/db' cannot be used: ...
+        explorer.runtime.errors.UserError: --storage '...://me:***@127.0.0.1:1/db' cannot be used: ...
     """
     check_url(url)
     engine = None
