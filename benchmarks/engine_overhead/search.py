@@ -124,7 +124,7 @@ def make_loop(
         study: Empty.
     """
     space = inventory.space
-    setting = Setting.load(space.edge_device, space.server_device, space.link)
+    setting = Setting.load(space.edge_device, space.server_device, space.link, space.protocol)
     return SearchLoop(
         study=study,
         proposer=Proposer(inventory, {}),

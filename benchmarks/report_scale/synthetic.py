@@ -217,6 +217,7 @@ def make_record(
             "samples": {"train": 0, "validation": SAMPLES, "test": 0},
         },
         "profiles": setting.to_json(),
+        "protocol": setting.protocol,
         "study": name,
     }
     return RunRecord.model_validate(content | changes)

@@ -84,7 +84,7 @@ def make_loop(
     """The search as :func:`explorer.session.run.search` sets it up; all that is known here of the engine."""
     inventory = build_inventory(space, data.input_shape, data.num_classes)
     identity = {"source": space.data.source, "fingerprint": data.fingerprint}
-    setting = Setting.load(space.edge_device, space.server_device, space.link)
+    setting = Setting.load(space.edge_device, space.server_device, space.link, space.protocol)
     return SearchLoop(
         study=open_study(f"sqlite:///{folder / 'study.db'}", "search", space.metrics),
         proposer=Proposer(inventory, identity),

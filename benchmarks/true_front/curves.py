@@ -118,7 +118,9 @@ class Judge:
     def __init__(self, name: str, table: Table) -> None:
         self.name, self.table, self.space = name, table, table.space
         self.costs = CostModel(
-            Setting.load(self.space.edge_device, self.space.server_device, self.space.link)
+            Setting.load(
+                self.space.edge_device, self.space.server_device, self.space.link, self.space.protocol
+            )
         )
         self._fronts: dict[str, tuple[Losses, float]] = {}
 
