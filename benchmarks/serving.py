@@ -25,8 +25,8 @@ from benchmarks.stand_in_bundle import write_bundle
 from explorer.errors import UserError, run_command
 from explorer.runtime.codec import encode
 from explorer.runtime.manifest import SAMPLES, Bundle, load_bundle
-from explorer.runtime.protocol import Response, infer_request, parse_response
-from explorer.runtime.served import Served
+from explorer.runtime.protocol.messages import Response, infer_request, parse_response
+from explorer.runtime.server.served import Served
 from explorer.runtime.sizes import RESPONSE_BYTES
 from explorer.utils.files import write_json
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from explorer.errors import run_command
-from explorer.runtime import edge_command
+from explorer.runtime.edge import command as edge_command
 from explorer.utils.arguments import make_parser
 
 EXAMPLES = """examples:

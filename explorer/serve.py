@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from explorer.errors import run_command
-from explorer.runtime import serve_command
+from explorer.runtime.server import command as serve_command
 from explorer.utils.arguments import make_parser
 
 EXAMPLES = """examples:

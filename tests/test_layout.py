@@ -50,6 +50,14 @@ def module_name(path: Path) -> str:
 SOURCES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
+def absolute(name: str, node: ast.ImportFrom) -> str:
+    """The module that an import names, by ``.`` and ``..`` as it may be."""
+    if not node.level:
+        return str(node.module)
+    around = SOURCES[name].relative_to(ROOT).parent.parts
+    return ".".join(["explorer", *around[: len(around) + 1 - node.level], str(node.module)])
+
+
 def imported(name: str, source: str, known: set[str]) -> set[str]:
     """Modules of the package that a module imports anywhere, in functions too."""
     found: set[str] = set()
@@ -60,7 +68,7 @@ def imported(name: str, source: str, known: set[str]) -> set[str]:
             where = str(node.module)
             if name.startswith("runtime."):  # copied into bundles, where it has another parent
                 assert node.level or not where.startswith("explorer"), "these imports are relative"
-                where = f"explorer.runtime.{node.module}" if node.level else where
+                where = absolute(name, node)
             else:
                 assert node.level == 0, "imports are absolute"
             found |= {where} | {f"{where}.{alias.name}" for alias in node.names}

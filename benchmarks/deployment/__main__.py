@@ -34,7 +34,7 @@ POINTS_PER_LINK = 5
 MOST_BYTES, MORE_BYTES = 1.1, 4096  # edge files, over what the product says
 LEAST_SPEEDUP = 2.0  # over torch, median of the digits networks
 MOST_OFF, LEAST_WITHIN = 0.10, 0.9
-MOST_BUILD_S = 20.0
+MOST_BUILD_S, MOST_START_S = 20.0, 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,6 +105,10 @@ def shortfalls(rows: Sequence[Row], latencies: Sequence[Row]) -> list[str]:
             short.append(f"{row['point']}: {row['edge_file_bytes']:,} bytes on the edge, at most {most:,.0f}")
         if row["build_s"] > MOST_BUILD_S and row["run"].startswith("digits"):
             short.append(f"{row['point']}: built in {row['build_s']:.0f} s, at most {MOST_BUILD_S:g}")
+        if row["start_s"] > MOST_START_S:
+            short.append(
+                f"{row['point']}: the edge starts in {row['start_s']:.2f} s, {MOST_START_S:g} at most"
+            )
     digits = [
         r["torch_over_ours"] for r in built if r["run"].startswith("digits") and r["split_point"] != "input"
     ]

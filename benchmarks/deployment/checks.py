@@ -1,6 +1,8 @@
 """What is measured of one bundle: its proof, two processes, file sizes, and speed beside torch."""
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from explorer.measure.deployed import measure as over_link
 from explorer.runs.deployment import restored
 from explorer.runs.split_network import split_network
 from explorer.runs.store import Store
-from explorer.runtime.manifest import Bundle
+from explorer.runtime.manifest import TEST_SAMPLES, Bundle, load_bundle
 from explorer.runtime.stages import EdgeParts
 
 COMPARED = 400  # samples whose values are compared
@@ -108,7 +110,18 @@ def _speed(run: Run, pick: Pick, bundle: Bundle) -> Row:
         ours, theirs = _seconds(lambda: parts.run(raw)), _seconds(by_torch)
         ratios.append(theirs / ours)
         seconds.append(ours)
-    return {"edge_s": statistics.median(seconds), "torch_over_ours": statistics.median(ratios)}
+    speeds = {"edge_s": statistics.median(seconds), "torch_over_ours": statistics.median(ratios)}
+    return speeds | {"start_s": min(_seconds(lambda: run_edge_alone(bundle.folder)) for _ in range(3))}
+
+
+def run_edge_alone(folder: Path) -> None:
+    """Start the edge as a process, answer one sample and end."""
+    command = [sys.executable, str(folder / "run_edge.py"), "--limit", "1"]
+    command += ["--data", f"npz:{folder / TEST_SAMPLES}"]
+    point = load_bundle(folder, "edge").points[0]
+    if point.sends and point.exit is None:  # such an edge does not start without a server to ask
+        command += ["--server", "http://127.0.0.1:1"]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from benchmarks.link_policy.replay import PROBE_BYTES, Clock, Replayed, World
 from benchmarks.link_policy.scenarios import Scenario
-from explorer.runtime.policy import Policy, Probing
+from explorer.runtime.policy.policy import Policy, Probing
 
 MOST_OVER_ORACLE = 1.15
 WORTH_FOLLOWING = 1.05  # what the oracle must gain over the best fixed point for the policy to beat that one

@@ -24,11 +24,11 @@ from explorer.deploy.bundle import Source, build_bundle
 from explorer.deploy.link_proxy import LinkProxy
 from explorer.runs.results import FRONT_COLUMNS, records
 from explorer.runs.store import Store
-from explorer.runtime.client import Client
-from explorer.runtime.edge import EdgeRuntime
+from explorer.runtime.edge.client import Client
+from explorer.runtime.edge.edge_runtime import EdgeRuntime
+from explorer.runtime.edge.offload import Chooser
 from explorer.runtime.manifest import Bundle, load_bundle
-from explorer.runtime.offload import Chooser
-from explorer.runtime.policy import Change, Policy
+from explorer.runtime.policy.policy import Change, Policy
 from explorer.runtime.stages import EdgeParts, EdgeResult
 
 DEVICE, LINK = "stm32l4r5", "ble_2m_dle"

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from explorer.core.evidence import Evidence
 from explorer.core.run_point import RunPoint
-from explorer.runtime.point_costs import PointCosts
-from explorer.runtime.policy import Change, Policy
+from explorer.runtime.policy.point_costs import PointCosts
+from explorer.runtime.policy.policy import Change, Policy
 
 Floats = NDArray[np.float64]
 JITTER = 0.15  # standard deviation of the logarithm of a message's time

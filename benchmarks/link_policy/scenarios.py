@@ -15,7 +15,7 @@ from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import Setting
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
-from explorer.runtime.point_costs import PointCosts
+from explorer.runtime.policy.point_costs import PointCosts
 from explorer.runtime.sizes import FRAME_ANSWER_BYTES, FRAME_BYTES, REQUEST_OVERHEAD, RESPONSE_BYTES
 
 FALL = 20.0  # the rate falls to a twentieth

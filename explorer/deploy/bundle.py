@@ -1,6 +1,7 @@
 """Writing a bundle: ONNX files of both halves, the runtime, samples with what comes of them, the manifest."""
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -196,11 +197,8 @@ def _write_stages(
 
 def _write_runtime(folder: Path) -> None:
     """Copy the runtime as it is, and the two scripts that start it."""
-    target = folder / "runtime"
-    target.mkdir()
-    for file in resources.files("explorer.runtime").iterdir():
-        if file.name.endswith(".py"):
-            (target / file.name).write_bytes(file.read_bytes())
+    with resources.as_file(resources.files("explorer.runtime")) as source:
+        shutil.copytree(source, folder / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("run_edge.py", "serve.py"):
         (folder / name).write_text(script(name), encoding="utf-8")
 

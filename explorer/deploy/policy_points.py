@@ -13,7 +13,7 @@ from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.errors import UserError
 from explorer.runs.results import RunResults
-from explorer.runtime.point_costs import PointCosts
+from explorer.runtime.policy.point_costs import PointCosts
 
 _LINKS = 25  # rates, from the slowest to the fastest
 _ENOUGH = 1.005  # times the latency of all points: more of them are not worth their place

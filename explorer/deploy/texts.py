@@ -22,14 +22,14 @@ sys.path.insert(0, str(FOLDER))  # where the runtime lies, whoever imports this
 
 
 def open_edge(server=None, **options):
-    """The edge of this bundle, ready to answer; see runtime/edge.py for the options."""
-    from runtime.edge import open_edge as open_bundle
+    """The edge of this bundle, ready to answer; see runtime/edge/edge_runtime.py for the options."""
+    from runtime.edge.edge_runtime import open_edge as open_bundle
 
     return open_bundle(FOLDER, server, **options)
 
 
 if __name__ == "__main__":
-    from runtime.edge_command import main
+    from runtime.edge.command import main
 
     sys.exit(main(folder=FOLDER))
 '''
@@ -45,7 +45,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))  # where the runtime lies
 
 if __name__ == "__main__":
-    from runtime.serve_command import main
+    from runtime.server.command import main
 
     sys.exit(main(folder=FOLDER))
 '''

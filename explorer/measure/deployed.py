@@ -24,8 +24,8 @@ from explorer.costs.latency import transfer_time_s
 from explorer.deploy.link_proxy import LinkProxy
 from explorer.devices import LinkProfile
 from explorer.errors import UserError
-from explorer.runtime.client import Client
 from explorer.runtime.codec import Floats, encode
+from explorer.runtime.edge.client import Client
 from explorer.runtime.manifest import TEST_SAMPLES, Bundle, load_bundle
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
 from explorer.runtime.stages import EdgeParts

@@ -7,7 +7,7 @@ import pytest
 from explorer.devices import PROTOCOLS, WireProtocol
 from explorer.devices.protocols import protocol_name
 from explorer.errors import UserError
-from explorer.runtime.frame import Kind, answer_content, pack
+from explorer.runtime.protocol.frame import Kind, answer_content, pack
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
 
 CONCEPT = Path(__file__).parents[2] / "docs" / "concepts" / "costs.md"

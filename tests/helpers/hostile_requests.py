@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from explorer.runtime.protocol import INPUT
+from explorer.runtime.protocol.messages import INPUT
 
 PAYLOAD = bytes(range(26))  # of the stand-in bundle's first point: 10 bytes of header, 16 of values
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 
-from explorer.runtime.application import Application
-from explorer.runtime.logs import Log
-from explorer.runtime.protocol import HEADER_LENGTH, Response, parse_response
-from explorer.runtime.server import listen, make_app
+from explorer.runtime.protocol.messages import HEADER_LENGTH, Response, parse_response
+from explorer.runtime.server.application import Application
+from explorer.runtime.server.logs import Log
+from explorer.runtime.server.serving import listen, make_app
 
 Answer = tuple[int, dict[str, str], bytes]
 

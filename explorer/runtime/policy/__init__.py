@@ -1,0 +1,1 @@
+"""Which operating point the edge runs, as its link changes."""

@@ -1,0 +1,1 @@
+"""The server half: answers for bundles over the Open Inference Protocol."""
