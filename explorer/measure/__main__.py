@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parsed: argparse.Namespace) -> int:
     """Measure as parsed arguments say."""
     from explorer.devices import LinkProfile, load_link
-    from explorer.measure.deployed import both_halves, load_samples, measure, table, time_parts
+    from explorer.measure.comparison import table
+    from explorer.measure.deployed import both_halves, load_samples, measure, time_parts
 
     if parsed.samples < 1:
         raise UserError(f"--samples: must be at least 1, got {parsed.samples}")

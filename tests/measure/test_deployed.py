@@ -15,13 +15,13 @@ from explorer.deploy.bundle import build_bundle
 from explorer.devices import LinkProfile
 from explorer.errors import UserError
 from explorer.measure import __main__ as command
+from explorer.measure.comparison import table
 from explorer.measure.deployed import (
     TimedParts,
     both_halves,
     load_samples,
     measure,
     message_s,
-    table,
     time_parts,
 )
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
