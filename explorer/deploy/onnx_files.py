@@ -7,7 +7,8 @@ need; the exporter's eight would outweigh the weights.
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
         (['Gemm'], 'input')
     """
     sample = torch.zeros(2, *input_shape)
+    _remember_operators()
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -73,6 +75,20 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
         raise UserError(f"the network needs operators outside the ONNX standard: {', '.join(foreign)}")
     _narrow_positions(model.graph)
     return model
+
+
+@cache
+def _remember_operators() -> None:
+    """Let the exporter read its table of operators once: it parses 497 functions anew at every export.
+
+    That is a third of a small network's export (torch 2.13). The table is private; where it is not found,
+    exports take as long as they take.
+    """
+    with suppress(ImportError, AttributeError):
+        from torch.onnx._internal.exporter import _registration
+
+        library: Any = _registration.onnxscript_apis  # type: ignore[attr-defined]
+        library.get_torchlib_ops = cache(library.get_torchlib_ops)
 
 
 @contextmanager
