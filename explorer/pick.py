@@ -72,11 +72,11 @@ def _show(
     results: "RunResults", pick: "Pick", test: dict[str, Any] | None, parsed: argparse.Namespace
 ) -> None:
     """Print the choice, its neighbours and the front."""
-    import pandas as pd
     from rich.console import Console
 
-    from explorer.costs.model import battery_life_days
+    from explorer.costs.battery import BatteryUse, battery_text
     from explorer.data.balance import IMBALANCED
+    from explorer.devices import CELLS
     from explorer.front.terminal import print_front, print_pick
 
     console = Console()
@@ -84,10 +84,10 @@ def _show(
     for note in results.record.notes:
         if note.startswith(IMBALANCED):
             console.print(note, markup=False, highlight=False)
-    energy = pick.point["energy_model_j"]
-    if parsed.battery_wh is not None and not pd.isna(energy):
-        days = battery_life_days(energy, parsed.samples_per_day, parsed.battery_wh)
-        print(f"battery: {days:,.1f} days at {parsed.samples_per_day:g} samples a day, sleep not counted")
+    if parsed.battery_wh is not None:
+        asked = {"battery_wh": parsed.battery_wh, "samples_per_day": parsed.samples_per_day}
+        use = BatteryUse(**asked, cell=CELLS[parsed.cell])
+        print(battery_text(pick.point.to_dict(), results.setting, use))
     if not parsed.no_picture:
         print_front(pick, console)
 
@@ -153,6 +153,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--battery-wh", type=above_zero, metavar="WH", help="print how long such a battery lasts")
     add("--samples-per-day", type=above_zero, default=1000.0, metavar="N", help="for it (default: 1000)")
+    kinds = "its kind, for self-discharge and shelf life: li-ion (default), li-mno2, li-socl2"
+    add("--cell", choices=("li-ion", "li-mno2", "li-socl2"), default="li-ion", help=kinds)
     add("--json", action="store_true", help="print pick.json instead of a table")
     add("--no-picture", action="store_true", help="do not draw the front")
 

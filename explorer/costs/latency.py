@@ -1,10 +1,14 @@
 """Seconds and joules of computing and transmitting: modelled from profiles, or measured on this machine."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from explorer.costs.lora import lora_bytes
 from explorer.devices import DeviceProfile, LinkProfile, WireProtocol
 
+SECONDS_PER_DAY = 86_400
 _BITS_PER_BYTE = 8
 
 
@@ -62,6 +66,7 @@ def bytes_on_air(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
 
     Headers that the profile does not know are left out; so are those which its rate contains (they are 0).
     A lost packet is sent until it arrives, ``1 / (1 - loss)`` times on average; an unknown loss is none.
+    LoRa sends whole symbols: its air time is given as the bytes that its rate could have carried meanwhile.
 
     Args:
         message_bytes: Bytes of each message, any shape; a message of zero bytes is not sent.
@@ -76,12 +81,14 @@ def bytes_on_air(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.floa
         >>> bytes_on_air([0, 100, 101], link)
         array([  0., 110., 121.])
     """
-    message = np.asarray(message_bytes, float)
+    message, sendings = np.asarray(message_bytes, float), 1.0 / (1.0 - (link.loss or 0.0))
+    if link.lora_spreading_factor is not None:
+        return lora_bytes(message, link) * sendings
     packets = np.ones_like(message)
     if link.packet_payload_bytes is not None:
         packets = np.ceil(message / link.packet_payload_bytes)
     headers = (link.header_bytes_per_message or 0.0) + packets * (link.header_bytes_per_packet or 0.0)
-    return np.where(message == 0, 0.0, (message + headers) / (1.0 - (link.loss or 0.0)))
+    return np.where(message == 0, 0.0, (message + headers) * sendings)
 
 
 def transfer_time_s(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
@@ -107,25 +114,75 @@ def transfer_time_s(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.f
     return np.where(air_bytes == 0, 0.0, _BITS_PER_BYTE * air_bytes / rate)
 
 
-def transfer_energy_j(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
-    """Modelled energy that the edge device's radio spends on sending each message.
+def lawful_wait_s(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Time for which a link's duty cycle keeps the packets of each message apart.
 
-    Either a fixed energy per bit, or a power that grows linearly with the rate (the form of Huang et al.,
-    MobiSys 2012) times the time of sending; plus the energy of an isolated message where one is known.
+    A packet of t seconds is followed by ``(1 / duty cycle - 1) t`` of silence; nothing waits for the last.
 
     Args:
         message_bytes: Bytes of each message, any shape.
         link: What the message crosses.
 
     Returns:
-        Joules, same shape; 0 for an empty message, NaN when the profile has no energy model.
+        Seconds, same shape; 0 where a message is one packet or no law limits the link.
 
     Example:
-        >>> link = LinkProfile(name="radio", kind="link", description="", tx_joules_per_bit=1e-7)
+        >>> from explorer.devices import load_link
+        >>> link = load_link("lorawan_sf12")
+        >>> (transfer_time_s([51, 500], link) + lawful_wait_s([51, 500], link)).round(1)
+        array([   2.8, 2516.6])
+    """
+    message = np.asarray(message_bytes, float)
+    if link.duty_cycle is None:
+        return np.zeros_like(message)
+    largest = link.packet_payload_bytes or math.inf
+    last = message - np.maximum(np.ceil(message / largest) - 1.0, 0.0) * np.minimum(largest, message)
+    once = transfer_time_s(last, link) * (1.0 - (link.loss or 0.0))
+    return (1.0 / link.duty_cycle - 1.0) * (transfer_time_s(message, link) - once)
+
+
+def messages_per_day(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """How many such messages a device may send in a day by the link's duty cycle.
+
+    Args:
+        message_bytes: Bytes of each message, any shape.
+        link: What the message crosses.
+
+    Returns:
+        Messages, same shape; infinite for an empty message, NaN where no law limits the link.
+
+    Example:
+        >>> from explorer.devices import load_link
+        >>> messages_per_day(51, load_link("lorawan_sf12")).round(1)
+        np.float64(309.3)
+    """
+    air_s = transfer_time_s(message_bytes, link)
+    duty = np.nan if link.duty_cycle is None else link.duty_cycle
+    with np.errstate(divide="ignore"):
+        return np.asarray(SECONDS_PER_DAY * duty / air_s)
+
+
+def transfer_energy_j(message_bytes: ArrayLike, link: LinkProfile) -> NDArray[np.float64]:
+    """Modelled energy that the edge device's radio spends on sending each message.
+
+    Either a fixed energy per bit, or a power that grows linearly with the rate (the form of Huang et al.,
+    MobiSys 2012) times the time of sending; plus what an isolated message costs beyond its bits.
+
+    Args:
+        message_bytes: Bytes of each message, any shape.
+        link: What the message crosses.
+
+    Returns:
+        Joules, same shape; 0 for an empty message, NaN when the profile lacks the energy of bits or messages.
+
+    Example:
+        >>> energies = {"tx_joules_per_bit": 1e-7, "message_energy_j": 0.001}
+        >>> link = LinkProfile(name="radio", kind="link", description="", **energies)
         >>> transfer_energy_j([0, 1000], link)
-        array([0.    , 0.0008])
+        array([0.    , 0.0018])
     """
     air_bytes = bytes_on_air(message_bytes, link)
     per_bit = np.nan if link.joules_per_bit is None else link.joules_per_bit
-    energy = _BITS_PER_BYTE * air_bytes * per_bit + (link.message_energy_j or 0.0)
+    per_message = np.nan if link.joules_per_message is None else link.joules_per_message
+    energy = _BITS_PER_BYTE * air_bytes * per_bit + per_message
     return np.where(air_bytes == 0, 0.0, energy)

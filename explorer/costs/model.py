@@ -3,18 +3,19 @@
 With offload rate q:
 
     wire_bytes = q (payload + overhead)
-    latency_s  = edge time + q (encode + wait)
-    energy_j   = (edge time + q encode) active power + q (transmit energy + wait idle power)
-    wait       = rtt + 8 (payload + overhead + answer) / uplink rate + decode + server time
+    latency_s  = edge time + q (encode + lawful wait + wait)
+    energy_j   = (edge time + q encode) active power + q (send + lawful wait sleep power + wait idle power)
+    wait       = promotion + rtt + 8 (payload + overhead + answer) / uplink rate + decode + server time
+    samples    = min(day duty cycle / (q time on air), day / latency)   a day, where a law limits the link
 
 where overhead and answer are those of the setting's protocol (:mod:`explorer.devices.protocols`); headers and
 losses of the link come on top of both messages. The answer is taken at the uplink's rate, since profiles hold
 no other. Encoding and decoding cost one multiply-add per value below 32 bits and the movement of the tensor
 and its encoded form; compressing is not in the model. Times and energies are those of a payload of mean
-length. Everything here is modelled; nothing is measured.
+length. The lawful wait lies between packets of a message on a link with a duty cycle; the edge sleeps then,
+or idles where no power of sleeping is known. Everything here is modelled; nothing is measured.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,12 +30,18 @@ from explorer.core.payload import PayloadForm, least_encoded_bytes
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import Outcome
 from explorer.costs.intervals import wilson_interval
-from explorer.costs.latency import operator_times_s, request_bytes, transfer_energy_j, transfer_time_s
+from explorer.costs.latency import (
+    SECONDS_PER_DAY,
+    lawful_wait_s,
+    messages_per_day,
+    operator_times_s,
+    request_bytes,
+    transfer_energy_j,
+    transfer_time_s,
+)
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import PROTOCOLS, DeviceProfile, Setting
 from explorer.space.metrics import METRICS
-
-JOULES_PER_WH = 3600.0
 
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
@@ -210,18 +217,9 @@ class CostModel:
             "payload_bytes": sent_bytes / num_samples,
             "wire_bytes": sent_bytes / num_samples + offload_rate * protocol.overhead_bytes,
             "latency_model_s": latency_s,
+            "max_samples_per_day": _samples_per_day(offload_rate, message_bytes, latency_s, self.setting),
             "energy_model_j": energy_j,
         }
-
-
-def battery_life_days(energy_j: float, samples_per_day: float, battery_wh: float) -> float:
-    """Days until ``battery_wh`` are spent on ``samples_per_day`` inferences; sleep between them is free.
-
-    Example:
-        >>> battery_life_days(energy_j=0.036, samples_per_day=1000, battery_wh=1.0)
-        100.0
-    """
-    return battery_wh * JOULES_PER_WH / (samples_per_day * energy_j) if energy_j else math.inf
 
 
 def _split_rows(
@@ -272,14 +270,32 @@ def _latency_and_energy(
     edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
     encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
     decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
-    rtt_s = np.nan if setting.link.rtt_s is None else setting.link.rtt_s
     protocol = PROTOCOLS[setting.protocol]
     request = request_bytes(message_bytes, protocol)
     answer_s = transfer_time_s(protocol.answer_bytes, setting.link)
-    wait_s = rtt_s + transfer_time_s(request, setting.link) + answer_s + decode_s + table["server_s"]
-    offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + wait_s), 0.0)
-    active_w = np.nan if setting.edge.active_w is None else setting.edge.active_w
-    idle_w = np.nan if setting.edge.idle_w is None else setting.edge.idle_w
-    per_offload_j = encode_s * active_w + transfer_energy_j(request, setting.link) + wait_s * idle_w
+    begin_s = (setting.link.promotion_s or 0.0) + _or_nan(setting.link.rtt_s)
+    wait_s = begin_s + transfer_time_s(request, setting.link) + answer_s + decode_s + table["server_s"]
+    silent_s = lawful_wait_s(request, setting.link)
+    offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + silent_s + wait_s), 0.0)
+    active_w, idle_w = _or_nan(setting.edge.active_w), _or_nan(setting.edge.idle_w)
+    silent_w = idle_w if setting.edge.sleep_w is None else setting.edge.sleep_w
+    waiting_j = silent_s * silent_w + wait_s * idle_w
+    per_offload_j = encode_s * active_w + transfer_energy_j(request, setting.link) + waiting_j
     offload_j = np.where(offload_rate > 0, offload_rate * per_offload_j, 0.0)
     return edge_s + offload_s, edge_s * active_w + offload_j
+
+
+def _samples_per_day(
+    offload_rate: NDArray[np.float64],
+    message_bytes: NDArray[np.float64],
+    latency_s: NDArray[np.float64],
+    setting: Setting,
+) -> NDArray[np.float64]:
+    """Samples a day that the link's duty cycle allows, one after another; NaN where no law limits it."""
+    allowed = messages_per_day(request_bytes(message_bytes, PROTOCOLS[setting.protocol]), setting.link)
+    with np.errstate(divide="ignore"):
+        return np.minimum(allowed / offload_rate, SECONDS_PER_DAY / latency_s)
+
+
+def _or_nan(number: float | None) -> float:
+    return np.nan if number is None else number

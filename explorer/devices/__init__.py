@@ -1,5 +1,6 @@
 """Devices and links: shipped profiles, one YAML file each, every number with its source."""
 
+from explorer.devices.cells import CELLS, Cell
 from explorer.devices.host import HOST, measure_host_device
 from explorer.devices.loading import device_names, link_names, load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
@@ -7,8 +8,10 @@ from explorer.devices.protocols import PROTOCOLS, ProtocolName, WireProtocol
 from explorer.devices.setting import Setting
 
 __all__ = [
+    "CELLS",
     "HOST",
     "PROTOCOLS",
+    "Cell",
     "DeviceProfile",
     "LinkProfile",
     "ProtocolName",

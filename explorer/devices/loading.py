@@ -81,7 +81,7 @@ def load_link(name_or_path: str | Path) -> LinkProfile:
 
     Example:
         >>> load_link("ble_2m_dle").uplink_bits_per_s
-        1434000.0
+        2000000.0
     """
     return _load(name_or_path, LinkProfile, link_names)
 

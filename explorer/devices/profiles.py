@@ -15,6 +15,9 @@ def _not_boolean(value: object) -> object:
 Positive = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, lt=1)]
+PositiveShare = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=1)]
+SpreadingFactor = Annotated[float, BeforeValidator(_not_boolean), Field(ge=6, le=12, multiple_of=1)]
+BlockSymbols = Annotated[float, BeforeValidator(_not_boolean), Field(ge=5, le=8, multiple_of=1)]
 
 
 class Profile(BaseModel):
@@ -66,6 +69,7 @@ class DeviceProfile(Profile):
         call_overhead_s: Fixed cost of one operator call beyond what an achieved rate contains.
         idle_w: Power while awake and waiting.
         active_w: Power while computing.
+        sleep_w: Power while asleep between samples, memory kept.
         ram_bytes: Memory for activations (and for parameters where there is no flash).
         flash_bytes: Memory for parameters.
 
@@ -81,6 +85,7 @@ class DeviceProfile(Profile):
     call_overhead_s: NonNegative | None = None
     idle_w: NonNegative | None = None
     active_w: Positive | None = None
+    sleep_w: NonNegative | None = None
     ram_bytes: Positive | None = None
     flash_bytes: Positive | None = None
 
@@ -89,28 +94,42 @@ class LinkProfile(Profile):
     """A way from the edge device to the server.
 
     Transmit energy is known either per bit or as a power that grows with the rate,
-    ``tx_alpha_w_per_bit_per_s * uplink_bits_per_s + tx_beta_w``; never both.
+    ``tx_alpha_w_per_bit_per_s * uplink_bits_per_s + tx_beta_w``; never both. What a message costs beyond its
+    bits is known either as one number or as promotion and tail of the radio; never both.
 
     Attributes:
-        uplink_bits_per_s: Rate of the bits that ``payload + headers`` counts.
+        uplink_bits_per_s: Rate of the bits that ``payload + headers`` counts; of LoRa that of its modulation.
         rtt_s: Time from the last bit sent to the first bit of an answer, without the payload's own time.
         tx_joules_per_bit: Energy of the edge device's radio per such bit.
         tx_alpha_w_per_bit_per_s: Growth of transmit power with the rate.
         tx_beta_w: Transmit power at rate zero.
-        message_energy_j: Energy of one isolated message beyond its bits.
+        message_energy_j: Energy of one isolated message beyond its bits; 0 only where there is none.
+        promotion_s: Time until a radio that rests may send.
+        promotion_j: Energy of the radio during that time.
+        tail_s: Time for which the radio stays up after a message.
+        tail_w: Power of the radio during that time.
         header_bytes_per_message: Bytes on top of every message that the rate does not contain yet.
-        header_bytes_per_packet: Bytes on top of every packet that the rate does not contain yet.
+        header_bytes_per_packet: Bytes on top of every packet that the rate does not contain yet; gaps and
+            acknowledgements of a fixed time count as the bytes that they could have carried.
         packet_payload_bytes: Largest payload of a packet; None sends a message as one packet.
         loss: Share of packets lost.
+        duty_cycle: Share of the time for which the law lets a device send; None where there is no such law.
+        keepalive_j: Energy of one event that keeps the connection while nothing is sent.
+        keepalive_s: Time between two such events.
+        lora_spreading_factor: Bits per symbol of LoRa; see :mod:`explorer.costs.lora`.
+        lora_block_symbols: Symbols per block of four: 5 for coding rate 4/5, up to 8 for 4/8.
+        lora_preamble_symbols: Symbols programmed for the preamble.
 
     Example:
         >>> radio = {"uplink_bits_per_s": 1e6, "tx_alpha_w_per_bit_per_s": 2e-7, "tx_beta_w": 0.5}
-        >>> LinkProfile(name="mine", kind="link", description="bench", **radio).joules_per_bit
-        7e-07
+        >>> link = LinkProfile(name="mine", kind="link", description="bench", **radio, message_energy_j=0.04)
+        >>> link.joules_per_bit, link.joules_per_message
+        (7e-07, 0.04)
     """
 
     _follows_from: ClassVar[dict[str, str]] = {
-        "joules_per_bit": "tx_joules_per_bit, or tx_alpha_w_per_bit_per_s with tx_beta_w"
+        "joules_per_bit": "tx_joules_per_bit, or tx_alpha_w_per_bit_per_s with tx_beta_w",
+        "joules_per_message": "message_energy_j, or promotion_j with tail_s and tail_w",
     }
 
     kind: Literal["link"]
@@ -120,10 +139,20 @@ class LinkProfile(Profile):
     tx_alpha_w_per_bit_per_s: NonNegative | None = None
     tx_beta_w: NonNegative | None = None
     message_energy_j: NonNegative | None = None
+    promotion_s: NonNegative | None = None
+    promotion_j: NonNegative | None = None
+    tail_s: NonNegative | None = None
+    tail_w: NonNegative | None = None
     header_bytes_per_message: NonNegative | None = None
     header_bytes_per_packet: NonNegative | None = None
     packet_payload_bytes: Positive | None = None
     loss: Share | None = None
+    duty_cycle: PositiveShare | None = None
+    keepalive_j: NonNegative | None = None
+    keepalive_s: Positive | None = None
+    lora_spreading_factor: SpreadingFactor | None = None
+    lora_block_symbols: BlockSymbols | None = None
+    lora_preamble_symbols: NonNegative | None = None
 
     @property
     def joules_per_bit(self) -> float | None:
@@ -136,6 +165,22 @@ class LinkProfile(Profile):
         alpha, beta, rate = self.tx_alpha_w_per_bit_per_s, self.tx_beta_w, self.uplink_bits_per_s
         return None if alpha is None or beta is None or rate is None else (alpha * rate + beta) / rate
 
+    @property
+    def joules_per_message(self) -> float | None:
+        """Energy of an isolated message beyond its bits; None where neither form of it is known."""
+        if self.message_energy_j is not None:
+            return self.message_energy_j
+        raising, time, power = self.promotion_j, self.tail_s, self.tail_w
+        return None if raising is None or time is None or power is None else raising + time * power
+
+    @property
+    def keepalive_w(self) -> float | None:
+        """Mean power of keeping the connection; None where it is not known."""
+        if self.keepalive_j == 0:
+            return 0.0
+        own = self.keepalive_j, self.keepalive_s
+        return None if own[0] is None or own[1] is None else own[0] / own[1]
+
     @model_validator(mode="after")
     def _one_energy_model(self) -> Self:
         line = [self.tx_alpha_w_per_bit_per_s, self.tx_beta_w]
@@ -143,4 +188,16 @@ class LinkProfile(Profile):
             raise ValueError("tx_alpha_w_per_bit_per_s and tx_beta_w must be given together")
         if self.tx_joules_per_bit is not None and None not in line:
             raise ValueError("give tx_joules_per_bit or tx_alpha_w_per_bit_per_s with tx_beta_w, not both")
+        if self.message_energy_j is not None and (self.promotion_j, self.tail_w) != (None, None):
+            raise ValueError("give message_energy_j or promotion_j with tail_s and tail_w, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_modulation(self) -> Self:
+        lora = (self.lora_spreading_factor, self.lora_block_symbols, self.lora_preamble_symbols)
+        if lora.count(None) not in (0, 3):
+            names = "lora_spreading_factor, lora_block_symbols and lora_preamble_symbols"
+            raise ValueError(f"{names} must be given together")
+        if None not in lora and self.uplink_bits_per_s is None:
+            raise ValueError("LoRa needs uplink_bits_per_s, the rate of its modulation")
         return self

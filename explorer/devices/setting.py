@@ -11,6 +11,11 @@ from explorer.devices.profiles import DeviceProfile, LinkProfile
 from explorer.devices.protocols import ProtocolName, protocol_name
 from explorer.errors import UserError
 
+_IN_PLACE_OF = {  # one number for what a profile may hold as several
+    "tx_joules_per_bit": ("tx_alpha_w_per_bit_per_s", "tx_beta_w"),
+    "message_energy_j": ("promotion_j", "tail_w"),
+}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -101,8 +106,7 @@ class Setting:
                 known = ", ".join(f"{r}.{q}" for r, profile in profiles.items() for q in profile.quantities())
                 raise UserError(f"--set: must read `ROLE.QUANTITY=NUMBER`, got {change!r}; known: {known}")
             content = profiles[role].model_dump() | {quantity: _number(text, change)}
-            if quantity == "tx_joules_per_bit":  # in place of a power that grows with the rate
-                content |= {"tx_alpha_w_per_bit_per_s": None, "tx_beta_w": None}
+            content |= dict.fromkeys(_IN_PLACE_OF.get(quantity, ()))
             try:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:

@@ -72,8 +72,9 @@ class Metric:
 _LATENCY_NEEDS = {"edge": ("macs_per_s",), "server": ("macs_per_s",), "link": ("uplink_bits_per_s", "rtt_s")}
 _ENERGY_NEEDS = _LATENCY_NEEDS | {
     "edge": ("macs_per_s", "active_w", "idle_w"),
-    "link": ("uplink_bits_per_s", "rtt_s", "joules_per_bit"),
+    "link": ("uplink_bits_per_s", "rtt_s", "joules_per_bit", "joules_per_message"),
 }
+_DUTY_NEEDS = _LATENCY_NEEDS | {"link": ("uplink_bits_per_s", "rtt_s", "duty_cycle")}
 
 
 def _by_name(*metrics: Metric) -> dict[str, Metric]:
@@ -99,6 +100,10 @@ METRICS = _by_name(
         *("latency_model_s", "s", "minimize", "modelled", "Latency", "modelled, expected"),
         needs=_LATENCY_NEEDS,
         slider=True,
+    ),
+    Metric(
+        *("max_samples_per_day", "", "maximize", "modelled", "Samples a day", "allowed by the duty cycle"),
+        needs=_DUTY_NEEDS,
     ),
     Metric(
         *("energy_model_j", "J", "minimize", "modelled", "Edge energy", "modelled, expected"),

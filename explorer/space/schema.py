@@ -183,6 +183,8 @@ class SearchSpace(Strict):
         for name, reference in objectives.items():
             if name not in METRICS:
                 raise ValueError(f"unknown objective {name!r}; known: {', '.join(METRICS)}")
+            if METRICS[name].direction == "maximize" and not METRICS[name].is_share:
+                raise ValueError(f"{name}: has no ideal to aim at; it can be a constraint")
             ideal = METRICS[name].ideal
             if (reference >= ideal) if METRICS[name].direction == "maximize" else (reference <= ideal):
                 raise ValueError(

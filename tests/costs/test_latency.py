@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from explorer.costs.latency import (
     bytes_on_air,
+    lawful_wait_s,
+    messages_per_day,
     operator_times_s,
     request_bytes,
     transfer_energy_j,
@@ -97,7 +99,8 @@ def test_transfer_time_and_energy_per_bit() -> None:
 
 
 def test_transfer_energy_from_a_power_that_grows_with_the_rate() -> None:
-    phone = link(uplink_bits_per_s=5.85e6, tx_alpha_w_per_bit_per_s=438.39e-9, tx_beta_w=1.28804)
+    power = {"tx_alpha_w_per_bit_per_s": 438.39e-9, "tx_beta_w": 1.28804}
+    phone = link(uplink_bits_per_s=5.85e6, **power, message_energy_j=0)
     # 438.39 mW/(Mb/s) x 5.85 Mb/s + 1 288.04 mW = 3.8526 W during 8 x 1e6 / 5.85e6 s
     watts = 438.39e-3 * 5.85 + 1.28804
     assert transfer_energy_j(1e6, phone) == pytest.approx(watts * 8e6 / 5.85e6)
@@ -105,6 +108,8 @@ def test_transfer_energy_from_a_power_that_grows_with_the_rate() -> None:
 
 def test_transfer_is_unknown_without_rate_or_energy_model() -> None:
     nothing = link(message_energy_j=1)
+    assert math.isnan(transfer_energy_j(5, link(tx_joules_per_bit=1)))  # a message beyond its bits: unknown
+    assert transfer_energy_j(0, link(tx_joules_per_bit=1)) == 0
     assert transfer_time_s([0], nothing).tolist() == transfer_energy_j([0], nothing).tolist() == [0.0]
     assert math.isnan(transfer_time_s(5, nothing))
     assert math.isnan(transfer_energy_j(5, nothing))
@@ -115,17 +120,19 @@ def test_transfer_is_unknown_without_rate_or_energy_model() -> None:
 @pytest.mark.parametrize(
     ("name", "payload", "seconds", "joules"),
     [
-        # one full packet each: its air time and energy, exactly as derived for the profile
-        ("lorawan_sf7", 51, 118.0e-3, 16.2e-3),
-        ("lorawan_sf12", 51, 2793.5e-3, 382.9e-3),
-        # 244 application bytes + 7 of L2CAP and ATT fill a packet of 251
-        ("ble_1m_dle", 244, 2500e-6, 34.4e-6),
-        ("ble_2m_dle", 244, 1400e-6, 18.7e-6),
+        # one packet: its air time at 137 mW, and two receive windows at 3.3 V x 12.68 mA
+        ("lorawan_sf7", 51, 118.0e-3, 16.2e-3 + 9.26e-3),
+        ("lorawan_sf12", 51, 2793.5e-3, 382.9e-3 + 16.45e-3),
+        # 244 bytes fill a packet; the clocks' drift costs 2.45 uJ of listening
+        ("ble_1m_dle", 244, 2468e-6, 33.94e-6 + 2.45e-6),
+        ("ble_2m_dle", 244, 1392e-6, 18.60e-6 + 2.45e-6),
         # 658.6 nJ per bit x 8e6 bit + 12.76 J for the isolated message; 290.2 nJ per bit + 0.04 J
         ("lte_huang2012", 1e6, 8e6 / 5.85e6, 658.6e-9 * 8e6 + 12.76),
         ("wifi_huang2012", 1e6, 8e6 / 1.888e7, 290.2e-9 * 8e6 + 0.04),
-        # 80.21e-3 x 31.2 + 0.441 = 2.944 W of radio for 8e6 / 31.2e6 s
-        ("lte_2021", 1e6, 8e6 / 31.2e6, 2.944 * 8e6 / 31.2e6),
+        # 80.21e-3 x 31.2 + 0.441 = 2.944 W of radio for 8e6 / 31.2e6 s; 0.29 s of raising, 10.1 s of tail
+        ("lte_2021", 1e6, 8e6 / 31.2e6, 2.944 * 8e6 / 31.2e6 + (0.29 + 10.1) * 0.441),
+        ("nb_iot", 16, 12.8e-3, 128 * 5.4e-5 + 0.0122 + 10 * 0.0227),
+        ("wifi_esp32_11n", 1e6, 0.4, 8e6 * 2.97e-8 + 0.05 * 0.3135),
     ],
 )
 def test_shipped_links_reproduce_their_evidence(
@@ -141,3 +148,32 @@ def test_a_larger_payload_never_costs_less(profile: LinkProfile, small: float, m
     for cost in (transfer_time_s, transfer_energy_j):
         low, high = cost([small, small + more], profile)
         assert 0 < low <= high
+    low, high = lawful_wait_s([small, small + more], profile)
+    assert 0 <= low <= high * (1 + 1e-9) + 1e-9
+
+
+def test_500_bytes_at_sf12_take_lawfully_what_they_must() -> None:
+    slow = load_link("lorawan_sf12")
+    air_s = float(transfer_time_s(500, slow))
+    assert air_s == pytest.approx(27.6, abs=0.05)
+    # nine packets of 51 bytes, 2.7935 s each, are followed by 99 times their air time; the last by nothing
+    assert float(lawful_wait_s(500, slow)) == pytest.approx(9 * 99 * 2.793472)
+    assert air_s + float(lawful_wait_s(500, slow)) == pytest.approx(2517, abs=0.5)
+    assert lawful_wait_s([51, 500], load_link("ble_2m_dle")).tolist() == [0, 0]
+    assert lawful_wait_s([1, 51], slow).tolist() == [0, 0]
+
+
+def test_lost_packets_wait_for_their_repetition() -> None:
+    packet = link(uplink_bits_per_s=8, duty_cycle=0.1, loss=0.5)
+    # 10 bytes take 10 s and are sent twice on average: the first time is followed by 90 s of silence
+    assert float(transfer_time_s(10, packet)) == 20
+    assert float(lawful_wait_s(10, packet)) == pytest.approx(90)
+
+
+@given(st.floats(1, 1e4), st.floats(0.001, 1))
+def test_as_many_messages_a_day_as_the_duty_cycle_has_room_for(size: float, duty: float) -> None:
+    own = link(uplink_bits_per_s=1000, duty_cycle=duty)
+    a_day = float(messages_per_day(size, own))
+    assert a_day * float(transfer_time_s(size, own)) == pytest.approx(86_400 * duty)
+    assert math.isnan(messages_per_day(size, link(uplink_bits_per_s=1000)))
+    assert messages_per_day(0, own) == math.inf

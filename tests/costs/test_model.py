@@ -25,7 +25,12 @@ EDGE: dict[str, Any] = {
     "idle_w": 0.25,
 }
 SERVER: dict[str, Any] = {"macs_per_s": 8000.0}
-LINK: dict[str, Any] = {"uplink_bits_per_s": 16.0, "rtt_s": 0.125, "tx_joules_per_bit": 0.01}
+LINK: dict[str, Any] = {
+    "uplink_bits_per_s": 16.0,
+    "rtt_s": 0.125,
+    "tx_joules_per_bit": 0.01,
+    "message_energy_j": 0.0,
+}
 
 
 def setting(
@@ -279,6 +284,7 @@ def test_bounds_before_training_hold_for_every_offload_rate(protocol: ProtocolNa
         ("link", "uplink_bits_per_s", {"latency", "energy"}, set()),
         ("link", "rtt_s", {"latency", "energy"}, set()),
         ("link", "tx_joules_per_bit", {"energy"}, set()),
+        ("link", "message_energy_j", {"energy"}, set()),
     ],
 )
 def test_missing_numbers_leave_out_what_needs_them(
@@ -293,8 +299,41 @@ def test_missing_numbers_leave_out_what_needs_them(
     points = CostModel(lacking).points(sweep(*rows), SPLITS, 10)
     unknown = [unknown_columns(row) for row in points.to_dict("records")]
     assert unknown == [unknown_with_offload, unknown_on_the_edge, unknown_on_the_edge]
-    counted = points.drop(columns=["latency_model_s", "energy_model_j", "payload_bits"])
+    modelled = ["latency_model_s", "energy_model_j", "max_samples_per_day"]
+    counted = points.drop(columns=[*modelled, "payload_bits"])
     assert counted.notna().all(axis=None)
+
+
+def test_a_message_wakes_the_radio_and_leaves_it_up() -> None:
+    radio = {name: value for name, value in LINK.items() if name != "message_energy_j"}
+    radio |= {"promotion_s": 0.5, "promotion_j": 2.0, "tail_s": 10.0, "tail_w": 0.75}
+    plain, own = point(WITH_EXIT), point(WITH_EXIT, setting(link=radio))
+    assert own["latency_model_s"] - plain["latency_model_s"] == pytest.approx(0.3 * 0.5)
+    # three of ten samples are sent, each alone: the edge idles at 0.25 W until the radio is up
+    per_message = 2.0 + 10.0 * 0.75 + 0.5 * 0.25
+    assert own["energy_model_j"] - plain["energy_model_j"] == pytest.approx(0.3 * per_message)
+
+
+@pytest.mark.parametrize(("sleep_w", "silent_w"), [(0.125, 0.125), (None, 0.25)])
+def test_a_duty_cycle_keeps_packets_apart(sleep_w: float | None, silent_w: float) -> None:
+    packets = LINK | {"packet_payload_bytes": 20}
+    edge = EDGE | {"sleep_w": sleep_w}
+    plain = point(WITHOUT_EXIT, setting(edge=edge, link=packets))
+    own = point(WITHOUT_EXIT, setting(edge=edge, link=packets | {"duty_cycle": 0.2}))
+    # 50 bytes are packets of 20, 20 and 10; after the first two the radio is silent four times as long
+    silent_s = 2 * 4 * 8 * 20 / 16
+    assert own["latency_model_s"] - plain["latency_model_s"] == pytest.approx(silent_s)
+    assert own["energy_model_j"] - plain["energy_model_j"] == pytest.approx(silent_s * silent_w)
+
+
+def test_a_duty_cycle_limits_the_samples_of_a_day() -> None:
+    law = setting(link=LINK | {"duty_cycle": 0.01})
+    air_s = 8 * 30 / 16
+    assert point(WITH_EXIT, law)["max_samples_per_day"] == pytest.approx(86_400 * 0.01 / (0.3 * air_s))
+    # without the link only the device's own time limits it; without a law nothing is said
+    on_the_edge = point(("output", None, 0.0, 9, 10), law)
+    assert on_the_edge["max_samples_per_day"] == pytest.approx(86_400 / on_the_edge["latency_model_s"])
+    assert np.isnan(point(WITH_EXIT)["max_samples_per_day"])
 
 
 def unknown_columns(row: dict[str, Any]) -> set[str]:

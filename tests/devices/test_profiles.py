@@ -68,10 +68,15 @@ def test_shipped_names_hold_the_promised_profiles() -> None:
         ("rpi_zero_2w", "macs_per_s", 568_740_352 / 0.16319),
         ("jetson_nano", "macs_per_s", 568_740_352 / 0.04205),
         ("xeon_8124m", "macs_per_s", 568_740_352 / 3.17e-3),
-        ("rpi5", "macs_per_s", 37.888e9 * 2 / 2),
-        ("jetson_nano_gpu", "macs_per_s", 128 * 921.6e6),
-        ("jetson_orin_nano", "macs_per_s", 1024 * 625e6),
+        ("rpi5", "macs_per_s", 568_740_352 / 0.06117 * 37.888 / 11.774),
+        ("rpi5", "memory_bandwidth_bytes_per_s", 2 * 4805.4e6),
+        ("rpi4", "memory_bandwidth_bytes_per_s", 2 * 2737.5e6),
+        ("jetson_nano_gpu", "macs_per_s", 568_740_352 / 0.01609),
+        ("jetson_orin_nano", "macs_per_s", 568_740_352 / 3.66e-3),
         ("nvidia_a100", "macs_per_s", 14.1e12 / 2),
+        ("stm32l4r5", "sleep_w", 1.2e-6 * 1.8),
+        ("stm32f746", "sleep_w", 2e-3 * 3.3),
+        ("esp32", "sleep_w", 12e-6 * 5),
     ],
 )
 def test_derived_device_numbers_follow_from_their_measurements(
@@ -83,14 +88,27 @@ def test_derived_device_numbers_follow_from_their_measurements(
 @pytest.mark.parametrize(
     ("name", "quantity", "expected"),
     [
-        ("ble_1m_dle", "uplink_bits_per_s", 251 * 8 / 2500e-6),
-        ("ble_2m_dle", "uplink_bits_per_s", 251 * 8 / 1400e-6),
-        ("ble_1m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 2120e-6 + 3.4e-3 * 380e-6) / 2008),
-        ("ble_2m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 1060e-6 + 3.4e-3 * 340e-6) / 2008),
-        ("lorawan_sf7", "uplink_bits_per_s", 51 * 8 / 118.0e-3),
-        ("lorawan_sf12", "uplink_bits_per_s", 51 * 8 / 2793.5e-3),
-        ("lorawan_sf7", "tx_joules_per_bit", 3.3 * 41.54e-3 * 118.0e-3 / (51 * 8)),
-        ("lorawan_sf12", "tx_joules_per_bit", 3.3 * 41.54e-3 * 2793.5e-3 / (51 * 8)),
+        # 251 + 10 bytes of 8 us, or 251 + 11 of 4 us, two gaps of 150 us, an empty packet of 80 or 44 us
+        ("ble_1m_dle", "header_bytes_per_packet", (261 * 8 + 300 + 80) / 8 - 244),
+        ("ble_2m_dle", "header_bytes_per_packet", (262 * 4 + 300 + 44) / 4 - 244),
+        ("ble_1m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 2088e-6 + 3.4e-3 * 380e-6) / 2468),
+        ("ble_2m_dle", "tx_joules_per_bit", 3 * (4.8e-3 * 1048e-6 + 3.4e-3 * 344e-6) / 2784),
+        ("ble_2m_dle", "message_energy_j", 3 * 3.4e-3 * 2 * 120e-6),
+        ("ble_1m_dle", "keepalive_j", 3 * (3.4e-3 * (240 + 80 + 150) + 4.8e-3 * 80) * 1e-6),
+        ("ble_2m_dle", "keepalive_j", 3 * (3.4e-3 * (240 + 44 + 150) + 4.8e-3 * 44) * 1e-6),
+        ("lorawan_sf7", "uplink_bits_per_s", 7 * 4 / 5 * 125e3 / 2**7),
+        ("lorawan_sf12", "uplink_bits_per_s", 12 * 4 / 5 * 125e3 / 2**12),
+        ("lorawan_sf7", "tx_beta_w", 3.3 * 41.54e-3),
+        # windows of max(ceil((4 T + 20 ms) / T), 6) symbols of T: 24 of 1.024 ms, 6 of 32.768 ms
+        ("lorawan_sf7", "message_energy_j", 3.3 * 12.68e-3 * (24 * 1.024e-3 + 6 * 32.768e-3)),
+        ("lorawan_sf12", "message_energy_j", 3.3 * 12.68e-3 * 2 * 6 * 32.768e-3),
+        ("lte_2021", "promotion_j", 0.29 * 0.441),
+        ("nr5g_low_nsa_2021", "promotion_j", (1.53 + 1.84 + 1.73) / 3 * 0.847),
+        ("nr5g_mmwave_nsa_2021", "promotion_j", (1.53 + 1.84 + 1.73) / 3 * 3.267),
+        ("lte_huang2012", "joules_per_message", 12.76),
+        ("nb_iot", "promotion_j", 2.5e-3 * 0.0198 + 80e-3 * 0.1518),
+        ("nb_iot", "tail_w", (0.2 * 0.1518 + 9.8 * (2.049 * 0.0198 + 0.005 * 0.1518) / 2.054) / 10),
+        ("wifi_esp32_11n", "joules_per_message", 0.05 * 3.3 * 0.095),
         ("wifi_esp32_11n", "tx_joules_per_bit", 3.3 * 0.18 / 20e6),
         ("lte_2021", "tx_beta_w", 2.7986 - 2.3573),
         ("nr5g_low_nsa_2021", "tx_beta_w", 3.2039 - 2.3573),
@@ -156,6 +174,23 @@ def test_bad_device_file_says_what_is_wrong(tmp_path: Path, old: str, new: str, 
     [
         ("loss: {value: 1, source: x}", "wire.yaml: loss: Input should be less than 1, got 1"),
         ("tx_beta_w: {value: 1, source: x}", "wire.yaml: profile: .* must be given together$"),
+        ("duty_cycle: {value: 0, source: x}", "wire.yaml: duty_cycle: Input should be greater than 0, got 0"),
+        (
+            "tail_w: {value: 1, source: x}\nmessage_energy_j: {value: 1, source: x}",
+            "give message_energy_j or .*",
+        ),
+        (
+            "lora_spreading_factor: {value: 7, source: x}",
+            "wire.yaml: profile: lora_spreading_factor, .* together$",
+        ),
+        (
+            "lora_spreading_factor: {value: 7.5, source: x}",
+            "lora_spreading_factor: .* multiple of 1, got 7.5",
+        ),
+        (
+            "lora_block_symbols: {value: 4, source: x}",
+            "lora_block_symbols: .* greater than or equal to 5, got 4",
+        ),
         (
             "tx_joules_per_bit: {value: 1, source: x}\ntx_beta_w: {value: 1, source: x}\n"
             "tx_alpha_w_per_bit_per_s: {value: 1, source: x}",

@@ -40,6 +40,14 @@ def test_a_fixed_energy_per_bit_takes_the_place_of_a_power() -> None:
     assert changed.link.tx_beta_w is None
 
 
+def test_one_energy_per_message_takes_the_place_of_promotion_and_tail() -> None:
+    cellular = OWN.with_profiles(link="lte_2021")
+    assert cellular.link.joules_per_message == pytest.approx(0.128 + 10.1 * 0.441)
+    changed = cellular.with_changes(["link.message_energy_j=0.5", "edge.sleep_w=1e-6"])
+    assert (changed.link.joules_per_message, changed.edge.sleep_w) == (0.5, 1e-6)
+    assert (changed.link.tail_w, changed.link.tail_s) == (None, 10.1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -27,7 +27,13 @@ SETTING = Setting(
     DeviceProfile(name="edge", kind="device", description="", macs_per_s=1e6, active_w=1.0, idle_w=0.1),
     DeviceProfile(name="server", kind="device", description="", macs_per_s=1e9),
     LinkProfile(
-        name="link", kind="link", description="", uplink_bits_per_s=1e5, rtt_s=0.01, tx_joules_per_bit=1e-6
+        name="link",
+        kind="link",
+        description="",
+        uplink_bits_per_s=1e5,
+        rtt_s=0.01,
+        tx_joules_per_bit=1e-6,
+        message_energy_j=0.0,
     ),
 )
 SPACE: dict[str, Any] = {

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
 from explorer.core.sweep import POINT_COLUMNS
-from explorer.costs.model import battery_life_days
+from explorer.costs.battery import BatteryUse, battery_days
 from explorer.devices import (
+    CELLS,
     PROTOCOLS,
+    Cell,
     ProtocolName,
     Setting,
     device_names,
@@ -55,7 +57,7 @@ COSTS = """
 import { decodeRun, pointId } from "./columns.js";
 import { countedColumns, modelledColumns } from "./cost.js";
 const run = decodeRun(input.run);
-const use = { samplesPerDay: 1000, batteryWh: 10 };
+const use = { samplesPerDay: 1000, batteryWh: 10, cell: input.cell };
 const columns = { ...countedColumns(run), ...modelledColumns(run, input.setting, use) };
 const plain = Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [...values]]));
 plain.point_id = Array.from({ length: run.numPoints }, (_, row) => pointId(run, row));
@@ -67,8 +69,8 @@ def plain_setting(setting: Setting) -> dict[str, Any]:
     return setting.to_json() | {"protocol": asdict(PROTOCOLS[setting.protocol])}
 
 
-def costs_in_javascript(results: RunResults, setting: Setting) -> pd.DataFrame:
-    content = {"run": embedded_run(results), "setting": plain_setting(setting)}
+def costs_in_javascript(results: RunResults, setting: Setting, cell: Cell) -> pd.DataFrame:
+    content = {"run": embedded_run(results), "setting": plain_setting(setting), "cell": vars(cell)}
     return pd.DataFrame(run_node(COSTS, content))
 
 
@@ -78,15 +80,15 @@ def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
     return points_of(results.networks, frames, setting)
 
 
-def assert_same(results: RunResults, setting: Setting) -> None:
-    own, theirs = costs_in_python(results, setting), costs_in_javascript(results, setting)
+def assert_same(results: RunResults, setting: Setting, cell: Cell = CELLS["li-mno2"]) -> None:
+    own, theirs = costs_in_python(results, setting), costs_in_javascript(results, setting, cell)
     assert theirs["point_id"].tolist() == own["point_id"].tolist()
     for name in [*COLUMNS, "accuracy_ci95_low", "accuracy_ci95_high"]:
         expected = own[name].to_numpy(dtype=float)
         np.testing.assert_allclose(theirs[name].astype(float), expected, rtol=1e-9, atol=0, err_msg=name)
-    energy = own["energy_model_j"].to_numpy(dtype=float)
-    days = theirs["battery_days"].astype(float)
-    np.testing.assert_allclose(days, [battery_life_days(own, 1000, 10) for own in energy], rtol=1e-9)
+    use = BatteryUse(battery_wh=10, samples_per_day=1000, cell=cell)
+    days = [battery_days(point, setting, use) for point in own.to_dict("records")]
+    np.testing.assert_allclose(theirs["battery_days"].astype(float), days, rtol=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +138,36 @@ def test_costs_agree_for_any_link(
     changes |= {"tx_alpha_w_per_bit_per_s": None, "tx_beta_w": None}
     link = make_setting().link.model_copy(update=changes)
     assert_same(results, replace(make_setting(), link=link, protocol=protocol))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    protocol=st.sampled_from(list(PROTOCOLS)),
+    factor=st.integers(7, 12),
+    block=st.integers(5, 8),
+    packet=st.integers(20, 222),
+    duty=st.floats(0.001, 1),
+    loss=st.floats(0, 0.9),
+    sleep=st.none() | st.floats(0, 0.1),
+    cell=st.sampled_from(list(CELLS)),
+)
+def test_costs_agree_for_lora_and_batteries(
+    results: RunResults,
+    protocol: ProtocolName,
+    factor: int,
+    block: int,
+    packet: int,
+    duty: float,
+    loss: float,
+    sleep: float | None,
+    cell: str,
+) -> None:
+    changes = {"lora_spreading_factor": factor, "lora_block_symbols": block, "packet_payload_bytes": packet}
+    changes |= {"uplink_bits_per_s": factor * 4 / block * 125e3 / 2**factor, "duty_cycle": duty, "loss": loss}
+    changes |= {"promotion_s": 0.5, "keepalive_j": 1e-5, "keepalive_s": 2.0}
+    link = load_link("lorawan_sf7").model_copy(update=changes)
+    edge = make_setting().edge.model_copy(update={"sleep_w": sleep})
+    assert_same(results, replace(make_setting(), edge=edge, link=link, protocol=protocol), CELLS[cell])
 
 
 FRONT = """
@@ -252,6 +284,14 @@ STATES: list[dict[str, Any]] = [
     {"edge": "rpi5", "server": "nvidia_t4", "objectives": ["accuracy", "energy_model_j", "payload_bytes"]},
     {"set": {"link.uplink_bits_per_s": 250_000, "link.loss": 0.2}, "objectives": LATENCY},
     {"set": {"link.tx_joules_per_bit": 1e-6, "link.rtt_s": 0.5}, "method": "best", "best": "energy_model_j"},
+    {"link": "lte_2021", "set": {"link.message_energy_j": 0.5}, "method": "best", "best": "energy_model_j"},
+    {
+        "link": "lorawan_sf12",
+        "protocol": "frame",
+        "limits": limits(max_samples_per_day=(">=", 200.0)),
+        "method": "best",
+        "best": "max_samples_per_day",
+    },
     {"objectives": ["accuracy", "edge_macs", "payload_bytes", "energy_model_j"], "link": "lte_huang2012"},
     {"limits": OWN | limits(accuracy=(">=", 0.9999))},
 ]

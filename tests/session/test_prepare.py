@@ -11,6 +11,7 @@ from explorer.session.prepare import Options, prepare
 
 DEVICE = {"kind": "device", "description": "", **{key: 1.0 for key in ("macs_per_s", "active_w", "idle_w")}}
 LINK = {"kind": "link", "description": "", "uplink_bits_per_s": 1.0, "rtt_s": 1.0, "tx_joules_per_bit": 1.0}
+LINK |= {"message_energy_j": 1.0}
 
 
 def write_profile(path: Path, content: dict[str, object]) -> str:
@@ -33,6 +34,7 @@ def write_profile(path: Path, content: dict[str, object]) -> str:
         ("energy_model_j", "edge", "idle_w"),
         ("energy_model_j", "link", "uplink_bits_per_s"),
         ("energy_model_j", "link", "tx_joules_per_bit"),
+        ("energy_model_j", "link", "message_energy_j"),
     ],
 )
 def test_cost_that_the_profiles_cannot_give(tmp_path: Path, objective: str, role: str, quantity: str) -> None:

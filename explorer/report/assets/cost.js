@@ -4,6 +4,9 @@
 const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
 const FLOAT_BYTES = 4;
 const JOULES_PER_WH = 3600;
+const SECONDS_PER_DAY = 86400;
+const DAYS_PER_YEAR = 365.25;
+const LONGEST_SYMBOL_S = 16e-3; // of LoRa, without the low data rate optimisation
 /** @param {number | null | undefined} value */
 const orNaN = (value) => (value === null || value === undefined ? NaN : value);
 
@@ -33,15 +36,63 @@ export function operatorTime(macs, movedBytes, device) {
 }
 
 /**
+ * Air time of a message by LoRa, in whole symbols, as bytes at its modulation's rate; see explorer/costs/lora.py.
+ * @param {number} message
+ * @param {LinkProfile} link
+ */
+export function loraBytes(message, link) {
+  const [factor, block, preamble] = [link.lora_spreading_factor, link.lora_block_symbols, link.lora_preamble_symbols];
+  if (factor === null || block === null || preamble === null) return NaN;
+  const symbolBytes = (factor * 4) / block / 8;
+  const optimised = (8 * symbolBytes) / orNaN(link.uplink_bits_per_s) > LONGEST_SYMBOL_S ? 1 : 0;
+  /** @param {number} bytes of a packet with its headers */
+  const symbols = (bytes) => {
+    const bits = 8 * bytes - 4 * factor + 28 + 16;
+    return preamble + 4.25 + 8 + Math.max(Math.ceil(bits / (4 * (factor - 2 * optimised))), 0) * block;
+  };
+  const own = message + (link.header_bytes_per_message || 0);
+  const header = link.header_bytes_per_packet || 0;
+  const largest = link.packet_payload_bytes;
+  const full = largest === null ? 0 : Math.floor(own / largest);
+  const rest = own - full * (largest || 0);
+  const last = rest > 0 ? symbols(rest + header) : 0;
+  return (last + (full > 0 ? full * symbols((largest || 0) + header) : 0)) * symbolBytes;
+}
+
+/**
  * Message plus headers of the link, times the expected number of transmissions.
  * @param {number} message
  * @param {LinkProfile} link
  */
 export function bytesOnAir(message, link) {
   if (message === 0) return 0;
+  if (link.lora_spreading_factor !== null) return loraBytes(message, link) / (1 - (link.loss || 0));
   const packets = link.packet_payload_bytes === null ? 1 : Math.ceil(message / link.packet_payload_bytes);
   const headers = (link.header_bytes_per_message || 0) + packets * (link.header_bytes_per_packet || 0);
   return (message + headers) / (1 - (link.loss || 0));
+}
+
+/**
+ * Seconds that a message occupies the link.
+ * @param {number} message
+ * @param {LinkProfile} link
+ */
+export function airTime(message, link) {
+  const air = bytesOnAir(message, link);
+  return air === 0 ? 0 : (8 * air) / orNaN(link.uplink_bits_per_s);
+}
+
+/**
+ * Seconds for which a link's duty cycle keeps the packets of a message apart; 0 where no law limits the link.
+ * @param {number} message
+ * @param {LinkProfile} link
+ */
+export function lawfulWait(message, link) {
+  if (link.duty_cycle === null || message === 0) return 0;
+  const largest = link.packet_payload_bytes;
+  const before = largest === null ? 0 : Math.max(Math.ceil(message / largest) - 1, 0) * Math.min(largest, message);
+  const once = airTime(message - before, link) * (1 - (link.loss || 0));
+  return (1 / link.duty_cycle - 1) * (airTime(message, link) - once);
 }
 
 /**
@@ -62,6 +113,41 @@ export function joulesPerBit(link) {
   const { tx_alpha_w_per_bit_per_s: alpha, tx_beta_w: beta, uplink_bits_per_s: rate } = link;
   return alpha === null || beta === null || rate === null ? NaN : (alpha * rate + beta) / rate;
 }
+
+/**
+ * Joules of an isolated message beyond its bits; NaN when the profile knows neither form of it.
+ * @param {LinkProfile} link
+ */
+export function joulesPerMessage(link) {
+  if (link.message_energy_j !== null) return link.message_energy_j;
+  const { promotion_j: raising, tail_s: time, tail_w: power } = link;
+  return raising === null || time === null || power === null ? NaN : raising + time * power;
+}
+
+/**
+ * Mean watts of keeping the connection; NaN when the profile does not know them.
+ * @param {LinkProfile} link
+ */
+export function keepaliveW(link) {
+  return link.keepalive_j === 0 ? 0 : orNaN(link.keepalive_j) / orNaN(link.keepalive_s);
+}
+
+/**
+ * Days until a battery is empty, however long its cell may lie; NaN where a power of sleeping is not known.
+ * @param {{energy: number, latency: number, offload: number}} point
+ * @param {Setting} setting
+ * @param {BatteryUse} use
+ */
+export function energyDays({ energy, latency, offload }, { edge, link }, { samplesPerDay, batteryWh, cell }) {
+  const battery = batteryWh * JOULES_PER_WH;
+  const asleep = Math.max(SECONDS_PER_DAY - samplesPerDay * latency, 0);
+  const kept = offload > 0 ? SECONDS_PER_DAY * keepaliveW(link) : 0;
+  const lost = (battery * cell.self_discharge_per_year) / DAYS_PER_YEAR;
+  return battery / (samplesPerDay * energy + asleep * orNaN(edge.sleep_w) + kept + lost);
+}
+
+/** @param {Cell} cell */
+export const shelfDays = (cell) => cell.shelf_life_years * DAYS_PER_YEAR;
 
 /**
  * Seconds of every split point's parts: edge part, exit classifier, server part.
@@ -207,7 +293,7 @@ function transfersOf(run) {
  * Columns that devices, link and protocol decide: bytes on the wire, latency, edge energy, battery life.
  * @param {Run} run
  * @param {Setting} setting
- * @param {{samplesPerDay: number, batteryWh: number}} use
+ * @param {BatteryUse} use
  * @returns {Record<string, Float64Array>}
  */
 export function modelledColumns(run, setting, use) {
@@ -215,13 +301,14 @@ export function modelledColumns(run, setting, use) {
   const times = splitTimes(splits, setting);
   const { link, protocol } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
-  const rate = orNaN(link.uplink_bits_per_s);
-  const perBit = joulesPerBit(link);
-  const answerAir = bytesOnAir(protocol.answer_bytes, link);
-  const answer = answerAir === 0 ? 0 : (8 * answerAir) / rate;
+  const [perBit, perMessage] = [joulesPerBit(link), joulesPerMessage(link)];
+  const silentPower = setting.edge.sleep_w === null ? idle : setting.edge.sleep_w;
+  const begin = (link.promotion_s || 0) + rtt;
+  const answer = airTime(protocol.answer_bytes, link);
   const wire = new Float64Array(numPoints);
   const latency = new Float64Array(numPoints);
   const energy = new Float64Array(numPoints);
+  const samples = new Float64Array(numPoints);
   const battery = new Float64Array(numPoints);
   const { offload, perSample, message, codecMacs, codecBytes, hasExit } = transfersOf(run);
   for (let row = 0; row < numPoints; row++) {
@@ -233,13 +320,19 @@ export function modelledColumns(run, setting, use) {
     if (offload[row] > 0) {
       const encode = operatorTime(codecMacs[row], codecBytes[row], setting.edge);
       const decode = operatorTime(codecMacs[row], codecBytes[row], setting.server);
-      const air = bytesOnAir(requestBytes(message[row], protocol), link);
-      const wait = rtt + (air === 0 ? 0 : (8 * air) / rate) + answer + decode + times.server[split];
-      const transmit = air === 0 ? 0 : 8 * air * perBit + (link.message_energy_j || 0);
-      latency[row] += offload[row] * (encode + wait);
-      energy[row] += offload[row] * (encode * active + transmit + wait * idle);
+      const request = requestBytes(message[row], protocol);
+      const air = bytesOnAir(request, link);
+      const silent = lawfulWait(request, link);
+      const wait = begin + airTime(request, link) + answer + decode + times.server[split];
+      const transmit = air === 0 ? 0 : 8 * air * perBit + perMessage;
+      latency[row] += offload[row] * (encode + silent + wait);
+      energy[row] += offload[row] * (encode * active + transmit + silent * silentPower + wait * idle);
     }
-    battery[row] = (use.batteryWh * JOULES_PER_WH) / (use.samplesPerDay * energy[row]);
+    const onAir = offload[row] * airTime(requestBytes(message[row], protocol), link);
+    samples[row] = Math.min((SECONDS_PER_DAY * orNaN(link.duty_cycle)) / onAir, SECONDS_PER_DAY / latency[row]);
+    const point = { energy: energy[row], latency: latency[row], offload: offload[row] };
+    battery[row] = Math.min(energyDays(point, setting, use), shelfDays(use.cell));
   }
-  return { wire_bytes: wire, latency_model_s: latency, energy_model_j: energy, battery_days: battery };
+  const modelled = { latency_model_s: latency, max_samples_per_day: samples, energy_model_j: energy };
+  return { wire_bytes: wire, ...modelled, battery_days: battery };
 }

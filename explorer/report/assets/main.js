@@ -2,6 +2,7 @@
 
 import { decodeRun } from "./columns.js";
 import { connectControls, syncControls } from "./controls.js";
+import { shelfDays } from "./cost.js";
 import { Decide } from "./decide.js";
 import { byId } from "./dom.js";
 import { Filters, withPart } from "./filters.js";
@@ -27,6 +28,7 @@ const STAGE_OF = {
   set: 0,
   samplesPerDay: 0,
   batteryWh: 0,
+  cell: 0,
   limits: 1,
   objectives: 1,
   method: 1,
@@ -140,7 +142,22 @@ export class Page {
     const parts = what
       .map((name) => model.numbers(name))
       .filter((column) => !Number.isNaN(column.values[model.chosen]));
-    return `Chosen: ${model.id(model.chosen)}. ${parts.map((column) => `${column.shortLabel} ${quantity(column.values[model.chosen], column.unit)}`).join(", ")}.`;
+    const text = parts.map((column) => `${column.shortLabel} ${quantity(column.values[model.chosen], column.unit)}`);
+    return `Chosen: ${model.id(model.chosen)}. ${text.join(", ")}.${this.reservations()}`;
+  }
+
+  /** What the battery's cell and the link's law say against the chosen point's battery life. */
+  reservations() {
+    const { model, state } = this;
+    /** @param {string} name */
+    const own = (name) => model.numbers(name).values[model.chosen];
+    const { cell } = model;
+    let text = "";
+    if (own("battery_days") >= shelfDays(cell))
+      text += ` Battery life ends with the shelf life of ${cell.name}, ${cell.shelf_life_years} years; its energy alone would last longer.`;
+    if (own("max_samples_per_day") < state.samplesPerDay)
+      text += ` The link's duty cycle allows ${Math.floor(own("max_samples_per_day")).toLocaleString("en")} samples a day, not ${state.samplesPerDay.toLocaleString("en")}.`;
+    return text;
   }
 
   save() {

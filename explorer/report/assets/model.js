@@ -13,6 +13,8 @@ export class Model {
   // What the state decides.
   /** @type {Setting} */
   setting;
+  /** @type {Cell} */
+  cell;
   /** @type {Constraint[]} */
   constraints;
   /** @type {Float64Array} by row; 0 satisfies every constraint */
@@ -227,7 +229,10 @@ export class Model {
    */
   applySetting(state) {
     this.setting = settingOf(this.run, state);
-    const modelled = modelledColumns(this.run, this.setting, state);
+    const { cells } = this.run.profiles;
+    this.cell = cells.find(({ name }) => name === state.cell) || cells[0];
+    const { samplesPerDay, batteryWh } = state;
+    const modelled = modelledColumns(this.run, this.setting, { samplesPerDay, batteryWh, cell: this.cell });
     for (const [name, values] of Object.entries(modelled)) {
       const column = this.numbers(name);
       Object.assign(column, { values, shown: unitFor(values, column.unit) });
@@ -379,6 +384,7 @@ export function settingOf(run, state) {
     Object.assign(profile, { [quantity]: value });
     if (quantity === "tx_joules_per_bit")
       Object.assign(profile, { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
+    if (quantity === "message_energy_j") Object.assign(profile, { promotion_j: null, tail_w: null });
   }
   return { ...setting, protocol: pick(run.profiles.run.protocol, protocols, state.protocol) };
 }

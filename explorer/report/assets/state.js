@@ -27,6 +27,7 @@ export function initialState(run, columns) {
     set: {},
     samplesPerDay: 1000,
     batteryWh: 10,
+    cell: run.profiles.cells[0].name,
     limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
     method: "knee",
     weights: {},

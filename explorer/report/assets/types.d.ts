@@ -50,6 +50,7 @@ interface DeviceProfile {
   call_overhead_s: number | null;
   idle_w: number | null;
   active_w: number | null;
+  sleep_w: number | null;
   ram_bytes: number | null;
   flash_bytes: number | null;
 }
@@ -64,10 +65,35 @@ interface LinkProfile {
   tx_alpha_w_per_bit_per_s: number | null;
   tx_beta_w: number | null;
   message_energy_j: number | null;
+  promotion_s: number | null;
+  promotion_j: number | null;
+  tail_s: number | null;
+  tail_w: number | null;
   header_bytes_per_message: number | null;
   header_bytes_per_packet: number | null;
   packet_payload_bytes: number | null;
   loss: number | null;
+  duty_cycle: number | null;
+  keepalive_j: number | null;
+  keepalive_s: number | null;
+  lora_spreading_factor: number | null;
+  lora_block_symbols: number | null;
+  lora_preamble_symbols: number | null;
+}
+
+/** A kind of battery cell. */
+interface Cell {
+  name: string;
+  description: string;
+  self_discharge_per_year: number;
+  shelf_life_years: number;
+}
+
+/** A battery and what is asked of it. */
+interface BatteryUse {
+  samplesPerDay: number;
+  batteryWh: number;
+  cell: Cell;
 }
 
 type LinkQuantity = Exclude<keyof LinkProfile, "name" | "description">;
@@ -94,6 +120,7 @@ interface Profiles {
   devices: DeviceProfile[];
   links: LinkProfile[];
   protocols: WireProtocol[];
+  cells: Cell[];
 }
 
 /** One entry per network. */
@@ -274,6 +301,8 @@ interface SettingState {
   set: Record<string, number>;
   samplesPerDay: number;
   batteryWh: number;
+  /** Name of the battery's kind of cell. */
+  cell: string;
 }
 
 interface State extends SettingState {
@@ -432,6 +461,7 @@ interface ElementsById {
   points: HTMLTableElement;
   search: HTMLInputElement;
   undo: HTMLButtonElement;
+  "what-cell": HTMLSelectElement;
   "what-edge": HTMLSelectElement;
   "what-if": HTMLDetailsElement;
   "what-link": HTMLSelectElement;

@@ -2,7 +2,7 @@
 
 import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
-import { joulesPerBit } from "./cost.js";
+import { joulesPerBit, joulesPerMessage, keepaliveW } from "./cost.js";
 
 const STEPS = 300;
 /** @type {[Role, string][]} */
@@ -19,6 +19,7 @@ const SLIDERS = [
   ["link.rtt_s", "Round-trip time", "s", 1e-4, 10, true],
   ["link.loss", "Packet loss", "%", 0, 0.9, false],
   ["link.tx_joules_per_bit", "Energy per bit", "J/bit", 1e-11, 1e-3, true],
+  ["link.message_energy_j", "Energy per message", "J", 1e-6, 100, true],
   ["samplesPerDay", "Samples per day", "", 1, 1e7, true],
   ["batteryWh", "Battery", "Wh", 0.1, 1000, true],
 ];
@@ -50,9 +51,11 @@ export class WhatIf {
       );
       byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, fieldOf(event).value));
     }
+    choices(byId("what-cell"), [["cells", run.profiles.cells.map(({ name, description }) => [name, `${description} (${name})`])]], run.profiles.cells[0].name);
+    byId("what-cell").addEventListener("change", (event) => change({ cell: fieldOf(event).value }));
     byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
     byId("reset-setting").addEventListener("click", () =>
-      change({ edge: "", server: "", link: "", protocol: "", set: {}, samplesPerDay: 1000, batteryWh: 10 }),
+      change({ edge: "", server: "", link: "", protocol: "", set: {}, samplesPerDay: 1000, batteryWh: 10, cell: run.profiles.cells[0].name }),
     );
   }
 
@@ -93,6 +96,7 @@ export class WhatIf {
   draw(state, setting) {
     this.state = state;
     for (const [role] of ROLES) byId(`what-${role}`).value = state[role];
+    byId("what-cell").value = state.cell;
     for (const [path, , unit, low, high, log] of SLIDERS) {
       const value = current(path, state, setting);
       const row = /** @type {HTMLElement} */ (document.querySelector(`[data-path="${path}"]`));
@@ -122,6 +126,7 @@ function current(path, state, setting) {
   if (path === "samplesPerDay" || path === "batteryWh") return state[path];
   const quantityName = /** @type {LinkQuantity} */ (path.replace("link.", ""));
   if (quantityName === "tx_joules_per_bit") return joulesPerBit(setting.link);
+  if (quantityName === "message_energy_j") return joulesPerMessage(setting.link);
   return setting.link[quantityName] ?? (quantityName === "loss" ? 0 : NaN);
 }
 
@@ -138,6 +143,11 @@ function gaps({ edge, server, link }) {
   if (edge.active_w === null) lacks.push("the edge device's active power");
   if (edge.idle_w === null) lacks.push("its idle power");
   if (Number.isNaN(joulesPerBit(link))) lacks.push("an energy per bit");
+  if (Number.isNaN(joulesPerMessage(link))) lacks.push("an energy per message");
+  const noEnergy = lacks.length > 0;
+  if (edge.sleep_w === null) lacks.push("the edge device's power asleep");
+  if (Number.isNaN(keepaliveW(link))) lacks.push("the energy that keeps the link");
   if (!lacks.length) return "";
-  return `The profiles lack ${lacks.join(", ")}; ${noLatency ? "latency and energy have" : "energy has"} no value where a term needs it. Nothing is guessed.`;
+  const empty = noLatency ? "latency, energy and battery life have" : noEnergy ? "energy and battery life have" : "battery life has";
+  return `The profiles lack ${lacks.join(", ")}; ${empty} no value where a term needs it. Nothing is guessed.`;
 }
