@@ -8,6 +8,7 @@ joules of a battery, which lasts ``battery / daily`` days, but no longer than it
 self-discharge of a day is a constant share of the full battery. A point that sends nothing keeps no link.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,7 @@ def energy_days(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) -> 
     sleep_w = setting.edge.sleep_w
     keepalive_w = 0.0 if point["exit_rate"] == 1.0 else setting.link.keepalive_w
     if sleep_w is None or keepalive_w is None:
-        return float("nan")
+        return math.nan
     battery_j = use.battery_wh * JOULES_PER_WH
     asleep_s = max(SECONDS_PER_DAY - use.samples_per_day * point["latency_model_s"], 0.0)
     daily_j = use.samples_per_day * point["energy_model_j"] + asleep_s * sleep_w
@@ -87,7 +88,7 @@ def battery_days(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) ->
         (3652.5, True)
     """
     days = energy_days(point, setting, use)
-    return days if days != days else min(days, use.shelf_days)
+    return days if math.isnan(days) else min(days, use.shelf_days)
 
 
 def battery_text(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) -> str:
@@ -105,7 +106,7 @@ def battery_text(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) ->
     """
     days = energy_days(point, setting, use)
     asked = f"at {use.samples_per_day:g} samples a day"
-    if days != days:
+    if math.isnan(days):
         return f"battery: unknown, since the profiles lack {' and '.join(_unknown(point, setting))}"
     text = f"battery: {days:,.1f} days {asked}, sleep and self-discharge ({use.cell.name}) counted"
     if days > use.shelf_days:
@@ -114,7 +115,7 @@ def battery_text(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) ->
             f"its energy alone would last {days:,.1f} days"
         )
     if point["max_samples_per_day"] < use.samples_per_day:
-        allowed = f"{point['max_samples_per_day']:,.0f} samples a day"
+        allowed = f"{math.floor(point['max_samples_per_day']):,} samples a day"
         text += f"; but the duty cycle of {setting.link.name} allows {allowed}"
     return text
 
@@ -122,7 +123,7 @@ def battery_text(point: Mapping[Any, Any], setting: Setting, use: BatteryUse) ->
 def _unknown(point: Mapping[Any, Any], setting: Setting) -> list[str]:
     """Which numbers are missing, with the profiles that lack them."""
     lacking = []
-    if point["energy_model_j"] != point["energy_model_j"]:
+    if math.isnan(point["energy_model_j"]):
         lacking.append("an energy per sample")
     if setting.edge.sleep_w is None:
         lacking.append(f"sleep_w of edge {setting.edge.name}")

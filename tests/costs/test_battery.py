@@ -68,7 +68,7 @@ def test_no_answer_beyond_the_shelf_life_without_saying_so() -> None:
 
 def test_more_samples_than_the_duty_cycle_allows_are_named() -> None:
     text = battery_text(POINT | {"max_samples_per_day": 412.9}, setting(), use())
-    assert text.endswith("but the duty cycle of l allows 413 samples a day")
+    assert text.endswith("but the duty cycle of l allows 412 samples a day")
     assert "duty" not in battery_text(POINT, setting(), use())
 
 

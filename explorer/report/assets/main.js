@@ -1,8 +1,8 @@
 // The page: one state, one model, and every view drawn from both.
 
+import { shelfDays } from "./battery.js";
 import { decodeRun } from "./columns.js";
 import { connectControls, syncControls } from "./controls.js";
-import { shelfDays } from "./cost.js";
 import { Decide } from "./decide.js";
 import { byId } from "./dom.js";
 import { Filters, withPart } from "./filters.js";

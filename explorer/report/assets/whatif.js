@@ -2,7 +2,7 @@
 
 import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
-import { joulesPerBit, joulesPerMessage, keepaliveW } from "./cost.js";
+import { joulesPerBit, joulesPerMessage, keepaliveW } from "./link.js";
 
 const STEPS = 300;
 /** @type {[Role, string][]} */
