@@ -37,14 +37,16 @@ def network_points(
 
     Example:
         >>> from explorer import run_search
+        >>> from explorer.costs.latency import bytes_on_air
         >>> from explorer.devices import PROTOCOLS
         >>> run = run_search("digits", trials=1, name="costs", workers=1, energy=False, progress=False)
         >>> key = run.points["network_key"].iloc[0]
         >>> rows, costs = network_points(run.results, key)
         >>> link = run.results.setting.link
         >>> way = {"rtt_s": link.rtt_s, "s_per_byte": 8 / link.uplink_bits_per_s}
-        >>> own = PROTOCOLS[run.results.setting.protocol]  # the link puts a header around either message
-        >>> around = own.overhead_bytes + own.answer_bytes + 2 * link.header_bytes_per_message
+        >>> own = PROTOCOLS[run.results.setting.protocol]  # the link puts headers around either message
+        >>> sent = costs[0].message_bytes
+        >>> around = bytes_on_air([sent + own.overhead_bytes, own.answer_bytes], link).sum() - sent
         >>> modelled = costs[0].latency_s(**way, protocol_bytes=around)
         >>> bool(np.isclose(modelled, rows["latency_model_s"].iloc[0]))
         True

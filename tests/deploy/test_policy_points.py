@@ -11,7 +11,7 @@ from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import PROTOCOLS, Setting
 from explorer.errors import UserError
 from explorer.runs.results import RunResults
-from explorer.runtime.policy.point_costs import PointCosts
+from explorer.runtime.point_costs import PointCosts
 
 AROUND, RTT_S = 640, 0.01
 
@@ -24,7 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
 
 
 def test_the_formula_is_that_of_the_cost_model(results: RunResults) -> None:
-    """With headers, overhead and answer around a payload, every point has the latency that its row says."""
+    """With protocol and headers around its payload, every point has the latency that its row says."""
     link, protocol = results.setting.link, PROTOCOLS[results.setting.protocol]
     assert link.uplink_bits_per_s is not None
     assert link.rtt_s is not None
@@ -32,8 +32,8 @@ def test_the_formula_is_that_of_the_cost_model(results: RunResults) -> None:
         rows, costs = network_points(results, key)
         assert len(rows) == len(costs) > 10
         for own, modelled in zip(costs, rows["latency_model_s"], strict=True):
-            request = float(bytes_on_air(own.message_bytes + protocol.overhead_bytes, link))
-            around = request + float(bytes_on_air(protocol.answer_bytes, link)) - own.message_bytes
+            messages = [own.message_bytes + protocol.overhead_bytes, protocol.answer_bytes]
+            around = float(bytes_on_air(messages, link).sum()) - own.message_bytes
             latency_s = own.latency_s(link.rtt_s, 8 / link.uplink_bits_per_s, around)
             assert latency_s == pytest.approx(modelled)
 
