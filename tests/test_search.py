@@ -242,6 +242,14 @@ def test_pick_writes_what_a_deployment_needs(folder: Path, capsys: pytest.Captur
     assert len(content["neighbours"]) == min(4, len(front) - 1)
 
 
+def test_pick_says_how_long_a_battery_lasts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["run", "--no-picture", "--battery-wh", "10", "--cell", "li-socl2", "--samples-per-day", "24"]
+    assert pick.main([*asked, "--edge", "stm32l4r5"]) == 0
+    assert "the shelf life of li-socl2; its energy alone would last" in capsys.readouterr().out
+    assert pick.main(asked) == 0
+    assert "battery: unknown, since the profiles lack sleep_w of edge stm32h7a3" in capsys.readouterr().out
+
+
 def test_pick_by_id_and_knee(folder: Path) -> None:
     results = load_run(folder / "reports" / "run")
     assert pick.main(["run", "--knee"]) == 0

@@ -1,8 +1,9 @@
 """Joules that this machine spends on a piece of work, as codecarbon estimates or measures them.
 
 What codecarbon knows depends on the machine: a processor's own energy counter (RAPL), or the processor's
-rated power times the load; for memory an estimate from its size. A reading says which. The load is counted in
-clock ticks of the operating system, usually 10 ms, so short work must be repeated for 0.2 s or more.
+rated power times the load, or what codecarbon assumes where it does not know the processor; for memory a
+constant, estimated from its size. A reading says which, and what of it is the memory's. The load is counted
+in clock ticks of the operating system, usually 10 ms, so short work must be repeated for 0.2 s or more.
 """
 
 import importlib.metadata
@@ -28,9 +29,10 @@ _CPU_MODES = {
     "intel_rapl": "RAPL counter of the whole processor",
     "windows_emi": "energy counter of the whole processor",
     "intel_power_gadget": "Intel Power Gadget, whole processor",
-    "cpu_load": "{watts:g} W rated power x load of this process",
-    "constant": "half of {watts:g} W rated power",
+    "cpu_load": "{watts} x load of this process",
+    "constant": "half of {watts}",
 }
+_W_PER_THREAD = 4  # what codecarbon assumes of a processor that it does not know
 
 _reading_in_progress = threading.Lock()
 
@@ -44,6 +46,8 @@ class EnergyReading:
         seconds: Wall-clock seconds that the reading covers.
         method: Program, version, and how it got the power.
         reason: Why there is no energy; empty when there is.
+        memory_j: What of the energy is the memory's, estimated as a constant power: it does not depend on the
+            work. None when not measured.
 
     Example:
         >>> reading = EnergyReading(energy_j=1.5, seconds=0.25, method="RAPL counter", reason="")
@@ -55,6 +59,7 @@ class EnergyReading:
     seconds: float
     method: str
     reason: str
+    memory_j: float | None = None
 
 
 class EnergyMeter:
@@ -89,8 +94,9 @@ class EnergyMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = time.perf_counter() - self._start
-        energy_j, method, reason = (None, _NAME, self._problem) if self._problem else _end()
-        self.reading = EnergyReading(energy_j, seconds, method, reason)
+        read = (None, _NAME, self._problem, None) if self._problem else _end()
+        energy_j, method, reason, memory_j = read
+        self.reading = EnergyReading(energy_j, seconds, method, reason, memory_j)
 
 
 def measure_energy_per_call(run: Callable[[], object], *, seconds: float) -> EnergyReading:
@@ -118,7 +124,8 @@ def measure_energy_per_call(run: Callable[[], object], *, seconds: float) -> Ene
             calls += 1
     total = meter.reading
     energy_j = None if total.energy_j is None else total.energy_j / calls
-    return EnergyReading(energy_j, total.seconds / calls, total.method, total.reason)
+    memory_j = None if total.memory_j is None else total.memory_j / calls
+    return EnergyReading(energy_j, total.seconds / calls, total.method, total.reason, memory_j)
 
 
 def _begin() -> str:
@@ -133,14 +140,16 @@ def _begin() -> str:
     return ""
 
 
-def _end() -> tuple[float | None, str, str]:
-    """Finish the reading that began; returns joules or None, the method, and the reason for None."""
+def _end() -> tuple[float | None, str, str, float | None]:
+    """Finish the reading that began: joules or None, the method, the reason for None, the memory's joules."""
     try:
         tracker = _tracker(os.getpid())
-        energy_j, reason = _energy(tracker.stop_task())
-        return energy_j, _method(tracker), reason
+        task = tracker.stop_task()
+        energy_j, reason = _energy(task)
+        memory_j = None if energy_j is None else _JOULES_PER_KWH * task.ram_energy
+        return energy_j, _method(tracker), reason, memory_j
     except Exception as error:
-        return None, _NAME, f"codecarbon failed to stop: {type(error).__name__}: {error}"
+        return None, _NAME, f"codecarbon failed to stop: {type(error).__name__}: {error}", None
     finally:
         _reading_in_progress.release()
 
@@ -192,8 +201,10 @@ def _method(tracker: Any) -> str:
 def _describe(hardware: Any) -> str:
     kind = type(hardware).__name__
     if kind == "CPU":
-        how = _CPU_MODES.get(hardware._mode, hardware._mode).format(watts=hardware._tdp)
+        assumed = hardware._tdp == _W_PER_THREAD * (os.cpu_count() or 0)
+        source = f"assumed, {_W_PER_THREAD} W a thread," if assumed else "rated power"
+        how = _CPU_MODES.get(hardware._mode, hardware._mode).format(watts=f"{hardware._tdp:g} W {source}")
         return f"CPU {hardware.get_model()}: {how}"
     if kind == "RAM":
-        return f"RAM: {hardware.total_power().W:.3g} W estimated from memory size"
+        return f"RAM: {hardware.total_power().W:.3g} W constant, estimated from memory size"
     return str(hardware.description())  # GPU, Raspberry, AppleSiliconChip: sensors, named by codecarbon

@@ -156,7 +156,11 @@ def _search_energy(search: SearchReading | None) -> tuple[str, str]:
     """The energy and how it was obtained, or why there is none."""
     if search is None or search.energy_j is None:
         return "not measured", (search and search.energy_reason) or NOT_RECORDED
-    return quantity_text(search.energy_j, "J"), search.energy_method
+    steady = ""
+    if search.memory_j is not None and search.energy_j > 0:
+        share = search.memory_j / search.energy_j
+        steady = f"; {share:.0%} of it is the memory's, which does not depend on the work"
+    return quantity_text(search.energy_j, "J"), search.energy_method + steady
 
 
 def _facts(results: RunResults) -> list[tuple[str, str]]:

@@ -52,6 +52,7 @@ class SessionReading(_Part):
     seconds: float
     method: str
     reason: str
+    memory_j: float | None = None
     suggest_seconds: float
     suggest_median_s: float | None
 
@@ -68,6 +69,7 @@ class SearchReading(_Part):
     suggest_seconds: float = 0.0
     suggest_median_s: float | None = None
     energy_j: float | None = None
+    memory_j: float | None = None
     energy_method: str = ""
     energy_reason: str = ""
 

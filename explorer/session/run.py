@@ -91,7 +91,7 @@ def _honest(reading: EnergyReading, elsewhere: list[str]) -> EnergyReading:
     if not elsewhere:
         return reading
     reason = f"trained in {' and '.join(elsewhere)}, which codecarbon misses"
-    return replace(reading, energy_j=None, reason=reason)
+    return replace(reading, energy_j=None, memory_j=None, reason=reason)
 
 
 @contextmanager

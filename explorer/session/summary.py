@@ -55,11 +55,13 @@ def summarised(session: Session, study: optuna.Study, store: Store) -> RunRecord
 def _reading(record: RunRecord) -> SearchReading:
     sessions = record.sessions
     energies = [own.energy_j for own in sessions if own.energy_j is not None]
+    memories = [own.memory_j for own in sessions if own.memory_j is not None]
     return SearchReading(
         seconds=sum(own.seconds for own in sessions),
         suggest_seconds=sum(own.suggest_seconds for own in sessions),
         suggest_median_s=sessions[-1].suggest_median_s if sessions else None,
         energy_j=sum(energies) if sessions and len(energies) == len(sessions) else None,
+        memory_j=sum(memories) if sessions and len(memories) == len(sessions) else None,
         energy_method=sessions[-1].method if sessions else "",
         energy_reason="; ".join(dict.fromkeys(own.reason for own in sessions if own.reason)),
     )

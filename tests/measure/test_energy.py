@@ -45,7 +45,10 @@ def stub(monkeypatch: pytest.MonkeyPatch, result: object) -> None:
 
 
 def task(cpu: float, gpu: float, total: float) -> SimpleNamespace:
-    return SimpleNamespace(cpu_energy=cpu, gpu_energy=gpu, energy_consumed=total, duration=0.25)
+    memory = total - cpu - gpu
+    return SimpleNamespace(
+        cpu_energy=cpu, gpu_energy=gpu, ram_energy=memory, energy_consumed=total, duration=0.25
+    )
 
 
 def test_reading_converts_kilowatt_hours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +56,7 @@ def test_reading_converts_kilowatt_hours(monkeypatch: pytest.MonkeyPatch) -> Non
     with EnergyMeter() as meter:
         time.sleep(0.01)
     assert meter.reading.energy_j == pytest.approx(2e-6 * 1000 * 3600)
+    assert meter.reading.memory_j == pytest.approx(1e-6 * 1000 * 3600)
     assert 0.01 <= meter.reading.seconds < 1
     assert meter.reading.reason == ""
 
@@ -157,7 +161,14 @@ def test_method_says_how_the_power_was_obtained(mode: str, words: str) -> None:
     method = energy._method(SimpleNamespace(_hardware=[cpu, ram, gpu]))
     assert method.startswith("codecarbon ")
     assert f"CPU Z80: {words}" in method
-    assert "RAM: 10 W estimated from memory size; GPU (T4)" in method
+    assert "RAM: 10 W constant, estimated from memory size; GPU (T4)" in method
+
+
+def test_an_assumed_power_is_no_rated_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy.os, "cpu_count", lambda: 2)
+    cpu = type("CPU", (), {"_mode": "cpu_load", "_tdp": 8, "get_model": lambda self: "EPYC"})()
+    method = energy._method(SimpleNamespace(_hardware=[cpu]))
+    assert method.endswith("CPU EPYC: 8 W assumed, 4 W a thread, x load of this process")
 
 
 def forbid_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:

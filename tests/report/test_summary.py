@@ -55,6 +55,15 @@ def test_best_accuracy_counts_feasible_points_only(tmp_path: Path) -> None:
     assert note.endswith("validation")
 
 
+def test_energy_that_no_work_changes_is_named(tmp_path: Path) -> None:
+    results = make_results(tmp_path)
+    energies = {"energy_j": 100.0, "memory_j": 84.0, "energy_method": "codecarbon"}
+    results.record.search = SearchReading(seconds=9000, **energies)
+    tiles = {title: (value, note) for title, value, note in summary_info(results).tiles}
+    note = "codecarbon; 84% of it is the memory's, which does not depend on the work"
+    assert tiles["Search energy"] == ("100 J", note)
+
+
 @pytest.mark.parametrize("reason", ["no power sensor", ""])
 def test_energy_that_was_not_measured_says_why(tmp_path: Path, reason: str) -> None:
     results = make_results(tmp_path)
