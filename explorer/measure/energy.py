@@ -29,7 +29,7 @@ _CPU_MODES = {
     "intel_rapl": "RAPL counter of the whole processor",
     "windows_emi": "energy counter of the whole processor",
     "intel_power_gadget": "Intel Power Gadget, whole processor",
-    "cpu_load": "{watts} x load of this process",
+    "cpu_load": "{watts} x load of this process and those it started",
     "constant": "half of {watts}",
 }
 _W_PER_THREAD = 4  # what codecarbon assumes of a processor that it does not know
@@ -160,8 +160,8 @@ def _tracker(process_id: int) -> Any:
 
     Settings that would reach the network or the disk are given here, so that neither a configuration file nor
     the environment can turn them on. Several trackers may run on a machine: the lock file of a killed process
-    would otherwise block this one. ``process`` mode charges the load of this process and its children only;
-    counters know nothing but the whole processor.
+    would otherwise block this one. ``process`` mode charges the load of this process and its children only,
+    of those that end meanwhile what a sample of every second saw; counters know the whole processor only.
     """
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     return OfflineEmissionsTracker(

@@ -50,7 +50,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
         >>> from explorer.session.prepare import prepare
         >>> options = Options(space="digits", workers=1)
         >>> with open_pool(prepare(options), options) as pool:
-        ...     pool.slots, pool.in_this_process
+        ...     pool.slots, pool.under_this_process
         (1, True)
     """
     test = session.data.test

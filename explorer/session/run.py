@@ -70,7 +70,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
     record.hypervolume = loop.networks.archive.hypervolume
     record.rung_results = RungResults.model_validate(loop.networks.rungs.summary())
     record.promotions += loop.promotions
-    elsewhere = ["worker processes"] * (not pool.in_this_process)
+    elsewhere = ["workers of a cluster"] * (not pool.under_this_process)
     elsewhere += ["other processes of the study"] * (opened.sync.taken > 0)
     reading = asdict(_honest(meter.reading, elsewhere)) | loop.study.suggest_times.summary()
     record.sessions.append(SessionReading.model_validate(reading))

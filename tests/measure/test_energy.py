@@ -149,7 +149,7 @@ def test_unused_meter_has_no_energy() -> None:
     ("mode", "words"),
     [
         ("intel_rapl", "RAPL counter"),
-        ("cpu_load", "65 W rated power x load of this process"),
+        ("cpu_load", "65 W rated power x load of this process and those it started"),
         ("constant", "half of 65 W rated power"),
         ("a_mode_of_tomorrow", "a_mode_of_tomorrow"),
     ],
@@ -168,7 +168,7 @@ def test_an_assumed_power_is_no_rated_one(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(energy.os, "cpu_count", lambda: 2)
     cpu = type("CPU", (), {"_mode": "cpu_load", "_tdp": 8, "get_model": lambda self: "EPYC"})()
     method = energy._method(SimpleNamespace(_hardware=[cpu]))
-    assert method.endswith("CPU EPYC: 8 W assumed, 4 W a thread, x load of this process")
+    assert method.endswith("CPU EPYC: 8 W assumed, 4 W a thread, x load of this process and those it started")
 
 
 def forbid_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:

@@ -42,7 +42,7 @@ class AutoPool(Generic[T, R]):
     Example:
         >>> with AutoPool(len, open_workers=lambda: SerialPool(len), expected=100) as pool:
         ...     lengths = [pool.submit(task).result() for task in ("a", "bc", "def", "ghij")]
-        ...     lengths, pool.in_this_process  # workers would gain nothing here
+        ...     lengths, pool.under_this_process
         ([1, 2, 3, 4], True)
     """
 
@@ -59,9 +59,9 @@ class AutoPool(Generic[T, R]):
         return self._pool.slots
 
     @property
-    def in_this_process(self) -> bool:
-        """Whether all tasks so far ran here."""
-        return self._workers is None
+    def under_this_process(self) -> bool:
+        """Whether all tasks so far ran here or in processes started here."""
+        return self._workers is None or self._workers.under_this_process
 
     @property
     def _pool(self) -> Pool[T, R]:

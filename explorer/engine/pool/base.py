@@ -17,8 +17,8 @@ class Pool(Protocol[T_contra, R]):
         """How many tasks may usefully be in flight."""
 
     @property
-    def in_this_process(self) -> bool:
-        """Whether all tasks so far ran in the calling process."""
+    def under_this_process(self) -> bool:
+        """Whether all tasks so far ran in the calling process or in processes that it started."""
 
     def submit(self, task: T_contra) -> Future[R]:
         """Run ``work(task)`` soon; the future holds its result or exception and is never cancelled."""
@@ -40,7 +40,7 @@ class SerialPool(Generic[T, R]):
         (1, 3)
     """
 
-    slots, in_this_process = 1, True
+    slots, under_this_process = 1, True
 
     def __init__(self, work: Callable[[T], R]) -> None:
         self._work = work

@@ -79,8 +79,6 @@ class DaskPool(Generic[T, R]):
         [3, 2]
     """
 
-    in_this_process = False
-
     def __init__(
         self,
         work: Callable[[T], R],
@@ -93,6 +91,7 @@ class DaskPool(Generic[T, R]):
         reconnect_seconds: float = 120.0,
     ) -> None:
         self._workers, self._queue_depth = 0, QueueDepth()
+        self.under_this_process = scheduler is None
         self._name = f"explorer-{uuid.uuid4().hex}"
         self._plugin = ChildPlugin(pickle.dumps(work), threads, limits, ignore_interrupt=scheduler is None)
         self._resources, self._reconnect_seconds = dict(resources or {}), reconnect_seconds

@@ -15,7 +15,7 @@ from explorer.errors import UserError
 class Workers(SerialPool[int, str]):
     """Stands for worker processes."""
 
-    slots, in_this_process = 4, False
+    slots, under_this_process = 4, False
 
     def __init__(self) -> None:
         super().__init__(lambda task: f"worker {task}")
@@ -47,7 +47,7 @@ def run(
             if pool._opening is not None:
                 wait([pool._opening])
         assert pool.slots == (4 if opened else 1)
-        assert pool.in_this_process == (not opened)
+        assert pool.under_this_process == (not opened)
     assert [workers.closed for workers in opened] == [True] * len(opened)
     return results, opened
 
@@ -81,7 +81,7 @@ def test_tasks_go_on_here_while_workers_start() -> None:
 
     with AutoPool(lambda task: f"here {task}", open_workers, 10**9) as pool:
         assert [pool.submit(task).result() for task in range(6)] == [f"here {task}" for task in range(6)]
-        assert pool.in_this_process
+        assert pool.under_this_process
         may_open.set()
         assert pool._opening is not None
         wait([pool._opening])
