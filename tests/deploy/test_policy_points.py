@@ -11,7 +11,7 @@ from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import PROTOCOLS, Setting
 from explorer.errors import UserError
 from explorer.runs.results import RunResults
-from explorer.runtime.point_costs import PointCosts
+from explorer.runtime.policy.point_costs import PointCosts
 
 AROUND, RTT_S = 640, 0.01
 
