@@ -79,7 +79,7 @@ def payload_bytes(point: Point) -> tuple[int, int]:
 
     Example:
         >>> from types import SimpleNamespace
-        >>> from .codec import Codec
+        >>> from ..codec import Codec
         >>> payload_bytes(SimpleNamespace(codec=Codec(4, entropy="zstd"), crossing_shape=(16, 4, 4)))
         (11, 138)
     """
