@@ -91,6 +91,7 @@ class Run:
         *,
         where: Sequence[str] = (),
         relax: bool = False,
+        assured: bool = False,
         fully_trained: bool = False,
         objectives: Sequence[str] = (),
         ideal: bool = False,
@@ -104,6 +105,7 @@ class Run:
         Args:
             where: Constraints such as ``accuracy >= 0.95`` or ``edge_memory_bytes <= 64 KiB``.
             relax: Leave the run's own constraints out.
+            assured: Ask the lower end of its interval for every accuracy that is asked for.
             fully_trained: Only networks trained for all their epochs.
             objectives: Columns that span the front; the run's where empty.
             ideal: Closest to the best value of every objective.
@@ -119,6 +121,7 @@ class Run:
             Selection(
                 where=where,
                 relax=relax,
+                assured=assured,
                 fully_trained=fully_trained,
                 objectives=objectives,
                 ideal=ideal,

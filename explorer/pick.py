@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   explorer pick RUN --knee
   explorer pick RUN --where "accuracy >= 0.95" --where "edge_memory_bytes <= 64 KiB" --minimize payload_bytes
+  explorer pick RUN --assured --where "accuracy >= 0.95" --minimize edge_macs
   explorer pick RUN --link lorawan_sf7 --set link.rtt_s=0.5 --objectives accuracy,latency_model_s
 """
 
@@ -109,6 +110,7 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
     return Selection(
         where=parsed.where,
         relax=parsed.relax,
+        assured=parsed.assured,
         fully_trained=parsed.fully_trained,
         objectives=parsed.objectives,
         ideal=parsed.closest_to_ideal,
@@ -166,6 +168,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     rule = 'such as "accuracy >= 0.95"; may be repeated'
     add("--where", action="append", default=[], metavar="RULE", help=rule)
     add("--relax", action="store_true", help="leave the run's own constraints out")
+    kept = "ask the lower end of its interval for every accuracy that is asked for"
+    add("--assured", action="store_true", help=kept)
     add("--fully-trained", action="store_true", help="only networks trained for all their epochs")
     add("--objectives", type=_columns, default=[], metavar="A,B", help="span the front (default: the run's)")
     how = parser.add_mutually_exclusive_group()

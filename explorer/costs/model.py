@@ -29,7 +29,7 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import PayloadForm, least_encoded_bytes
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import Outcome
-from explorer.costs.intervals import wilson_interval
+from explorer.costs.intervals import learned_columns
 from explorer.costs.latency import (
     SECONDS_PER_DAY,
     lawful_wait_s,
@@ -41,7 +41,6 @@ from explorer.costs.latency import (
 )
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import PROTOCOLS, DeviceProfile, Setting
-from explorer.space.metrics import METRICS
 
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
@@ -189,7 +188,6 @@ class CostModel:
         has_exit = ~np.isnan(swept["confidence_threshold"]) & ~at_output
         exit_rate = exited / num_samples
         offload_rate = 1.0 - exit_rate
-        low, high = wilson_interval(swept["correct"], num_samples)
         bits, protocol = swept["payload_bits"], PROTOCOLS[self.setting.protocol]
         message_bytes = sent_bytes / np.maximum(num_samples - exited, 1)
         has_range = (bits > 0) & (bits <= 8)
@@ -202,12 +200,7 @@ class CostModel:
         latency_s, energy_j = _latency_and_energy(
             table, has_exit, offload_rate, bits, message_bytes, self.setting
         )
-        learned = {
-            name: swept[metric.credit] / num_samples for name, metric in METRICS.items() if metric.credit
-        }
-        return learned | {
-            "accuracy_ci95_low": low,
-            "accuracy_ci95_high": high,
+        return learned_columns(swept, num_samples) | {
             "exit_rate": exit_rate,
             "edge_macs": table["edge_macs"] + has_exit * table["exit_macs"],
             "edge_macs_dense": table["edge_macs_dense"] + has_exit * table["exit_macs"],

@@ -14,7 +14,15 @@ from explorer.core.run_point import RunPoint
 from explorer.core.sweep import is_deployable
 from explorer.errors import UserError
 from explorer.front.pareto import by_weights, closest_to_ideal, knee, mark_front
-from explorer.space.metrics import ALL_METRICS, METRICS, Constraint, Metric, loss_values, parse_constraint
+from explorer.space.metrics import (
+    ALL_METRICS,
+    METRICS,
+    Constraint,
+    Metric,
+    assured,
+    loss_values,
+    parse_constraint,
+)
 
 NEIGHBOURS = 4
 
@@ -26,6 +34,7 @@ class Selection:
     Attributes:
         where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
         relax: Leave the run's own constraints out.
+        assured: Ask the lower end of the interval for every accuracy that a constraint asks for.
         fully_trained: Only networks trained for all their epochs.
         objectives: Columns that span the front; the run's where empty.
         ideal: Closest to the best value of every objective.
@@ -43,6 +52,7 @@ class Selection:
 
     where: Sequence[str] = ()
     relax: bool = False
+    assured: bool = False
     fully_trained: bool = False
     objectives: Sequence[str] = ()
     ideal: bool = False
@@ -122,6 +132,8 @@ def select(
     _check_weights(selection.weights, objectives)
     kept = [] if selection.relax else list(constraints)
     kept += [parse_constraint(text, "--where") for text in selection.where]
+    if selection.assured:
+        kept = [assured(constraint) for constraint in kept]
     marked = mark_front(points, objectives, kept)
     front = marked[marked["on_front"]]
     if selection.point_id is not None:
@@ -134,7 +146,7 @@ def select(
     else:
         point, why = _chosen(marked, front, objectives, selection)
         if selection.where:
-            why += f" after {' and '.join(selection.where)}"
+            why += f" after {' and '.join(selection.where)}{', assured' if selection.assured else ''}"
     return Pick(point, why, _neighbours(point, front, objectives), front, objectives)
 
 

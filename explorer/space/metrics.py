@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ class Metric:
         note: What the short label leaves open, in parentheses after it in :attr:`label`.
         is_share: A number in [0, 1], shown in percent.
         credit: Column of the sweep whose mean over samples it is, see :mod:`explorer.core.credits`.
+        bounds: Column of the sweep of whose mean it is an end of the 95 % interval.
         needs: Quantities of the profiles, by role, without which the column is empty.
         in_front: Whether ``front.csv`` has the column.
         slider: Whether the page offers a limit on it from the start.
@@ -49,6 +50,7 @@ class Metric:
     note: str = ""
     is_share: bool = False
     credit: str = ""
+    bounds: str = ""
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     in_front: bool = True
     slider: bool = False
@@ -87,6 +89,24 @@ METRICS = _by_name(
         is_share=True,
         credit="correct",
         slider=True,
+    ),
+    Metric(
+        *(
+            "accuracy_ci95_low",
+            "",
+            "maximize",
+            "learned",
+            "Accuracy, assured",
+            "lower end of the 95 % interval",
+        ),
+        is_share=True,
+        bounds="correct",
+        slider=True,
+    ),
+    Metric(
+        *("accuracy_ci95_high", "", "maximize", "learned", "Accuracy, at best", "upper end of the interval"),
+        is_share=True,
+        bounds="correct",
     ),
     Metric("exit_rate", "", "maximize", "learned", "Exit rate", is_share=True),
     Metric("edge_macs", "MAC", "minimize", "counted", "Edge MACs", slider=True),
@@ -185,6 +205,19 @@ def parse_constraint(text: str, where: str) -> Constraint:
         known = " ".join(unit_scales(ALL_METRICS[column].unit))
         raise UserError(f"{where}: unknown unit {unit!r} for {column}; known: {known}")
     return Constraint(column, match["operator"], float(match["value"]) * scale)
+
+
+def assured(constraint: Constraint) -> Constraint:
+    """The constraint on the lower end of the accuracy's interval, where it asks for an accuracy.
+
+    Example:
+        >>> str(assured(parse_constraint("accuracy >= 95 %", "--where")))
+        'accuracy_ci95_low >= 0.95'
+        >>> str(assured(parse_constraint("edge_macs <= 5000", "--where")))
+        'edge_macs <= 5000'
+    """
+    asks_for_accuracy = (constraint.column, constraint.operator) == ("accuracy", ">=")
+    return replace(constraint, column="accuracy_ci95_low") if asks_for_accuracy else constraint
 
 
 def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame:

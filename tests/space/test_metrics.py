@@ -53,7 +53,7 @@ def test_parse_constraint(text: str, column: str, operator: str, bound: float) -
         ("", "must read .*got ''"),
         ("accuracy >= nan", "must read"),
         ("accuracy >= 0.9 and edge_macs <= 3", "must read"),
-        ("flops <= 3", "unknown column 'flops'; known: accuracy, exit_rate, "),
+        ("flops <= 3", "unknown column 'flops'; known: accuracy, accuracy_ci95_low, "),
         (
             "edge_memory_bytes <= 64 blocks",
             "unknown unit 'blocks' for edge_memory_bytes; known: GB MB",

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import least_encoded_bytes
 from explorer.core.run_point import RunPoint
+from explorer.costs.intervals import learned_columns
 from explorer.costs.model import CostModel
 from explorer.engine.surrogate.accuracy_model import AccuracyModel
 from explorer.engine.surrogate.architectures import Architecture, Architectures
 from explorer.engine.surrogate.gaussian_process import Floats
 from explorer.engine.surrogate.observation import Observation, Rows, from_logit, to_logit
 from explorer.front.pareto import log_scaled
-from explorer.space.metrics import METRICS, Constraint
+from explorer.space.metrics import METRICS, Constraint, Metric
 from explorer.space.schema import SearchSpace
 
 
@@ -36,12 +37,13 @@ class PredictedFronts:
         split_points, bits_R, thresholds_R: How each is run.
         scaled: Losses (R, objectives), of learned shares as the templates had them.
         logits: Of each learned share, by credit: mean and standard deviation (R, 2).
+        samples_R: Behind the shares.
         known_R: Whether all constraints that need no training are satisfied.
 
     Example:
         >>> one, logits = np.ones(1), {"correct": np.zeros((1, 2))}
         >>> how = (np.array([0]), ["relu1"], np.array([8]), 0.9 * one)
-        >>> PredictedFronts(*how, np.array([[0.5, 0.2]]), logits, one > 0).point(0)
+        >>> PredictedFronts(*how, np.array([[0.5, 0.2]]), logits, np.array([400]), one > 0).point(0)
         RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
     """
 
@@ -51,6 +53,7 @@ class PredictedFronts:
     thresholds_R: Floats
     scaled: Floats
     logits: Mapping[str, Floats]
+    samples_R: NDArray[np.int64]
     known_R: NDArray[np.bool_]
 
     def point(self, row: int) -> RunPoint:
@@ -106,8 +109,8 @@ class FrontPredictor:
         self._reference, self._ideal = reference, ideal
         self._form = space.inference_config.payload
         constraints = space.parsed_constraints
-        self._learned = [own for own in constraints if METRICS[own.column].credit]
-        self._exact = [own for own in constraints if not METRICS[own.column].credit]
+        self._learned = [own for own in constraints if _is_predicted(METRICS[own.column])]
+        self._exact = [own for own in constraints if not _is_predicted(METRICS[own.column])]
 
     def predict(self, model: AccuracyModel, some: Sequence[Architecture]) -> PredictedFronts:
         """Fronts of networks of the model's backbone."""
@@ -138,6 +141,7 @@ class FrontPredictor:
             swept["confidence_threshold"],
             np.nan_to_num(scaled, nan=np.inf, posinf=np.inf),
             logits,
+            samples,
             _satisfied(columns, self._exact, len(samples)),
         )
 
@@ -148,11 +152,12 @@ class FrontPredictor:
         """
         losses = fronts.scaled.copy()
         shares = {credit: from_logit(own[:, 0] + z * own[:, 1]) for credit, own in fronts.logits.items()}
+        right = {credit: share * fronts.samples_R for credit, share in shares.items()}
+        columns = learned_columns(right, fronts.samples_R)
         for place, metric in enumerate(self._metrics):
-            if metric.credit:
+            if _is_predicted(metric):
                 best, worst = self._ideal[place], self._reference[place]
-                losses[:, place] = (-shares[metric.credit] - best) / (worst - best)
-        columns = {name: shares[own.credit] for name, own in METRICS.items() if own.credit}
+                losses[:, place] = (-columns[metric.name] - best) / (worst - best)
         losses[~(fronts.known_R & _satisfied(columns, self._learned, len(losses)))] = np.inf
         return losses
 
@@ -263,6 +268,10 @@ class _Moved:
     logits: Mapping[str, Floats]
     samples: NDArray[np.int64]
     splits: NDArray[np.int64]  # number of each of the template's split points
+
+
+def _is_predicted(metric: Metric) -> bool:
+    return bool(metric.credit or metric.bounds)
 
 
 def _satisfied(

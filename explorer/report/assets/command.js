@@ -32,6 +32,7 @@ function choiceWords(run, state) {
     if (!kept || !same(own[column], limit)) words.push("--where", `${column} ${limit.operator} ${plain(limit.bound)}`);
   }
   if (state.objectives.join() !== run.objectives.join()) words.push("--objectives", state.objectives.join(","));
+  if (state.assured) words.push("--assured");
   if (state.full) words.push("--fully-trained");
   if (state.method === "ideal") words.push("--closest-to-ideal");
   else if (state.method === "weights")

@@ -61,6 +61,7 @@ export class Decide {
       ),
     );
     this.objectiveBoxes();
+    byId("assured").addEventListener("change", (event) => change({ assured: fieldOf(event).checked }));
     byId("full-row").hidden = !model.partlyTrained;
     byId("full").addEventListener("change", (event) => change({ full: fieldOf(event).checked }));
   }
@@ -166,6 +167,7 @@ export class Decide {
       box.disabled = !box.checked && state.objectives.length >= MAX_OBJECTIVES;
     }
     for (const radio of inputs("methods")) radio.checked = radio.value === state.method;
+    byId("assured").checked = state.assured;
     byId("full").checked = state.full;
     byId("method-meaning").textContent = METHODS[state.method][1];
     this.drawMethod(state);

@@ -34,6 +34,7 @@ const STAGE_OF = {
   method: 1,
   weights: 1,
   best: 1,
+  assured: 1,
   full: 1,
   brushes: 2,
   steps: 2,

@@ -258,7 +258,8 @@ export class Model {
     for (const [name, column] of this.columns) if (column.values) values[name] = column.values;
     this.constraints = Object.entries(state.limits)
       .filter(([name]) => values[name])
-      .map(([column, limit]) => ({ column, ...limit }));
+      .map(([column, limit]) => ({ column, ...limit }))
+      .map((constraint) => (state.assured ? assured(constraint) : constraint));
     this.violation = totalViolation(values, this.constraints, this.size);
     const eligible = this.eligible(state);
     const rows = new Uint32Array(this.size);
@@ -343,6 +344,16 @@ export class Model {
     }
   }
 }
+
+/**
+ * A constraint on the lower end of the accuracy's interval, where it asks for an accuracy.
+ * @param {Constraint} constraint
+ * @returns {Constraint}
+ */
+const assured = (constraint) =>
+  constraint.column === "accuracy" && constraint.operator === ">="
+    ? { ...constraint, column: "accuracy_ci95_low" }
+    : constraint;
 
 /**
  * What columns of the configuration have in common.

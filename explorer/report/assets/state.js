@@ -36,6 +36,7 @@ export function initialState(run, columns) {
     steps: [],
     search: "",
     list: "front",
+    assured: false,
     full: false,
     axes: null,
     sort: objectives[0] || "accuracy",

@@ -326,6 +326,8 @@ interface State extends SettingState {
   steps: Step[];
   search: string;
   list: string;
+  /** Whether limits on accuracy hold for the lower end of its interval. */
+  assured: boolean;
   /** Whether only fully trained networks may be chosen. */
   full: boolean;
   /** null: the objectives and what varies. */
@@ -451,6 +453,7 @@ interface ElementsById {
   "filter-low": HTMLInputElement;
   "filter-missing": HTMLInputElement;
   fit: HTMLInputElement;
+  assured: HTMLInputElement;
   full: HTMLInputElement;
   keep: HTMLButtonElement;
   list: HTMLSelectElement;

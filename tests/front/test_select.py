@@ -1,0 +1,43 @@
+"""What is asked of a point, and which one that gives."""
+
+import pandas as pd
+import pytest
+
+from explorer.errors import UserError
+from explorer.front.select import Selection, select
+from explorer.space.metrics import METRICS, parse_constraint
+
+OBJECTIVES = (METRICS["accuracy"], METRICS["edge_macs"])
+
+
+@pytest.fixture
+def points() -> pd.DataFrame:
+    """Three points of a front; the cheaper, the less accurate."""
+    shares = {"accuracy": [0.97, 0.96, 0.90], "accuracy_ci95_low": [0.955, 0.94, 0.87]}
+    points = pd.DataFrame({"point_id": list("abc"), **shares, "edge_macs": [900, 500, 100]})
+    return points.assign(split_point="conv1", payload_bits=8)
+
+
+def test_assured_asks_the_lower_end_for_what_is_asked_of_the_accuracy(points: pd.DataFrame) -> None:
+    asked = ["accuracy >= 0.95", "edge_macs <= 1000"]
+    loose = select(points, Selection(where=asked, minimize="edge_macs"), OBJECTIVES)
+    sure = select(points, Selection(where=asked, minimize="edge_macs", assured=True), OBJECTIVES)
+    assert (loose.point["point_id"], sure.point["point_id"]) == ("b", "a")
+    assert sure.why.endswith("after accuracy >= 0.95 and edge_macs <= 1000, assured")
+
+
+def test_assured_holds_for_the_constraints_of_the_run_too(points: pd.DataFrame) -> None:
+    own = [parse_constraint("accuracy >= 0.95", "constraints")]
+    pick = select(points, Selection(minimize="edge_macs", assured=True), OBJECTIVES, own)
+    assert pick.point["point_id"] == "a"
+
+
+def test_a_bound_that_no_lower_end_reaches_is_told_with_what_they_reach(points: pd.DataFrame) -> None:
+    asked = Selection(where=["accuracy >= 0.96"], assured=True)
+    with pytest.raises(UserError, match=r"accuracy_ci95_low is 0.87 \.\. 0.955"):
+        select(points, asked, OBJECTIVES)
+
+
+def test_the_lower_end_is_a_column_like_any_other(points: pd.DataFrame) -> None:
+    asked = Selection(where=["accuracy_ci95_low >= 95 %"], minimize="edge_macs")
+    assert select(points, asked, OBJECTIVES).point["point_id"] == "a"
