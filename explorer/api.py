@@ -17,8 +17,9 @@ from explorer.front.select import Pick, Selection
 from explorer.inspect.describe import Backbone
 from explorer.inspect.describe import describe as describe_factory
 from explorer.report.rebuild import rebuild_report
-from explorer.runs.deployment import load_run_data, read_test_subset
+from explorer.runs.deployment import load_run_data
 from explorer.runs.folder import REPORTS, find_run
+from explorer.runs.held_out import read_test_subset
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.results import load_run as read_run
@@ -179,10 +180,10 @@ class Run:
     def test(self, pick: Pick, data_dir: str | Path | None = None) -> dict[str, Any]:
         """Accuracy and exit rate of a point on the test subset, with the accuracy's 95 % interval.
 
-        The search never reads this subset. Look once: a point selected by it is no longer judged by it.
+        The search never reads this subset. Look once: a point selected by it is no longer judged by it. How
+        many points it was read for is counted in the run, and is ``reads`` here; ``warnings`` are sentences.
         """
-        data = self.load_data(data_dir)
-        return read_test_subset(self.results, pick.network_key, pick.run_point, data)
+        return read_test_subset(self.results, pick, self.load_data(data_dir))
 
     def deploy(self, pick: Pick, folder: str | Path, data_dir: str | Path | None = None) -> Path:
         """Write a bundle of a point, proven to do what was trained; returns its folder.

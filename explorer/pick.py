@@ -42,7 +42,8 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.utils.files import write_json
 
     results, pick = picked(folder, parsed)
-    content = deployment(results, pick, _test_outcome(results, pick, parsed.data_dir))
+    test = None if parsed.no_test else _test_outcome(results, pick, parsed.data_dir)
+    content = deployment(results, pick, test)
     path = results.path / "pick.json"
     write_json(path, content)
     if parsed.json:
@@ -51,6 +52,8 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
         _show(results, pick, content["test"], parsed)
         print(f"written: {path}")
         print(f"next: {_deploy_command(pick, parsed)}")
+    for warning in test["warnings"] if test else ():
+        print(f"WARNING: {warning}", file=sys.stderr)
     return 0
 
 
@@ -123,12 +126,13 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
 
 def _test_outcome(results: "RunResults", pick: "Pick", data_dir: Path | None) -> dict[str, Any] | None:
     """The test subset's answer, where the network's weights are still there."""
-    from explorer.runs.deployment import load_run_data, read_test_subset
+    from explorer.runs.deployment import load_run_data
+    from explorer.runs.held_out import read_test_subset
     from explorer.runs.store import Store
 
     key = pick.network_key
     if Store(results.path).has_weights(key):
-        return read_test_subset(results, key, pick.run_point, load_run_data(results, data_dir))
+        return read_test_subset(results, pick, load_run_data(results, data_dir))
     print(
         f"warning: weights of {key} were dropped when it left the run's front (see "
         "--keep-weights of explorer.search); the test subset is not read",
@@ -158,6 +162,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = "its kind, for self-discharge and shelf life: li-ion (default), li-mno2, li-socl2"
     add("--cell", choices=("li-ion", "li-mno2", "li-socl2"), default="li-ion", help=kinds)
     add("--json", action="store_true", help="print pick.json instead of a table")
+    add("--no-test", action="store_true", help="do not read the test subset; every read is counted")
     add("--no-picture", action="store_true", help="do not draw the front")
 
 

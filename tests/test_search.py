@@ -250,6 +250,25 @@ def test_pick_says_how_long_a_battery_lasts(folder: Path, capsys: pytest.Capture
     assert "battery: unknown, since the profiles lack sleep_w of edge stm32h7a3" in capsys.readouterr().out
 
 
+def test_pick_counts_reads_of_the_test_subset_and_can_do_without(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = load_run(folder / "reports" / "run")
+    first, second = results.front["point_id"].iloc[[0, 1]]
+    assert pick.main(["run", "--id", first, "--no-test", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["test"] is None
+    assert content["weights"].endswith("weights.safetensors")
+    before = set(results.record.test_reads)
+    for point_id in (first, second):
+        assert pick.main(["run", "--id", point_id, "--json"]) == 0
+        before.add(point_id)
+        assert json.loads(capsys.readouterr().out)["test"]["reads"] == len(before)
+    assert pick.main(["run", "--id", first]) == 0
+    assert f"read {len(before)} times: no longer unbiased" in capsys.readouterr().out
+    assert set(load_run(results.path).record.test_reads) == before
+
+
 def test_pick_by_id_and_knee(folder: Path) -> None:
     results = load_run(folder / "reports" / "run")
     assert pick.main(["run", "--knee"]) == 0

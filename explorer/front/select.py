@@ -72,6 +72,7 @@ class Pick:
         neighbours: Front points nearest in scaled objectives, nearest first.
         front: The front it was chosen from or stands beside.
         objectives: What spans that front.
+        constraints: Under which it was chosen.
 
     Example:
         >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
@@ -86,6 +87,7 @@ class Pick:
     neighbours: pd.DataFrame
     front: pd.DataFrame
     objectives: tuple[Metric, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def network_key(self) -> str:
@@ -147,7 +149,7 @@ def select(
         point, why = _chosen(marked, front, objectives, selection)
         if selection.where:
             why += f" after {' and '.join(selection.where)}{', assured' if selection.assured else ''}"
-    return Pick(point, why, _neighbours(point, front, objectives), front, objectives)
+    return Pick(point, why, _neighbours(point, front, objectives), front, objectives, tuple(kept))
 
 
 def _chosen(

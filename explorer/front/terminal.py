@@ -40,6 +40,8 @@ def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> Non
             f"; test accuracy {test['accuracy']:.4f} [{test['accuracy_ci95_low']:.4f}, "
             f"{test['accuracy_ci95_high']:.4f}] on {test['samples']} samples"
         )
+        if (reads := test.get("reads", 1)) > 1:
+            accuracy += f", read {reads} times: no longer unbiased"
     for line in (f"{point['point_id']}: {pick.why}.", accuracy):
         console.print(line, markup=False, highlight=False)
     columns = ["point_id", "split_point", "confidence_threshold", "payload_bits"]

@@ -1,19 +1,14 @@
-"""What a deployment reads from a run: the trained network, its accuracy on the test subset, the contract."""
+"""What a deployment reads from a run: the trained network, its data, the contract."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from explorer.core.calibration import Calibration
-from explorer.core.evidence import collect_evidence
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.core.payload import header_bytes
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import outcome_at
 from explorer.costs.evaluate import restore_network
-from explorer.costs.intervals import wilson_interval
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError
 from explorer.front.select import Pick
@@ -84,38 +79,10 @@ def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
     return data
 
 
-def read_test_subset(results: RunResults, key: str, point: RunPoint, data: DataSet) -> dict[str, Any]:
-    """Accuracy and exit rate on the test subset, with its 95 % interval. The only place that reads it.
-
-    Args:
-        results: The run.
-        key: Of the network.
-        point: How it is run.
-        data: That of the run.
-
-    Example:
-        >>> from explorer import run_search
-        >>> run = run_search("digits", trials=1, name="tested", workers=1, energy=False, progress=False)
-        >>> pick = run.select()
-        >>> read_test_subset(run.results, pick.network_key, pick.run_point, run.load_data())["samples"]
-        360
-    """
-    store = Store(results.path)
-    network, calibration = restored(store, key, data), store.read_calibration(key)
-    bits = point.payload_bits or calibration.inference_config.payload.bits[0]
-    outcome = outcome_at(collect_evidence(network, data.test, calibration.only(bits)), point)
-    low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
-    return {
-        "accuracy": outcome.correct / len(data.test),
-        "accuracy_ci95_low": float(low[0]),
-        "accuracy_ci95_high": float(high[0]),
-        "exit_rate": outcome.exited / len(data.test),
-        "samples": len(data.test),
-    }
-
-
 def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> dict[str, Any]:
-    """What is known of a picked point, as plain data (``pick.json``); ``test`` is None where it was not read.
+    """What is known of a picked point, as plain data (``pick.json``).
+
+    ``test`` is what :func:`explorer.runs.held_out.read_test_subset` says; None where it was not read.
 
     The two halves themselves are written by :mod:`explorer.deploy.bundle`.
 
@@ -127,7 +94,8 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         ([1, 8, 8], 'input')
     """
     key, point = pick.network_key, pick.run_point
-    stored, calibration = results.networks[key], Store(results.path).read_calibration(key)
+    store, stored = Store(results.path), results.networks[key]
+    calibration = store.read_calibration(key)
     split = next(split for split in stored.splits if split.name == point.split_point)
     (row,) = records(pick.point[FRONT_COLUMNS].to_frame().T)
     data = results.record.data
@@ -139,7 +107,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         "test": test,
         "network": stored.spec.to_json(),
         "placement_checksum": stored.placement_checksum,
-        "weights": None if test is None else f"networks/{key}/weights.safetensors",
+        "weights": f"networks/{key}/weights.safetensors" if store.has_weights(key) else None,
         "input": {
             "shape": data.input_shape,
             "mean": data.mean,

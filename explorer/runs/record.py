@@ -115,7 +115,8 @@ class RunRecord(_Part):
     """Contents of ``run.json``.
 
     The first block is what the run was begun with and does not change; the second grows from session to
-    session; the third is written anew at the end of each, and while a live report is kept.
+    session; the third is written anew at the end of each, and while a live report is kept. Whoever reads the
+    test subset adds the id of the point to ``test_reads``.
 
     Example:
         >>> from explorer import run_search
@@ -161,6 +162,7 @@ class RunRecord(_Part):
     failed_variants: dict[str, str] = Field(default_factory=dict)
     learned: Learned | None = None
     notes: list[str] = Field(default_factory=list)
+    test_reads: list[str] = Field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
