@@ -93,6 +93,7 @@ class Run:
         where: Sequence[str] = (),
         relax: bool = False,
         assured: bool = False,
+        indifferent: bool = False,
         fully_trained: bool = False,
         objectives: Sequence[str] = (),
         ideal: bool = False,
@@ -107,6 +108,8 @@ class Run:
             where: Constraints such as ``accuracy >= 0.95`` or ``edge_memory_bytes <= 64 KiB``.
             relax: Leave the run's own constraints out.
             assured: Ask the lower end of its interval for every accuracy that is asked for.
+            indifferent: Take the cheapest point of the front instead whose accuracy does not differ, by
+                McNemar's exact test on the validation samples.
             fully_trained: Only networks trained for all their epochs.
             objectives: Columns that span the front; the run's where empty.
             ideal: Closest to the best value of every objective.
@@ -123,6 +126,7 @@ class Run:
                 where=where,
                 relax=relax,
                 assured=assured,
+                indifferent=indifferent,
                 fully_trained=fully_trained,
                 objectives=objectives,
                 ideal=ideal,

@@ -84,7 +84,8 @@ def _show(
     from explorer.front.terminal import print_front, print_pick
 
     console = Console()
-    print_pick(pick, test, console)
+    chances = [results.compare(pick.point, other).p_value for _, other in pick.neighbours.iterrows()]
+    print_pick(pick, test, console, chances)
     for note in results.record.notes:
         if note.startswith(IMBALANCED):
             console.print(note, markup=False, highlight=False)
@@ -114,6 +115,7 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
         where=parsed.where,
         relax=parsed.relax,
         assured=parsed.assured,
+        indifferent=parsed.indifferent,
         fully_trained=parsed.fully_trained,
         objectives=parsed.objectives,
         ideal=parsed.closest_to_ideal,
@@ -175,6 +177,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add("--relax", action="store_true", help="leave the run's own constraints out")
     kept = "ask the lower end of its interval for every accuracy that is asked for"
     add("--assured", action="store_true", help=kept)
+    alike = "the cheapest point of the front instead whose accuracy does not differ from the chosen one's"
+    add("--indifferent", action="store_true", help=alike)
     add("--fully-trained", action="store_true", help="only networks trained for all their epochs")
     add("--objectives", type=_columns, default=[], metavar="A,B", help="span the front (default: the run's)")
     how = parser.add_mutually_exclusive_group()

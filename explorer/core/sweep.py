@@ -68,18 +68,38 @@ def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
         >>> outcome_at(evidence, RunPoint.at_output())
         Outcome(earned={'correct': 2.0}, exited=3, sent_bytes=0)
     """
+    right_N, exits_N = right_and_exits(evidence, point)
+    sent_bytes = 0
+    if point.split_point != OUTPUT:
+        assert point.payload_bits is not None
+        where = (
+            evidence.split_points.index(point.split_point),
+            evidence.payload_bits.index(point.payload_bits),
+        )
+        sent_bytes = int(evidence.encoded_bytes(*where)[~exits_N].sum())
+    return Outcome(earned(right_N, evidence.label_N), int(exits_N.sum()), sent_bytes)
+
+
+def right_and_exits(evidence: Evidence, point: RunPoint) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which samples (N,) are answered right at an operating point, and which exit; arguments as above.
+
+    Example:
+        >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
+        >>> sizes, labels = np.array([[[12]]], np.int32), np.array([0, 1, 1])
+        >>> evidence = Evidence(("conv1",), (8,), sure, right, ~right[None], right[0], sizes, labels)
+        >>> point = RunPoint("conv1", confidence_threshold=0.8, payload_bits=8)
+        >>> [which.tolist() for which in right_and_exits(evidence, point)]
+        [[True, False, True], [True, False, False]]
+    """
     if point.split_point == OUTPUT:
-        return Outcome(earned(evidence.output_correct_N, evidence.label_N), evidence.num_samples, 0)
+        return evidence.output_correct_N, np.ones(evidence.num_samples, dtype=np.bool_)
     split = evidence.split_points.index(point.split_point)
     assert point.payload_bits is not None
-    index = evidence.payload_bits.index(point.payload_bits)
-    right_N = evidence.server_correct_SBN[split, index]
-    lengths = evidence.encoded_bytes(split, index)
+    server_N = evidence.server_correct_SBN[split, evidence.payload_bits.index(point.payload_bits)]
     if point.confidence_threshold is None:
-        return Outcome(earned(right_N, evidence.label_N), 0, int(lengths.sum()))
-    exits = evidence.exit_confidence_SN[split].astype(np.float64) >= point.confidence_threshold
-    right_N = np.where(exits, evidence.exit_correct_SN[split], right_N)
-    return Outcome(earned(right_N, evidence.label_N), int(exits.sum()), int(lengths[~exits].sum()))
+        return server_N, np.zeros(evidence.num_samples, dtype=np.bool_)
+    exits_N = evidence.exit_confidence_SN[split].astype(np.float64) >= point.confidence_threshold
+    return np.where(exits_N, evidence.exit_correct_SN[split], server_N), exits_N
 
 
 def point_row(evidence: Evidence, point: RunPoint) -> pd.DataFrame:
@@ -141,7 +161,7 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
     for split, name in enumerate(evidence.split_points):
         confidence = evidence.exit_confidence_SN[split].astype(np.float64)
         has_exit = not np.isnan(confidence).any()
-        cuts = _cuts(confidence, low, high) if has_exit else None
+        cuts = threshold_cuts(confidence, low, high) if has_exit else None
         for index, bits in enumerate(evidence.payload_bits):
             server_KN = worth_KN * evidence.server_correct_SBN[split, index]
             lengths = evidence.encoded_bytes(split, index)
@@ -156,10 +176,14 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class _Cuts:
+class ThresholdCuts:
     """Samples by falling confidence (``order``), and where a threshold may cut them, most exits first.
 
     At ``thresholds[i]`` the ``exited[i]`` most confident samples exit.
+
+    Example:
+        >>> ThresholdCuts(np.array([1, 0]), np.array([0.0, 0.65]), np.array([2, 1])).exited.tolist()
+        [2, 1]
     """
 
     order: NDArray[np.int64]
@@ -167,7 +191,13 @@ class _Cuts:
     exited: NDArray[np.int64]
 
 
-def _cuts(confidence: NDArray[np.float64], low: float, high: float) -> _Cuts:
+def threshold_cuts(confidence: NDArray[np.float64], low: float, high: float) -> ThresholdCuts:
+    """Where thresholds may cut samples of these confidences (N,); bounds as of :func:`sweep`.
+
+    Example:
+        >>> threshold_cuts(np.array([0.4, 0.9]), low=0.0, high=1.0).thresholds.tolist()
+        [0.0, 0.65]
+    """
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
     thresholds = np.concatenate([[np.inf], (ranked[:-1] + ranked[1:]) / 2, [0.0]])
@@ -180,11 +210,11 @@ def _cuts(confidence: NDArray[np.float64], low: float, high: float) -> _Cuts:
     if high >= 1.0:
         allowed[0] = False  # an exit classifier that answers nothing is worse than none
     exited = np.flatnonzero(allowed)[::-1]
-    return _Cuts(order, thresholds[exited], exited)
+    return ThresholdCuts(order, thresholds[exited], exited)
 
 
 def _frontier(
-    cuts: _Cuts,
+    cuts: ThresholdCuts,
     exit_KN: NDArray[np.float64],
     server_KN: NDArray[np.float64],
     lengths: NDArray[np.int32],

@@ -35,6 +35,8 @@ class Selection:
         where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
         relax: Leave the run's own constraints out.
         assured: Ask the lower end of the interval for every accuracy that a constraint asks for.
+        indifferent: Take the cheapest point of the front instead whose accuracy does not differ from that of
+            the chosen one; see :func:`explorer.front.paired.cheaper_alike`. Needs the run's evidence.
         fully_trained: Only networks trained for all their epochs.
         objectives: Columns that span the front; the run's where empty.
         ideal: Closest to the best value of every objective.
@@ -53,6 +55,7 @@ class Selection:
     where: Sequence[str] = ()
     relax: bool = False
     assured: bool = False
+    indifferent: bool = False
     fully_trained: bool = False
     objectives: Sequence[str] = ()
     ideal: bool = False

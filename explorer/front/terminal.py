@@ -1,5 +1,6 @@
 """What `explorer.pick` shows on a terminal: the point with its neighbours, and a picture of the front."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ _LOG_RATIO = 50  # as in the report: what spans more than this reads better on a
 _HEIGHT = 16
 
 
-def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> None:
+def print_pick(
+    pick: Pick, test: dict[str, Any] | None, console: Console, chances: Sequence[float] = ()
+) -> None:
     """The chosen point, why, its accuracy on both subsets, and its neighbours beside it.
+
+    Args:
+        pick: The choice.
+        test: What the test subset says; None where it was not read.
+        console: Where it is printed.
+        chances: Per neighbour, how often chance alone makes such a difference in accuracy.
 
     Example:
         >>> how = {"point_id": "a", "split_point": "conv1", "confidence_threshold": 0.9, "payload_bits": 8}
@@ -50,6 +59,8 @@ def print_pick(pick: Pick, test: dict[str, Any] | None, console: Console) -> Non
     for column in columns:
         cells = [point[column], *pick.neighbours[column]]
         table.add_row(column, *(_cell(value) for value in cells))
+    if len(chances):
+        table.add_row("p of accuracy", "-", *(_cell(float(chance)) for chance in chances))
     console.print(table)
 
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from explorer.core.credits import CREDITS
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import INPUT
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import POINT_COLUMNS, is_deployable, point_row
+from explorer.core.sweep import POINT_COLUMNS, is_deployable, point_row, right_and_exits
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.errors import UserError
+from explorer.front.paired import Comparison, cheaper_alike, compared
 from explorer.front.pareto import mark_front
 from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
@@ -100,8 +102,26 @@ class RunResults:
         return not self.networks and bool(self.failures)
 
     def select(self, selection: Selection) -> Pick:
-        """Select one operating point; see :func:`explorer.front.select.select`."""
-        return select(self.points, selection, self.objectives, self.record.parsed_constraints)
+        """Select one operating point; see :func:`explorer.front.select.select`.
+
+        A point that is asked for by its id stays, indifferent or not.
+        """
+        pick = select(self.points, selection, self.objectives, self.record.parsed_constraints)
+        if selection.indifferent and selection.point_id is None:
+            return cheaper_alike(pick, self.right_answers)
+        return pick
+
+    def right_answers(self, point: "pd.Series[Any]") -> NDArray[np.bool_]:
+        """Which validation samples (N,) an operating point, a row of ``points``, answers right."""
+        evidence = self._evidence(str(point["network_key"]))
+        return right_and_exits(evidence, RunPoint.from_row(point))[0]
+
+    def compare(self, first: "pd.Series[Any]", second: "pd.Series[Any]") -> Comparison:
+        """Hold two operating points against each other, sample by sample."""
+        return compared(self.right_answers(first), self.right_answers(second))
+
+    def _evidence(self, key: str) -> Evidence:
+        return Store(self.path).read_evidence(key)
 
     def with_setting(self, setting: Setting) -> "RunResults":
         """The same run on other devices and another link: costs and front are computed anew."""

@@ -1,0 +1,99 @@
+"""Two operating points on the same samples: McNemar's exact test, blind to what both got right or wrong.
+
+Independent intervals ask whether each point would do as well on samples of its own. Points of one run
+answered the same samples, so only those count on which one is right and the other wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from explorer.front.pareto import scaled
+from explorer.front.select import Pick
+from explorer.space.metrics import loss_values
+
+LEVEL = 0.05  # below it two points differ
+
+Right = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two operating points answered the same samples.
+
+    Attributes:
+        only_first, only_second: Samples on which one alone is right.
+
+    Example:
+        >>> Comparison(only_first=9, only_second=1).p_value, Comparison(1, 1).differ
+        (0.021484375, False)
+    """
+
+    only_first: int
+    only_second: int
+
+    @property
+    def p_value(self) -> float:
+        """How often so uneven a share, or a more uneven one, comes about where both are equally good."""
+        uneven = min(self.only_first, self.only_second)
+        return min(1.0, 2 * float(binom.cdf(uneven, self.only_first + self.only_second, 0.5)))
+
+    @property
+    def differ(self) -> bool:
+        """Whether one is better by more than noise."""
+        return self.p_value < LEVEL
+
+
+def compared(first_N: Right, second_N: Right) -> Comparison:
+    """Compare two points by which samples (N,) each answered right.
+
+    Source: McNemar, Psychometrika 1947; exact, two-sided.
+
+    Example:
+        >>> compared(np.array([True, True, False, True]), np.array([True, False, False, False]))
+        Comparison(only_first=2, only_second=0)
+    """
+    return Comparison(int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum()))
+
+
+def cheaper_alike(pick: Pick, right_of: Callable[["pd.Series[Any]"], Right]) -> Pick:
+    """The cheapest point of the front whose accuracy does not differ from that of the chosen one.
+
+    Cheaper is what is no worse in any objective that is known before training, and better in one of them.
+    Without such a point the choice stays.
+
+    Args:
+        pick: The choice.
+        right_of: Which samples (N,) a point, one row of the table, answers right.
+
+    Example:
+        >>> from explorer.front.select import Selection, select
+        >>> from explorer.space.metrics import METRICS
+        >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
+        >>> points = points.assign(split_point="input", payload_bits=8)
+        >>> best = select(points, Selection(maximize="accuracy"), [METRICS["accuracy"], METRICS["edge_macs"]])
+        >>> right = {"a": np.arange(10) < 9, "b": np.arange(10) < 8}
+        >>> cheaper = cheaper_alike(best, lambda point: right[point["point_id"]])
+        >>> cheaper.point["point_id"], cheaper.why.split("; ")[1]
+        ('b', 'b is cheaper and does not differ in accuracy (p = 1)')
+    """
+    costs = [metric for metric in pick.objectives if metric.kind != "learned"]
+    others: pd.DataFrame = pick.front[pick.front["point_id"] != pick.point["point_id"]]
+    own = loss_values(pick.point.to_frame().T, costs).to_numpy()
+    losses = loss_values(others, costs).to_numpy()
+    cheaper = np.asarray((losses <= own).all(axis=1) & (losses < own).any(axis=1))
+    everything = np.vstack([own, losses])
+    order = np.argsort(scaled(everything)[1:].sum(axis=1), kind="stable")
+    right = right_of(pick.point)
+    for row in order[cheaper[order]].tolist():
+        point = others.iloc[row]
+        comparison = compared(right, right_of(point))
+        if not comparison.differ:
+            why = f"{pick.why}; {point['point_id']} is cheaper and does not differ in accuracy"
+            return replace(pick, point=point, why=f"{why} (p = {comparison.p_value:.2g})")
+    return pick
