@@ -19,7 +19,7 @@ from explorer.runs.record import RunRecord
 from explorer.runs.results import TRIAL_COLUMNS, RunResults, points_of
 from explorer.runs.store import StoredNetwork
 from explorer.space.candidate import NetworkSpec
-from explorer.space.metrics import MEASURED_METRICS
+from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS
 
 SAMPLES = 1000
 BITS = (32, 16, 8)
@@ -257,7 +257,9 @@ def make_results(
     setting = setting or make_setting()
     networks = {stored.spec.key: stored for stored in make_networks(num_points, rename=rename)}
     frames = [stored.points.assign(reference="") for stored in networks.values()]
-    points = points_of(networks, frames, setting).assign(**dict.fromkeys(MEASURED_METRICS, np.nan))
+    points = points_of(networks, frames, setting).assign(
+        **dict.fromkeys([*CORRECTED_METRICS, *MEASURED_METRICS], np.nan)
+    )
     if len(points):
         measured = points["split_point"].eq("output")
         points.loc[measured, "edge_latency_host_s"] = points.loc[measured, "edge_macs"] / 4e9 + 1e-5

@@ -19,7 +19,7 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.run_point import RunPoint
 
 POINT_COLUMNS = ["split_point", "payload_bits", "confidence_threshold", *CREDITS, "exited", "sent_bytes"]
-_DECIMALS = 9  # of credits: rounding must not decide
+DECIMALS = 9  # of credits: rounding must not decide
 
 
 @dataclass(frozen=True)
@@ -231,13 +231,18 @@ def _frontier(
     start_K1 = server_KN.sum(axis=1, keepdims=True)
     earned_KC = (start_K1 + np.pad(gained_KN, ((0, 0), (1, 0))))[:, cuts.exited]
     sent = (int(lengths.sum()) - np.append(0, np.cumsum(lengths[cuts.order], dtype=np.int64)))[cuts.exited]
-    kept = _undominated(np.round(earned_KC, _DECIMALS))
+    kept = undominated(np.round(earned_KC, DECIMALS))
     columns = (cuts.thresholds[kept], *earned_KC[:, kept], cuts.exited[kept], sent[kept])
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _undominated(earned_KC: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which cuts, of falling numbers of exits, earn more than every earlier one in some column or other."""
+def undominated(earned_KC: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which cuts (C,), of falling numbers of exits, earn more than every earlier one in some column or other.
+
+    Example:
+        >>> undominated(np.array([[3.0, 2.0, 4.0]])).tolist()
+        [True, False, True]
+    """
     if len(earned_KC) == 1:
         before = np.maximum.accumulate(np.append(-1.0, earned_KC[0]))[:-1]
         return np.asarray(earned_KC[0] > before)

@@ -44,6 +44,9 @@ def print_pick(
         f"validation accuracy {point['accuracy']:.4f} [{point['accuracy_ci95_low']:.4f}, "
         f"{point['accuracy_ci95_high']:.4f}]"
     )
+    if not np.isnan(corrected := float(point.get("accuracy_corrected", np.nan))):
+        low, high = (float(point[f"accuracy_corrected_ci95_{end}"]) for end in ("low", "high"))
+        accuracy += f"; corrected for having been chosen {corrected:.4f} [{low:.4f}, {high:.4f}]"
     if test is not None:
         accuracy += (
             f"; test accuracy {test['accuracy']:.4f} [{test['accuracy_ci95_low']:.4f}, "

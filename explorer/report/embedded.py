@@ -95,6 +95,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "points": _points(points, numbers),
         "measured": _measured(points, numbers),
         "references": _references(points),
+        "optimism": _optimism(results.record),
     }
 
 
@@ -227,6 +228,12 @@ def _measured(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, Any
     rows = own.drop_duplicates(["split", "bits"])
     rows = rows[rows[names].notna().any(axis=1)][["split", "bits", *names]]
     return {"names": names, "rows": json.loads(rows.to_json(orient="values", double_precision=15))}
+
+
+def _optimism(record: RunRecord) -> dict[str, list[float]] | None:
+    """What is subtracted from an accuracy, at some accuracies."""
+    found = record.optimism
+    return None if found is None else {"accuracies": list(found.accuracies), "amounts": list(found.amounts)}
 
 
 def _references(points: pd.DataFrame) -> list[list[Any]]:

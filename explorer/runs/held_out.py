@@ -54,7 +54,8 @@ def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str
     bits = point.payload_bits or calibration.inference_config.payload.bits[0]
     outcome = outcome_at(collect_evidence(network, data.test, calibration.only(bits)), point)
     low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
-    shown = float(pick.point["accuracy"]), results.networks[key].num_samples
+    corrected = float(pick.point["accuracy_corrected"])
+    shown = float(pick.point["accuracy"]) if math.isnan(corrected) else corrected
     accuracy = outcome.correct / len(data.test)
     return {
         "accuracy": accuracy,
@@ -63,7 +64,9 @@ def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str
         "exit_rate": outcome.exited / len(data.test),
         "samples": len(data.test),
         "reads": counted_read(results.path, str(pick.point["point_id"])),
-        "warnings": warnings_of((accuracy, len(data.test)), shown, pick.constraints),
+        "warnings": warnings_of(
+            (accuracy, len(data.test)), (shown, results.networks[key].num_samples), pick.constraints
+        ),
     }
 
 
@@ -90,7 +93,7 @@ def warnings_of(
 
     Args:
         test: Accuracy on the test subset, and its samples.
-        validation: Accuracy on the validation subset, and its samples.
+        validation: Accuracy on the validation subset, corrected where that is known, and its samples.
         constraints: Under which the point was chosen; those on accuracy are held against the test subset.
 
     Example:

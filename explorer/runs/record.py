@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from explorer.devices import ProtocolName, Setting
 from explorer.errors import UserError
+from explorer.front.optimism import Optimism
 from explorer.runs.learned import Learned
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 from explorer.utils.files import read_json, write_json
@@ -161,6 +162,7 @@ class RunRecord(_Part):
     operators_without_macs: dict[str, dict[str, int]] = Field(default_factory=dict)
     failed_variants: dict[str, str] = Field(default_factory=dict)
     learned: Learned | None = None
+    optimism: Optimism | None = None
     notes: list[str] = Field(default_factory=list)
     test_reads: list[str] = Field(default_factory=list)
 

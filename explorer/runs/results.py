@@ -23,7 +23,7 @@ from explorer.front.pareto import mark_front
 from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
 from explorer.runs.store import Store, StoredNetwork
-from explorer.space.metrics import MEASURED_METRICS, METRICS, Metric
+from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, Metric
 from explorer.utils.files import read_json, write_json, write_text
 
 TRIALS_FILE, MEASUREMENTS_FILE = "trials.json", "measurements.json"
@@ -38,7 +38,7 @@ _LEADING = [  # of front.csv, in the order that other programs may rely on
 FRONT_COLUMNS = [
     *_LEADING,
     *(name for name, metric in METRICS.items() if metric.in_front and name not in _LEADING),
-    *("epochs", *MEASURED_METRICS),
+    *("epochs", *CORRECTED_METRICS, *MEASURED_METRICS),
 ]
 TRIAL_COLUMNS = [
     *("number", "state", "outcome", "reason", "network_key", "reference", "split_point"),
@@ -178,7 +178,7 @@ def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]])
     networks = {key: store.read(key) for key in store}
     baselines = read_json(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
     points = _all_points(networks, store, trials, pd.DataFrame(baselines), setting)
-    points = _add_measurements(points, path / MEASUREMENTS_FILE)
+    points = _add_measurements(_corrected(points, networks, record), path / MEASUREMENTS_FILE)
     points = mark_front(points, record.objectives, record.parsed_constraints)
     return RunResults(path, record, setting, points, trials, networks)
 
@@ -279,6 +279,18 @@ def _about(key: str, stored: StoredNetwork) -> dict[str, Any]:
         "pattern": spec.pattern if spec.is_sparse else "dense",
         "densities": json.dumps({path: round(float(density), 9) for path, density in spec.densities}),
     }
+
+
+def _corrected(
+    points: pd.DataFrame, networks: Mapping[str, StoredNetwork], record: RunRecord
+) -> pd.DataFrame:
+    """Columns of the accuracy without its optimism; NaN where that is not known yet."""
+    columns: Mapping[str, Any] = dict.fromkeys(CORRECTED_METRICS, np.nan)
+    if record.optimism is not None and len(points):
+        samples = points["network_key"].map({key: stored.num_samples for key, stored in networks.items()})
+        accuracy = points["accuracy"].to_numpy(dtype=float)
+        columns = record.optimism.columns(accuracy, np.asarray(samples, dtype=np.int64))
+    return points.assign(**columns)
 
 
 def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from explorer.measure.jpeg import is_image, jpeg_rows
 from explorer.measure.parts import measure_parts, parts_to_measure
 from explorer.report.index import write_index
 from explorer.report.page import write_report
+from explorer.runs.chosen import run_optimism
 from explorer.runs.deployment import restored
 from explorer.runs.results import (
     BASELINES_FILE,
@@ -53,6 +54,8 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     record.write(folder)
     so_far = load_run(folder)
     points = so_far.points
+    thresholds = session.space.confidence_thresholds
+    record.optimism = run_optimism(so_far, thresholds.low, thresholds.high)
     record.learned, why_not = learned_or_why_not(session, study, so_far)
     record.notes += [why_not] if why_not else []
     write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))

@@ -46,6 +46,7 @@ def summarised(session: Session, study: optuna.Study, store: Store) -> RunRecord
             "uncounted_arithmetic": {name: uncounted_arithmetic(own) for name, own in operators.items()},
             "operators_without_macs": {name: free_operators(own) for name, own in operators.items()},
             "learned": None,
+            "optimism": None,
             "failed_variants": {variant.name: variant.failure for variant in session.inventory.failures},
             "notes": _notes(session),
         }

@@ -131,6 +131,34 @@ METRICS = _by_name(
         slider=True,
     ),
 )
+CORRECTED_METRICS = _by_name(  # known after a search only, see explorer/front/optimism.py
+    Metric(
+        *("accuracy_corrected", "", "maximize", "learned", "Accuracy, corrected", "for having been chosen"),
+        is_share=True,
+    ),
+    Metric(
+        *(
+            "accuracy_corrected_ci95_low",
+            "",
+            "maximize",
+            "learned",
+            "Accuracy, corrected, assured",
+            "lower end",
+        ),
+        is_share=True,
+    ),
+    Metric(
+        *(
+            "accuracy_corrected_ci95_high",
+            "",
+            "maximize",
+            "learned",
+            "Accuracy, corrected, at best",
+            "upper end",
+        ),
+        is_share=True,
+    ),
+)
 MEASURED_METRICS = _by_name(
     Metric("edge_latency_host_s", "s", "minimize", "measured", "Edge part on this host", "measured"),
     Metric("server_latency_host_s", "s", "minimize", "measured", "Server part on this host", "measured"),
@@ -138,7 +166,7 @@ MEASURED_METRICS = _by_name(
     Metric("decode_latency_host_s", "s", "minimize", "measured", "Decoder on this host", "measured"),
     Metric("edge_energy_host_j", "J", "minimize", "measured", "Edge part on this host", "codecarbon"),
 )
-ALL_METRICS = METRICS | MEASURED_METRICS
+ALL_METRICS = METRICS | CORRECTED_METRICS | MEASURED_METRICS
 
 _CONSTRAINT = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator><=|>=)\s*(?P<value>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<unit>[A-Za-zµ%]*)\s*$"

@@ -197,7 +197,7 @@ class SearchSpace(Strict):
     def _readable_constraints(cls, constraints: list[str]) -> list[str]:
         for text in constraints:
             if parse_constraint(text, "constraint").column not in METRICS:
-                raise ValueError(f"{text!r}: measured columns cannot be constraints of a search")
+                raise ValueError(f"{text!r}: what is known after a search cannot be its constraint")
         return constraints
 
     @property

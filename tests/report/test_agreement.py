@@ -29,18 +29,19 @@ from explorer.devices import (
     load_link,
 )
 from explorer.errors import UserError
+from explorer.front.optimism import Optimism
 from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
 from explorer.pick import EXAMPLES, add_arguments, selection_of
 from explorer.report.embedded import embedded_run, typed_column
 from explorer.report.html import ASSETS
 from explorer.runs.results import RunResults, points_of
-from explorer.space.metrics import METRICS
+from explorer.space.metrics import CORRECTED_METRICS, METRICS
 from explorer.utils.arguments import make_parser
 
 NODE = shutil.which("node")
 pytestmark = [pytest.mark.skipif(NODE is None, reason="no node on PATH"), pytest.mark.slow]
 
-COLUMNS = list(METRICS)
+COLUMNS = [*METRICS, *CORRECTED_METRICS]
 
 
 def run_node(script: str, content: Any) -> Any:
@@ -77,7 +78,11 @@ def costs_in_javascript(results: RunResults, setting: Setting, cell: Cell) -> pd
 def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
     columns = [*POINT_COLUMNS, "reference"]
     frames = [results.points.loc[results.points["network_key"] == key, columns] for key in results.networks]
-    return points_of(results.networks, frames, setting)
+    points = points_of(results.networks, frames, setting)
+    samples = points["network_key"].map({key: own.num_samples for key, own in results.networks.items()})
+    assert results.record.optimism is not None
+    accuracy = points["accuracy"].to_numpy(dtype=float)
+    return points.assign(**results.record.optimism.columns(accuracy, samples.to_numpy()))
 
 
 def assert_same(results: RunResults, setting: Setting, cell: Cell = CELLS["li-mno2"]) -> None:
@@ -93,7 +98,12 @@ def assert_same(results: RunResults, setting: Setting, cell: Cell = CELLS["li-mn
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
-    return make_results(tmp_path_factory.mktemp("run"), num_points=3000, objectives=("accuracy", "edge_macs"))
+    results = make_results(
+        tmp_path_factory.mktemp("run"), num_points=3000, objectives=("accuracy", "edge_macs")
+    )
+    low, high = results.points["accuracy"].quantile([0.2, 0.9])
+    results.record.optimism = Optimism("cross_fitting", 8, (low, (low + high) / 2, high), (0.03, 0.01, 0.015))
+    return results
 
 
 @pytest.mark.parametrize("link", link_names())

@@ -20,6 +20,22 @@ export function wilsonInterval(correct, samples) {
 }
 
 /**
+ * By how much an accuracy is too high because it was chosen: between known places in a straight line; NaN where
+ * that is not known.
+ * @param {Run["optimism"]} optimism
+ * @param {number} accuracy
+ */
+export function optimismAt(optimism, accuracy) {
+  if (!optimism) return NaN;
+  const { accuracies, amounts } = optimism;
+  const above = accuracies.findIndex((own) => own > accuracy);
+  if (above === 0) return amounts[0];
+  if (above < 0) return amounts[amounts.length - 1];
+  const slope = (amounts[above] - amounts[above - 1]) / (accuracies[above] - accuracies[above - 1]);
+  return amounts[above - 1] + slope * (accuracy - accuracies[above - 1]);
+}
+
+/**
  * Roofline time of one operator; limits that the profile lacks are left out.
  * @param {number} macs
  * @param {number} movedBytes
@@ -94,6 +110,7 @@ export function countedColumns(run) {
   const earned = /** @type {Record<string, TypedArray>} */ (/** @type {unknown} */ (points));
   const names = ["accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
   names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
+  names.push("accuracy_corrected", "accuracy_corrected_ci95_low", "accuracy_corrected_ci95_high");
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
@@ -107,6 +124,11 @@ export function countedColumns(run) {
     for (const { name, credit } of learned) columns[name][row] = earned[credit][row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;
+    const corrected = clipped(columns.accuracy[row] - optimismAt(run.optimism, columns.accuracy[row]));
+    const [least, most] = wilsonInterval(corrected * samples, samples);
+    columns.accuracy_corrected[row] = corrected;
+    columns.accuracy_corrected_ci95_low[row] = least;
+    columns.accuracy_corrected_ci95_high[row] = most;
     columns.exit_rate[row] = points.exited[row] / samples;
     columns.edge_macs[row] = splits.edge_macs[split] + hasExit * splits.exit_macs[split];
     columns.edge_macs_dense[row] = splits.edge_macs_dense[split] + hasExit * splits.exit_macs[split];
@@ -119,6 +141,9 @@ export function countedColumns(run) {
   }
   return columns;
 }
+
+/** @param {number} share */
+const clipped = (share) => Math.min(Math.max(share, 0), 1);
 
 /**
  * Mean bytes of the payloads that a row sends; 0 where it sends none.

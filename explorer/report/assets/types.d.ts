@@ -204,6 +204,8 @@ interface EmbeddedRun {
   measured: { names: string[]; rows: [number, number, ...(number | null)[]][] };
   /** Row and names of every reference. */
   references: [number, string][];
+  /** What is subtracted from an accuracy, at some accuracies, rising; null where that is not known. */
+  optimism: { accuracies: number[]; amounts: number[] } | null;
   figures: Record<string, Figure>;
   plotlyConfig: object;
   /** Seconds after which the page loads itself anew; null where the search has ended. */

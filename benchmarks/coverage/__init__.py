@@ -1,0 +1,1 @@
+"""Whether stated accuracies hold on fresh samples."""

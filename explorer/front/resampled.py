@@ -1,0 +1,217 @@
+"""The front that other samples would have given: sweep and front anew for any weights of the stored samples.
+
+A bootstrap draws a sample several times or not at all; half of the samples are weights of 1 and 0.
+Confidences are sorted once; for each set of weights prefix sums give every threshold, as in
+:mod:`explorer.core.sweep`.
+
+Shape suffixes: C credits, N samples, K cuts of a ladder, R operating points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.core.credits import CREDITS
+from explorer.core.evidence import Evidence
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.run_point import RunPoint
+from explorer.core.sweep import DECIMALS, ThresholdCuts, threshold_cuts, undominated
+from explorer.costs.model import CostModel
+from explorer.costs.split_costs import SplitCosts
+from explorer.front.pareto import non_dominated
+from explorer.space.metrics import Constraint, Metric
+
+Floats = NDArray[np.float64]
+_CORRECT = list(CREDITS).index("correct")
+
+
+@dataclass(frozen=True, eq=False)
+class _Ladder:
+    """All thresholds of one network at one split point with one number of payload bits.
+
+    The cuts, most exits first, are none where there is no exit classifier.
+    """
+
+    network: int
+    split_point: str
+    bits: int
+    cuts: ThresholdCuts
+    exit_CN: NDArray[np.float32]
+    server_CN: NDArray[np.float32]
+    bytes_N: NDArray[np.int32]
+    may_do_without: bool
+
+    def at_cuts(self, weights_N: Floats) -> tuple[Floats, Floats, Floats]:
+        """Credits earned (C, K + 1), weight of exits and bytes sent (K + 1,); last where no exit is used."""
+        start_C, sent = self.server_CN @ weights_N, float(weights_N @ self.bytes_N)
+        earned_CK, exited_K = np.zeros((len(start_C), 0)), np.zeros(0)
+        spared_K = exited_K
+        if len(self.cuts.order):
+            weight_N = weights_N[self.cuts.order]
+            at = self.cuts.exited
+            gained_CN = np.cumsum((self.exit_CN - self.server_CN)[:, self.cuts.order] * weight_N, axis=1)
+            earned_CK = start_C[:, np.newaxis] + np.pad(gained_CN, ((0, 0), (1, 0)))[:, at]
+            exited_K = np.append(0.0, np.cumsum(weight_N))[at]
+            spared_K = np.append(0.0, np.cumsum(weight_N * self.bytes_N[self.cuts.order]))[at]
+        return (
+            np.column_stack([earned_CK, start_C]),
+            np.append(exited_K, 0.0),
+            np.append(sent - spared_K, sent),
+        )
+
+    def frontier(self, earned_CK: Floats, exited_K: Floats) -> NDArray[np.int64]:
+        """Cuts, of falling exits, that earn more than every earlier one; in the middle of equal ones."""
+        count = len(self.cuts.exited)
+        kept = np.zeros(0, dtype=np.int64)
+        if count:
+            first = np.flatnonzero(undominated(np.round(earned_CK[:, :count], DECIMALS)))
+            last = np.searchsorted(-exited_K[:count], -exited_K[first], side="right") - 1
+            kept = (first + last) // 2
+        return np.append(kept, count) if self.may_do_without else kept
+
+
+@dataclass(frozen=True, eq=False)
+class ResampledFront:
+    """A front under one set of weights: which operating points, and their accuracy there.
+
+    Example:
+        >>> front = ResampledFront(np.array([0, 0]), np.array([3, 1]), np.array([0.9, 0.8]))
+        >>> len(front.accuracy_R)
+        2
+    """
+
+    ladder_R: NDArray[np.int64]
+    cut_R: NDArray[np.int64]
+    accuracy_R: Floats
+
+
+class Resampler:
+    """Sweep and front of a set of trained networks, for any weights of the validation samples.
+
+    Args:
+        networks: Evidence of each, on the same samples, and costs of its split points.
+        costs: The cost model.
+        objectives: They span the front.
+        constraints: Under which it stands.
+        low: Least confidence threshold allowed.
+        high: Largest; 1 also allows leaving the exit classifier out.
+
+    Example:
+        >>> from explorer import run_search
+        >>> from explorer.runs.store import Store
+        >>> run = run_search("digits", trials=1, name="again", workers=1, energy=False, progress=False)
+        >>> (key, stored), = run.results.networks.items()
+        >>> networks = [(Store(run.path).read_evidence(key), stored.splits)]
+        >>> costs = CostModel(run.results.setting)
+        >>> resampler = Resampler(networks, costs, run.results.objectives, [], low=0.0, high=1.0)
+        >>> front = resampler.front(np.ones(400))  # each sample once, as in the run
+        >>> sorted(front.accuracy_R, reverse=True) == run.front["accuracy"].tolist()
+        True
+        >>> half = np.arange(400) % 2.0
+        >>> chosen = resampler.front(half)
+        >>> len(chosen.accuracy_R) == len(resampler.accuracy(chosen, 1.0 - half))
+        True
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[tuple[Evidence, Sequence[SplitCosts]]],
+        costs: CostModel,
+        objectives: Sequence[Metric],
+        constraints: Sequence[Constraint],
+        low: float,
+        high: float,
+    ) -> None:
+        self._costs, self._objectives, self._constraints = costs, objectives, constraints
+        self._ladders: list[_Ladder] = []
+        tables, rows, first = [], [], 0
+        for number, (evidence, splits) in enumerate(networks):
+            places = {split.name: first + place for place, split in enumerate(splits)}
+            own = _ladders(number, evidence, low, high)
+            rows += [places[ladder.split_point] for ladder in own]
+            self._ladders += own
+            tables.append(costs.split_table(splits))
+            first += len(splits)
+        at = np.array(rows, dtype=np.int64)
+        self._table = {name: np.concatenate([own[name] for own in tables])[at] for name in tables[0]}
+        self.num_samples = networks[0][0].num_samples
+
+    def front(self, weights_N: Floats) -> ResampledFront:
+        """The front where each sample counts as often as its weight says."""
+        total = float(weights_N.sum())
+        kept, earned, exited, sent = [], [], [], []
+        for ladder in self._ladders:
+            earned_CK, exited_K, sent_K = ladder.at_cuts(weights_N)
+            own = ladder.frontier(earned_CK, exited_K)
+            kept.append(own)
+            earned.append(earned_CK[:, own])
+            exited.append(np.full(1, total) if ladder.split_point == OUTPUT else exited_K[own])
+            sent.append(sent_K[own])
+        ladder_R = np.repeat(np.arange(len(kept)), [len(own) for own in kept])
+        cut_R = np.concatenate(kept)
+        without_R = cut_R == np.array([len(own.cuts.exited) for own in self._ladders])[ladder_R]
+        swept: dict[str, Any] = dict(zip(CREDITS, np.concatenate(earned, axis=1), strict=True))
+        swept |= {"exited": np.concatenate(exited), "sent_bytes": np.concatenate(sent)}
+        swept["split_point"] = [self._ladders[number].split_point for number in ladder_R.tolist()]
+        swept["payload_bits"] = np.array([own.bits for own in self._ladders])[ladder_R]
+        swept["confidence_threshold"] = np.where(without_R, np.nan, 0.5)  # whether there is one decides
+        table = {name: values[ladder_R] for name, values in self._table.items()}
+        columns = self._costs.expected(swept, table, np.full(len(ladder_R), total))
+        front = self._non_dominated(columns, len(ladder_R))
+        return ResampledFront(ladder_R[front], cut_R[front], columns["accuracy"][front])
+
+    def _non_dominated(self, columns: dict[str, NDArray[Any]], count: int) -> NDArray[np.int64]:
+        feasible = np.ones(count, dtype=np.bool_)
+        for own in self._constraints:
+            values = columns[own.column]
+            feasible &= values <= own.bound if own.operator == "<=" else values >= own.bound
+        signs = [-1.0 if metric.direction == "maximize" else 1.0 for metric in self._objectives]
+        losses = np.column_stack(
+            [sign * columns[own.name] for sign, own in zip(signs, self._objectives, strict=True)]
+        )
+        rows = np.flatnonzero(feasible & ~np.isnan(losses).any(axis=1))
+        return np.asarray(rows[non_dominated(losses[rows])])
+
+    def accuracy(self, front: ResampledFront, weights_N: Floats) -> Floats:
+        """Accuracy of the same operating points (R,) under other weights."""
+        found = np.empty(len(front.ladder_R))
+        for number in np.unique(front.ladder_R).tolist():
+            own = front.ladder_R == number
+            earned_CK, _, _ = self._ladders[number].at_cuts(weights_N)
+            found[own] = earned_CK[_CORRECT, front.cut_R[own]]
+        return np.asarray(found / weights_N.sum())
+
+    def points(self, front: ResampledFront) -> list[tuple[int, RunPoint]]:
+        """Number of the network, and how it is run, of every operating point of a front."""
+        pairs = zip(front.ladder_R.tolist(), front.cut_R.tolist(), strict=True)
+        return [self._point(self._ladders[number], cut) for number, cut in pairs]
+
+    def _point(self, ladder: _Ladder, cut: int) -> tuple[int, RunPoint]:
+        if ladder.split_point == OUTPUT:
+            return ladder.network, RunPoint.at_output()
+        threshold = float(ladder.cuts.thresholds[cut]) if cut < len(ladder.cuts.exited) else None
+        return ladder.network, RunPoint(ladder.split_point, threshold, ladder.bits)
+
+
+def _ladders(number: int, evidence: Evidence, low: float, high: float) -> list[_Ladder]:
+    """Of one network, the output last."""
+    worth_CN = np.stack([credit(evidence.label_N) for credit in CREDITS.values()])
+    nothing = np.zeros(0, dtype=np.int64)
+    no_exits = ThresholdCuts(nothing, np.zeros(0), nothing)
+    found = []
+    for split, name in enumerate(evidence.split_points):
+        confidence = evidence.exit_confidence_SN[split].astype(np.float64)
+        has_exit = not np.isnan(confidence).any()
+        cuts = threshold_cuts(confidence, low, high) if has_exit else no_exits
+        exit_CN = (worth_CN * evidence.exit_correct_SN[split]).astype(np.float32)
+        for index, bits in enumerate(evidence.payload_bits):
+            server_CN = (worth_CN * evidence.server_correct_SBN[split, index]).astype(np.float32)
+            lengths = evidence.encoded_bytes(split, index)
+            may = not has_exit or high >= 1.0
+            found.append(_Ladder(number, name, bits, cuts, exit_CN, server_CN, lengths, may))
+    right_CN = (worth_CN * evidence.output_correct_N).astype(np.float32)
+    nothing_sent = np.zeros(evidence.num_samples, dtype=np.int32)
+    return [*found, _Ladder(number, OUTPUT, 0, no_exits, right_CN, right_CN, nothing_sent, True)]
