@@ -16,6 +16,8 @@ from explorer.errors import UserError
 from explorer.front.pareto import by_weights, closest_to_ideal, knee, mark_front
 from explorer.space.metrics import (
     ALL_METRICS,
+    ASSURED,
+    ASSURED_CORRECTED,
     METRICS,
     Constraint,
     Metric,
@@ -34,7 +36,8 @@ class Selection:
     Attributes:
         where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
         relax: Leave the run's own constraints out.
-        assured: Ask the lower end of the interval for every accuracy that a constraint asks for.
+        assured: Ask the lower end of the interval for every accuracy that a constraint asks for; that of the
+            corrected accuracy, where it is known.
         indifferent: Take the cheapest point of the front instead whose accuracy does not differ from that of
             the chosen one; see :func:`explorer.front.paired.cheaper_alike`. Needs the run's evidence.
         fully_trained: Only networks trained for all their epochs.
@@ -138,7 +141,8 @@ def select(
     kept = [] if selection.relax else list(constraints)
     kept += [parse_constraint(text, "--where") for text in selection.where]
     if selection.assured:
-        kept = [assured(constraint) for constraint in kept]
+        known = ASSURED_CORRECTED in points and points[ASSURED_CORRECTED].notna().any()
+        kept = [assured(constraint, ASSURED_CORRECTED if known else ASSURED) for constraint in kept]
     marked = mark_front(points, objectives, kept)
     front = marked[marked["on_front"]]
     if selection.point_id is not None:

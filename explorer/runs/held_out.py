@@ -21,7 +21,7 @@ from explorer.runs.deployment import restored
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
-from explorer.space.metrics import Constraint
+from explorer.space.metrics import ASSURED, ASSURED_CORRECTED, Constraint
 
 LEVEL = (
     0.01  # of the test for a difference: the chosen point's validation accuracy is a little too good anyway
@@ -107,7 +107,7 @@ def warnings_of(
     """
     found = []
     for own in constraints:
-        if own.column in ("accuracy", "accuracy_ci95_low") and own.violation(test[0]) > 0:
+        if own.column in ("accuracy", ASSURED, ASSURED_CORRECTED) and own.violation(test[0]) > 0:
             advice = "; with --assured the lower end of the interval is asked for"
             found.append(
                 f"the test accuracy {test[0]:.4f} misses {own}{advice if own.column == 'accuracy' else ''}"

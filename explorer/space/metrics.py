@@ -235,8 +235,15 @@ def parse_constraint(text: str, where: str) -> Constraint:
     return Constraint(column, match["operator"], float(match["value"]) * scale)
 
 
-def assured(constraint: Constraint) -> Constraint:
+ASSURED, ASSURED_CORRECTED = "accuracy_ci95_low", "accuracy_corrected_ci95_low"
+
+
+def assured(constraint: Constraint, column: str = ASSURED) -> Constraint:
     """The constraint on the lower end of the accuracy's interval, where it asks for an accuracy.
+
+    Args:
+        constraint: Any.
+        column: :data:`ASSURED`, or :data:`ASSURED_CORRECTED` where that is known.
 
     Example:
         >>> str(assured(parse_constraint("accuracy >= 95 %", "--where")))
@@ -245,7 +252,7 @@ def assured(constraint: Constraint) -> Constraint:
         'edge_macs <= 5000'
     """
     asks_for_accuracy = (constraint.column, constraint.operator) == ("accuracy", ">=")
-    return replace(constraint, column="accuracy_ci95_low") if asks_for_accuracy else constraint
+    return replace(constraint, column=column) if asks_for_accuracy else constraint
 
 
 def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame:

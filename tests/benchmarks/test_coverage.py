@@ -26,5 +26,5 @@ def test_missed_is_judged_at_the_point_that_only_just_satisfies() -> None:
 )
 def test_shortfalls_are_those_of_the_shipped_correction(covered: float, bias: float, short: int) -> None:
     own = Statement(covered, bias)
-    rows = table("digits", [Draw({METHOD: own, "as validated": Statement(0.5, 0.1)}, 0.5, 0.0)] * 2)
+    rows = table("digits", [Draw({METHOD: own, "as validated": Statement(0.5, 0.1)}, 0.5, 0.1, 0.0)] * 2)
     assert len(shortfalls(rows)) == short

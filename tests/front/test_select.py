@@ -41,3 +41,10 @@ def test_a_bound_that_no_lower_end_reaches_is_told_with_what_they_reach(points: 
 def test_the_lower_end_is_a_column_like_any_other(points: pd.DataFrame) -> None:
     asked = Selection(where=["accuracy_ci95_low >= 95 %"], minimize="edge_macs")
     assert select(points, asked, OBJECTIVES).point["point_id"] == "a"
+
+
+def test_assured_takes_the_corrected_lower_end_where_it_is_known(points: pd.DataFrame) -> None:
+    corrected = points.assign(accuracy_corrected_ci95_low=[0.945, 0.93, 0.86])
+    asked = Selection(where=["accuracy >= 0.94"], minimize="edge_macs", assured=True)
+    assert select(points, asked, OBJECTIVES).point["point_id"] == "b"
+    assert select(corrected, asked, OBJECTIVES).point["point_id"] == "a"

@@ -103,7 +103,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
     )
     low, high = results.points["accuracy"].quantile([0.2, 0.9])
     results.record.optimism = Optimism("cross_fitting", 8, (low, (low + high) / 2, high), (0.03, 0.01, 0.015))
-    return results
+    accuracy = results.points["accuracy"].to_numpy(dtype=float)
+    samples = results.points["network_key"].map(
+        {key: own.num_samples for key, own in results.networks.items()}
+    )
+    corrected = results.record.optimism.columns(accuracy, samples.to_numpy())
+    return replace(results, points=results.points.assign(**corrected))
 
 
 @pytest.mark.parametrize("link", link_names())

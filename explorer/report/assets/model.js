@@ -259,7 +259,7 @@ export class Model {
     this.constraints = Object.entries(state.limits)
       .filter(([name]) => values[name])
       .map(([column, limit]) => ({ column, ...limit }))
-      .map((constraint) => (state.assured ? assured(constraint) : constraint));
+      .map((constraint) => (state.assured ? assured(constraint, this.run) : constraint));
     this.violation = totalViolation(values, this.constraints, this.size);
     const eligible = this.eligible(state);
     const rows = new Uint32Array(this.size);
@@ -346,13 +346,15 @@ export class Model {
 }
 
 /**
- * A constraint on the lower end of the accuracy's interval, where it asks for an accuracy.
+ * A constraint on the lower end of the accuracy's interval, corrected where that is known, where it asks for an
+ * accuracy.
  * @param {Constraint} constraint
+ * @param {Run} run
  * @returns {Constraint}
  */
-const assured = (constraint) =>
+const assured = (constraint, { optimism }) =>
   constraint.column === "accuracy" && constraint.operator === ">="
-    ? { ...constraint, column: "accuracy_ci95_low" }
+    ? { ...constraint, column: optimism ? "accuracy_corrected_ci95_low" : "accuracy_ci95_low" }
     : constraint;
 
 /**
