@@ -1,11 +1,11 @@
-"""``explorer search|pick|deploy|serve|edge|measure|report|inspect``: every command of the explorer."""
+"""``explorer search|pick|confirm|deploy|serve|edge|measure|report|inspect``: every command there is."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from explorer import __version__, edge, pick, search, serve
+from explorer import __version__, confirm, edge, pick, search, serve
 from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
@@ -15,6 +15,7 @@ from explorer.report import __main__ as report
 COMMANDS: dict[str, Any] = {
     "search": search,
     "pick": pick,
+    "confirm": confirm,
     "deploy": deploy,
     "serve": serve,
     "edge": edge,

@@ -20,7 +20,7 @@ NAMES = sorted(
     if not path.name.startswith("__")
 )
 # Commands are shown by the examples of their help, which tests/test_main.py runs.
-COMMANDS = {"explorer.edge", "explorer.pick", "explorer.search", "explorer.serve"}
+COMMANDS = {"explorer.confirm", "explorer.edge", "explorer.pick", "explorer.search", "explorer.serve"}
 
 
 def public(module: ModuleType) -> dict[str, Any]:

@@ -37,7 +37,7 @@ PACKAGES = (
         "engine.surrogate",
     ),
     *("engine",),
-    *("report", "inspect", "session", "api", "search", "pick", "serve", "edge", "__main__"),
+    *("report", "inspect", "session", "api", "search", "pick", "confirm", "serve", "edge", "__main__"),
 )
 
 

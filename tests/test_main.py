@@ -12,7 +12,7 @@ from explorer import __main__ as command_line
 
 pytestmark = pytest.mark.slow
 
-OF_RUNS = ("search", "pick", "deploy", "report", "inspect")
+OF_RUNS = ("search", "pick", "confirm", "deploy", "report", "inspect")
 OF_BUNDLES = ("serve", "edge", "measure")
 COMMANDS = (*OF_RUNS, *OF_BUNDLES)
 HEAVY = (

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from explorer.core.sweep import is_deployable
 from explorer.devices import PROTOCOLS
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
+from explorer.runs.confirmed import Confirmed, read_confirmed
 from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.results import RunResults
 
@@ -48,6 +49,7 @@ class Summary(NamedTuple):
         without_macs: Backbone, and its operators that cost no MACs.
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
+        confirmed: Points trained anew with other seeds: id, accuracy as searched, over seeds, and a mark.
         space_file: Full text of the search space, "" where not recorded.
         num_points: Operating points of the run.
 
@@ -71,6 +73,7 @@ class Summary(NamedTuple):
     without_macs: list[tuple[str, str]]
     gaps: list[str]
     notes: list[str]
+    confirmed: list[tuple[str, str, str, str]]
     space_file: str
     num_points: int
 
@@ -103,9 +106,18 @@ def summary_info(results: RunResults) -> Summary:
         without_macs=_operators(record.operators_without_macs),
         gaps=_gaps(results),
         notes=list(record.notes),
+        confirmed=[_confirmed(point) for point in read_confirmed(results.path)],
         space_file=record.space_file,
         num_points=int(is_deployable(results.points).sum()),
     )
+
+
+def _confirmed(point: Confirmed) -> tuple[str, str, str, str]:
+    """Id, accuracy as searched, mean and deviation over seeds, and whether the search was lucky."""
+    seeds = f"{metric_text('accuracy', point.mean)} (deviation {metric_text('accuracy', point.deviation)}, "
+    seeds += f"{len(point.seeds)} seeds)"
+    searched = metric_text("accuracy", point.accuracy)
+    return point.point_id, searched, seeds, "lucky" if point.lucky else ""
 
 
 def _operators(calls: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:

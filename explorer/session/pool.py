@@ -43,8 +43,15 @@ def _given_objects(session: Session) -> list[str]:
     return [name for name in names if is_given(name)]
 
 
-def open_pool(session: Session, options: Options) -> Pool[TrainingTask, EvaluatedNetwork]:
+def open_pool(
+    session: Session, options: Options, other_seeds: bool = False
+) -> Pool[TrainingTask, EvaluatedNetwork]:
     """Open the pool that was asked for; workers get the data once, without the test subset.
+
+    Args:
+        session: What is trained.
+        options: What was asked for.
+        other_seeds: Seeds are not those of the space: what factories built for these says nothing then.
 
     Example:
         >>> from explorer.session.prepare import prepare
@@ -59,7 +66,7 @@ def open_pool(session: Session, options: Options) -> Pool[TrainingTask, Evaluate
         evaluate_network,
         data=data,
         inference_config=session.space.inference_config,
-        signatures=session.inventory.signatures,
+        signatures=None if other_seeds else session.inventory.signatures,
     )
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
     workers = options.workers or workers_per_machine(options.threads)
