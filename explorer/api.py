@@ -222,7 +222,8 @@ def load_space(what: str | Path | Mapping[str, Any]) -> SearchSpace:
     """Read a search space: a YAML file, a shipped space by its name, or a mapping with the same keys.
 
     In a mapping a factory may be a function, a module class or a trained module, and the data source a tuple
-    of arrays ``(x_train, y_train, x_test, y_test)``.
+    of arrays ``(x_train, y_train, x_test, y_test)``, which ``groups_train``, or ``x_validation`` and
+    ``y_validation``, may follow.
 
     Raises:
         UserError: Names the key, the rule and the value received.

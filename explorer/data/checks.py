@@ -63,7 +63,42 @@ def checked(raw: RawData, layout: Layout) -> RawData:
             f"{raw.name}: y_test must hold only the classes 0 .. {len(classes) - 1} of y_train,"
             f" got {unknown[0]}"
         )
-    return replace(raw, x_train=train, y_train=train_labels, x_test=test, y_test=test_labels)
+    found = replace(raw, x_train=train, y_train=train_labels, x_test=test, y_test=test_labels)
+    return _checked_validation(_checked_groups(found), layout, len(classes))
+
+
+def _checked_groups(raw: RawData) -> RawData:
+    if raw.groups_train is None:
+        return raw
+    groups = np.asarray(raw.groups_train)
+    groups = groups[:, 0] if groups.ndim == 2 and groups.shape[1] == 1 else groups
+    if groups.shape != (len(raw.y_train),) or groups.dtype.kind not in "buiUS":
+        raise UserError(
+            f"{raw.name}: groups_train must hold one whole number or text per training sample, shape "
+            f"({len(raw.y_train)},), got {groups.shape} of dtype {groups.dtype}"
+        )
+    return replace(raw, groups_train=groups)
+
+
+def _checked_validation(raw: RawData, layout: Layout, num_classes: int) -> RawData:
+    """Of a validation part of its own, if there is one, as of the test part."""
+    if raw.x_validation is None or raw.y_validation is None:
+        return raw
+    where = f"{raw.name}: x_validation"
+    inputs = _channels_first(_checked_values(raw.x_validation, where), layout, where)
+    kinds = (inputs.dtype == np.uint8, raw.x_train.dtype == np.uint8)
+    if inputs.shape[1:] != raw.x_train.shape[1:] or kinds[0] != kinds[1]:
+        raise UserError(
+            f"{where} must hold samples as x_train does, {raw.x_train.shape[1:]} of dtype "
+            f"{raw.x_train.dtype}, got {inputs.shape[1:]} of dtype {inputs.dtype}"
+        )
+    labels = _checked_labels(raw.y_validation, len(inputs), f"{raw.name}: y_validation")
+    if (unknown := labels[(labels < 0) | (labels >= num_classes)]).size:
+        raise UserError(
+            f"{raw.name}: y_validation must hold only the classes 0 .. {num_classes - 1} of y_train, got "
+            f"{unknown[0]}"
+        )
+    return replace(raw, x_validation=inputs, y_validation=labels)
 
 
 def _checked_values(inputs: Array, where: str) -> Array:

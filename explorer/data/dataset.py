@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +16,12 @@ import torch
 
 from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
+from explorer.data.division import IndexArray, divided, draw, quotas
 from explorer.data.sources import RawData, read_source
 from explorer.errors import UserError
 
 Scaling = Literal["train", "none"]
 GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
-IndexArray = npt.NDArray[np.int64]
 
 _CHUNK = 1024  # samples normalised at once; bounds the float64 copies
 _TEST_SEED = 0  # the test subset is the same for every seed
@@ -63,6 +62,8 @@ class DataSet:
         fingerprint: 32 hex digits that change when any sample, label or its order changes.
         class_names: In the order of the labels; empty where the source has none.
         dtype: Of the samples as the source has them: ``uint8`` or ``float32``.
+        validation_is_apart: Why validation shares no person, device or recording with train; empty where that
+            is not known.
 
     Example:
         >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
@@ -81,6 +82,7 @@ class DataSet:
     fingerprint: str = ""
     class_names: tuple[str, ...] = ()
     dtype: str = "float32"
+    validation_is_apart: str = ""
 
     def raw(self, inputs: torch.Tensor) -> npt.NDArray[np.float32]:
         """Normalised samples (N, ...) as they came: 0 to 255 where the source has uint8.
@@ -129,8 +131,13 @@ def load_data(
         * ``package.module:function``: returns the tuple ``(x_train, y_train, x_test, y_test)``; found on the
           path or from the working directory.
 
+    With the four arrays may come ``groups_train``, which person, device or recording each training sample
+    belongs to, or ``x_validation`` and ``y_validation``; with a folder of images, ``groups.csv``.
+
     Subsets: validation is drawn from the training part, train from what remains, test from the
-    test part only. Class shares follow the part's; with enough samples every class is present, and
+    test part only. With groups, no group has samples in both: groups are drawn until they hold enough
+    samples for validation, and train is drawn from the others. A validation part that is given is drawn
+    from instead. Class shares follow the part's; with enough samples every class is present, and
     a class with a single training sample keeps it in train. Validation does not depend on
     ``train_samples``, test not on ``seed``. The order within a subset is shuffled.
 
@@ -164,20 +171,16 @@ def load_data(
         raise UserError(f"{source}: `0 <= seed < 2**32` must hold, got seed={seed}")
     raw = checked(read_source(source, data_dir), layout)
     num_classes = int(raw.y_train.max()) + 1
-    train_samples = _train_size(raw, num_classes, train_samples, validation_samples)
     test_samples = len(raw.y_test) if test_samples is None else test_samples
     if not 1 <= test_samples <= len(raw.y_test):
         raise UserError(
             f"{raw.name}: test_samples must be 1 .. {len(raw.y_test)} (the test part), got {test_samples}"
         )
-    counts = np.bincount(raw.y_train)
-    validation_quotas = _quotas(counts - 1, validation_samples)  # one sample per class is left for train
-    train_quotas = _quotas(counts - validation_quotas, train_samples)
-    test_quotas = _quotas(np.bincount(raw.y_test, minlength=num_classes), test_samples)
-    validation, train = _draw(raw.y_train, [validation_quotas, train_quotas], seed)
-    (test,) = _draw(raw.y_test, [test_quotas], _TEST_SEED)
+    train, validation = divided(raw, num_classes, train_samples, validation_samples, seed)
+    test_quotas = quotas(np.bincount(raw.y_test, minlength=num_classes), test_samples)
+    (test,) = draw(raw.y_test, [test_quotas], _TEST_SEED)
     mean, std = _scaling(raw, train, normalise)
-    drawn = [(raw.x_train, raw.y_train, train), (raw.x_train, raw.y_train, validation)]
+    drawn = [(raw.x_train, raw.y_train, train), (*raw.validation_part, validation)]
     drawn += [(raw.x_test, raw.y_test, test)]
     return DataSet(
         name=raw.name,
@@ -191,66 +194,8 @@ def load_data(
         fingerprint=_fingerprint(drawn),
         class_names=raw.class_names,
         dtype="uint8" if raw.x_train.dtype == np.uint8 else "float32",
+        validation_is_apart=raw.validation_is_apart,
     )
-
-
-def _train_size(raw: RawData, num_classes: int, train_samples: int | None, validation_samples: int) -> int:
-    """The size of train, after checking that train and validation fit into the training part."""
-    available = len(raw.y_train)
-    if not 1 <= validation_samples <= available - num_classes:
-        raise UserError(
-            f"{raw.name}: validation_samples must be 1 .. {available - num_classes} (one of the {available}"
-            f" training samples per class is left for train), got {validation_samples}"
-        )
-    remaining = available - validation_samples
-    size = remaining if train_samples is None else train_samples
-    if not num_classes <= size <= remaining:
-        raise UserError(
-            f"{raw.name}: train_samples must be {num_classes} (one per class) .. {remaining} ({available}"
-            f" less {validation_samples} for validation), got {size}"
-        )
-    return size
-
-
-def _quotas(available: IndexArray, size: int) -> IndexArray:
-    """Share ``size`` samples among classes in proportion to ``available``, by largest remainders.
-
-    Where ``size`` allows, a class with samples gets at least one, taken from the largest quota.
-
-    Args:
-        available: Samples per class, shape (C,), sum >= size.
-        size: Samples to choose.
-
-    Returns:
-        Shape (C,), never above ``available``, sum ``size``.
-    """
-    quotas, remainders = np.divmod(available * size, available.sum())
-    largest_first = np.argsort(-remainders, kind="stable")
-    quotas[largest_first[: size - quotas.sum()]] += 1
-    if size >= np.count_nonzero(available):
-        for label in np.flatnonzero((quotas == 0) & (available > 0)):
-            quotas[quotas.argmax()] -= 1
-            quotas[label] += 1
-    return quotas
-
-
-def _draw(labels: IndexArray, quotas: list[IndexArray], seed: int) -> list[IndexArray]:
-    """Disjoint random subsets with given samples per class, each in shuffled order.
-
-    ``RandomState`` because its stream is frozen for good (NEP 19): an upgrade of numpy keeps the subsets.
-
-    Args:
-        labels: Shape (N,), values 0 .. C - 1.
-        quotas: Samples per class, shape (C,), of each subset.
-        seed: 0 .. 2**32 - 1.
-    """
-    order = np.random.RandomState(seed).permutation(len(labels))
-    shuffled = labels[order]
-    rank = np.empty(len(labels), dtype=np.int64)  # place of a sample among those of its class
-    for label, count in enumerate(np.bincount(shuffled)):
-        rank[shuffled == label] = np.arange(count)
-    bounds = np.cumsum([np.zeros_like(quotas[0]), *quotas], axis=0)
-    return [order[(start[shuffled] <= rank) & (rank < stop[shuffled])] for start, stop in pairwise(bounds)]
 
 
 def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from explorer.data.groups import GROUPS_FILE, read_groups, whole_groups
 from explorer.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -18,11 +19,12 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
     """Read ``folder/<class>/*.png|jpg``, or ``folder/train/<class>/..`` and ``folder/test/<class>/..``.
 
     Without ``train`` and ``test`` a fixed fifth of each class is the test part, at least one image. Classes
-    are numbered in the order of their names. Images are grey when all are, else RGB.
+    are numbered in the order of their names. Images are grey when all are, else RGB. With ``groups.csv`` (see
+    :mod:`explorer.data.groups`) the test part, where it is not given, takes whole groups.
 
     Returns:
-        Train inputs, train labels, test inputs, test labels; inputs uint8 (N, H, W) or (N, H, W, 3). And the
-        names of the classes.
+        Train inputs, train labels, test inputs, test labels, and with ``groups.csv`` the groups of train;
+        inputs uint8 (N, H, W) or (N, H, W, 3). And the names of the classes.
 
     Raises:
         UserError: No class, a class without image, classes of train and test that differ, an image that
@@ -36,20 +38,26 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
         >>> x_train.shape, y_train.tolist(), names
         ((2, 6, 8, 3), [0, 1], ('cat', 'dog'))
     """
+    groups = read_groups(folder)
     if {path.name for path in _folders(folder)} == {"train", "test"}:
         train, test = (_images_by_class(folder / part) for part in ("train", "test"))
         if train.keys() != test.keys():
             apart = sorted(train.keys() ^ test.keys())
             raise UserError(f"{folder}: train and test must hold the same classes, only one has {apart[0]!r}")
-    else:
+    elif groups is None:
         train, test = _held_out(_images_by_class(folder))
+    else:
+        train, test = _held_out_groups(_images_by_class(folder), folder, groups)
     images = [_opened(path) for part in (train, test) for paths in part.values() for path in paths]
     stacked = _stacked(images)
     labels = [
         np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()]) for part in (train, test)
     ]
     size = len(labels[0])
-    return [stacked[:size], labels[0], stacked[size:], labels[1]], tuple(train)
+    arrays: list[npt.NDArray[Any]] = [stacked[:size], labels[0], stacked[size:], labels[1]]
+    if groups is not None:
+        arrays.append(_groups_of(train, folder, groups))
+    return arrays, tuple(train)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -77,6 +85,38 @@ def _held_out(images: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], dic
         test[name] = [files[index] for index in sorted(order[:held])]
         train[name] = [files[index] for index in sorted(order[held:])]
     return train, test
+
+
+def _held_out_groups(
+    images: dict[str, list[Path]], folder: Path, groups: dict[str, str]
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """As above, but in whole groups."""
+    labels = np.repeat(np.arange(len(images)), [len(files) for files in images.values()])
+    size = max(1, round(TEST_SHARE * len(labels)))
+    held = whole_groups(labels, _groups_of(images, folder, groups), size, seed=0)
+    if held is None or len(np.unique(labels[held])) < len(images):
+        raise UserError(
+            f"{folder / GROUPS_FILE}: train and test must both hold every class when groups stay whole; give "
+            "the folders train and test"
+        )
+    starts = np.cumsum([0, *(len(files) for files in images.values())])
+    parts = []
+    for wanted in (False, True):
+        rows = zip(images.items(), starts[:-1], strict=True)
+        parts.append(
+            {
+                name: [file for place, file in enumerate(files) if held[start + place] == wanted]
+                for (name, files), start in rows
+            }
+        )
+    return parts[0], parts[1]
+
+
+def _groups_of(images: dict[str, list[Path]], folder: Path, groups: dict[str, str]) -> npt.NDArray[np.str_]:
+    names = [file.relative_to(folder).as_posix() for files in images.values() for file in files]
+    if missing := [name for name in names if name not in groups]:
+        raise UserError(f"{folder / GROUPS_FILE}: must have a row for every image, got none for {missing[0]}")
+    return np.array([groups[name] for name in names])
 
 
 def _opened(path: Path) -> tuple[Path, Image.Image]:

@@ -8,8 +8,8 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,9 @@ from explorer.utils.imports import give, import_function, said
 
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+GROUP_KEYS, VALIDATION_KEYS = ("groups_train",), ("x_validation", "y_validation")
+MORE_KEYS = ((), GROUP_KEYS, VALIDATION_KEYS)  # that may follow, all or none
+_KEYS_BY_COUNT = {len(NPZ_KEYS) + len(more): (*NPZ_KEYS, *more) for more in MORE_KEYS}
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -31,7 +34,11 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class RawData:
     """A data set as its source gives it: inputs of shape (N, ...), labels of shape (N,).
 
-    ``class_names`` are in the order of the labels, empty where the source has none.
+    Attributes:
+        class_names: In the order of the labels, empty where the source has none.
+        groups_train: Which person, device or recording each training sample belongs to, (N,); None where that
+            is not known.
+        x_validation, y_validation: A validation part of its own; None where the training part has it.
 
     Example:
         >>> x, y = np.zeros((2, 8, 8)), np.array([0, 1])
@@ -45,13 +52,31 @@ class RawData:
     x_test: Array
     y_test: Array
     class_names: tuple[str, ...] = field(default=(), kw_only=True)
+    groups_train: Array | None = field(default=None, kw_only=True)
+    x_validation: Array | None = field(default=None, kw_only=True)
+    y_validation: Array | None = field(default=None, kw_only=True)
+
+    @property
+    def validation_part(self) -> tuple[Array, Array]:
+        """Inputs and labels that validation is drawn from."""
+        if self.x_validation is None or self.y_validation is None:
+            return self.x_train, self.y_train
+        return self.x_validation, self.y_validation
+
+    @property
+    def validation_is_apart(self) -> str:
+        """Why validation shares nothing with train; empty where that is not known."""
+        if self.y_validation is not None:
+            return "validation has a part of its own"
+        return "" if self.groups_train is None else "no group has samples in both train and validation"
 
 
 def given_arrays(value: Any) -> str:
     """The name under which :func:`read_source` finds arrays that were given in Python.
 
     Args:
-        value: ``(x_train, y_train, x_test, y_test)``, or a mapping with these keys.
+        value: ``(x_train, y_train, x_test, y_test)``, or a mapping with these keys; ``groups_train``, or
+            ``x_validation`` and ``y_validation``, may follow.
 
     Raises:
         ValueError: It is neither.
@@ -62,9 +87,10 @@ def given_arrays(value: Any) -> str:
         >>> name, read_source(name, None).y_train.tolist()
         ('python:arrays_...', [0, 1])
     """
-    if isinstance(value, dict) and set(value) == set(NPZ_KEYS):
-        value = [value[key] for key in NPZ_KEYS]
-    if not isinstance(value, tuple | list) or len(value) != len(NPZ_KEYS):
+    if isinstance(value, dict):
+        keys = next(((*NPZ_KEYS, *more) for more in MORE_KEYS if set(value) == {*NPZ_KEYS, *more}), ())
+        value = [value[key] for key in keys]
+    if not isinstance(value, tuple | list) or len(value) not in _KEYS_BY_COUNT:
         raise ValueError(f"arrays must be given as ({', '.join(NPZ_KEYS)})")
     arrays = tuple(np.asarray(array) for array in value)
     digest = hashlib.blake2b(digest_size=6)
@@ -107,7 +133,8 @@ def read_source(source: str, data_dir: Path | None) -> RawData:
         if found is None:
             raise UserError(f"{source}: must name an existing folder, found none")
         arrays, class_names = read_image_folder(found)
-        return RawData(f"folder:{found.name}", *arrays, class_names=class_names)
+        raw = _named(f"folder:{found.name}", arrays, _KEYS_BY_COUNT[len(arrays)])
+        return replace(raw, class_names=class_names)
     if _FUNCTION.fullmatch(source):
         return _call(source)
     raise UserError(
@@ -128,10 +155,16 @@ def _call(source: str) -> RawData:
         returned = function()
     except (Exception, SystemExit) as error:  # a user's function may raise anything
         raise UserError(f"data source {source!r}: {said(error)}") from error
-    if not isinstance(returned, tuple) or len(returned) != len(NPZ_KEYS):
+    if not isinstance(returned, tuple) or len(returned) not in _KEYS_BY_COUNT:
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
-    return RawData(source, *map(np.asarray, returned))
+    return _named(source, map(np.asarray, returned), _KEYS_BY_COUNT[len(returned)])
+
+
+def _named(name: str, arrays: Iterable[Array], keys: Sequence[str]) -> RawData:
+    """Data by the names of their arrays."""
+    named: dict[str, Any] = dict(zip(keys, arrays, strict=True))
+    return RawData(name, **named)
 
 
 def _read_digits() -> RawData:
@@ -170,8 +203,22 @@ def _read_npz(path: Path, folders: list[Path]) -> RawData:
         if missing := [key for key in NPZ_KEYS if key not in archive]:
             held = ", ".join(archive.files) or "nothing"
             raise UserError(f"{found}: must hold {', '.join(NPZ_KEYS)}, got {held}; missing {missing[0]}")
-        arrays = [np.asarray(_readable(found, key, partial(archive.__getitem__, key))) for key in NPZ_KEYS]
-    return RawData(f"npz:{found.name}", *arrays)
+        more = _more_keys(found, archive.files)
+        keys = (*NPZ_KEYS, *more)
+        arrays = [np.asarray(_readable(found, key, partial(archive.__getitem__, key))) for key in keys]
+    return _named(f"npz:{found.name}", arrays, keys)
+
+
+def _more_keys(path: Path, held: Sequence[str]) -> Sequence[str]:
+    """Of an archive: groups, or a validation part, where it has them."""
+    found = [more for more in MORE_KEYS if any(key in held for key in more)]
+    keys = [key for more in found for key in more]
+    if len(found) > 1 or any(key not in held for key in keys):
+        raise UserError(
+            f"{path}: must hold groups_train, or x_validation and y_validation, or none of them, got "
+            f"{', '.join(key for key in keys if key in held)}"
+        )
+    return keys
 
 
 def _readable(path: Path, what: str, read: Callable[[], Any]) -> Any:

@@ -79,6 +79,8 @@ def _notes(session: Session) -> list[str]:
             notes += [f"{backbone}: initial weights of {path}: {origin}" for path, origin in weights.items()]
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
+    if session.data.validation_is_apart:
+        notes.append(f"validation is independent: {session.data.validation_is_apart}")
     if note := imbalance_note(session.data):
         notes.append(note)
     if session.space.payload.entropy != "none":

@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 
 from explorer.data import archives as data_archives
 from explorer.data.archives import DATA_DIR_VARIABLE, IDX_SOURCES, IdxFile, IdxSource
-from explorer.data.dataset import DataSet, Subset, _draw, _quotas, load_data
+from explorer.data.dataset import DataSet, Subset, load_data
+from explorer.data.division import draw as _draw
+from explorer.data.division import quotas as _quotas
 from explorer.data.sources import NPZ_KEYS
 from explorer.errors import UserError
 
