@@ -235,7 +235,8 @@ def parse_constraint(text: str, where: str) -> Constraint:
     return Constraint(column, match["operator"], float(match["value"]) * scale)
 
 
-ASSURED, ASSURED_CORRECTED = "accuracy_ci95_low", "accuracy_corrected_ci95_low"
+ASSURED = "accuracy_ci95_low"
+ASSURED_CORRECTED = "accuracy_corrected_ci95_low"
 
 
 def assured(constraint: Constraint, column: str = ASSURED) -> Constraint:
@@ -243,7 +244,7 @@ def assured(constraint: Constraint, column: str = ASSURED) -> Constraint:
 
     Args:
         constraint: Any.
-        column: :data:`ASSURED`, or :data:`ASSURED_CORRECTED` where that is known.
+        column: ``ASSURED``, or ``ASSURED_CORRECTED`` where that is known.
 
     Example:
         >>> str(assured(parse_constraint("accuracy >= 95 %", "--where")))
