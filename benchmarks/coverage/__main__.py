@@ -27,6 +27,12 @@ from explorer.utils.files import write_json
 
 DRAWS, QUICK_DRAWS = 56, 12
 COVERAGE, BIAS = (0.93, 0.97), 0.002
+MISSED = ("missed", "missed_low", "missed_corrected")
+MISSED_TEXT = (
+    "{name}: a bound on the accuracy is missed by {missed:.0%} of the points that only just satisfy it, "
+    "by {missed_low:.1%} of those whose lower end does, by {missed_corrected:.1%} of those whose corrected "
+    "lower end does\n"
+)
 
 Row = dict[str, Any]
 
@@ -39,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--draws: must be at least 2, got {count}")
     torch.set_num_threads(1)
     rows: list[Row] = []
+    missed: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
         runs = parsed.runs or Path(folder)
         for source in SOURCES[:1] if parsed.quick else SOURCES:
@@ -47,26 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             draws = [stated_and_true(pool, own, seed) for seed, own in enumerate(samples)]
             rows += table(source.name, draws)
             print(pd.DataFrame(rows[-len(draws[0].statements) :]).to_string(index=False), flush=True)
-            missed, low, corrected = (
-                float(np.nanmean([getattr(own, name) for own in draws])) for name in MISSED
-            )
-            print(
-                f"{source.name}: a bound on the accuracy is missed by {missed:.0%} of the points that only "
-                f"just satisfy it, by {low:.1%} of those whose lower end does, by {corrected:.1%} of those "
-                "whose corrected lower end does\n",
-                flush=True,
-            )
+            missed[source.name] = {
+                name: round(float(np.nanmean([getattr(own, name) for own in draws])), 4) for name in MISSED
+            }
+            print(MISSED_TEXT.format(name=source.name, **missed[source.name]), flush=True)
     short = shortfalls(rows)
     if parsed.out:
-        content = {"draws": count, "quick": parsed.quick, "rows": rows, "falls_short": short}
+        content = {
+            "draws": count,
+            "quick": parsed.quick,
+            "rows": rows,
+            "missed": missed,
+            "falls_short": short,
+        }
         content |= {"sources": [asdict(source) for source in SOURCES]}
         write_json(parsed.out, content | {"machine": machine(), "versions": versions()})
     for line in short:
         print(f"falls short: {line}")
     return 1 if parsed.check and short else 0
-
-
-MISSED = ("missed", "missed_low", "missed_corrected")
 
 
 def table(source: str, draws: Sequence[Draw]) -> list[Row]:

@@ -79,8 +79,8 @@ def cheaper_alike(pick: Pick, right_of: Callable[["pd.Series[Any]"], Right]) -> 
         >>> best = select(points, Selection(maximize="accuracy"), [METRICS["accuracy"], METRICS["edge_macs"]])
         >>> right = {"a": np.arange(10) < 9, "b": np.arange(10) < 8}
         >>> cheaper = cheaper_alike(best, lambda point: right[point["point_id"]])
-        >>> cheaper.point["point_id"], cheaper.why.split("; ")[1]
-        ('b', 'b is cheaper and does not differ in accuracy (p = 1)')
+        >>> cheaper.point["point_id"], cheaper.why.split("; ")[0]
+        ('b', 'it is cheaper than a and does not differ from it in accuracy (p = 1)')
     """
     costs = [metric for metric in pick.objectives if metric.kind != "learned"]
     others: pd.DataFrame = pick.front[pick.front["point_id"] != pick.point["point_id"]]
@@ -94,6 +94,7 @@ def cheaper_alike(pick: Pick, right_of: Callable[["pd.Series[Any]"], Right]) -> 
         point = others.iloc[row]
         comparison = compared(right, right_of(point))
         if not comparison.differ:
-            why = f"{pick.why}; {point['point_id']} is cheaper and does not differ in accuracy"
-            return replace(pick, point=point, why=f"{why} (p = {comparison.p_value:.2g})")
+            first, chance = pick.point["point_id"], comparison.p_value
+            why = f"it is cheaper than {first} and does not differ from it in accuracy (p = {chance:.2g})"
+            return replace(pick, point=point, why=f"{why}; {first} was chosen since {pick.why}")
     return pick

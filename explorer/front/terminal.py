@@ -57,7 +57,7 @@ def print_pick(
     for line in (f"{point['point_id']}: {pick.why}.", accuracy):
         console.print(line, markup=False, highlight=False)
     columns = ["point_id", "split_point", "confidence_threshold", "payload_bits"]
-    columns += [name for name, metric in METRICS.items() if metric.in_front]
+    columns += [name for name, metric in METRICS.items() if metric.in_front and not metric.bounds]
     table = Table("", "chosen", *(f"neighbour {n + 1}" for n in range(len(pick.neighbours))), box=None)
     for column in columns:
         cells = [point[column], *pick.neighbours[column]]
