@@ -173,14 +173,14 @@ def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
 
 
 def _search_energy(search: SearchReading | None) -> tuple[str, str]:
-    """The energy and how it was obtained, or why there is none."""
+    """The energy and what estimated it, or why there is none; all that is assumed stands among the facts."""
     if search is None or search.energy_j is None:
         return "not measured", (search and search.energy_reason) or NOT_RECORDED
     steady = ""
     if search.memory_j is not None and search.energy_j > 0:
         share = search.memory_j / search.energy_j
         steady = f"; {share:.0%} of it is the memory's, which does not depend on the work"
-    return quantity_text(search.energy_j, "J"), search.energy_method + steady
+    return quantity_text(search.energy_j, "J"), search.energy_method.partition(";")[0] + steady
 
 
 def _facts(results: RunResults) -> list[tuple[str, str]]:
@@ -196,6 +196,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Protocol", PROTOCOLS[setting.protocol].description),
         ("Sampler", f"{record.sampler}, {record.encoding} encoding"),
         ("Suggest time", _suggest_time(record.search)),
+        ("Energy", (record.search and record.search.energy_method) or NOT_RECORDED),
         ("Seed", str(record.seed)),
         ("Trials asked for", f"{record.trials_asked:,}"),
         ("Start", _start(record)),
