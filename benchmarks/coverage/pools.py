@@ -20,6 +20,7 @@ from explorer.runs.store import Store
 from explorer.space.files import load_space
 
 TRIALS, QUICK_TRIALS = 60, 15
+EPOCHS = {"digits": 10, "mnist_mlp": 6}  # by space; few, since more samples validate than train
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def load_pool(source: Source, trials: int, runs: Path, data_dir: Path | None) ->
         content: dict[str, Any] = yaml.safe_load(load_space(source.space)[1])
         sizes = {"train_samples": source.train, "validation_samples": source.pool}
         content["data"] |= {"source": source.name} | sizes
+        content["training"]["epochs"] = EPOCHS[source.space]
         how: dict[str, Any] = {"trials": trials, "name": source.name, "data_dir": data_dir, "reports": runs}
         run_search(content, **how, workers=1, energy=False, progress=False)
     results = load_run(source.name, runs).results

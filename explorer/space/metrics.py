@@ -244,7 +244,7 @@ def assured(constraint: Constraint, column: str = ASSURED) -> Constraint:
 
     Args:
         constraint: Any.
-        column: ``ASSURED``, or ``ASSURED_CORRECTED`` where that is known.
+        column: ``accuracy_ci95_low``, or ``accuracy_corrected_ci95_low`` where that is known.
 
     Example:
         >>> str(assured(parse_constraint("accuracy >= 95 %", "--where")))
