@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from explorer.core import credits as credit_table
 from explorer.core import sweep as sweep_module
 from explorer.core.credits import earned
-from explorer.core.sweep import _undominated
+from explorer.core.sweep import undominated
 
 
 def test_accuracy_counts_right_answers() -> None:
@@ -41,7 +41,7 @@ def test_kept_cuts_are_those_no_cheaper_cut_matches_in_everything(cuts: list[lis
         not any((earned_KC[:, before] >= earned_KC[:, place]).all() for before in range(place))
         for place in range(len(cuts))
     ]
-    assert _undominated(earned_KC).tolist() == expected
+    assert undominated(earned_KC).tolist() == expected
 
 
 def test_the_sweep_has_a_column_for_every_credit() -> None:
