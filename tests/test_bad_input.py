@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +142,18 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    arguments = ["--space", str(write_space(folder)), "--trials", "6", "--run", "done", "--no-energy"]
+    with chdir(folder):
+        assert search.main(arguments) == 0
+    return folder
+
+
 @pytest.fixture
-def finished_run(tmp_path: Path) -> Path:
-    arguments = ["--space", str(write_space(tmp_path)), "--trials", "6", "--run", "done", "--no-energy"]
-    assert search.main(arguments) == 0
+def finished_run(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "reports" / "done"
 
 
