@@ -69,10 +69,10 @@ class LibraryLines(logging.Handler):
         log: Where they go.
 
     Example:
-        >>> logger = logging.getLogger("some.library")
+        >>> logger = logging.getLogger("some.package")
         >>> logger.addHandler(LibraryLines(Log(sys.stdout)))
         >>> logger.warning("socket closed")
-        {"time": "...", "level": "warning", "event": "library", "reason": "some.library", ...}
+        {"time": "...", "level": "warning", "event": "library", "reason": "some.package", ...}
     """
 
     def __init__(self, log: Log) -> None:
