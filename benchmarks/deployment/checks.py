@@ -23,6 +23,7 @@ from explorer.runs.deployment import restored
 from explorer.runs.split_network import split_network
 from explorer.runs.store import Store
 from explorer.runtime.manifest import TEST_SAMPLES, Bundle, load_bundle
+from explorer.runtime.sizes import REQUEST_OVERHEAD
 from explorer.runtime.stages import EdgeParts
 
 COMPARED = 400  # samples whose values are compared
@@ -97,7 +98,7 @@ def _speed(run: Run, pick: Pick, bundle: Bundle) -> Row:
     point: RunPoint = pick.run_point
     edge = network.parts(network.split_point(point.split_point)).edge
     exit_ = network.exit_at(point.split_point) if point.confidence_threshold is not None else None
-    parts, torch.backends.mkldnn.enabled = EdgeParts(bundle), True
+    parts = EdgeParts(bundle)
 
     @torch.inference_mode()
     def by_torch() -> None:
@@ -141,7 +142,7 @@ def check_latency(run: Run, pick: Pick, folder: Path, link: LinkProfile, samples
     payload = bundle.points[0].message_bytes
     formula = parts.sent_s(message_s(payload, link))
     median = float(np.median(measured.latency_s[sent])) if sent.any() else float("nan")
-    said = payload + 384
+    said = payload + REQUEST_OVERHEAD
     carried = sorted(set(measured.uplink_bytes))
     row: Row = {"link": link.name, "point": pick.point["point_id"], "samples": int(sent.sum())}
     row |= {"formula_s": formula, "measured_s": median, "off": median / formula - 1}

@@ -17,7 +17,7 @@ from explorer.core.calibration import Calibration
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
 from explorer.data.dataset import DataSet
-from explorer.deploy.chain import DeployedChain, Normalise, confidence_name, crossing_name, exit_name
+from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.equivalence import Checked, Reference, check_equivalence
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.deploy.plan import StagePlan, plan_stages
@@ -28,7 +28,7 @@ from explorer.runs.deployment import codec_json, restored
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.runtime.manifest import FORMAT, MANIFEST, SAMPLES, TEST_SAMPLES, digest_of
-from explorer.runtime.stages import INPUT, LOGITS
+from explorer.runtime.stages import INPUT
 from explorer.utils.environment import package_versions
 from explorer.utils.files import write_json
 
@@ -182,15 +182,11 @@ def _write_stages(
     normalise = Normalise(data.mean, data.std, data.input_shape, data.dtype)
     chain = DeployedChain(network, plan.cuts, exits, calibration, normalise)
     model = export_chain(chain, data.input_shape)
-    shapes: dict[str, tuple[int, ...]] = {INPUT: data.input_shape, LOGITS: (data.num_classes,)}
-    for place, cut in enumerate(plan.cuts):
-        shapes[crossing_name(place)] = cut.shape
-        shapes |= {exit_name(place): (data.num_classes,), confidence_name(place): ()}
     sizes = {}
     for stage in (*plan.edge, *plan.server):
         path = folder / stage.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = sliced(model, stage.start, stage.outputs, shapes)
+        content = sliced(model, stage.start, stage.outputs, chain.shapes)
         sizes[stage.path] = path.write_bytes(content)
     return sizes
 

@@ -14,7 +14,7 @@ from explorer.core.calibration import Calibration
 from explorer.core.graph.split_points import OUTPUT, SplitPoint, cut
 from explorer.core.network import Network
 from explorer.deploy.folded import fold_norms
-from explorer.runtime.stages import CONFIDENCE, CROSSING, LOGITS
+from explorer.runtime.stages import CONFIDENCE, CROSSING, INPUT, LOGITS
 
 UINT8 = "uint8"
 _HARMLESS = 64.0  # mean over deviation up to which float32 loses no more than 1e-5 by subtracting
@@ -67,6 +67,7 @@ class DeployedChain(nn.Module):
 
     Attributes:
         names: Of what :meth:`forward` gives, see :func:`crossing_name` and its kin; the logits come last.
+        shapes: Of these and of the samples, without batch, by name.
 
     Example:
         >>> from explorer.core.calibration import uncalibrated
@@ -104,6 +105,10 @@ class DeployedChain(nn.Module):
             if str(place) in self.exits:
                 self.names += [exit_name(place), confidence_name(place)]
         self.names.append(LOGITS)
+        self.shapes: dict[str, tuple[int, ...]] = {INPUT: first.shape, LOGITS: last.shape}
+        for place, point in enumerate(cuts):
+            self.shapes[crossing_name(place)] = point.shape
+            self.shapes |= {exit_name(place): last.shape, confidence_name(place): ()}
 
     def _placed(self, found: Mapping[str, nn.Module | None]) -> list[tuple[int, nn.Module]]:
         return [

@@ -71,10 +71,7 @@ class OnnxRunners:
         self._model = export_chain(chain, data.input_shape)
         self._places = {point.name: place for place, point in enumerate(cuts)}
         self._names = set(chain.names)
-        self._shapes: dict[str, tuple[int, ...]] = {INPUT: data.input_shape, LOGITS: (data.num_classes,)}
-        for place, point in enumerate(cuts):
-            self._shapes[crossing_name(place)] = point.shape
-            self._shapes |= {exit_name(place): (data.num_classes,), confidence_name(place): ()}
+        self._shapes = chain.shapes
         self._sample = data.raw(data.validation.inputs[:1])
 
     def edge(self, split_point: str) -> Call:
