@@ -144,6 +144,7 @@ class Run:
         server: str | None = None,
         link: str | None = None,
         protocol: str | None = None,
+        deadline_s: float | None = None,
         changes: Mapping[str, float] | None = None,
     ) -> "Run":
         """The run on other devices or another link: latency, energy and front anew, without training.
@@ -153,13 +154,15 @@ class Run:
             server: In place of its server.
             link: In place of its link.
             protocol: Which messages carry payloads: ``http``, ``frame`` or ``none``.
+            deadline_s: Seconds after which an answer is late, for the column ``deadline_missed``.
             changes: Single quantities, such as ``{"link.rtt_s": 0.5}``.
 
         Raises:
             UserError: Unknown profile, protocol or quantity, or a value that is not legal.
         """
         texts = [f"{name}={value!r}" for name, value in (changes or {}).items()]
-        setting = self.results.setting.with_profiles(edge, server, link, protocol).with_changes(texts)
+        others = self.results.setting.with_profiles(edge, server, link, protocol, deadline_s)
+        setting = others.with_changes(texts)
         return Run(self.results.with_setting(setting), self._data, self.interrupted)
 
     def load_data(self, data_dir: str | Path | None = None) -> DataSet:

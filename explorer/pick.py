@@ -14,6 +14,7 @@ from explorer.utils.arguments import above_zero, make_parser
 from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
+    from explorer.devices import Deadline
     from explorer.front.select import Pick, Selection
     from explorer.runs.results import RunResults
 
@@ -65,7 +66,9 @@ def picked(folder: Path, parsed: argparse.Namespace) -> tuple["RunResults", "Pic
     if results.all_failed:
         reasons = "; ".join(f"{reason} ({count})" for reason, count in results.failures.items())
         raise UserError(f"{results.path}: no network of this run could be trained: {reasons}")
-    others = results.setting.with_profiles(parsed.edge, parsed.server, parsed.link, parsed.protocol)
+    roles = parsed.edge, parsed.server, parsed.link, parsed.protocol
+    deadline = deadline_of(parsed)
+    others = results.setting.with_profiles(*roles, deadline.seconds if deadline else None)
     changed = others.with_changes(parsed.set)
     if changed != results.setting:
         results = results.with_setting(changed)
@@ -107,12 +110,20 @@ def _deploy_command(pick: "Pick", parsed: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
+def deadline_of(parsed: argparse.Namespace) -> "Deadline | None":
+    """The deadline of the command line."""
+    from explorer.devices import Deadline
+
+    return None if parsed.deadline is None else Deadline.parse(parsed.deadline, "--deadline")
+
+
 def selection_of(parsed: argparse.Namespace) -> "Selection":
     """What the command line asks of the point."""
     from explorer.front.select import Selection
 
+    deadline = deadline_of(parsed)
     return Selection(
-        where=parsed.where,
+        where=parsed.where + (deadline.rules if deadline else []),
         relax=parsed.relax,
         assured=parsed.assured,
         indifferent=parsed.indifferent,
@@ -194,6 +205,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add("--link", metavar="LINK", help="another link")
     carried = "other messages that carry payloads: http, frame, or none for the payload alone"
     add("--protocol", metavar="PROTOCOL", help=carried)
+    in_time = 'such as "0.1 s for 95 %%", or "0.1 s" to count late samples only'
+    add("--deadline", metavar="TIME", help=in_time)
     change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
     add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie")

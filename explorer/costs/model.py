@@ -3,7 +3,7 @@
 With offload rate q:
 
     wire_bytes = q (payload + overhead)
-    latency_s  = edge time + q (encode + lawful wait + wait)
+    latency_s  = edge time + q (encode + lawful wait + wait); q is 0 for an exit, 1 for a sample that is sent
     energy_j   = (edge time + q encode) active power + q (send + lawful wait sleep power + wait idle power)
     wait       = promotion + rtt + 8 (payload + overhead + answer) / uplink rate + decode + server time
     samples    = min(day duty cycle / (q time on air), day / latency)   a day, where a law limits the link
@@ -12,8 +12,9 @@ where overhead and answer are those of the setting's protocol (:mod:`explorer.de
 losses of the link come on top of both messages. The answer is taken at the uplink's rate, since profiles hold
 no other. Encoding and decoding cost one multiply-add per value below 32 bits and the movement of the tensor
 and its encoded form; compressing is not in the model. Times and energies are those of a payload of mean
-length. The lawful wait lies between packets of a message on a link with a duty cycle; the edge sleeps then,
-or idles where no power of sleeping is known. Everything here is modelled; nothing is measured.
+length; so all samples that are sent miss a deadline, or none does, and likewise those that exit. The lawful
+wait lies between packets of a message on a link with a duty cycle; the edge sleeps then, or idles where no
+power of sleeping is known. Everything here is modelled; nothing is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from explorer.core.credits import CREDITS
-from explorer.core.graph.dataflow import FLOAT_BYTES
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import PayloadForm, least_encoded_bytes
 from explorer.core.run_point import RunPoint
@@ -32,13 +32,11 @@ from explorer.core.sweep import Outcome
 from explorer.costs.intervals import learned_columns
 from explorer.costs.latency import (
     SECONDS_PER_DAY,
-    lawful_wait_s,
     messages_per_day,
     operator_times_s,
     request_bytes,
-    transfer_energy_j,
-    transfer_time_s,
 )
+from explorer.costs.sample_costs import sample_costs
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import PROTOCOLS, DeviceProfile, Setting
 
@@ -197,9 +195,11 @@ class CostModel:
             + has_range * table["range_bytes"]
         )
         peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
-        latency_s, energy_j = _latency_and_energy(
-            table, has_exit, offload_rate, bits, message_bytes, self.setting
+        costs = sample_costs(
+            *(table, has_exit, exited, num_samples - exited), bits, message_bytes, self.setting
         )
+        latency_s, deadline_s = costs.latency_s, self.setting.deadline_s
+        never = np.full(len(latency_s), np.nan)
         return learned_columns(swept, num_samples) | {
             "exit_rate": exit_rate,
             "edge_macs": table["edge_macs"] + has_exit * table["exit_macs"],
@@ -210,8 +210,11 @@ class CostModel:
             "payload_bytes": sent_bytes / num_samples,
             "wire_bytes": sent_bytes / num_samples + offload_rate * protocol.overhead_bytes,
             "latency_model_s": latency_s,
+            "latency_exit_s": costs.exit_s,
+            "latency_offload_s": costs.offload_s,
+            "deadline_missed": never if deadline_s is None else costs.late_share(deadline_s),
             "max_samples_per_day": _samples_per_day(offload_rate, message_bytes, latency_s, self.setting),
-            "energy_model_j": energy_j,
+            "energy_model_j": costs.energy_j,
         }
 
 
@@ -248,36 +251,6 @@ def _times_s(parts: Sequence[Sequence[tuple[int, int]]], device: DeviceProfile) 
     return np.array([stage.sum() for stage in stages])
 
 
-def _latency_and_energy(
-    table: Mapping[str, NDArray[Any]],
-    has_exit: NDArray[np.bool_],
-    offload_rate: NDArray[np.float64],
-    bits: NDArray[np.int64],
-    message_bytes: NDArray[np.float64],
-    setting: Setting,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Expected (seconds, joules on the edge device) per row; a term that never occurs may be unknown."""
-    elements = table["payload_elements"].astype(float)
-    codec_macs = np.where((bits > 0) & (bits < 32), elements, 0.0)
-    codec_bytes = FLOAT_BYTES * elements + message_bytes
-    edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
-    encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
-    decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
-    protocol = PROTOCOLS[setting.protocol]
-    request = request_bytes(message_bytes, protocol)
-    answer_s = transfer_time_s(protocol.answer_bytes, setting.link)
-    begin_s = (setting.link.promotion_s or 0.0) + _or_nan(setting.link.rtt_s)
-    wait_s = begin_s + transfer_time_s(request, setting.link) + answer_s + decode_s + table["server_s"]
-    silent_s = lawful_wait_s(request, setting.link)
-    offload_s = np.where(offload_rate > 0, offload_rate * (encode_s + silent_s + wait_s), 0.0)
-    active_w, idle_w = _or_nan(setting.edge.active_w), _or_nan(setting.edge.idle_w)
-    silent_w = idle_w if setting.edge.sleep_w is None else setting.edge.sleep_w
-    waiting_j = silent_s * silent_w + wait_s * idle_w
-    per_offload_j = encode_s * active_w + transfer_energy_j(request, setting.link) + waiting_j
-    offload_j = np.where(offload_rate > 0, offload_rate * per_offload_j, 0.0)
-    return edge_s + offload_s, edge_s * active_w + offload_j
-
-
 def _samples_per_day(
     offload_rate: NDArray[np.float64],
     message_bytes: NDArray[np.float64],
@@ -288,7 +261,3 @@ def _samples_per_day(
     allowed = messages_per_day(request_bytes(message_bytes, PROTOCOLS[setting.protocol]), setting.link)
     with np.errstate(divide="ignore"):
         return np.minimum(allowed / offload_rate, SECONDS_PER_DAY / latency_s)
-
-
-def _or_nan(number: float | None) -> float:
-    return np.nan if number is None else number

@@ -1,6 +1,7 @@
 """Devices and links: shipped profiles, one YAML file each, every number with its source."""
 
 from explorer.devices.cells import CELLS, Cell
+from explorer.devices.deadline import Deadline
 from explorer.devices.host import HOST, measure_host_device
 from explorer.devices.loading import device_names, link_names, load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
@@ -12,6 +13,7 @@ __all__ = [
     "HOST",
     "PROTOCOLS",
     "Cell",
+    "Deadline",
     "DeviceProfile",
     "LinkProfile",
     "ProtocolName",

@@ -1,7 +1,7 @@
 """Where a network runs: an edge device, a server, the link between them and what is spoken over it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ class Setting:
         server: Runs the rest.
         link: Carries payloads.
         protocol: Which messages carry them, see :mod:`explorer.devices.protocols`.
+        deadline_s: When answers are late, for the share of late samples; None for never.
 
     Example:
         >>> setting = Setting.load(edge="rpi4", server="xeon_8124m", link="wifi_huang2012")
@@ -37,6 +38,7 @@ class Setting:
     server: DeviceProfile
     link: LinkProfile
     protocol: ProtocolName = "http"
+    deadline_s: float | None = None
 
     @classmethod
     def load(cls, edge: str, server: str, link: str, protocol: str = "http") -> Self:
@@ -48,13 +50,16 @@ class Setting:
         return cls(load_device(edge), load_device(server), load_link(link), protocol_name(protocol))
 
     @classmethod
-    def from_json(cls, profiles: Mapping[str, Any], protocol: ProtocolName) -> Self:
-        """Inverse of :meth:`to_json`, which leaves the protocol out."""
+    def from_json(
+        cls, profiles: Mapping[str, Any], protocol: ProtocolName, deadline_s: float | None = None
+    ) -> Self:
+        """Inverse of :meth:`to_json`, which leaves protocol and deadline out."""
         return cls(
             DeviceProfile.model_validate(profiles["edge"]),
             DeviceProfile.model_validate(profiles["server"]),
             LinkProfile.model_validate(profiles["link"]),
             protocol,
+            deadline_s,
         )
 
     @property
@@ -76,17 +81,20 @@ class Setting:
         server: str | None = None,
         link: str | None = None,
         protocol: str | None = None,
+        deadline_s: float | None = None,
     ) -> "Setting":
-        """The setting with other profiles, and another protocol, in the place of those named.
+        """The setting with other profiles, another protocol and deadline, in the place of those named.
 
         Raises:
             UserError: There is no such profile or protocol, or a profile is not legal.
         """
-        return Setting(
-            load_device(edge) if edge else self.edge,
-            load_device(server) if server else self.server,
-            load_link(link) if link else self.link,
-            protocol_name(protocol) if protocol else self.protocol,
+        return replace(
+            self,
+            edge=load_device(edge) if edge else self.edge,
+            server=load_device(server) if server else self.server,
+            link=load_link(link) if link else self.link,
+            protocol=protocol_name(protocol) if protocol else self.protocol,
+            deadline_s=self.deadline_s if deadline_s is None else deadline_s,
         )
 
     def with_changes(self, changes: Sequence[str]) -> "Setting":
@@ -111,7 +119,7 @@ class Setting:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
                 raise UserError(f"--set {change}: {error.errors()[0]['msg']}") from error
-        return Setting(**profiles, protocol=self.protocol)
+        return replace(self, **profiles)
 
 
 def _number(text: str, change: str) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.costs.split_costs import SplitCosts
-from explorer.devices import CELLS, PROTOCOLS, Setting, device_names, link_names, load_device, load_link
+from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
@@ -134,11 +134,11 @@ def metric_record(metric: Metric) -> dict[str, Any]:
 
 def _profiles(record: RunRecord) -> dict[str, Any]:
     """The run's own profiles and protocol, and every shipped one."""
-    setting = Setting.from_json(record.profiles, record.protocol)  # runs of old lack newer quantities
+    setting = record.setting
     own = {role: _plain_profile(content) for role, content in setting.to_json().items()}
     protocols = {name: asdict(protocol) for name, protocol in PROTOCOLS.items()}
     return {
-        "run": own | {"protocol": protocols[record.protocol]},
+        "run": own | {"protocol": protocols[record.protocol], "deadline_s": record.deadline_s},
         **_shipped_profiles(),
         "protocols": list(protocols.values()),
         "cells": [_plain_profile(vars(cell)) for cell in CELLS.values()],

@@ -194,6 +194,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Server", setting.server.name),
         ("Link", setting.link.name),
         ("Protocol", PROTOCOLS[setting.protocol].description),
+        ("Deadline", "none" if setting.deadline_s is None else quantity_text(setting.deadline_s, "s")),
         ("Sampler", f"{record.sampler}, {record.encoding} encoding"),
         ("Suggest time", _suggest_time(record.search)),
         ("Energy", (record.search and record.search.energy_method) or NOT_RECORDED),

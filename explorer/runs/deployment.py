@@ -127,6 +127,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         "payload": None if point.payload_bits is None else codec_json(calibration, point),
         "profiles": results.setting.to_json(),
         "protocol": results.setting.protocol,
+        "deadline_s": results.setting.deadline_s,
         "neighbours": records(pick.neighbours[FRONT_COLUMNS]),
     }
 

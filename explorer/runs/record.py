@@ -143,6 +143,7 @@ class RunRecord(_Part):
     data: DataRecord
     profiles: dict[str, dict[str, Any]]
     protocol: ProtocolName
+    deadline_s: float | None = None
     study: str
 
     storage: str | None = None
@@ -189,8 +190,8 @@ class RunRecord(_Part):
 
     @property
     def setting(self) -> Setting:
-        """Devices, link and protocol with the very numbers the run was modelled with."""
-        return Setting.from_json(self.profiles, self.protocol)
+        """Devices, link, protocol and deadline with the very numbers the run was modelled with."""
+        return Setting.from_json(self.profiles, self.protocol, self.deadline_s)
 
     @property
     def objectives(self) -> tuple[Metric, ...]:

@@ -53,9 +53,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
     if space.payload.entropy != "none":
         console.print(f"payloads are what {space.payload.entropy} makes of these, never longer")
     console.print(f"patterns: {', '.join(space.patterns)}")
-    console.print(
-        f"objectives: {', '.join(space.objectives)}; constraints: {'; '.join(space.constraints) or 'none'}"
-    )
+    limits = "; ".join(space.all_constraints) or "none"
+    console.print(f"objectives: {', '.join(space.objectives)}; constraints: {limits}")
     if space.training.start == "dense":
         dense, warm = space.recipe.epochs, space.warm_recipe.epochs
         console.print(
@@ -132,7 +131,7 @@ def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
         "variants": [_variant_content(variant, inventory) for variant in variants],
         "patterns": list(space.patterns),
         "objectives": dict(space.objectives),
-        "constraints": list(space.constraints),
+        "constraints": space.all_constraints,
         "training": {
             "start": space.training.start,
             "epochs": space.recipe.epochs,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -105,6 +105,7 @@ def _new(options: Options) -> Session:
     folder = new_run_folder(options.reports, options.run, name)
     data = options.data or load_space_data(space, options.data_dir)
     setting = Setting.load(space.edge_device, space.server_device, space.link, space.protocol)
+    setting = replace(setting, deadline_s=space.deadline_s)
     record = RunRecord(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,11 +117,12 @@ def _new(options: Options) -> Session:
         space_name=name,
         space_file=text,
         space=space.model_dump(mode="json"),
-        constraints=list(space.constraints),
+        constraints=space.all_constraints,
         data_fingerprint=data.fingerprint,
         data=_data_record(data),
         profiles=setting.to_json(),
         protocol=setting.protocol,
+        deadline_s=setting.deadline_s,
         study=checked_name(options.study or folder.name, "--study"),
         storage=options.storage and without_password(options.storage),
         trials_asked=options.trials or DEFAULT_TRIALS,

@@ -34,6 +34,7 @@ class Metric:
         needs: Quantities of the profiles, by role, without which the column is empty.
         in_front: Whether ``front.csv`` has the column.
         slider: Whether the page offers a limit on it from the start.
+        everywhere: Whether every operating point has a value, as an objective must.
 
     Example:
         >>> METRICS["edge_macs"].label
@@ -54,6 +55,7 @@ class Metric:
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     in_front: bool = True
     slider: bool = False
+    everywhere: bool = True
 
     @property
     def label(self) -> str:
@@ -118,6 +120,29 @@ METRICS = _by_name(
     Metric("wire_bytes", "B", "minimize", "modelled", "On the wire", "sent, expected"),
     Metric(
         *("latency_model_s", "s", "minimize", "modelled", "Latency", "modelled, expected"),
+        needs=_LATENCY_NEEDS,
+        slider=True,
+    ),
+    Metric(
+        *("latency_exit_s", "s", "minimize", "modelled", "Latency of an exit", "modelled"),
+        needs={"edge": ("macs_per_s",)},
+        everywhere=False,
+    ),
+    Metric(
+        *("latency_offload_s", "s", "minimize", "modelled", "Latency of a sent sample", "modelled"),
+        needs=_LATENCY_NEEDS,
+        everywhere=False,
+    ),
+    Metric(
+        *(
+            "deadline_missed",
+            "",
+            "minimize",
+            "modelled",
+            "Late samples",
+            "modelled, share after the deadline",
+        ),
+        is_share=True,
         needs=_LATENCY_NEEDS,
         slider=True,
     ),

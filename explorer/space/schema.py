@@ -16,7 +16,7 @@ from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.core.training import BackboneTraining, ExitTraining, Recipe
-from explorer.devices import ProtocolName
+from explorer.devices import Deadline, ProtocolName
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 
@@ -146,6 +146,7 @@ class SearchSpace(Strict):
     server_device: str
     link: str
     protocol: ProtocolName = "http"
+    deadline: str | None = None
 
     @field_validator("patterns", "payload_bits")
     @classmethod
@@ -185,6 +186,10 @@ class SearchSpace(Strict):
                 raise ValueError(f"unknown objective {name!r}; known: {', '.join(METRICS)}")
             if METRICS[name].direction == "maximize" and not METRICS[name].is_share:
                 raise ValueError(f"{name}: has no ideal to aim at; it can be a constraint")
+            if not METRICS[name].everywhere:
+                raise ValueError(
+                    f"{name}: points of which no sample goes that way have no value; it can be a constraint"
+                )
             ideal = METRICS[name].ideal
             if (reference >= ideal) if METRICS[name].direction == "maximize" else (reference <= ideal):
                 raise ValueError(
@@ -199,6 +204,33 @@ class SearchSpace(Strict):
             if parse_constraint(text, "constraint").column not in METRICS:
                 raise ValueError(f"{text!r}: what is known after a search cannot be its constraint")
         return constraints
+
+    @field_validator("deadline")
+    @classmethod
+    def _readable_deadline(cls, deadline: str | None) -> str | None:
+        if deadline is not None:
+            Deadline.parse(deadline, "deadline")
+        return deadline
+
+    @model_validator(mode="after")
+    def _deadline_where_it_counts(self) -> "SearchSpace":
+        named = [*self.objectives, *(constraint.column for constraint in self.parsed_constraints)]
+        if self.deadline is None and "deadline_missed" in named:
+            raise ValueError(
+                "deadline must be given, such as `0.1 s for 95 %`, where deadline_missed is asked for"
+            )
+        return self
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Seconds after which an answer is late; None for never."""
+        return None if self.deadline is None else Deadline.parse(self.deadline, "deadline").seconds
+
+    @property
+    def all_constraints(self) -> list[str]:
+        """The constraints with that of the deadline, as texts."""
+        rules = [] if self.deadline is None else Deadline.parse(self.deadline, "deadline").rules
+        return self.constraints + rules
 
     @property
     def inference_config(self) -> InferenceConfig:
@@ -234,5 +266,5 @@ class SearchSpace(Strict):
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:
-        """The constraints, with bounds in SI units."""
-        return tuple(parse_constraint(text, "constraints") for text in self.constraints)
+        """All constraints, with bounds in SI units."""
+        return tuple(parse_constraint(text, "constraints") for text in self.all_constraints)

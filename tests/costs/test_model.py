@@ -299,7 +299,8 @@ def test_missing_numbers_leave_out_what_needs_them(
     points = CostModel(lacking).points(sweep(*rows), SPLITS, 10)
     unknown = [unknown_columns(row) for row in points.to_dict("records")]
     assert unknown == [unknown_with_offload, unknown_on_the_edge, unknown_on_the_edge]
-    modelled = ["latency_model_s", "energy_model_j", "max_samples_per_day"]
+    latencies = ["latency_model_s", "latency_exit_s", "latency_offload_s", "deadline_missed"]
+    modelled = [*latencies, "energy_model_j", "max_samples_per_day"]
     counted = points.drop(columns=[*modelled, "payload_bits"])
     assert counted.notna().all(axis=None)
 

@@ -31,7 +31,7 @@ from explorer.devices import (
 from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
-from explorer.pick import EXAMPLES, add_arguments, selection_of
+from explorer.pick import EXAMPLES, add_arguments, deadline_of, selection_of
 from explorer.report.embedded import embedded_run, typed_column
 from explorer.report.html import ASSETS
 from explorer.runs.results import RunResults, points_of
@@ -67,7 +67,8 @@ console.log(JSON.stringify(plain));
 
 
 def plain_setting(setting: Setting) -> dict[str, Any]:
-    return setting.to_json() | {"protocol": asdict(PROTOCOLS[setting.protocol])}
+    protocol = asdict(PROTOCOLS[setting.protocol])
+    return setting.to_json() | {"protocol": protocol, "deadline_s": setting.deadline_s}
 
 
 def costs_in_javascript(results: RunResults, setting: Setting, cell: Cell) -> pd.DataFrame:
@@ -126,6 +127,16 @@ def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
 @pytest.mark.parametrize("link", ["ble_2m_dle", "lorawan_sf7"])
 def test_costs_agree_for_every_protocol(results: RunResults, link: str, protocol: ProtocolName) -> None:
     assert_same(results, replace(make_setting(), link=load_link(link), protocol=protocol))
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_costs_agree_for_a_deadline(results: RunResults, place: float) -> None:
+    deadline_s = float(results.points["latency_offload_s"].quantile(place))
+    setting = replace(make_setting(), deadline_s=deadline_s)
+    assert_same(results, setting)
+    late = costs_in_python(results, setting)["deadline_missed"]
+    assert (late > 0).any()
+    assert (late == 0).any()
 
 
 @settings(max_examples=15, deadline=None)
@@ -308,6 +319,8 @@ STATES: list[dict[str, Any]] = [
         "best": "max_samples_per_day",
     },
     {"objectives": ["accuracy", "edge_macs", "payload_bytes", "energy_model_j"], "link": "lte_huang2012"},
+    {"deadline": 0.05, "limits": OWN | limits(deadline_missed=("<=", 0.2)), "objectives": LATENCY},
+    {"deadline": 0.02, "link": "lte_2021", "method": "best", "best": "deadline_missed"},
     {"limits": OWN | limits(accuracy=(">=", 0.9999))},
     {"assured": True, "limits": OWN | limits(accuracy=(">=", 0.9))},
     {"assured": True, "limits": limits(accuracy=(">=", 0.8)), "method": "best", "best": "payload_bytes"},
@@ -322,7 +335,9 @@ def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:
         words = shlex.split(answer["command"])
         assert words[:3] == ["python", "-m", "explorer.pick"]
         parsed = make_parser("explorer.pick", "", EXAMPLES, add_arguments).parse_args(words[3:])
-        setting = make_setting().with_profiles(parsed.edge, parsed.server, parsed.link, parsed.protocol)
+        roles = parsed.edge, parsed.server, parsed.link, parsed.protocol
+        deadline = deadline_of(parsed)
+        setting = make_setting().with_profiles(*roles, deadline.seconds if deadline else None)
         own = results.with_setting(setting.with_changes(parsed.set))
         if answer["feasible"] == 0:
             with pytest.raises(UserError, match="no operating point satisfies"):

@@ -9,12 +9,13 @@ const ROLES = ["edge", "server", "link", "protocol"];
 const plain = (number) => String(Number(number.toPrecision(15)));
 
 /**
- * Words of the setting: devices, link, protocol, single numbers; none where all is as searched.
+ * Words of the setting: devices, link, protocol, single numbers, deadline; none where all is as searched.
  * @param {SettingState} state
  */
 function settingWords(state) {
   const words = ROLES.flatMap((role) => (state[role] ? [`--${role}`, state[role]] : []));
   for (const [path, value] of Object.entries(state.set)) words.push("--set", `${path}=${plain(value)}`);
+  if (state.deadline) words.push("--deadline", `${plain(state.deadline)} s`);
   return words;
 }
 

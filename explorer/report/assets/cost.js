@@ -198,6 +198,23 @@ function transfersOf(run) {
 }
 
 /**
+ * Share of samples that are answered after the deadline; NaN without one, or where a latency is not known.
+ * @param {[number, number]} latencies of a sample that exits, of one that is sent
+ * @param {number} exited
+ * @param {number} samples
+ * @param {number | null} deadline
+ */
+function lateShare([exit, sent], exited, samples, deadline) {
+  if (deadline === null) return NaN;
+  /**
+   * @param {number} seconds
+   * @param {number} count
+   */
+  const late = (seconds, count) => (count === 0 ? 0 : Number.isNaN(seconds) ? NaN : seconds > deadline ? count : 0);
+  return (late(exit, exited) + late(sent, samples - exited)) / samples;
+}
+
+/**
  * Columns that devices, link and protocol decide: bytes on the wire, latency, edge energy, battery life.
  * @param {Run} run
  * @param {Setting} setting
@@ -205,7 +222,7 @@ function transfersOf(run) {
  * @returns {Record<string, Float64Array>}
  */
 export function modelledColumns(run, setting, use) {
-  const { points, splits, numPoints } = run;
+  const { points, splits, networks, numPoints } = run;
   const times = splitTimes(splits, setting);
   const { link, protocol } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
@@ -215,6 +232,8 @@ export function modelledColumns(run, setting, use) {
   const answer = airTime(protocol.answer_bytes, link);
   const wire = new Float64Array(numPoints);
   const latency = new Float64Array(numPoints);
+  const [exitLatency, sentLatency] = [new Float64Array(numPoints).fill(NaN), new Float64Array(numPoints).fill(NaN)];
+  const late = new Float64Array(numPoints).fill(NaN);
   const energy = new Float64Array(numPoints);
   const samples = new Float64Array(numPoints);
   const battery = new Float64Array(numPoints);
@@ -225,6 +244,7 @@ export function modelledColumns(run, setting, use) {
     wire[row] = perSample[row] + offload[row] * protocol.overhead_bytes;
     latency[row] = edge;
     energy[row] = edge * active;
+    if (points.exited[row] > 0) exitLatency[row] = edge;
     if (offload[row] > 0) {
       const encode = operatorTime(codecMacs[row], codecBytes[row], setting.edge);
       const decode = operatorTime(codecMacs[row], codecBytes[row], setting.server);
@@ -234,13 +254,17 @@ export function modelledColumns(run, setting, use) {
       const wait = begin + airTime(request, link) + answer + decode + times.server[split];
       const transmit = air === 0 ? 0 : 8 * air * perBit + perMessage;
       latency[row] += offload[row] * (encode + silent + wait);
+      sentLatency[row] = edge + (encode + silent + wait);
       energy[row] += offload[row] * (encode * active + transmit + silent * silentPower + wait * idle);
     }
+    const own = networks.samples[splits.network[split]];
+    late[row] = lateShare([exitLatency[row], sentLatency[row]], points.exited[row], own, setting.deadline_s);
     const onAir = offload[row] * airTime(requestBytes(message[row], protocol), link);
     samples[row] = Math.min((SECONDS_PER_DAY * orNaN(link.duty_cycle)) / onAir, SECONDS_PER_DAY / latency[row]);
     const point = { energy: energy[row], latency: latency[row], offload: offload[row] };
     battery[row] = Math.min(energyDays(point, setting, use), shelfDays(use.cell));
   }
-  const modelled = { latency_model_s: latency, max_samples_per_day: samples, energy_model_j: energy };
+  const latencies = { latency_model_s: latency, latency_exit_s: exitLatency, latency_offload_s: sentLatency };
+  const modelled = { ...latencies, deadline_missed: late, max_samples_per_day: samples, energy_model_j: energy };
   return { wire_bytes: wire, ...modelled, battery_days: battery };
 }

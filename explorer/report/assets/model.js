@@ -399,5 +399,9 @@ export function settingOf(run, state) {
       Object.assign(profile, { tx_alpha_w_per_bit_per_s: null, tx_beta_w: null });
     if (quantity === "message_energy_j") Object.assign(profile, { promotion_j: null, tail_w: null });
   }
-  return { ...setting, protocol: pick(run.profiles.run.protocol, protocols, state.protocol) };
+  return {
+    ...setting,
+    protocol: pick(run.profiles.run.protocol, protocols, state.protocol),
+    deadline_s: state.deadline || run.profiles.run.deadline_s,
+  };
 }

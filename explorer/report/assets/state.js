@@ -25,6 +25,7 @@ export function initialState(run, columns) {
     link: "",
     protocol: "",
     set: {},
+    deadline: 0,
     samplesPerDay: 1000,
     batteryWh: 10,
     cell: run.profiles.cells[0].name,

@@ -113,6 +113,8 @@ interface Setting {
   server: DeviceProfile;
   link: LinkProfile;
   protocol: WireProtocol;
+  /** When answers are late; null for never. */
+  deadline_s: number | null;
 }
 
 interface Profiles {
@@ -301,6 +303,8 @@ interface SettingState {
   protocol: string;
   /** Single numbers changed, by role and quantity: "link.rtt_s". */
   set: Record<string, number>;
+  /** Seconds after which an answer is late in place of the run's own; 0 for that. */
+  deadline: number;
   samplesPerDay: number;
   batteryWh: number;
   /** Name of the battery's kind of cell. */
@@ -492,7 +496,7 @@ interface ParallelHandlers {
 
 /** Path in the setting or name in the state, label, unit, low, high, logarithmic. */
 type Slider = [
-  path: "samplesPerDay" | "batteryWh" | `link.${LinkQuantity}`,
+  path: "deadline" | "samplesPerDay" | "batteryWh" | `link.${LinkQuantity}`,
   label: string,
   unit: string,
   low: number,

@@ -2,7 +2,7 @@
 
 import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
-import { joulesPerBit, joulesPerMessage, keepaliveW } from "./link.js";
+import { joulesPerBit, joulesPerMessage, keepaliveW, orNaN } from "./link.js";
 
 const STEPS = 300;
 /** @type {[Role, string][]} */
@@ -20,6 +20,7 @@ const SLIDERS = [
   ["link.loss", "Packet loss", "%", 0, 0.9, false],
   ["link.tx_joules_per_bit", "Energy per bit", "J/bit", 1e-11, 1e-3, true],
   ["link.message_energy_j", "Energy per message", "J", 1e-6, 100, true],
+  ["deadline", "Deadline", "s", 1e-3, 1e4, true],
   ["samplesPerDay", "Samples per day", "", 1, 1e7, true],
   ["batteryWh", "Battery", "Wh", 0.1, 1000, true],
 ];
@@ -55,7 +56,7 @@ export class WhatIf {
     byId("what-cell").addEventListener("change", (event) => change({ cell: fieldOf(event).value }));
     byId("sliders").replaceChildren(...SLIDERS.map((slider) => this.row(slider)));
     byId("reset-setting").addEventListener("click", () =>
-      change({ edge: "", server: "", link: "", protocol: "", set: {}, samplesPerDay: 1000, batteryWh: 10, cell: run.profiles.cells[0].name }),
+      change({ edge: "", server: "", link: "", protocol: "", set: {}, deadline: 0, samplesPerDay: 1000, batteryWh: 10, cell: run.profiles.cells[0].name }),
     );
   }
 
@@ -103,11 +104,11 @@ export class WhatIf {
       const output = /** @type {HTMLOutputElement} */ (row.querySelector("output"));
       const input = /** @type {HTMLInputElement} */ (row.querySelector("input"));
       output.textContent = Number.isNaN(value)
-        ? "unknown"
+        ? (path === "deadline" ? "none" : "unknown")
         : unit === "%"
           ? `${numberText(value * 100)} %`
           : quantity(value, unit);
-      row.classList.toggle("active", path in state.set);
+      row.classList.toggle("active", path in state.set || (path === "deadline" && state.deadline > 0));
       if (document.activeElement === input || Number.isNaN(value)) continue;
       const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
       input.value = String(Math.round(Math.min(Math.max(share, 0), 1) * STEPS));
@@ -124,6 +125,7 @@ export class WhatIf {
  */
 function current(path, state, setting) {
   if (path === "samplesPerDay" || path === "batteryWh") return state[path];
+  if (path === "deadline") return orNaN(setting.deadline_s);
   const quantityName = /** @type {LinkQuantity} */ (path.replace("link.", ""));
   if (quantityName === "tx_joules_per_bit") return joulesPerBit(setting.link);
   if (quantityName === "message_energy_j") return joulesPerMessage(setting.link);
