@@ -17,6 +17,7 @@ from explorer.front.select import Pick, Selection
 from explorer.inspect.describe import Backbone
 from explorer.inspect.describe import describe as describe_factory
 from explorer.report.rebuild import rebuild_report
+from explorer.runs.confirmed import Confirmed
 from explorer.runs.deployment import load_run_data
 from explorer.runs.folder import REPORTS, find_run
 from explorer.runs.held_out import read_test_subset
@@ -24,6 +25,7 @@ from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.results import load_run as read_run
 from explorer.runs.split_network import SplitNetwork, split_network
+from explorer.session.confirm import confirm, points_to_confirm
 from explorer.session.finish import finish
 from explorer.session.options import Options
 from explorer.session.prepare import prepare
@@ -32,6 +34,7 @@ from explorer.space.files import load_space as read_space
 from explorer.space.files import space_from
 from explorer.space.schema import SearchSpace
 from explorer.utils.imports import name_of
+from explorer.utils.threads import torch_threads
 
 _SHOWN = ("backbone", "split_point", "confidence_threshold", "payload_bits")
 
@@ -192,6 +195,36 @@ class Run:
         """
         return read_test_subset(self.results, pick, self.load_data(data_dir))
 
+    def confirm(
+        self,
+        *,
+        top: int = 10,
+        ids: Sequence[str] = (),
+        seeds: int = 3,
+        workers: int | None = None,
+        data_dir: str | Path | None = None,
+    ) -> list[Confirmed]:
+        """Train points anew with other seeds, as ``explorer confirm`` does, and write ``confirmed.json``.
+
+        Args:
+            top: So many points of the front, the most accurate ones.
+            ids: These points instead.
+            seeds: Trainings of each network.
+            workers: Trainings at a time.
+            data_dir: Where data files lie.
+
+        Returns:
+            One entry per point: mean, deviation, and whether the point was lucky.
+
+        Raises:
+            UserError: There is no such point, or the run cannot be gone on with.
+        """
+        data = self.load_data(data_dir)
+        points = points_to_confirm(self.results, top, ids)
+        options = Options.of_run(self.path, data=data, workers=workers)
+        with torch_threads(options.threads):
+            return confirm(self.results, points, options, seeds)
+
     def deploy(self, pick: Pick, folder: str | Path, data_dir: str | Path | None = None) -> Path:
         """Write a bundle of a point, proven to do what was trained; returns its folder.
 
@@ -293,16 +326,12 @@ def run_search(
         reports=Path(reports),
         energy=energy,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(options.threads)
-    try:
+    with torch_threads(options.threads):
         session = prepare(options)
         with make_reporter(sys.stdout if progress else None) as reporter:
             study, interrupted = search(session, options, reporter)
         with failures_explained(session.storage):
             results = finish(session, options, study)
-    finally:
-        torch.set_num_threads(threads)
     return Run(results, session.data, interrupted)
 
 

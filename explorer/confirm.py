@@ -29,36 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parsed: argparse.Namespace) -> int:
     """Confirm as parsed arguments say."""
     folder = find_run(parsed.run, parsed.reports)
-    import torch
-
-    from explorer.report.rebuild import rebuild_report
-    from explorer.runs.confirmed import write_confirmed
+    from explorer.runs.confirmed import CONFIRMED_FILE
     from explorer.runs.results import load_run
-    from explorer.session.confirm import confirmed, points_to_confirm
+    from explorer.session.confirm import confirm, points_to_confirm
     from explorer.session.options import Options
-    from explorer.session.prepare import prepare
+    from explorer.utils.threads import torch_threads
 
     results = load_run(folder)
     points = points_to_confirm(results, parsed.top, parsed.ids)
-    options = Options(
-        run=folder.name,
-        reports=folder.parent,
-        resume=True,
-        data_dir=parsed.data_dir,
-        workers=parsed.workers,
-    )
-    torch.set_num_threads(options.threads)
-    session = prepare(options)
-    first = session.space.recipe.seed + 1
-    seeds = range(first, first + parsed.seeds)
-    found = confirmed(session, options, results, points, seeds, _show_on_stderr)
-    path = write_confirmed(folder, found)
-    rebuild_report(folder)
+    options = Options.of_run(folder, data_dir=parsed.data_dir, workers=parsed.workers)
+    with torch_threads(options.threads):
+        found = confirm(results, points, options, parsed.seeds, _show_on_stderr)
     if parsed.json:
         print(json.dumps([point.to_json() for point in found], indent=1, allow_nan=False))
     else:
         _print(found)
-        print(f"written: {path}")
+        print(f"written: {folder / CONFIRMED_FILE}")
     return 0
 
 

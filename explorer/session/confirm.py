@@ -17,13 +17,14 @@ from explorer.core.training import TrainingFailedError
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.engine.pool.base import Pool
 from explorer.errors import UserError
-from explorer.runs.confirmed import Confirmed
+from explorer.report.rebuild import rebuild_report
+from explorer.runs.confirmed import Confirmed, write_confirmed
 from explorer.runs.deployment import check_factories
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.session.options import Options
 from explorer.session.pool import check_workers, open_pool
-from explorer.session.prepare import Session
+from explorer.session.prepare import Session, prepare
 from explorer.space.candidate import NetworkSpec
 
 Seeds = Sequence[int]
@@ -49,6 +50,44 @@ def points_to_confirm(results: RunResults, top: int, ids: Sequence[str] = ()) ->
     if unknown := [name for name in ids if name not in known.index]:
         raise UserError(f"--ids: no operating point {unknown[0]!r} in this run")
     return known.loc[list(ids)]
+
+
+def confirm(
+    results: RunResults,
+    points: pd.DataFrame,
+    options: Options,
+    seeds: int,
+    show: Callable[[str], None] = lambda line: None,
+) -> list[Confirmed]:
+    """Train the networks of points with the seeds that follow the run's, and write what came of it.
+
+    Args:
+        results: The run.
+        points: Rows of ``results.points``.
+        options: Of the run, see :meth:`explorer.session.options.Options.of_run`.
+        seeds: How many trainings of each network, at least 1.
+        show: Is told of each training that ended.
+
+    Returns:
+        One entry per point, as in ``confirmed.json``; the report is written anew, too.
+
+    Raises:
+        UserError: The run cannot be gone on with, or its data are others now.
+
+    Example:
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=1, name="anew", workers=1, energy=False, progress=False)
+        >>> points = points_to_confirm(run.results, top=1)
+        >>> found, = confirm(run.results, points, Options.of_run(run.path, workers=1), seeds=1)
+        >>> (run.path / "confirmed.json").exists(), found.seeds
+        (True, (1,))
+    """
+    session = prepare(options)
+    first = session.space.recipe.seed + 1
+    found = confirmed(session, options, results, points, range(first, first + seeds), show)
+    write_confirmed(results.path, found)
+    rebuild_report(results.path)
+    return found
 
 
 def confirmed(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from explorer.data.dataset import DataSet
 from explorer.space.schema import SearchSpace
@@ -63,3 +64,17 @@ class Options:
     resources: dict[str, float] = field(default_factory=dict)
     time_limit_s: float | None = None
     memory_limit_bytes: int | None = None
+
+    @classmethod
+    def of_run(
+        cls,
+        folder: Path,
+        *,
+        data: DataSet | None = None,
+        data_dir: Path | None = None,
+        workers: int | None = None,
+    ) -> Self:
+        """To go on with a run, by its folder."""
+        return cls(
+            run=folder.name, reports=folder.parent, resume=True, data=data, data_dir=data_dir, workers=workers
+        )

@@ -49,6 +49,16 @@ def test_command_writes_what_it_prints_and_the_report_shows_it(
     assert load_run("run", run.path.parent).record == run.record
 
 
+def test_from_python_as_by_the_command(run: Run) -> None:
+    (point,) = run.confirm(ids=[run.front["point_id"].iloc[0]], seeds=2, workers=1)
+    assert point.seeds == (1, 2)
+    assert point in read_confirmed(run.path)
+    assert (
+        confirm.main(["run", "--ids", point.point_id, "--seeds", "2", "--reports", str(run.path.parent)]) == 0
+    )
+    assert point in read_confirmed(run.path)
+
+
 def test_unknown_points_are_refused_before_anything_is_trained(run: Run) -> None:
     with pytest.raises(UserError, match="no operating point 'none'"):
         points_to_confirm(run.results, top=1, ids=["none"])
