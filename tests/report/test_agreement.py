@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
 from explorer.core.sweep import POINT_COLUMNS
@@ -259,6 +260,17 @@ def test_typed_column_is_exact_and_small() -> None:
         name, back = restored(values)
         assert name == kind
         np.testing.assert_array_equal(back, np.array(values, dtype=float))
+
+
+BANDS = """
+import { simultaneousZ } from "./band.js";
+console.log(JSON.stringify(input.map((count) => simultaneousZ(count))));
+"""
+
+
+def test_the_band_is_as_wide_as_the_front_is_long() -> None:
+    counts = [1, 2, 23, 56, 400]
+    np.testing.assert_allclose(run_node(BANDS, counts), norm.isf(0.025 / np.array(counts)), rtol=1e-9)
 
 
 CHOICES = """

@@ -155,7 +155,14 @@ def test_axes_colour_size_and_depth_switch(browser: Any, report: Path) -> None:
     assert visit.model("state.logX") is False
     assert visit.text("#x-title") == "Latency (modelled, expected) [ms]"
     assert {"mlp", "cnn", "resnet8"} >= set(visit.page.inner_text("#legend").split())
+    bars = visit.value("window.explorerPage.scatter.band.bars")
+    assert len(bars) == visit.model("model.front.length")
+    assert all(
+        low < visit.model(f"model.metric('accuracy').values[{row}]") < high for row, low, high in bars[:3]
+    )
+    assert f"all {len(bars)} points on the front lie within them at once" in visit.text("#band-note")
     visit.page.select_option("#axis-z", "payload_bytes")
+    assert visit.text("#band-note") == ""
     assert "Payload" in visit.text("#scatter svg")
     visit.page.select_option("#axis-x", "edge_latency_host_s")  # most points have none: the n/a slot
     visit.page.select_option("#axis-z", "")
@@ -272,6 +279,20 @@ def test_what_if_changes_costs_and_front_like_python(browser: Any, report: Path,
         own = visit.model(f"[...model.metric('{name}').values]")
         assert own == pytest.approx(framed[name].tolist(), rel=1e-9)
     assert "--link ble_2m_dle --protocol frame --set" in visit.text("#command")
+    assert visit.page.locator("#row-deadline_missed").is_hidden()
+    visit.page.evaluate(
+        """() => {
+          const slider = document.getElementById("what-deadline");
+          slider.value = 80;
+          slider.dispatchEvent(new Event("input"));
+        }"""
+    )
+    deadline_s = visit.model("state.deadline")
+    late = results.with_setting(setting.with_profiles(protocol="frame", deadline_s=deadline_s)).points
+    own = visit.model("[...model.metric('deadline_missed').values]")
+    assert own == pytest.approx(late["deadline_missed"].tolist(), rel=1e-9)
+    assert visit.page.locator("#row-deadline_missed").is_visible()
+    assert f"--deadline '{deadline_s:g} s'" in visit.text("#command")
     visit.page.click("#reset-setting")
     original = results.points["latency_model_s"].tolist()
     assert visit.model("[...model.metric('latency_model_s').values]") == pytest.approx(original, rel=1e-9)

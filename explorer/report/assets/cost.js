@@ -8,14 +8,15 @@ const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
 const FLOAT_BYTES = 4;
 
 /**
- * 95 % score interval of a share (Wilson 1927): [low, high].
+ * Score interval of a share (Wilson 1927): [low, high].
  * @param {number} correct
  * @param {number} samples
+ * @param {number} z standard errors; 95 % unless said
  */
-export function wilsonInterval(correct, samples) {
+export function wilsonInterval(correct, samples, z = Z) {
   const share = correct / samples;
-  const centre = (share + Z ** 2 / (2 * samples)) / (1 + Z ** 2 / samples);
-  const half = (Z / (1 + Z ** 2 / samples)) * Math.sqrt((share * (1 - share)) / samples + Z ** 2 / (4 * samples ** 2));
+  const centre = (share + z ** 2 / (2 * samples)) / (1 + z ** 2 / samples);
+  const half = (z / (1 + z ** 2 / samples)) * Math.sqrt((share * (1 - share)) / samples + z ** 2 / (4 * samples ** 2));
   return [centre - half, centre + half];
 }
 

@@ -12,6 +12,7 @@ import { Model } from "./model.js";
 import { NetworkCard } from "./network.js";
 import { Parallel, thinned } from "./parallel.js";
 import { drawFiguresWhenSeen, drawUsage } from "./run.js";
+import { bandNote } from "./band.js";
 import { Scatter } from "./scatter.js";
 import { initialState, readHash, writeHash } from "./state.js";
 import { cellText, Table } from "./table.js";
@@ -19,12 +20,14 @@ import { WhatIf } from "./whatif.js";
 
 /**
  * 0 devices and link, 1 constraints and choice, 2 filter; the rest only changes what is drawn.
- * @type {Partial<Record<keyof State, number>>}
+ * @type {Record<keyof SettingState, 0> & Partial<Record<keyof State, number>>}
  */
 const STAGE_OF = {
   edge: 0,
   server: 0,
   link: 0,
+  protocol: 0,
+  deadline: 0,
   set: 0,
   samplesPerDay: 0,
   batteryWh: 0,
@@ -132,6 +135,7 @@ export class Page {
     const lines = thinned(model.listed, LINES).length;
     byId("parallel-note").textContent =
       `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.column(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
+    byId("band-note").textContent = bandNote(this.scatter.band);
     byId("answer").textContent = model.chosen < 0 ? "No operating point." : this.answer();
   }
 

@@ -203,7 +203,9 @@ export class NetworkCard {
     for (const column of model.columns.values())
       if (column.direction && column.values && Number.isFinite(column.values[row]))
         record[column.name] = column.values[row];
-    record.setting = Object.fromEntries(Object.entries(model.setting).map(([role, { name }]) => [role, name]));
+    const { deadline_s, ...roles } = model.setting;
+    const names = Object.fromEntries(Object.entries(roles).map(([role, { name }]) => [role, name]));
+    record.setting = { ...names, deadline_s };
     if (Object.keys(this.state.set).length) record.changed = this.state.set;
     return record;
   }

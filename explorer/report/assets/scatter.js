@@ -1,6 +1,7 @@
 // The scatter of operating points: any two columns (a third in depth), colour, size; drag selects on both axes.
 
 import { makeAxis } from "./axis.js";
+import { frontBand } from "./band.js";
 import { arrowStep, element, fitCanvas, svg } from "./dom.js";
 import { drawFrame, MARGIN } from "./frame.js";
 import { lookOf } from "./look.js";
@@ -37,6 +38,8 @@ export class Scatter {
   large;
   /** @type {number[]} rows drawn as dots */
   small;
+  /** @type {ReturnType<typeof frontBand>} */
+  band;
 
   /**
    * @param {HTMLElement} holder
@@ -168,7 +171,29 @@ export class Scatter {
       context.fillStyle = this.look.of(row).colour;
       dot(row, 3);
     }
+    this.drawBand(context);
     this.drawLarge(context);
+  }
+
+  /**
+   * Bars behind the front: where the true accuracies of all its points lie at once.
+   * @param {CanvasRenderingContext2D} context
+   */
+  drawBand(context) {
+    const { box, axes, depth } = this;
+    const vertical = /** @type {NumberAxis} */ (axes.y); // an accuracy where there are bars
+    this.band = depth ? { z: NaN, bars: [] } : frontBand(this.model, this.state.y);
+    context.strokeStyle = this.theme.faint;
+    context.lineWidth = 5;
+    /** @param {number} value */
+    const down = (value) => box.top + (1 - Math.min(Math.max(vertical.placeValue(value), 0), 1)) * box.height;
+    for (const [row, low, high] of this.band.bars) {
+      if (!this.inBox(row)) continue;
+      context.beginPath();
+      context.moveTo(this.px[row], down(low));
+      context.lineTo(this.px[row], down(high));
+      context.stroke();
+    }
   }
 
   /** @param {CanvasRenderingContext2D} context */
