@@ -88,6 +88,7 @@ def _show(
 
     console = Console()
     chances = [results.compare(pick.point, other).p_value for _, other in pick.neighbours.iterrows()]
+    console.print(results.name_of(pick.point), style="bold", markup=False, highlight=False)
     print_pick(pick, test, console, chances)
     for note in results.record.notes:
         if note.startswith(IMBALANCED):

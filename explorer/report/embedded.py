@@ -25,6 +25,7 @@ from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
 from explorer.space.metrics import ALL_METRICS, MEASURED_METRICS, Kind, Metric
+from explorer.space.names import network_words
 from explorer.utils.units import PREFIXES
 
 GROUPS: dict[Kind, str] = {  # titles over the columns of each kind, in this order
@@ -163,6 +164,7 @@ def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
     return {
         "key": list(networks),
         "backbone": [spec.backbone for spec in specs],
+        "words": [network_words(spec) for spec in specs],
         "pattern": [spec.pattern if spec.is_sparse else "dense" for spec in specs],
         "arguments": [spec.argument_values for spec in specs],
         "densities": [{path: round(float(share), 9) for path, share in spec.densities} for spec in specs],

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from explorer.core.sweep import is_deployable
+from explorer.data.balance import IMBALANCED
 from explorer.devices import PROTOCOLS
 from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
 from explorer.runs.confirmed import Confirmed, read_confirmed
@@ -49,6 +50,7 @@ class Summary(NamedTuple):
         without_macs: Backbone, and its operators that cost no MACs.
         gaps: Things a reader might look for that are not there, and why.
         notes: The run's own.
+        warnings: Those of the notes that speak against every accuracy of the run.
         confirmed: Points trained anew with other seeds: id, accuracy as searched, over seeds, and a mark.
         space_file: Full text of the search space, "" where not recorded.
         num_points: Operating points of the run.
@@ -73,6 +75,7 @@ class Summary(NamedTuple):
     without_macs: list[tuple[str, str]]
     gaps: list[str]
     notes: list[str]
+    warnings: list[str]
     confirmed: list[tuple[str, str, str, str]]
     space_file: str
     num_points: int
@@ -105,7 +108,8 @@ def summary_info(results: RunResults) -> Summary:
         uncounted=_operators(record.uncounted_arithmetic),
         without_macs=_operators(record.operators_without_macs),
         gaps=_gaps(results),
-        notes=list(record.notes),
+        notes=[note for note in record.notes if not note.startswith(IMBALANCED)],
+        warnings=[note for note in record.notes if note.startswith(IMBALANCED)],
         confirmed=[_confirmed(point) for point in read_confirmed(results.path)],
         space_file=record.space_file,
         num_points=int(is_deployable(results.points).sum()),

@@ -24,6 +24,7 @@ from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
 from explorer.runs.store import Store, StoredNetwork
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, Metric
+from explorer.space.names import network_words, point_name
 from explorer.utils.files import read_json, write_json, write_text
 
 TRIALS_FILE, MEASUREMENTS_FILE = "trials.json", "measurements.json"
@@ -110,6 +111,11 @@ class RunResults:
         if selection.indifferent and selection.point_id is None:
             return cheaper_alike(pick, self.right_answers)
         return pick
+
+    def name_of(self, point: "pd.Series[Any]") -> str:
+        """What a person calls an operating point, a row of ``points``."""
+        words = network_words(self.networks[str(point["network_key"])].spec)
+        return point_name(words, str(point["split_point"]))
 
     def right_answers(self, point: "pd.Series[Any]") -> NDArray[np.bool_]:
         """Which validation samples (N,) an operating point, a row of ``points``, answers right."""

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.front.pareto import hypervolume, reference_and_ideal
+from explorer.report.columns import metric_text
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.results import RunResults, write_front
@@ -299,6 +300,29 @@ def test_what_if_changes_costs_and_front_like_python(browser: Any, report: Path,
     visit.done()
 
 
+def test_the_answer_comes_first_in_words(browser: Any, report: Path, results: RunResults) -> None:
+    visit = open_page(browser, report)
+    assert visit.value("document.querySelector('main').firstElementChild.id") == "answer-part"
+    point = results.points.loc[visit.model("model.chosen")]
+    assert visit.text("#answer-name") == results.name_of(point)
+    text = visit.text("#answer")
+    assert results.setting.edge.name in text
+    assert metric_text("accuracy", point["accuracy"]) in text
+    assert f"Chosen as the knee of {visit.model('model.front.length')} points on the front" in text
+    assert visit.text("#answer-deploy").endswith(f"--id {point['point_id']} --out bundle")
+    assert visit.text("#answer-pick").endswith(f"{results.path.name} --knee")
+    whole = results.points[results.points["split_point"] == "output"].index
+    names = "[...Array(model.size).keys()].map((row) => model.name(row))"
+    named = visit.model(names)
+    assert named == [results.name_of(own) for _, own in results.points.iterrows()]
+    assert all(" on the edge, " in named[row] for row in whole)
+    visit.page.check("#methods input[value=ideal]")
+    visit.model("0")
+    assert "Chosen as the point closest to the ideal" in visit.text("#answer")
+    assert visit.text("#answer-pick").endswith("--closest-to-ideal")
+    visit.done()
+
+
 def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, results: RunResults) -> None:
     visit = open_page(browser, report)
     limit = results.points["accuracy"].quantile(0.9)
@@ -332,7 +356,7 @@ def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
     point = results.points.loc[row, "point_id"]
     visit.value(f"window.explorerPage.select({row}, true)")
     visit.model("0")
-    assert visit.text("#network-title") == point
+    assert visit.text("#network-title") == f"{results.name_of(results.points.loc[row])} {point}"
     assert visit.text("#command").endswith(f" --id {point}")
     assert f"{results.path.name} --id {point} --out bundle" in visit.text("#deploy-command")
     assert json.loads(visit.text("#configuration"))["point_id"] == point

@@ -242,7 +242,7 @@ export class Decide {
     banner.hidden = feasible > 0 || !total;
     if (banner.hidden) return;
     const items = model.nearest.map((row) =>
-      element("li", {}, `${model.id(row)} violates ${violated(model, row).join("; ")}`),
+      element("li", {}, `${model.name(row)} violates ${violated(model, row).join("; ")}`),
     );
     banner.replaceChildren(
       element(

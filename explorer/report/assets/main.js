@@ -1,17 +1,17 @@
 // The page: one state, one model, and every view drawn from both.
 
-import { shelfDays } from "./battery.js";
 import { decodeRun } from "./columns.js";
 import { connectControls, syncControls } from "./controls.js";
 import { Decide } from "./decide.js";
 import { byId } from "./dom.js";
 import { Filters, withPart } from "./filters.js";
-import { quantity, usePrefixes } from "./format.js";
+import { usePrefixes } from "./format.js";
 import { legend, title } from "./look.js";
 import { Model } from "./model.js";
 import { NetworkCard } from "./network.js";
 import { Parallel, thinned } from "./parallel.js";
 import { drawFiguresWhenSeen, drawUsage } from "./run.js";
+import { connectAnswer, drawAnswer } from "./answer.js";
 import { bandNote } from "./band.js";
 import { Scatter } from "./scatter.js";
 import { initialState, readHash, writeHash } from "./state.js";
@@ -82,6 +82,7 @@ export class Page {
     this.card = new NetworkCard(this.run, this.model, { select: (row, scroll = true) => this.select(row, scroll) });
     this.figures = drawFiguresWhenSeen(embedded.figures, embedded.plotlyConfig);
     connectControls(this);
+    connectAnswer();
     this.draw();
   }
 
@@ -136,33 +137,7 @@ export class Page {
     byId("parallel-note").textContent =
       `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.column(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
     byId("band-note").textContent = bandNote(this.scatter.band);
-    byId("answer").textContent = model.chosen < 0 ? "No operating point." : this.answer();
-  }
-
-  answer() {
-    const { model, state } = this;
-    const what = state.objectives
-      .concat(["latency_model_s", "energy_model_j", "battery_days"])
-      .filter((name, place, all) => all.indexOf(name) === place);
-    const parts = what
-      .map((name) => model.numbers(name))
-      .filter((column) => !Number.isNaN(column.values[model.chosen]));
-    const text = parts.map((column) => `${column.shortLabel} ${quantity(column.values[model.chosen], column.unit)}`);
-    return `Chosen: ${model.id(model.chosen)}. ${text.join(", ")}.${this.reservations()}`;
-  }
-
-  /** What the battery's cell and the link's law say against the chosen point's battery life. */
-  reservations() {
-    const { model, state } = this;
-    /** @param {string} name */
-    const own = (name) => model.numbers(name).values[model.chosen];
-    const { cell } = model;
-    let text = "";
-    if (own("battery_days") >= shelfDays(cell))
-      text += ` Battery life ends with the shelf life of ${cell.name}, ${cell.shelf_life_years} years; its energy alone would last longer.`;
-    if (own("max_samples_per_day") < state.samplesPerDay)
-      text += ` The link's duty cycle allows ${Math.floor(own("max_samples_per_day")).toLocaleString("en")} samples a day, not ${state.samplesPerDay.toLocaleString("en")}.`;
-    return text;
+    drawAnswer(this.run, model, state);
   }
 
   save() {
@@ -204,7 +179,7 @@ export class Page {
       .map((name) => model.column(name))
       .map((column) => `${column.shortLabel}: ${cellText(column, row)} ${column.shown ? column.shown[1] : ""}`);
     const reference = model.references.filter((own) => own.row === row).map(({ names: own }) => `reference: ${own}`);
-    return [model.id(row), ...reference, ...lines];
+    return [model.name(row), ...reference, ...lines];
   }
 
   redrawAll() {

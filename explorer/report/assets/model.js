@@ -167,6 +167,17 @@ export class Model {
     return pointId(this.run, row);
   }
 
+  /**
+   * What a person calls a row; the same words as explorer/space/names.py.
+   * @param {number} row
+   */
+  name(row) {
+    const { points, splits, networks, splitNames } = this.run;
+    const split = points.split[row];
+    const [what, density] = networks.words[splits.network[split]];
+    return `${what} ${splits.is_output[split] ? "on the edge" : `at ${splitNames[split]}`}, ${density}`;
+  }
+
   /** @param {string | null} id */
   rowOf(id) {
     if (id === null) return -1;

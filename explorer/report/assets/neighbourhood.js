@@ -61,7 +61,7 @@ function neighbourLine(card, other, what) {
     element(
       "th",
       { scope: "row" },
-      element("button", { type: "button", class: "link", onclick: () => card.handlers.select(other) }, model.id(other)),
+      element("button", { type: "button", class: "link", title: model.id(other), onclick: () => card.handlers.select(other) }, model.name(other)),
     ),
     element("td", {}, what),
     cells,

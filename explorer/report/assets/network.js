@@ -56,7 +56,7 @@ export class NetworkCard {
       split: this.run.points.split[row],
       network: this.run.splits.network[this.run.points.split[row]],
     });
-    byId("network-title").textContent = model.id(row);
+    byId("network-title").replaceChildren(model.name(row), element("small", {}, ` ${model.id(row)}`));
     byId("network-why").textContent =
       selected >= 0 && selected !== model.chosen
         ? "The point you opened."

@@ -6,14 +6,40 @@ import { numberText, quantity } from "./format.js";
 import { short } from "./look.js";
 
 /**
- * Blocks between split points, left to right; the cut, the exit, and which machine runs what.
+ * The opened point's network, and how dense its junctions are.
  * @param {NetworkCard} card
  */
-export function drawPipeline(card) {
-  const { run, network, split } = card;
-  const { splits, networks } = run;
-  const [first, end] = card.range();
+export function drawPipeline({ run, network, row }) {
+  byId("pipeline").replaceChildren(pipelineOf(run, row));
+  const { networks } = run;
   const densities = Object.entries(networks.densities[network]);
+  const bars = densities.length
+    ? densities.map(([path, density]) =>
+        element(
+          "span",
+          { class: "density", title: `${path}: ${numberText(density * 100)} % of the connections are kept` },
+          element("span", { class: "density-bar" }, element("span", { style: `width:${(density * 100).toFixed(1)}%` })),
+          ` ${path} ${numberText(density)}`,
+        ),
+      )
+    : ["no sparse junction"];
+  byId("densities").replaceChildren(
+    element("b", {}, `${networks.backbone[network]}, pattern ${networks.pattern[network]}; density per junction: `),
+    ...bars,
+  );
+}
+
+/**
+ * Blocks between split points, left to right; the cut, the exit, and which machine runs what.
+ * @param {Run} run
+ * @param {number} row
+ */
+export function pipelineOf(run, row) {
+  const { splits, networks } = run;
+  const split = run.points.split[row];
+  const network = splits.network[split];
+  const first = networks.firstSplit[network];
+  const end = networks.firstSplit[network + 1] ?? splits.network.length;
   const stages = [];
   for (let place = first + 1; place < end; place++)
     stages.push({
@@ -53,9 +79,9 @@ export function drawPipeline(card) {
     parts.push(
       svg("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high + 30 }),
       pipelineText(cut + 5, high + 12, `split point ${short(run.splitNames[split], 18)}`),
-      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, card.row), "B")} of payload when unsure`, "soft"),
+      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, row), "B")} of payload when unsure`, "soft"),
     );
-  const threshold = run.points.threshold[card.row];
+  const threshold = run.points.threshold[row];
   const exit = isOutput
     ? "everything runs on the edge"
     : Number.isNaN(threshold)
@@ -74,32 +100,16 @@ export function drawPipeline(card) {
     ),
   );
   const width = Math.max(widths + stages.length * (wide + gap), cut + 210);
-  byId("pipeline").replaceChildren(
-    svg(
-      "svg",
-      {
-        class: "chart",
-        viewBox: `0 0 ${width} ${high + 54}`,
-        style: `min-width:${Math.min(width, 900)}px;max-width:${width}px`,
-        role: "img",
-        "aria-label": `Network from left to right: ${stages.map(({ name, onEdge }) => `${name} on ${onEdge ? "edge" : "server"}`).join(", ")}`,
-      },
-      parts,
-    ),
-  );
-  const bars = densities.length
-    ? densities.map(([path, density]) =>
-        element(
-          "span",
-          { class: "density", title: `${path}: ${numberText(density * 100)} % of the connections are kept` },
-          element("span", { class: "density-bar" }, element("span", { style: `width:${(density * 100).toFixed(1)}%` })),
-          ` ${path} ${numberText(density)}`,
-        ),
-      )
-    : ["no sparse junction"];
-  byId("densities").replaceChildren(
-    element("b", {}, `${networks.backbone[network]}, pattern ${networks.pattern[network]}; density per junction: `),
-    ...bars,
+  return svg(
+    "svg",
+    {
+      class: "chart",
+      viewBox: `0 0 ${width} ${high + 54}`,
+      style: `min-width:${Math.min(width, 900)}px;max-width:${width}px`,
+      role: "img",
+      "aria-label": `Network from left to right: ${stages.map(({ name, onEdge }) => `${name} on ${onEdge ? "edge" : "server"}`).join(", ")}`,
+    },
+    parts,
   );
 }
 

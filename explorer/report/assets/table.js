@@ -105,7 +105,7 @@ export class Table {
    */
   line(row, isCompared, own) {
     const id = this.model.id(row);
-    const name = element("button", { type: "button", class: "link", onclick: () => this.handlers.select(row) }, id);
+    const name = element("button", { type: "button", class: "link", title: id, onclick: () => this.handlers.select(row) }, this.model.name(row));
     const exclude = () => this.handlers.change({ steps: [...this.state.steps, { keep: false, ids: [id] }] });
     const head = element(
       "th",
@@ -118,7 +118,7 @@ export class Table {
           type: "button",
           class: "quiet",
           title: "Exclude this point",
-          "aria-label": `Exclude ${id}`,
+          "aria-label": `Exclude ${this.model.name(row)}`,
           onclick: exclude,
         },
         "×",

@@ -129,6 +129,8 @@ interface Profiles {
 interface Networks<Column> {
   key: string[];
   backbone: string[];
+  /** What each is called, and how dense it is. */
+  words: [string, string][];
   pattern: string[];
   arguments: Record<string, unknown>[];
   densities: Record<string, number>[];
