@@ -47,7 +47,7 @@ def check_bundle(run: Run, pick: Pick, folder: Path) -> Row:
     row |= {"values": max(checked.crossing, checked.exit_logits or 0.0, checked.server_logits or 0.0)}
     row |= {"compared": checked.samples, "near_threshold": checked.near_threshold, "moved": checked.moved}
     row |= _two_processes(run, pick, bundle, source)
-    return row | _sizes(run, pick, built) | _speed(run, pick, bundle)
+    return row | _sizes(pick, built) | _speed(run, pick, bundle)
 
 
 def _two_processes(run: Run, pick: Pick, bundle: Bundle, source: Source) -> Row:
@@ -64,30 +64,10 @@ def _two_processes(run: Run, pick: Pick, bundle: Bundle, source: Source) -> Row:
     return {"answered": len(records), "differ": len(differ), "near_ties": len(near), "fell_back": fell_back}
 
 
-def _sizes(run: Run, pick: Pick, built: Built) -> Row:
-    """Bytes of the edge's files beside what the product says; positions of scattered weights apart."""
+def _sizes(pick: Pick, built: Built) -> Row:
+    """Bytes of the edge's files beside what the product says."""
     file_bytes = sum(size for path, size in built.file_bytes.items() if path.startswith("edge/"))
-    said = float(pick.point["edge_param_bytes"])
-    positions = position_bytes(run, pick)
-    return {"edge_file_bytes": file_bytes, "edge_param_bytes": said, "position_bytes": positions}
-
-
-def position_bytes(run: Run, pick: Pick) -> int:
-    """Bytes that positions of freely placed weights take in the edge's files."""
-    from explorer.core.sparsity.indexed import IndexedConv, IndexedLinear
-    from explorer.core.sparsity.periodic import PeriodicConv
-
-    network = restored(Store(run.path), pick.network_key, run.load_data())
-    edge = network.parts(network.split_point(pick.run_point.split_point)).edge
-    called = {str(node.target) for node in edge.graph.nodes if node.op == "call_module"}
-    found = 0
-    for name in called:
-        layer = edge.get_submodule(name)
-        if isinstance(layer, IndexedConv | IndexedLinear | PeriodicConv):
-            positions = layer.kept_positions()
-            widths = [width for width in (1, 2, 4) if int(positions.max()) < 256**width]
-            found += positions.numel() * widths[0]
-    return found
+    return {"edge_file_bytes": file_bytes, "edge_flash_bytes": float(pick.point["edge_flash_bytes"])}
 
 
 def _speed(run: Run, pick: Pick, bundle: Bundle) -> Row:

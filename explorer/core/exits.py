@@ -29,6 +29,11 @@ class ExitStep:
     macs: int
     parameters: int
 
+    @property
+    def is_activation(self) -> bool:
+        """Whether it changes each value alone: the only layer without parameters that keeps their number."""
+        return not self.parameters and self.inputs == self.outputs
+
 
 class ExitClassifier(nn.Sequential):
     """Average pooling to at most ``max_features`` values where the tensor has spatial axes, then one Linear.

@@ -42,7 +42,7 @@ from explorer.devices import PROTOCOLS, DeviceProfile, Setting
 
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
-    *("peak_activation_bytes", "exit_peak_bytes", "payload_elements", "range_bytes"),
+    *("edge_index_bytes", "edge_ram_bytes", "exit_ram_bytes", "payload_elements", "range_bytes"),
 )
 
 
@@ -194,7 +194,8 @@ class CostModel:
             + has_exit * table["exit_param_bytes"]
             + has_range * table["range_bytes"]
         )
-        peak_bytes = np.maximum(table["peak_activation_bytes"], has_exit * table["exit_peak_bytes"])
+        flash_bytes = param_bytes + table["edge_index_bytes"]
+        ram_bytes = np.maximum(table["edge_ram_bytes"], has_exit * table["exit_ram_bytes"])
         costs = sample_costs(
             *(table, has_exit, exited, num_samples - exited), bits, message_bytes, self.setting
         )
@@ -206,7 +207,9 @@ class CostModel:
             "edge_macs_dense": table["edge_macs_dense"] + has_exit * table["exit_macs"],
             "server_macs": offload_rate * table["server_macs"],
             "edge_param_bytes": param_bytes,
-            "edge_memory_bytes": param_bytes + peak_bytes,
+            "edge_flash_bytes": flash_bytes,
+            "edge_ram_bytes": ram_bytes,
+            "edge_memory_bytes": flash_bytes + ram_bytes,
             "payload_bytes": sent_bytes / num_samples,
             "wire_bytes": sent_bytes / num_samples + offload_rate * protocol.overhead_bytes,
             "latency_model_s": latency_s,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch import nn
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
-from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, total_macs
+from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, index_bytes, total_macs
 from explorer.core.graph.folding import as_deployed
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
@@ -34,8 +34,13 @@ class SplitCosts:
         name: Split point; ``output`` has no server part and no exit classifier.
         shape: Shape of the crossing tensor.
         payload_elements: Its number of values.
-        peak_activation_bytes: Largest sum of live tensors while the edge part runs.
+        edge_index_bytes: Positions that the sparse layers of the edge part store beside their weights, as the
+            deployed files hold them, see :mod:`explorer.core.sparsity.positions`.
+        peak_activation_bytes: Largest sum of live tensors while the edge part runs, every operator with an
+            output of its own.
         exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
+        edge_ram_bytes: As ``peak_activation_bytes``, element-wise operators in place, as a compiler does it.
+        exit_ram_bytes: As ``exit_peak_bytes``, likewise.
         operators: (MACs, moved bytes) of each operator since the previous split point, in order.
         exit_operators: The same for the exit classifier.
         range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
@@ -61,8 +66,11 @@ class SplitCosts:
     exit_param_bytes: int
     peak_activation_bytes: int
     exit_peak_bytes: int
+    edge_ram_bytes: int
+    exit_ram_bytes: int
     operators: tuple[tuple[int, int], ...]
     exit_operators: tuple[tuple[int, int], ...]
+    edge_index_bytes: int = 0
     range_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -168,6 +176,8 @@ def split_costs(
         edge, server = dataflow.between(first, point.nodes), dataflow.between(point.nodes, last)
         exit_ = network.exit_at(point.name)
         exit_cost = _exit_cost(exit_)
+        peaks = peaks_of([dataflow.values[dataflow.source], *edge], point)
+        exit_peaks = _exit_peaks(exit_, point)
         costs.append(
             SplitCosts(
                 name=point.name,
@@ -181,12 +191,15 @@ def split_costs(
                 edge_param_bytes=dataflow.stored_bytes(edge),
                 server_param_bytes=dataflow.stored_bytes(server),
                 exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
-                peak_activation_bytes=_peak_bytes([dataflow.values[dataflow.source], *edge], point),
-                exit_peak_bytes=_exit_peak_bytes(exit_, point),
+                peak_activation_bytes=peaks.naive,
+                exit_peak_bytes=exit_peaks.naive,
+                edge_ram_bytes=peaks.in_place,
+                exit_ram_bytes=exit_peaks.in_place,
                 operators=tuple(
                     (v.macs, v.moved_bytes) for v in edge if v.moved_bytes and v.name not in before
                 ),
                 exit_operators=exit_cost,
+                edge_index_bytes=index_bytes(edge),
                 range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
             )
         )
@@ -194,19 +207,52 @@ def split_costs(
     return tuple(costs)
 
 
-def _peak_bytes(values: Sequence[Value], point: SplitPoint) -> int:
-    """Peak of the edge part that computes ``values``."""
-    buffers = [Buffer(value.name, value.inputs, value.size_bytes, value.view_of) for value in values]
+class Peaks(NamedTuple):
+    """Largest sum of live tensors: every operator with an output of its own, and element-wise ones in place.
+
+    Example:
+        >>> Peaks.of([Buffer("x", (), 8), Buffer("relu", ("x",), 8, element_wise=True)], "relu")
+        Peaks(naive=16, in_place=8)
+    """
+
+    naive: int
+    in_place: int
+
+    @classmethod
+    def of(cls, buffers: Sequence[Buffer], result: str) -> Self:
+        """Of tensors in execution order."""
+        return cls(peak_live_bytes(buffers, result), peak_live_bytes(buffers, result, in_place=True))
+
+
+def peaks_of(values: Sequence[Value], point: SplitPoint) -> Peaks:
+    """Peaks of an edge part.
+
+    Args:
+        values: What it computes, the network's input first, batch normalisation as deployed.
+        point: Where it ends.
+
+    Example:
+        >>> backbone = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 8), 2, exit_features=8)
+        >>> values = list(network.dataflow.values.values())
+        >>> peaks_of(values[:3], network.split_point("1"))  # 8 and 4 numbers at once
+        Peaks(naive=48, in_place=48)
+    """
+    buffers = [Buffer(own.name, own.inputs, own.size_bytes, own.view_of, own.element_wise) for own in values]
     sent = Buffer("what is sent", point.nodes, 0)  # holds all that crosses; joining it is the encoder's
-    return peak_live_bytes([*buffers, sent], sent.name)
+    return Peaks.of([*buffers, sent], sent.name)
 
 
-def _exit_peak_bytes(exit_: ExitClassifier | None, point: SplitPoint) -> int:
+def _exit_peaks(exit_: ExitClassifier | None, point: SplitPoint) -> Peaks:
     """The crossing tensor, which may yet be sent, and what the hungriest layer reads and writes besides."""
     if exit_ is None:
-        return 0
-    beside = [step.outputs + (step.inputs if number else 0) for number, step in enumerate(exit_.steps)]
-    return FLOAT_BYTES * (point.payload_elements + max(beside))
+        return Peaks(0, 0)
+    buffers = [Buffer("0", (), FLOAT_BYTES * point.payload_elements)]
+    for number, step in enumerate(exit_.steps, start=1):
+        size = FLOAT_BYTES * step.outputs
+        buffers.append(Buffer(str(number), (str(number - 1),), size, element_wise=step.is_activation))
+    logits = buffers[-1].name
+    return Peaks.of([*buffers, Buffer("answer", ("0", logits), 0)], logits)
 
 
 def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:

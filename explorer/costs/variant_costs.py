@@ -1,8 +1,10 @@
-"""Costs of all networks of one variant at once, exact: every count is affine in the junctions' densities.
+"""Costs of all networks of one variant at once, exact: counts are affine in the junctions' densities.
 
-A junction of density d has d times its dense weights and multiply-accumulates, and nothing else depends on
-it. So the dense network's counts, and those with one junction thinned out at a time, give the counts of
-every network; modelled times follow operator by operator.
+A junction of density d has d times its dense weights and multiply-accumulates, and of what is counted only
+the positions that it stores depend on it otherwise. So the dense network's counts, and those with one
+junction thinned out at a time, give the counts of every network; modelled times follow operator by operator.
+Positions have a closed form per junction (:mod:`explorer.core.sparsity.positions`), summed over the junctions
+whose weights a part holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,9 @@ from numpy.typing import NDArray
 from explorer.core.failures import failing_alone
 from explorer.core.graph.thinning import thinned
 from explorer.core.payload import Ranges
+from explorer.core.sparsity.patterns import PatternName
+from explorer.core.sparsity.positions import index_bytes
+from explorer.core.sparsity.sparsify import Junction
 from explorer.costs.evaluate import build_network, costs_before_training, dense_counterpart
 from explorer.costs.latency import operator_times_s
 from explorer.costs.model import counted_columns
@@ -24,6 +29,7 @@ from explorer.devices import DeviceProfile, Setting
 from explorer.space.candidate import NetworkSpec
 
 _NONE = Fraction(0)  # of a junction's weights: the counts without them are whole numbers
+_SAME = 1e-9  # densities are told as floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +45,8 @@ class VariantCosts:
         macs, moved_bytes: Coefficients (1 + J, O) of the operators.
         stage_O: Split point up to which each operator belongs, by its number.
         exit_operators: (MACs, moved bytes) of each exit classifier.
+        junctions: Of the variant, in definition order.
+        by_magnitude: Whether sparse layers are placed by magnitudes.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -48,11 +56,13 @@ class VariantCosts:
         >>> small = inventory.variants["mlp"][0]
         >>> dense = Proposer(inventory, {}).network(small, "block", small.densest)
         >>> sparsest = {path: choices[0] for path, choices in small.densities.items()}
-        >>> costs = variant_costs(dense, sparsest, (1, 8, 8), 10, "sample")
+        >>> costs = variant_costs(dense, small.junctions, sparsest, (1, 8, 8), 10, "sample")
         >>> setting = Setting.load("rpi4", "nvidia_t4", "lte_2021")
-        >>> table = costs.table(np.array([[1, 1, 1], [0.5, 1, 0.5]]), setting)
+        >>> table = costs.table(np.array([[1, 1, 1], [0.5, 1, 0.5]]), ["block", "random"], setting)
         >>> costs.split_points, table["edge_macs"].tolist()
         (('input', 'relu1', 'relu2', 'output'), [[0, 1536, 1920, 2080], [0, 768, 1152, 1232]])
+        >>> table["edge_index_bytes"].tolist()  # 768 and 80 positions, of two bytes and one
+        [[0, 0, 0, 0], [0, 1536, 1536, 1616]]
     """
 
     split_points: tuple[str, ...]
@@ -61,10 +71,16 @@ class VariantCosts:
     moved_bytes: NDArray[np.float64]
     stage_O: NDArray[np.int64]
     exit_operators: tuple[tuple[tuple[int, int], ...], ...]
+    junctions: tuple[Junction, ...]
+    by_magnitude: bool
 
     @classmethod
     def of(
-        cls, dense: Sequence[SplitCosts], thinned_out: Sequence[tuple[Fraction, Sequence[SplitCosts]]]
+        cls,
+        dense: Sequence[SplitCosts],
+        thinned_out: Sequence[tuple[Fraction, Sequence[SplitCosts]]],
+        junctions: Sequence[Junction],
+        by_magnitude: bool = False,
     ) -> "VariantCosts":
         """From the costs of the dense network, and of those with one junction alone at a density below 1."""
 
@@ -73,7 +89,7 @@ class VariantCosts:
             slopes = [(base - read(own)) / float(1 - density) for density, own in thinned_out]
             return np.stack([base, *slopes]).astype(np.float64)
 
-        names = counted_columns(dense)
+        names = [name for name in counted_columns(dense) if name != "edge_index_bytes"]
         stages = [len(split.operators) for split in dense]
         return cls(
             tuple(split.name for split in dense),
@@ -82,6 +98,8 @@ class VariantCosts:
             coefficients(lambda splits: _operators(splits)[:, 1]),
             np.repeat(np.arange(len(dense)), stages),
             tuple(split.exit_operators for split in dense),
+            tuple(junctions),
+            by_magnitude,
         )
 
     def totals(self, densities_CJ: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,11 +108,54 @@ class VariantCosts:
         wanted = [self.counts[name][:, -1] for name in ("edge_macs", "edge_param_bytes")]
         return np.asarray(np.rint(above_C1J @ np.stack(wanted, axis=1)))
 
-    def table(self, densities_CJ: NDArray[np.float64], setting: Setting) -> dict[str, NDArray[Any]]:
+    def index_bytes(
+        self, densities_CJ: NDArray[np.float64], patterns: Sequence[PatternName]
+    ) -> NDArray[np.int64]:
+        """Bytes of the positions that the edge part stores at every split point (C, S).
+
+        A part stores a junction's positions where it stores its weights, whose bytes depend on the density.
+
+        Args:
+            densities_CJ: Of the junctions, in definition order.
+            patterns: Of each network.
+        """
+        sparse_CJ = densities_CJ < 1
+        interleaved_CJ = sparse_CJ & (np.cumsum(sparse_CJ, axis=1) > 1)  # all but the first sparse junction
+        stored_CJ = np.zeros(densities_CJ.shape, dtype=np.int64)
+        known: dict[tuple[int, PatternName, float, bool], int] = {}
+        for row, place in zip(*np.nonzero(sparse_CJ), strict=True):
+            what = (
+                int(place),
+                patterns[row],
+                float(densities_CJ[row, place]),
+                bool(interleaved_CJ[row, place]),
+            )
+            if what not in known:
+                known[what] = self._junction_index_bytes(*what)
+            stored_CJ[row, place] = known[what]
+        held_JS = self.counts["edge_param_bytes"][1:] > 0
+        return stored_CJ @ held_JS.astype(np.int64)
+
+    def _junction_index_bytes(
+        self, place: int, pattern: PatternName, density: float, interleaved: bool
+    ) -> int:
+        own = self.junctions[place]
+        exact = next(share for share in own.legal if abs(share - density) < _SAME)
+        return index_bytes(
+            *(pattern, own.inputs, own.outputs, own.taps, exact),
+            linear=own.kind == "Linear",
+            interleaved=interleaved,
+            by_magnitude=self.by_magnitude,
+        )
+
+    def table(
+        self, densities_CJ: NDArray[np.float64], patterns: Sequence[PatternName], setting: Setting
+    ) -> dict[str, NDArray[Any]]:
         """What every split point of every network costs, for :meth:`explorer.costs.model.CostModel.expected`.
 
         Args:
             densities_CJ: Of the junctions, in definition order.
+            patterns: Of each network.
             setting: Devices that times are modelled for.
 
         Returns:
@@ -109,6 +170,7 @@ class VariantCosts:
         )
         exit_S = np.array([_seconds(own, setting.edge) for own in self.exit_operators])
         return counts | {
+            "edge_index_bytes": self.index_bytes(densities_CJ, patterns),
             "edge_s": edge_CO @ upto_OS,
             "server_s": server_CO @ ~upto_OS,
             "exit_s": np.broadcast_to(exit_S, (len(densities_CJ), len(exit_S))),
@@ -117,6 +179,7 @@ class VariantCosts:
 
 def variant_costs(
     dense: NetworkSpec,
+    junctions: Sequence[Junction],
     sparsest: Mapping[str, Fraction],
     input_shape: tuple[int, ...],
     num_classes: int,
@@ -129,6 +192,7 @@ def variant_costs(
 
     Args:
         dense: The network of the variant with every junction dense.
+        junctions: Of the variant, in definition order.
         sparsest: Least density of each junction.
         input_shape: Without batch.
         num_classes: Number of logits.
@@ -138,11 +202,14 @@ def variant_costs(
         TrainingFailedError: It cannot be built.
 
     Example:
+        >>> from torch import nn
+        >>> from explorer.core.sparsity.sparsify import find_junctions
         >>> from explorer.space.files import load_space
         >>> recipe, arguments = load_space("digits")[0].recipe, '{"hidden": [4]}'
         >>> how = ("explorer.backbones:mlp", arguments, "block", (("fc1", Fraction(1)),), 8, recipe, "{}")
-        >>> spec = NetworkSpec("mlp", *how)
-        >>> variant_costs(spec, {"fc1": Fraction(1, 4)}, (8,), 2, "sample").counts["edge_macs"]
+        >>> spec, sparsest = NetworkSpec("mlp", *how), {"fc1": Fraction(1, 4)}
+        >>> junctions = find_junctions(nn.ModuleDict({"fc1": nn.Linear(8, 4)}))
+        >>> variant_costs(spec, junctions, sparsest, (8,), 2, "sample").counts["edge_macs"]
         array([[ 0., 32., 40.],
                [ 0., 32., 32.]])
     """
@@ -162,7 +229,7 @@ def variant_costs(
                     replace(dense, densities=others), input_shape, num_classes, ranges
                 )
                 thinned_out.append((sparsest[path], built))
-        return VariantCosts.of(base, thinned_out)
+        return VariantCosts.of(base, thinned_out, junctions, dense.initial.placement == "magnitude")
 
 
 def _operators(splits: Sequence[SplitCosts]) -> NDArray[np.int64]:

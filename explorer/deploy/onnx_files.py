@@ -1,7 +1,7 @@
 """The chain as ONNX: exported once, cleaned of whatever is not computed, and cut into files.
 
 Files hold standard operators only. Positions of freely placed weights are stored in as few bytes as they
-need; the exporter's eight would outweigh the weights.
+need, see :mod:`explorer.core.sparsity.positions`; the exporter's eight would outweigh the weights.
 """
 
 import logging
@@ -16,12 +16,12 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from explorer.core.sparsity.positions import narrow_type
 from explorer.deploy.chain import DeployedChain
 from explorer.errors import UserError
 from explorer.runtime.stages import INPUT
 
 OPSET = 20
-_FEW = 64  # positions that are not worth an operator to widen them
 _BATCH = "batch"
 
 
@@ -168,31 +168,34 @@ def _bare(node: Any) -> Any:
 def _narrow_positions(graph: Any) -> None:
     """Store large constant positions in the smallest type, and widen them where they are read."""
     constants = {own.name: own for own in graph.initializer}
+    made_by = {name: node for node in graph.node for name in node.output}
     widened = list[Any]()
     for node in graph.node:
         for place, name in enumerate(node.input):
             own = constants.get(name)
-            if own is None or own.data_type != onnx.TensorProto.INT64 or np.prod(own.dims) <= _FEW:
+            if own is None or own.data_type != onnx.TensorProto.INT64:
                 continue
-            narrow = _smallest(numpy_helper.to_array(own))
-            if narrow is None:
+            values = numpy_helper.to_array(own)
+            kind = narrow_type(values.size, _extent(node, values, constants, made_by))
+            if kind is None or values.min() < 0:
                 continue
-            stored = f"{name}.narrow"
+            stored, wide = f"{name}.narrow", f"{name}.wide"
             if stored not in constants:
-                constants[stored] = numpy_helper.from_array(narrow, stored)
+                constants[stored] = numpy_helper.from_array(values.astype(kind), stored)
                 graph.initializer.append(constants[stored])
-                widened.append(
-                    helper.make_node("Cast", [stored], [f"{name}.wide"], to=onnx.TensorProto.INT64)
-                )
-            node.input[place] = f"{name}.wide"
+                widened.append(helper.make_node("Cast", [stored], [wide], to=onnx.TensorProto.INT64))
+            node.input[place] = wide
     everything = [*widened, *graph.node]
     del graph.node[:]
     graph.node.extend(everything)
 
 
-def _smallest(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    if values.min() < 0:
-        return None
-    kinds = (np.uint8, np.uint16, np.uint32)
-    kind = next((kind for kind in kinds if values.max() <= np.iinfo(kind).max), None)
-    return None if kind is None else values.astype(kind)
+def _extent(
+    node: Any, positions: np.ndarray[Any, Any], constants: Mapping[str, Any], made_by: Mapping[str, Any]
+) -> int:
+    """Places that positions may point at: those of the zeros that weights are scattered into, where so."""
+    zeros = made_by.get(node.input[0]) if node.op_type == "ScatterND" else None
+    shape = (
+        constants.get(zeros.input[0]) if zeros is not None and zeros.op_type == "ConstantOfShape" else None
+    )
+    return int(positions.max(initial=0)) + 1 if shape is None else int(numpy_helper.to_array(shape)[0])

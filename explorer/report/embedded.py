@@ -39,7 +39,7 @@ BATTERY = Metric("battery_days", "d", "maximize", "modelled", "Battery life", "m
 _INTEGERS = (("u8", np.uint8), ("u16", np.uint16), ("u32", np.uint32))
 _SPLIT_COUNTS = (
     *("payload_elements", "edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes"),
-    *("exit_param_bytes", "peak_activation_bytes", "exit_peak_bytes", "range_bytes"),
+    *("exit_param_bytes", "edge_index_bytes", "edge_ram_bytes", "exit_ram_bytes", "range_bytes"),
 )
 
 

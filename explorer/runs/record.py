@@ -14,7 +14,7 @@ from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 from explorer.utils.files import read_json, write_json
 
 RUN_FILE = "run.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class _Part(BaseModel):

@@ -115,7 +115,9 @@ METRICS = _by_name(
     Metric("edge_macs_dense", "MAC", "minimize", "counted", "Edge MACs, dense counterpart"),
     Metric("server_macs", "MAC", "minimize", "counted", "Server MACs", "expected"),
     Metric("edge_param_bytes", "B", "minimize", "counted", "Edge parameters"),
-    Metric("edge_memory_bytes", "B", "minimize", "counted", "Edge memory", slider=True),
+    Metric("edge_flash_bytes", "B", "minimize", "counted", "Edge flash", "stored"),
+    Metric("edge_ram_bytes", "B", "minimize", "counted", "Edge RAM", "peak of activations"),
+    Metric("edge_memory_bytes", "B", "minimize", "counted", "Edge memory", "flash and RAM", slider=True),
     Metric("payload_bytes", "B", "minimize", "counted", "Payload", "expected", slider=True),
     Metric("wire_bytes", "B", "minimize", "modelled", "On the wire", "sent, expected"),
     Metric(

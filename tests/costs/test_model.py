@@ -61,8 +61,11 @@ def split(name: str, **changes: Any) -> SplitCosts:
         "edge_param_bytes": 700,
         "server_param_bytes": 300,
         "exit_param_bytes": 50,
-        "peak_activation_bytes": 120,
-        "exit_peak_bytes": 90,
+        "edge_index_bytes": 30,
+        "peak_activation_bytes": 9000,
+        "exit_peak_bytes": 9000,
+        "edge_ram_bytes": 120,
+        "exit_ram_bytes": 90,
         "operators": ((4000, 100),),
         "exit_operators": ((60, 10),),
     }
@@ -79,7 +82,7 @@ SPLITS = (
         server_macs=0,
         exit_macs=0,
         exit_param_bytes=0,
-        exit_peak_bytes=0,
+        exit_ram_bytes=0,
         operators=((2000, 300),),
         exit_operators=(),
     ),
@@ -110,7 +113,9 @@ def test_counts_with_an_exit_classifier() -> None:
     assert own["edge_macs_dense"] == 8000 + 60
     assert own["server_macs"] == pytest.approx(0.3 * 2000)
     assert own["edge_param_bytes"] == 700 + 50
-    assert own["edge_memory_bytes"] == 750 + max(120, 90)
+    assert own["edge_flash_bytes"] == 700 + 50 + 30
+    assert own["edge_ram_bytes"] == max(120, 90)
+    assert own["edge_memory_bytes"] == 780 + 120
     assert own["payload_bytes"] == pytest.approx(0.3 * (10 + 20))  # header and one byte per value
 
 
@@ -119,7 +124,8 @@ def test_counts_without_an_exit_classifier() -> None:
     assert own["edge_macs"] == 4000
     assert own["edge_macs_dense"] == 8000
     assert own["server_macs"] == 2000
-    assert own["edge_memory_bytes"] == 700 + 120
+    assert own["edge_flash_bytes"] == 700 + 30
+    assert own["edge_memory_bytes"] == 730 + 120
     assert own["payload_bytes"] == 10 + 2 * 20
 
 
@@ -138,14 +144,15 @@ def test_the_edge_stores_the_range_of_up_to_8_bits(bits: int, stored: int) -> No
     splits = (split("fc1", range_bytes=48),)
     own = CostModel(setting()).points(sweep(("fc1", bits, np.nan, 6, 0)), splits, 10).iloc[0]
     assert own["edge_param_bytes"] == 700 + stored
+    assert own["edge_flash_bytes"] == 700 + stored + 30
 
 
 def test_exit_classifier_can_need_the_most_memory() -> None:
-    splits = (split("fc1", exit_peak_bytes=500),)
+    splits = (split("fc1", exit_ram_bytes=500),)
     with_exit = CostModel(setting()).points(sweep(WITH_EXIT), splits, 10).iloc[0]
     without = CostModel(setting()).points(sweep(WITHOUT_EXIT), splits, 10).iloc[0]
-    assert with_exit["edge_memory_bytes"] == 750 + 500
-    assert without["edge_memory_bytes"] == 700 + 120
+    assert (with_exit["edge_ram_bytes"], without["edge_ram_bytes"]) == (500, 120)
+    assert with_exit["edge_memory_bytes"] == 780 + 500
 
 
 def test_latency_and_energy_with_an_exit_classifier() -> None:
@@ -181,7 +188,7 @@ def test_whole_network_on_the_edge() -> None:
     assert own["payload_bytes"] == 0
     assert own["server_macs"] == 0
     assert own["edge_macs"] == 6000
-    assert own["edge_memory_bytes"] == 700 + 120
+    assert own["edge_memory_bytes"] == 730 + 120
 
 
 def test_packet_headers_cost_time_and_energy_but_are_no_payload() -> None:

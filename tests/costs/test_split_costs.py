@@ -55,6 +55,8 @@ def test_one_network_by_hand() -> None:
         exit_param_bytes=4 * (8 * 3 + 3),
         peak_activation_bytes=image,
         exit_peak_bytes=4 * (32 + 8 + 3),
+        edge_ram_bytes=image,
+        exit_ram_bytes=4 * (32 + 8 + 3),
         operators=(),
         exit_operators=((0, 4 * (32 + 8)), (8 * 3, 4 * (8 + 3 + 9 * 3))),
     )
@@ -72,6 +74,8 @@ def test_one_network_by_hand() -> None:
         exit_param_bytes=4 * (4 * 3 + 3),
         peak_activation_bytes=2 * maps,  # activation: its input and its output
         exit_peak_bytes=4 * (16 + 4 + 3),
+        edge_ram_bytes=image + maps,  # the convolution's input and output; the activation writes over that
+        exit_ram_bytes=4 * (16 + 4 + 3),
         operators=(
             (conv_macs, image + maps + conv_bytes),
             (0, 2 * maps),
@@ -93,6 +97,8 @@ def test_one_network_by_hand() -> None:
         exit_param_bytes=0,
         peak_activation_bytes=2 * maps,
         exit_peak_bytes=0,
+        edge_ram_bytes=image + maps,
+        exit_ram_bytes=0,
         operators=((fc_macs, pooled + 4 * 3 + fc_bytes),),  # flatten and dropout move nothing
         exit_operators=(),
     )
@@ -109,6 +115,16 @@ def test_skip_connection_is_held() -> None:
     costs = costs_of(Residual, {})
     # relu(x + block1(x)): x, block1(x) and their sum exist together, each 4 x 4 x 4 floats
     assert costs["relu_1"].peak_activation_bytes == 3 * 4 * 64
+    assert costs["relu_1"].edge_ram_bytes == 2 * 4 * 64  # the sum is written over an addend that ends there
+
+
+def test_activation_of_a_convolutional_exit_is_done_in_place() -> None:
+    """8 x 16 x 16 to 16 x 8 x 8 and pooled to one each: 2,048 values held, the convolution's 1,024 beside."""
+    backbone = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 3))
+    network = Network(backbone, torch.zeros(1, 2, 16, 16), 3, exit_features=16, exit_kind="conv").eval()
+    split = {own.name: own for own in split_costs(network, no_dense_counts(network))}["1"]
+    assert split.exit_peak_bytes == 4 * (2048 + 1024 + 1024)
+    assert split.exit_ram_bytes == 4 * (2048 + 1024 + 16)
 
 
 def test_module_used_on_both_sides_is_stored_on_both() -> None:
@@ -132,6 +148,7 @@ def test_edge_and_server_make_the_whole(net: Callable[[], nn.Module]) -> None:
         assert before.edge_param_bytes <= after.edge_param_bytes
         assert before.server_param_bytes >= after.server_param_bytes
         assert before.peak_activation_bytes <= after.peak_activation_bytes
+        assert after.edge_ram_bytes <= after.peak_activation_bytes
 
 
 @pytest.mark.parametrize("pattern", PATTERN_NAMES)
@@ -149,6 +166,23 @@ def test_density_scales_its_own_junction(pattern: PatternName) -> None:
     dropped = sum((1 - density) * weights[path] for path, density in densities.items())
     assert on_edge.edge_param_bytes == dense_on_edge.edge_param_bytes - 4 * dropped
     assert on_edge.peak_activation_bytes == dense_on_edge.peak_activation_bytes
+    assert on_edge.edge_ram_bytes == dense_on_edge.edge_ram_bytes
+
+
+def test_positions_are_stored_where_the_weights_are() -> None:
+    densities = {"stem": HALF, "block1": Fraction(1, 4)}
+    splits = split_costs(network := make(Residual, densities, "random"), no_dense_counts(network))
+    stem, block = (
+        8 * (2 * 4 // 2),
+        8 * (4 * 4 // 4),
+    )  # a place per kept kernel: so few that each takes eight bytes
+    assert {split.name: split.edge_index_bytes for split in splits} == {
+        "input": 0,
+        "relu": stem,
+        "relu_1": stem + block,
+        "relu_3": stem + block,  # block1 runs twice and is stored once
+        "output": stem + block,
+    }
 
 
 def test_dense_twin_is_counted_by_fvcore() -> None:

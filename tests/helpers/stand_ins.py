@@ -114,6 +114,8 @@ def _split_costs(name: str, size: int, edge: int, total: int, stage: int) -> Spl
         exit_param_bytes=0 if is_output else 4 * size * NUM_CLASSES,
         peak_activation_bytes=4 * (size + INPUTS),
         exit_peak_bytes=0 if is_output else 4 * (size + NUM_CLASSES),
+        edge_ram_bytes=4 * (size + INPUTS),
+        exit_ram_bytes=0 if is_output else 4 * (size + NUM_CLASSES),
         operators=((stage, 4 * stage),) if stage else (),
         exit_operators=() if is_output else ((size * NUM_CLASSES, 4 * size),),
     )

@@ -28,6 +28,9 @@ class Value:
         moved_bytes: Input, output and parameter bytes; 0 for the network's input and for views.
         view_of: Input whose memory it shares (flatten, chunk, dropout in eval mode), else empty.
         state: Floating-point and complex parameters and buffers it reads; tied ones under their first name.
+        indices: Bytes of the positions that sparse layers in it store when deployed, by name of their weight.
+        element_wise: Each of its elements needs only those at its own place, so that it can take the memory
+            of an operand that nothing reads afterwards.
         folds_into: For a batch normalisation the layer that can take it up, see
             :mod:`explorer.core.graph.folding`; else empty.
         folded_bytes: Of the bias that this layer then gets, if it had none.
@@ -48,6 +51,8 @@ class Value:
     moved_bytes: int
     view_of: str
     state: tuple[str, ...]
+    indices: tuple[tuple[str, int], ...] = ()
+    element_wise: bool = False
     folds_into: str = ""
     folded_bytes: int = 0
 
@@ -139,6 +144,22 @@ class Dataflow:
         """Bytes of the parameters and buffers that ``values`` read, each once."""
         names = {name for value in values for name in value.state}
         return sum(self.state_bytes[name] for name in names)
+
+
+def index_bytes(values: Iterable[Value]) -> int:
+    """Bytes of the positions that the sparse layers of ``values`` store when deployed, each table once.
+
+    Example:
+        >>> import torch
+        >>> from fractions import Fraction
+        >>> from explorer.core.graph.trace import trace
+        >>> from explorer.core.sparsity.sparsify import sparsify
+        >>> net = torch.nn.Sequential(torch.nn.Linear(32, 24), torch.nn.ReLU(), torch.nn.Linear(24, 2))
+        >>> sparsify(net, {"0": Fraction(1, 4)}, "random", seed=0)
+        >>> index_bytes(trace(net, torch.zeros(1, 32)).dataflow.values.values())  # 192 of two bytes
+        384
+    """
+    return sum(dict(own for value in values for own in value.indices).values())
 
 
 def total_macs(values: Iterable[Value]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, _FlopCounterMode, sdpa_flop_count
 
@@ -49,6 +50,31 @@ _EXTRA_FLOPS = {
 }
 
 
+# Element-wise too, though torch does not tag it so.
+_UNTAGGED = {torch.ops.aten.hardswish}
+
+
+class _ElementWise(TorchDispatchMode):
+    """Whether every operator executed since :meth:`begin` was element-wise, and there was one.
+
+    A view among them, such as a transposed operand, moves elements to other places.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._seen: list[bool] = []
+
+    def begin(self) -> None:
+        self._seen = []
+
+    def holds(self) -> bool:
+        return bool(self._seen) and all(self._seen)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._seen.append(torch.Tag.pointwise in func.tags or func.overloadpacket in _UNTAGGED)
+        return func(*args, **(kwargs or {}))
+
+
 class _Recorder(fx.Interpreter):
     """Sparse layers state their kept connections; everything else is what is seen being executed."""
 
@@ -58,11 +84,18 @@ class _Recorder(fx.Interpreter):
         self.state_bytes: dict[str, int] = {}
         self._paths, self._can_cross = paths, can_cross
         self._counter = FlopCounterMode(display=False, custom_mapping=_EXTRA_FLOPS)
+        self._operators = _ElementWise()
         self._correction = 0  # of the executed MACs inside sparse layers
         self._state_names: dict[int, str] = {}
 
     def record(self, sample: Tensor) -> None:
-        with without_compiler(_FlopCounterMode), self._counter, _stated_macs(self.module, self):
+        with (
+            without_compiler(_FlopCounterMode),
+            without_compiler(_ElementWise),
+            self._counter,
+            self._operators,
+            _stated_macs(self.module, self),
+        ):
             self.run(sample)
 
     def executed_macs(self) -> int:
@@ -73,6 +106,7 @@ class _Recorder(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         before = self.executed_macs() + self._correction
+        self._operators.begin()
         result = super().run_node(n)
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if tensors and n.op not in ("get_attr", "output"):
@@ -101,6 +135,8 @@ class _Recorder(fx.Interpreter):
             moved if has_own else 0,
             view_of,
             state,
+            self._indices(n),
+            has_own and self._operators.holds(),
         )
 
     def _memory_of(self, n: fx.Node, source: str) -> set[int]:
@@ -126,6 +162,12 @@ class _Recorder(fx.Interpreter):
         self.state_bytes |= {name: t.numel() * t.element_size() for name, t in unique.items()}
         parameters = [t for t in unique.values() if isinstance(t, nn.Parameter)]
         return sum(map(_float_bytes, parameters)), tuple(unique)
+
+    def _indices(self, n: fx.Node) -> tuple[tuple[str, int], ...]:
+        """What sparse layers store beside their weights, by name of these; tied weights have one table."""
+        layers = self.fetch_attr(str(n.target)).modules() if n.op == "call_module" else ()
+        held = [layer for layer in layers if isinstance(layer, SparseLayer) and layer.index_bytes]
+        return tuple((self._state_names[getattr(own, own.kept).data_ptr()], own.index_bytes) for own in held)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName
+from explorer.core.sparsity.positions import index_bytes
 
 DenseConv = nn.Conv1d | nn.Conv2d
 DenseLayer = nn.Linear | DenseConv
@@ -67,10 +68,11 @@ class SparseLayer(nn.Module):
 
     compact: bool
     kept: str  # name of the parameter that holds the kept weights
+    interleaved = by_magnitude = False  # what of `block` decides whether positions are stored
 
     def __init__(self, dense: DenseLayer, pattern: PatternName, density: Fraction) -> None:
         super().__init__()
-        self.pattern, self.density = pattern, density
+        self.pattern, self.density, self.linear = pattern, density, isinstance(dense, nn.Linear)
         if isinstance(dense, nn.Linear):
             self.inputs, self.outputs, self.taps = dense.in_features, dense.out_features, 1
         else:
@@ -91,6 +93,16 @@ class SparseLayer(nn.Module):
         """
         positions = prod(output_shape) // self.outputs
         return self.num_weights * positions
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of the positions that a deployed file stores beside the weights."""
+        return index_bytes(
+            *(self.pattern, self.inputs, self.outputs, self.taps, self.density),
+            linear=self.linear,
+            interleaved=self.interleaved,
+            by_magnitude=self.by_magnitude,
+        )
 
     @abstractmethod
     def kept_positions(self) -> Tensor:

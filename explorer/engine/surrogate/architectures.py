@@ -237,7 +237,7 @@ class Architectures:
             sparsest = {path: own[0] for path, own in variant.densities.items()}
             spec = self._make_spec(variant, self.patterns[0], dense)
             ranges, classes = self.space.payload.ranges, self.inventory.num_classes
-            self._costs[number] = variant_costs(spec, sparsest, shape, classes, ranges)
+            self._costs[number] = variant_costs(spec, variant.junctions, sparsest, shape, classes, ranges)
         return self._costs[number]
 
     @cached_property

@@ -254,7 +254,10 @@ class FrontPredictor:
         for variant in dict.fromkeys(one.variant for one in some):
             own = [one for one in some if one.variant == variant]
             densities = self._architectures.densities(variant, own)
-            found[variant] = self._architectures.costs(variant).table(densities, self._costs.setting)
+            patterns = [self._architectures.patterns[one.pattern] for one in own]
+            found[variant] = self._architectures.costs(variant).table(
+                densities, patterns, self._costs.setting
+            )
         return found
 
 

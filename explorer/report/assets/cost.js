@@ -110,7 +110,8 @@ export function countedColumns(run) {
   const learned = run.metrics.filter(({ credit }) => credit);
   const earned = /** @type {Record<string, TypedArray>} */ (/** @type {unknown} */ (points));
   const names = ["accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
-  names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "edge_memory_bytes", "payload_bytes");
+  names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "payload_bytes");
+  names.push("edge_flash_bytes", "edge_ram_bytes", "edge_memory_bytes");
   names.push("accuracy_corrected", "accuracy_corrected_ci95_low", "accuracy_corrected_ci95_high");
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
   for (let row = 0; row < numPoints; row++) {
@@ -119,9 +120,6 @@ export function countedColumns(run) {
     const hasExit = usesExit(run, row);
     const offload = 1 - points.exited[row] / samples;
     const [low, high] = wilsonInterval(points.correct[row], samples);
-    const peak = hasExit
-      ? Math.max(splits.peak_activation_bytes[split], splits.exit_peak_bytes[split])
-      : splits.peak_activation_bytes[split];
     for (const { name, credit } of learned) columns[name][row] = earned[credit][row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;
@@ -137,7 +135,9 @@ export function countedColumns(run) {
     const hasRange = points.bits[row] > 0 && points.bits[row] <= 8 ? 1 : 0;
     columns.edge_param_bytes[row] =
       splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split] + hasRange * splits.range_bytes[split];
-    columns.edge_memory_bytes[row] = columns.edge_param_bytes[row] + peak;
+    columns.edge_flash_bytes[row] = columns.edge_param_bytes[row] + splits.edge_index_bytes[split];
+    columns.edge_ram_bytes[row] = Math.max(splits.edge_ram_bytes[split], hasExit * splits.exit_ram_bytes[split]);
+    columns.edge_memory_bytes[row] = columns.edge_flash_bytes[row] + columns.edge_ram_bytes[row];
     columns.payload_bytes[row] = points.sent_bytes[row] / samples;
   }
   return columns;

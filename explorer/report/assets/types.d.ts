@@ -152,8 +152,9 @@ interface Splits<Column> {
   exit_macs: Column;
   edge_param_bytes: Column;
   exit_param_bytes: Column;
-  peak_activation_bytes: Column;
-  exit_peak_bytes: Column;
+  edge_index_bytes: Column;
+  edge_ram_bytes: Column;
+  exit_ram_bytes: Column;
   range_bytes: Column;
   operator_start: Column;
   operator_macs: Column;

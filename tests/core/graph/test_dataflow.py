@@ -2,10 +2,11 @@
 
 import torch
 from factories import mask_used_twice
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from zoo import ZOO, build
 
 from explorer.core.graph.dataflow import total_macs
+from explorer.core.graph.recording import record_values
 from explorer.core.graph.trace import trace
 from explorer.core.network import Network
 from explorer.costs.split_costs import DenseCounts, dense_counts, split_costs
@@ -73,6 +74,60 @@ def test_pieces_hold_the_memory_of_the_whole_tensor() -> None:
     *_, last = split_costs(found, DenseCounts(zeros, zeros, {}))
     # tanh: all 8 values (the right half is needed later), its input and its output
     assert last.peak_activation_bytes == 4 * (8 + 4 + 4)
+    # the half keeps the memory of the whole, so only tanh and the sum write over what they read
+    assert last.edge_ram_bytes == 4 * (8 + 4)
+
+
+class Mixed(nn.Module):
+    """Operators that change each element by itself, and others that do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.hardswish(self.fc(x))
+        x = self.norm(x) + x
+        return torch.softmax(x, 1).clamp(0, 1) * 2
+
+
+def test_element_wise_is_what_each_element_needs_alone() -> None:
+    values = trace(Mixed(), torch.zeros(1, 4)).dataflow.values.values()
+    assert {value.name: value.element_wise for value in values} == {
+        "x": False,
+        "fc": False,
+        "hardswish": True,
+        "norm": False,
+        "add": True,
+        "softmax": False,
+        "clamp": True,
+        "mul": True,
+    }
+
+
+class Swish(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
+
+
+class PlusTurned(nn.Module):
+    """Reads each element at two places: what is written over it would be read again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x.mT
+
+
+def test_a_module_that_stays_whole_is_element_wise_if_all_in_it_is() -> None:
+    graph = fx.Graph()
+    swish = graph.call_module("swish", (graph.placeholder("x"),))
+    graph.output(graph.call_module("turned", (swish,)))
+    whole = fx.GraphModule(nn.ModuleDict({"swish": Swish(), "turned": PlusTurned()}), graph)
+    values, _ = record_values(whole, torch.zeros(1, 3, 3), paths={})
+    assert {name: value.element_wise for name, value in values.items()} == {
+        "x": False,
+        "swish": True,
+        "turned": False,
+    }
 
 
 def test_operators_of_several_results_hold_them_all() -> None:

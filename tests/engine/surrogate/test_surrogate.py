@@ -159,7 +159,7 @@ def test_costs_of_predicted_points_are_those_of_the_network() -> None:
         one = world.networks.draw(rng)
         fronts = predictor.predict(model, [one])
         table = world.networks.costs(one.variant)
-        macs = table.table(world.networks.densities(one.variant, [one]), SETTING)
+        macs = table.table(world.networks.densities(one.variant, [one]), ["block"], SETTING)
         for row in range(len(fronts.owner_R)):
             point = fronts.point(row)
             split = table.split_points.index(point.split_point)
