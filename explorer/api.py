@@ -95,6 +95,7 @@ class Run:
         *,
         where: Sequence[str] = (),
         relax: bool = False,
+        fit: bool | None = None,
         assured: bool = False,
         indifferent: bool = False,
         fully_trained: bool = False,
@@ -109,7 +110,8 @@ class Run:
 
         Args:
             where: Constraints such as ``accuracy >= 0.95`` or ``edge_memory_bytes <= 64 KiB``.
-            relax: Leave the run's own constraints out.
+            relax: Leave the constraints that the run's space names out.
+            fit: Whether points must fit the memory of the edge device; as the run's space says where None.
             assured: Ask the lower end of its interval for every accuracy that is asked for.
             indifferent: Take the cheapest point of the front instead whose accuracy does not differ, by
                 McNemar's exact test on the validation samples.
@@ -128,6 +130,7 @@ class Run:
             Selection(
                 where=where,
                 relax=relax,
+                fit=fit,
                 assured=assured,
                 indifferent=indifferent,
                 fully_trained=fully_trained,

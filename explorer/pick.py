@@ -85,11 +85,14 @@ def _show(
     from explorer.data.balance import IMBALANCED
     from explorer.devices import CELLS
     from explorer.front.terminal import print_front, print_pick
+    from explorer.space.fit import misfit
 
     console = Console()
     chances = [results.compare(pick.point, other).p_value for _, other in pick.neighbours.iterrows()]
     console.print(results.name_of(pick.point), style="bold", markup=False, highlight=False)
     print_pick(pick, test, console, chances)
+    if unfit := misfit(pick.point.to_dict(), results.setting.edge):
+        console.print(f"{results.setting.edge.name}: {unfit}", markup=False, highlight=False)
     for note in results.record.notes:
         if note.startswith(IMBALANCED):
             console.print(note, markup=False, highlight=False)
@@ -126,6 +129,7 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
     return Selection(
         where=parsed.where + (deadline.rules if deadline else []),
         relax=parsed.relax,
+        fit=parsed.fit,
         assured=parsed.assured,
         indifferent=parsed.indifferent,
         fully_trained=parsed.fully_trained,
@@ -186,7 +190,9 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
     rule = 'such as "accuracy >= 0.95"; may be repeated'
     add("--where", action="append", default=[], metavar="RULE", help=rule)
-    add("--relax", action="store_true", help="leave the run's own constraints out")
+    add("--relax", action="store_true", help="leave the constraints of the run's space out")
+    fits = "whether points must fit the memory of the edge device (default: as the run's space says)"
+    add("--fit", action=argparse.BooleanOptionalAction, default=None, help=fits)
     kept = "ask the lower end of its interval for every accuracy that is asked for"
     add("--assured", action="store_true", help=kept)
     alike = "the cheapest point of the front instead whose accuracy does not differ from the chosen one's"

@@ -95,7 +95,8 @@ class SearchLoop:
     ) -> None:
         self.proposer, self.pool = proposer, pool
         self.space: SearchSpace = proposer.space
-        self._prescreen = Prescreen(proposer.inventory, self.space.parsed_constraints, costs)
+        constraints = self.space.constraints_on(costs.setting)
+        self._prescreen = Prescreen(proposer.inventory, constraints, costs)
         self.locks = locks or LocalLocks()
         surrogate = None
         if sampler == "front":

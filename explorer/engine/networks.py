@@ -65,7 +65,7 @@ class NetworkRegistry:
     ) -> None:
         self.store, self.space, self._costs = store, space, costs
         self._locks, self._network_sync, self._surrogate = locks, sync, surrogate
-        self.archive = Archive(space.metrics, space.objectives, space.parsed_constraints)
+        self.archive = Archive(space.metrics, space.objectives, space.constraints_on(costs.setting))
         # accuracy is scaled by its range, costs, which span decades, by ratio
         self.rungs = Rungs(rung_epochs, [metric.direction == "minimize" for metric in space.metrics])
         self.failures: dict[str, str] = {}  # reasons of networks that could not be trained at all

@@ -125,7 +125,7 @@ class SearchStudy:
         """Tell the candidate's own operating point."""
         own, space = outcome_at(evidence, candidate.point), self._proposer.space
         point = self._costs.point(candidate.point, own, splits, evidence.num_samples)
-        for constraint in space.parsed_constraints:
+        for constraint in space.constraints_on(self._costs.setting):
             trial.set_constraint(str(constraint), constraint.violation(point[constraint.column]))
         self._tell(trial, candidate, outcome, values=[point[metric.name] for metric in space.metrics])
 

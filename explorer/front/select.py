@@ -35,7 +35,8 @@ class Selection:
 
     Attributes:
         where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
-        relax: Leave the run's own constraints out.
+        relax: Leave the constraints that the run's space names out.
+        fit: Whether points must fit the memory of the edge device; as the run's space says where None.
         assured: Ask the lower end of the interval for every accuracy that a constraint asks for; that of the
             corrected accuracy, where it is known.
         indifferent: Take the cheapest point of the front instead whose accuracy does not differ from that of
@@ -57,6 +58,7 @@ class Selection:
 
     where: Sequence[str] = ()
     relax: bool = False
+    fit: bool | None = None
     assured: bool = False
     indifferent: bool = False
     fully_trained: bool = False
@@ -111,6 +113,7 @@ def select(
     selection: Selection,
     objectives: Sequence[Metric],
     constraints: Sequence[Constraint] = (),
+    limits: Sequence[Constraint] = (),
 ) -> Pick:
     """Select by id, by the best value of one column, or by a named rule on the front (default: the knee).
 
@@ -120,7 +123,8 @@ def select(
         points: Operating points of :attr:`explorer.runs.results.RunResults.points`; baselines are left out.
         selection: What is asked of the point.
         objectives: Of the run; they span the front unless ``selection`` names others.
-        constraints: Of the run.
+        constraints: That the run's space names.
+        limits: What the edge device's memory holds, where points must fit it.
 
     Raises:
         UserError: Unknown id or column, or no point satisfies the constraints (says how close they come).
@@ -143,6 +147,7 @@ def select(
     if selection.assured:
         known = ASSURED_CORRECTED in points and points[ASSURED_CORRECTED].notna().any()
         kept = [assured(constraint, ASSURED_CORRECTED if known else ASSURED) for constraint in kept]
+    kept += limits
     marked = mark_front(points, objectives, kept)
     front = marked[marked["on_front"]]
     if selection.point_id is not None:
@@ -151,7 +156,7 @@ def select(
             raise UserError(f"--id: no operating point {selection.point_id!r} in this run")
         point, why = found.iloc[0], "it was asked for by its id"
     elif front.empty:
-        raise UserError(_nothing_left(points, kept))
+        raise UserError(_nothing_left(points, kept, limits))
     else:
         point, why = _chosen(marked, front, objectives, selection)
         if selection.where:
@@ -211,13 +216,18 @@ def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: 
     return int(tied[best])
 
 
-def _nothing_left(points: pd.DataFrame, constraints: Sequence[Constraint]) -> str:
+def _nothing_left(
+    points: pd.DataFrame, constraints: Sequence[Constraint], limits: Sequence[Constraint]
+) -> str:
     if not constraints:
         return "no operating point of this run has a value for every objective"
     columns = dict.fromkeys(constraint.column for constraint in constraints)
     reached = [f"{name} is {points[name].min():g} .. {points[name].max():g}" for name in columns]
     texts = map(str, constraints)
-    return f"--where: no operating point satisfies {' and '.join(texts)}; {'; '.join(reached)}"
+    text = f"--where: no operating point satisfies {' and '.join(texts)}; {'; '.join(reached)}"
+    if limits and not np.logical_and.reduce([own.satisfied(points) for own in limits]).any():
+        text += "; none fits the memory of the edge device, which --no-fit leaves out"
+    return text
 
 
 def _neighbours(point: "pd.Series[Any]", front: pd.DataFrame, objectives: tuple[Metric, ...]) -> pd.DataFrame:

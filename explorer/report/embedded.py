@@ -86,6 +86,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "objectives": [metric.name for metric in results.objectives],
         "referencePoint": results.reference_point,
         "constraints": [vars(constraint) for constraint in results.record.parsed_constraints],
+        "fitsDevice": results.record.fits_device,
         "metrics": [metric_record(metric) for metric in (*ALL_METRICS.values(), BATTERY)],
         "prefixes": PREFIXES,
         "groups": list(GROUPS.values()),

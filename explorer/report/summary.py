@@ -13,6 +13,8 @@ from explorer.report.columns import metric_text, missing_columns, number_text, q
 from explorer.runs.confirmed import Confirmed, read_confirmed
 from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.results import RunResults
+from explorer.space.fit import memory_limits
+from explorer.space.metrics import METRICS
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
@@ -187,6 +189,15 @@ def _search_energy(search: SearchReading | None) -> tuple[str, str]:
     return quantity_text(search.energy_j, "J"), search.energy_method.partition(";")[0] + steady
 
 
+def _memory_limits(results: RunResults) -> str:
+    """What of the edge device's memory points must fit."""
+    if not results.record.fits_device:
+        return "not asked for"
+    limits = memory_limits(results.setting.edge)
+    texts = [f"{METRICS[own.column].short_label} {quantity_text(own.bound, 'B')}" for own in limits]
+    return ", ".join(texts) or "anything: the profile knows no memory"
+
+
 def _facts(results: RunResults) -> list[tuple[str, str]]:
     record, setting = results.record, results.setting
     better = {"maximize": "higher is better", "minimize": "lower is better"}
@@ -194,6 +205,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Search space", record.space_name),
         ("Objectives", "; ".join(f"{m.label} ({better[m.direction]})" for m in results.objectives)),
         ("Constraints", "; ".join(record.constraints) or "none"),
+        ("Must fit", _memory_limits(results)),
         ("Edge device", setting.edge.name),
         ("Server", setting.server.name),
         ("Link", setting.link.name),

@@ -30,5 +30,6 @@ def run_optimism(
     networks = [(store.read_evidence(key), stored.splits) for key, stored in results.networks.items()]
     if not networks:
         return None
-    front_of = CostModel(results.setting), results.objectives, results.record.parsed_constraints
+    constraints = results.record.constraints_on(results.setting)
+    front_of = CostModel(results.setting), results.objectives, constraints
     return estimated_optimism(Resampler(networks, *front_of, low, high), method, repeats)

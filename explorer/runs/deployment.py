@@ -16,6 +16,7 @@ from explorer.runs.record import RUN_FILE, SCHEMA_VERSION
 from explorer.runs.results import FRONT_COLUMNS, RunResults, records
 from explorer.runs.store import Store
 from explorer.space.files import load_space_data, parse_space
+from explorer.space.fit import misfit
 
 
 def restored(store: Store, key: str, data: DataSet) -> Network:
@@ -82,6 +83,7 @@ def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
 def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> dict[str, Any]:
     """What is known of a picked point, as plain data (``pick.json``).
 
+    ``misfit`` says what does not fit the edge device's memory, and is empty where all does.
     ``test`` is what :func:`explorer.runs.held_out.read_test_subset` says; None where it was not read.
 
     The two halves themselves are written by :mod:`explorer.deploy.bundle`.
@@ -104,6 +106,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         "run": results.path.name,
         "why": pick.why,
         "point": row,
+        "misfit": misfit(pick.point.to_dict(), results.setting.edge),
         "test": test,
         "network": stored.spec.to_json(),
         "placement_checksum": stored.placement_checksum,

@@ -10,6 +10,7 @@ from explorer.devices import ProtocolName, Setting
 from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.runs.learned import Learned
+from explorer.space.fit import memory_limits
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 from explorer.utils.files import read_json, write_json
 
@@ -205,8 +206,17 @@ class RunRecord(_Part):
 
     @property
     def parsed_constraints(self) -> list[Constraint]:
-        """The run's own constraints."""
+        """The constraints that the run's space names."""
         return [parse_constraint(text, "constraints") for text in self.constraints]
+
+    @property
+    def fits_device(self) -> bool:
+        """Whether points of the run must fit the memory of the edge device."""
+        return bool(self.space.get("fit", "device") == "device")
+
+    def constraints_on(self, setting: Setting) -> list[Constraint]:
+        """All constraints of the run: those that its space names, and what the edge device's memory holds."""
+        return [*self.parsed_constraints, *(memory_limits(setting.edge) if self.fits_device else ())]
 
 
 def check_schema(content: Any, path: Path) -> None:

@@ -23,6 +23,7 @@ from explorer.front.pareto import mark_front
 from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
 from explorer.runs.store import Store, StoredNetwork
+from explorer.space.fit import memory_limits
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, Metric
 from explorer.space.names import network_words, point_name
 from explorer.utils.files import read_json, write_json, write_text
@@ -107,7 +108,10 @@ class RunResults:
 
         A point that is asked for by its id stays, indifferent or not.
         """
-        pick = select(self.points, selection, self.objectives, self.record.parsed_constraints)
+        fits = self.record.fits_device if selection.fit is None else selection.fit
+        limits = memory_limits(self.setting.edge) if fits else ()
+        constraints = self.record.parsed_constraints
+        pick = select(self.points, selection, self.objectives, constraints, limits)
         if selection.indifferent and selection.point_id is None:
             return cheaper_alike(pick, self.right_answers)
         return pick
@@ -139,7 +143,7 @@ class RunResults:
             costs = CostModel(setting).points_of_networks(swept, owners.astype(np.int64), networks)
             modelled = [name for name, metric in METRICS.items() if metric.kind == "modelled"]
             points = points.assign(**costs[modelled].set_index(points.index))
-        marked = mark_front(points, self.objectives, self.record.parsed_constraints)
+        marked = mark_front(points, self.objectives, self.record.constraints_on(setting))
         return replace(self, setting=setting, points=marked)
 
 
@@ -185,7 +189,7 @@ def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]])
     baselines = read_json(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
     points = _all_points(networks, store, trials, pd.DataFrame(baselines), setting)
     points = _add_measurements(_corrected(points, networks, record), path / MEASUREMENTS_FILE)
-    points = mark_front(points, record.objectives, record.parsed_constraints)
+    points = mark_front(points, record.objectives, record.constraints_on(setting))
     return RunResults(path, record, setting, points, trials, networks)
 
 

@@ -54,7 +54,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
         console.print(f"payloads are what {space.payload.entropy} makes of these, never longer")
     console.print(f"patterns: {', '.join(space.patterns)}")
     limits = "; ".join(space.all_constraints) or "none"
-    console.print(f"objectives: {', '.join(space.objectives)}; constraints: {limits}")
+    fits = f"must fit the memory of {space.edge_device}" if space.fit == "device" else "need not fit"
+    console.print(f"objectives: {', '.join(space.objectives)}; constraints: {limits}; {fits}")
     if space.training.start == "dense":
         dense, warm = space.recipe.epochs, space.warm_recipe.epochs
         console.print(
@@ -132,6 +133,7 @@ def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
         "patterns": list(space.patterns),
         "objectives": dict(space.objectives),
         "constraints": space.all_constraints,
+        "fit": space.fit,
         "training": {
             "start": space.training.start,
             "epochs": space.recipe.epochs,

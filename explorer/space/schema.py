@@ -16,8 +16,9 @@ from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.core.training import BackboneTraining, ExitTraining, Recipe
-from explorer.devices import Deadline, ProtocolName
+from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
+from explorer.space.fit import Fit, memory_limits
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
 
 
@@ -123,6 +124,8 @@ def _check_warm_start(name: str, backbone: BackboneSpec) -> None:
 class SearchSpace(Strict):
     """All that may be chosen, what is optimised, and for which devices and link.
 
+    ``fit: device`` keeps points to the memory of the edge device, see :mod:`explorer.space.fit`.
+
     Example:
         >>> where = {"edge_device": "rpi4", "server_device": "xeon_8124m", "link": "lte_2021"}
         >>> goals = {"training": {"epochs": 3}, "objectives": {"accuracy": 0.5, "payload_bytes": 300}}
@@ -142,6 +145,7 @@ class SearchSpace(Strict):
     training: TrainingSpec
     objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
+    fit: Fit = "device"
     edge_device: str
     server_device: str
     link: str
@@ -266,5 +270,10 @@ class SearchSpace(Strict):
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:
-        """All constraints, with bounds in SI units."""
+        """The constraints that the space names, with bounds in SI units."""
         return tuple(parse_constraint(text, "constraints") for text in self.all_constraints)
+
+    def constraints_on(self, setting: Setting) -> tuple[Constraint, ...]:
+        """All constraints of a search: the space's own, and what the memory of the edge device holds."""
+        limits = memory_limits(setting.edge) if self.fit == "device" else ()
+        return (*self.parsed_constraints, *limits)

@@ -159,6 +159,22 @@ def test_constraints_reach_the_study(tmp_path: Path) -> None:
     assert (loop.networks.archive.front[:, 1] <= 150).all()
 
 
+def test_what_the_edge_device_cannot_hold_is_not_feasible(tmp_path: Path) -> None:
+    small = SETTING.edge.model_copy(update={"flash_bytes": 700.0, "ram_bytes": 1e6})
+    setting = replace(SETTING, edge=small)
+    limits = {"edge_flash_bytes <= 700", "edge_ram_bytes <= 1e+06"}
+    loop = make_loop(tmp_path / "fit", fabricate, study=in_memory(), setting=setting)
+    loop.run(15, None, silent)
+    trained = [result for result in results(loop) if result.outcome != "infeasible"]
+    assert len(trained) < 15  # others are known not to fit before they train
+    complete = [trial for trial in loop.study.optuna_study.trials if trial.state == TrialState.COMPLETE]
+    assert all(set(trial.constraints) == limits for trial in complete)
+    whatever = make_loop(tmp_path / "any", fabricate, study=in_memory(), setting=setting, fit="none")
+    whatever.run(15, None, silent)
+    assert all(result.outcome != "infeasible" for result in results(whatever))
+    assert whatever.networks.archive.hypervolume > loop.networks.archive.hypervolume
+
+
 def test_constraint_on_an_unknown_cost_is_never_met(tmp_path: Path) -> None:
     unknown = replace(SETTING, edge=SETTING.edge.model_copy(update={"active_w": None}))
     limits = ["energy_model_j <= 1"]

@@ -5,7 +5,7 @@ import pytest
 
 from explorer.errors import UserError
 from explorer.front.select import Selection, select
-from explorer.space.metrics import METRICS, parse_constraint
+from explorer.space.metrics import METRICS, Constraint, parse_constraint
 
 OBJECTIVES = (METRICS["accuracy"], METRICS["edge_macs"])
 
@@ -30,6 +30,22 @@ def test_assured_holds_for_the_constraints_of_the_run_too(points: pd.DataFrame) 
     own = [parse_constraint("accuracy >= 0.95", "constraints")]
     pick = select(points, Selection(minimize="edge_macs", assured=True), OBJECTIVES, own)
     assert pick.point["point_id"] == "a"
+
+
+def test_relaxed_constraints_leave_what_the_device_holds(
+    points: pd.DataFrame,
+) -> None:
+    sized = points.assign(edge_ram_bytes=[900, 500, 100])
+    own = [parse_constraint("accuracy >= 0.99", "constraints")]
+    limits = [Constraint("edge_ram_bytes", "<=", 500)]
+    pick = select(sized, Selection(relax=True, maximize="accuracy"), OBJECTIVES, own, limits)
+    assert pick.point["point_id"] == "b"
+    assert pick.constraints == tuple(limits)
+    none = [Constraint("edge_ram_bytes", "<=", 99)]
+    with pytest.raises(UserError, match=r"edge_ram_bytes is 100 \.\. 900; none fits .* --no-fit leaves out"):
+        select(sized, Selection(relax=True), OBJECTIVES, own, none)
+    with pytest.raises(UserError, match=r"accuracy is 0.9 \.\. 0.97; edge_ram_bytes is 100 \.\. 900$"):
+        select(sized, Selection(), OBJECTIVES, own, limits)
 
 
 def test_a_bound_that_no_lower_end_reaches_is_told_with_what_they_reach(points: pd.DataFrame) -> None:

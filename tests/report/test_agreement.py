@@ -36,6 +36,7 @@ from explorer.pick import EXAMPLES, add_arguments, deadline_of, selection_of
 from explorer.report.embedded import embedded_run, typed_column
 from explorer.report.html import ASSETS
 from explorer.runs.results import RunResults, points_of
+from explorer.space.fit import misfit
 from explorer.space.metrics import CORRECTED_METRICS, METRICS
 from explorer.utils.arguments import make_parser
 
@@ -337,7 +338,38 @@ STATES: list[dict[str, Any]] = [
     {"assured": True, "limits": OWN | limits(accuracy=(">=", 0.9))},
     {"assured": True, "limits": limits(accuracy=(">=", 0.8)), "method": "best", "best": "payload_bytes"},
     {"limits": limits(accuracy_ci95_low=(">=", 0.9)), "method": "best", "best": "edge_macs"},
+    {"edge": "stm32f746", "limits": {}, "method": "best", "best": "accuracy"},
+    {"edge": "stm32f746", "limits": {}, "method": "best", "best": "accuracy", "fitsDevice": False},
+    {"set": {"edge.ram_bytes": 4000}, "limits": {}},
+    {"set": {"edge.ram_bytes": 3000, "edge.flash_bytes": 9000}, "limits": {}, "method": "ideal"},
+    {"set": {"edge.ram_bytes": 1}},
+    {"set": {"edge.ram_bytes": 1}, "fitsDevice": False},
 ]
+
+
+MISFITS = """
+import { Model } from "./model.js";
+import { decodeRun } from "./columns.js";
+import { initialState } from "./state.js";
+const run = decodeRun(input.run);
+const model = new Model(run);
+const state = initialState(run, model.columns);
+console.log(JSON.stringify(input.devices.map((set) => {
+  model.applySetting({ ...state, set });
+  return Array.from({ length: run.numPoints }, (_, row) => model.misfit(row));
+})));
+"""
+
+
+def test_page_and_pick_say_the_same_of_what_does_not_fit(results: RunResults) -> None:
+    devices = [{}, {"edge.ram_bytes": 4000}, {"edge.ram_bytes": 3000, "edge.flash_bytes": 9000}]
+    own = results.with_setting(results.setting)
+    texts = run_node(MISFITS, {"run": embedded_run(own), "devices": devices})
+    for changes, said in zip(devices, texts, strict=True):
+        edge = own.setting.with_changes([f"{name}={value}" for name, value in changes.items()]).edge
+        expected = [misfit(point, edge) for point in own.points.to_dict("records")]
+        assert said == expected
+        assert (set(said) == {""}) == (not changes)
 
 
 def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:

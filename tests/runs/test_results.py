@@ -1,6 +1,7 @@
 """A run folder read back as plain tables, the front marked, and written for other programs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from explorer.engine.loop import SearchLoop
 from explorer.engine.pool.base import SerialPool
 from explorer.errors import UserError
 from explorer.front.pareto import knee, mark_front, non_dominated
+from explorer.front.select import Selection
 from explorer.runs.record import SCHEMA_VERSION
 from explorer.runs.results import FRONT_COLUMNS, RunResults, load_run, write_front
 from explorer.runs.store import Store
 from explorer.session.summary import trial_rows
+from explorer.space.fit import misfit
 from explorer.space.metrics import MEASURED_METRICS, METRICS, Constraint, parse_constraint
 from explorer.utils.files import read_json, write_json
 
@@ -262,3 +265,22 @@ def test_search_that_was_cut_off(tmp_path: Path) -> None:
 def test_no_run_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run\.json: no such file; is this a run folder\?"):
         load_run(tmp_path / "absent")
+
+
+def test_another_edge_device_is_another_memory(results: RunResults) -> None:
+    """What does not fit it is not feasible there, unless that is left out; the run's own knows no limit."""
+    ram_bytes = float(results.points["edge_ram_bytes"].quantile(0.4))
+    small = results.setting.edge.model_copy(update={"ram_bytes": ram_bytes, "flash_bytes": 1e9})
+    there = results.with_setting(replace(results.setting, edge=small))
+    fits = there.points["edge_ram_bytes"] <= ram_bytes
+    assert 0 < fits.sum() < len(fits)
+    assert (there.points["feasible"] == (results.points["feasible"] & fits)).all()
+    dearest = Selection(relax=True, maximize="edge_ram_bytes")
+    assert there.select(dearest).point["edge_ram_bytes"] <= ram_bytes
+    anyhow = there.select(replace(dearest, fit=False)).point
+    assert misfit(anyhow.to_dict(), small).startswith("does not fit: ")
+    free = replace(
+        there, record=there.record.model_copy(update={"space": there.record.space | {"fit": "none"}})
+    )
+    assert free.select(dearest).point["point_id"] == anyhow["point_id"]
+    assert free.select(replace(dearest, fit=True)).point["edge_ram_bytes"] <= ram_bytes

@@ -108,7 +108,7 @@ class FrontPredictor:
         self._architectures, self._costs, self._metrics = architectures, costs, space.metrics
         self._reference, self._ideal = reference, ideal
         self._form = space.inference_config.payload
-        constraints = space.parsed_constraints
+        constraints = space.constraints_on(costs.setting)
         self._learned = [own for own in constraints if _is_predicted(METRICS[own.column])]
         self._exact = [own for own in constraints if not _is_predicted(METRICS[own.column])]
 

@@ -89,6 +89,7 @@ class Surrogate:
     ) -> None:
         self.architectures = Architectures(inventory, make_spec)
         self._prefer = prefer
+        self._constraints = inventory.space.constraints_on(costs.setting)
         self._corners = reference_and_ideal(inventory.space.metrics, inventory.space.objectives)
         self._predictor = FrontPredictor(self.architectures, costs, inventory.space, *self._corners)
         self.history = History()
@@ -114,7 +115,7 @@ class Surrogate:
             and self.architectures.is_countable(where.variant)
         ):
             space = self.architectures.space
-            limited = [METRICS[own.column] for own in space.parsed_constraints]  # what they allow must stay
+            limited = [METRICS[own.column] for own in self._constraints]  # what they allow must stay
             metrics = list({metric.name: metric for metric in (*space.metrics, *limited)}.values())
             observation = Observation.of(where, evidence, points, metrics, seconds)
             self.history.observe(spec.key, spec.backbone, observation)

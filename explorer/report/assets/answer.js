@@ -190,7 +190,8 @@ function whySentence(model, state) {
  */
 function reservations(model, state, row) {
   const { cell } = model;
-  const lines = [];
+  const unfit = model.misfit(row);
+  const lines = unfit ? [`It ${unfit}.`] : [];
   if (model.numbers("battery_days").values[row] >= shelfDays(cell))
     lines.push(`Battery life ends with the shelf life of ${cell.name}, ${cell.shelf_life_years} years; its energy alone would last longer.`);
   const allowed = model.numbers("max_samples_per_day").values[row];

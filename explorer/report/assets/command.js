@@ -34,6 +34,7 @@ function choiceWords(run, state) {
   }
   if (state.objectives.join() !== run.objectives.join()) words.push("--objectives", state.objectives.join(","));
   if (state.assured) words.push("--assured");
+  if (state.fitsDevice !== run.fitsDevice) words.push(state.fitsDevice ? "--fit" : "--no-fit");
   if (state.full) words.push("--fully-trained");
   if (state.method === "ideal") words.push("--closest-to-ideal");
   else if (state.method === "weights")

@@ -62,6 +62,7 @@ export class Decide {
     );
     this.objectiveBoxes();
     byId("assured").addEventListener("change", (event) => change({ assured: fieldOf(event).checked }));
+    byId("fits").addEventListener("change", (event) => change({ fitsDevice: fieldOf(event).checked }));
     byId("full-row").hidden = !model.partlyTrained;
     byId("full").addEventListener("change", (event) => change({ full: fieldOf(event).checked }));
   }
@@ -168,6 +169,8 @@ export class Decide {
     }
     for (const radio of inputs("methods")) radio.checked = radio.value === state.method;
     byId("assured").checked = state.assured;
+    byId("fits").checked = state.fitsDevice;
+    byId("fits-what").textContent = memoryText(this.model);
     byId("full").checked = state.full;
     byId("method-meaning").textContent = METHODS[state.method][1];
     this.drawMethod(state);
@@ -242,7 +245,7 @@ export class Decide {
     banner.hidden = feasible > 0 || !total;
     if (banner.hidden) return;
     const items = model.nearest.map((row) =>
-      element("li", {}, `${model.name(row)} violates ${violated(model, row).join("; ")}`),
+      element("li", {}, `${model.name(row)} ${missed(model, row)}`),
     );
     banner.replaceChildren(
       element(
@@ -269,6 +272,28 @@ export function violated(model, row) {
       ? [`${label} ${operator === "<=" ? "≤" : "≥"} ${quantity(bound, unit)} (is ${quantity(value, unit)})`]
       : [];
   });
+}
+
+/**
+ * All that a point misses.
+ * @param {Model} model
+ * @param {number} row
+ */
+function missed(model, row) {
+  const limits = violated(model, row);
+  const texts = [limits.length ? `violates ${limits.join("; ")}` : "", model.fitted.length ? model.misfit(row) : ""];
+  return texts.filter(Boolean).join("; ");
+}
+
+/**
+ * What the memory of the edge device holds.
+ * @param {Model} model
+ */
+function memoryText({ memoryLimits, setting, columns }) {
+  const texts = memoryLimits.map(
+    ({ column, bound }) => `${columns.get(column)?.shortLabel} ${quantity(bound, "B")}`,
+  );
+  return `only what fits ${setting.edge.name} (${texts.join(", ") || "no memory known"})`;
 }
 
 /** @param {number} value */

@@ -38,6 +38,7 @@ const STAGE_OF = {
   weights: 1,
   best: 1,
   assured: 1,
+  fitsDevice: 1,
   full: 1,
   brushes: 2,
   steps: 2,

@@ -2,6 +2,7 @@
 
 import { depths, factorize, isDeployable, pointId, rowOf } from "./columns.js";
 import { countedColumns, modelledColumns } from "./cost.js";
+import { memoryLimits, misfit } from "./fit.js";
 import { unitFor } from "./format.js";
 import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, totalViolation } from "./pareto.js";
 import { rowsInside } from "./selection.js";
@@ -15,8 +16,12 @@ export class Model {
   setting;
   /** @type {Cell} */
   cell;
-  /** @type {Constraint[]} */
+  /** @type {Constraint[]} that the reader sees as limits */
   constraints;
+  /** @type {Constraint[]} what the edge device's memory holds */
+  memoryLimits;
+  /** @type {Constraint[]} of these, what points had to fit when the choice was made */
+  fitted;
   /** @type {Float64Array} by row; 0 satisfies every constraint */
   violation;
   /** @type {Uint32Array} */
@@ -240,6 +245,7 @@ export class Model {
    */
   applySetting(state) {
     this.setting = settingOf(this.run, state);
+    this.memoryLimits = memoryLimits(this.setting.edge);
     const { cells } = this.run.profiles;
     this.cell = cells.find(({ name }) => name === state.cell) || cells[0];
     const { samplesPerDay, batteryWh } = state;
@@ -254,7 +260,8 @@ export class Model {
    * Whether devices and link change what is feasible, on the front or chosen.
    * @param {State} state
    */
-  dependsOnSetting({ limits, objectives, method, best }) {
+  dependsOnSetting({ limits, objectives, method, best, fitsDevice }) {
+    if (fitsDevice && JSON.stringify(this.memoryLimits) !== JSON.stringify(this.fitted)) return true;
     const named = [...Object.keys(limits), ...objectives, ...(method === "best" ? [best] : [])];
     return named.some((name) => this.metric(name)?.kind === "modelled");
   }
@@ -271,7 +278,8 @@ export class Model {
       .filter(([name]) => values[name])
       .map(([column, limit]) => ({ column, ...limit }))
       .map((constraint) => (state.assured ? assured(constraint, this.run) : constraint));
-    this.violation = totalViolation(values, this.constraints, this.size);
+    this.fitted = state.fitsDevice ? this.memoryLimits : [];
+    this.violation = totalViolation(values, this.constraints.concat(this.fitted), this.size);
     const eligible = this.eligible(state);
     const rows = new Uint32Array(this.size);
     let count = 0;
@@ -286,6 +294,14 @@ export class Model {
     this.nearest = this.feasible.length ? [] : this.leastViolating();
     for (const row of this.nearest) this.onFront[row] = 1;
     this.chosen = this.choose(state, values);
+  }
+
+  /**
+   * What of a point does not fit the edge device's memory, in words; empty where all does.
+   * @param {number} row
+   */
+  misfit(row) {
+    return misfit((column) => this.numbers(column).values[row], this.memoryLimits);
   }
 
   leastViolating() {

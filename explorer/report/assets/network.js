@@ -62,8 +62,9 @@ export class NetworkCard {
         ? "The point you opened."
         : "The point chosen by the rules on the left.";
     byId("back-to-chosen").hidden = selected < 0 || selected === model.chosen;
-    const missed = violated(model, row);
-    byId("network-violates").textContent = missed.length ? `Violates ${missed.join("; ")}.` : "";
+    const [missed, unfit] = [violated(model, row), model.misfit(row)];
+    const texts = [missed.length ? `Violates ${missed.join("; ")}.` : "", unfit ? `It ${unfit}.` : ""];
+    byId("network-violates").textContent = texts.filter(Boolean).join(" ");
     this.drawFacts();
     drawPipeline(this);
     this.drawThreshold();

@@ -38,6 +38,7 @@ export function initialState(run, columns) {
     search: "",
     list: "front",
     assured: false,
+    fitsDevice: run.fitsDevice,
     full: false,
     axes: null,
     sort: objectives[0] || "accuracy",

@@ -197,6 +197,8 @@ interface EmbeddedRun {
   numPoints: number;
   objectives: string[];
   constraints: Constraint[];
+  /** Whether points must fit the memory of the edge device. */
+  fitsDevice: boolean;
   metrics: Metric[];
   prefixes: Record<string, Prefix[]>;
   groups: string[];
@@ -337,6 +339,7 @@ interface State extends SettingState {
   list: string;
   /** Whether limits on accuracy hold for the lower end of its interval. */
   assured: boolean;
+  fitsDevice: boolean;
   /** Whether only fully trained networks may be chosen. */
   full: boolean;
   /** null: the objectives and what varies. */
@@ -463,6 +466,7 @@ interface ElementsById {
   "filter-missing": HTMLInputElement;
   fit: HTMLInputElement;
   assured: HTMLInputElement;
+  fits: HTMLInputElement;
   full: HTMLInputElement;
   keep: HTMLButtonElement;
   list: HTMLSelectElement;
