@@ -104,7 +104,8 @@ function accuracySentence(model, row) {
 function costSentence(model, row) {
   /** @type {[string, string][]} */
   const parts = [
-    ["edge_memory_bytes", "of memory on the edge"],
+    ["edge_flash_bytes", "of flash"],
+    ["edge_ram_bytes", "of RAM on the edge"],
     ["latency_model_s", "a sample on average (modelled)"],
     ["energy_model_j", "of edge energy (modelled)"],
     ["battery_days", "of battery life"],
