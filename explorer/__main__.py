@@ -1,11 +1,11 @@
-"""``explorer search|pick|confirm|deploy|serve|edge|measure|report|inspect``: every command there is."""
+"""``explorer search|pick|confirm|deploy|serve|edge|measure|report|inspect|calibrate``: every command."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from explorer import __version__, confirm, edge, pick, search, serve
+from explorer import __version__, calibrate, confirm, edge, pick, search, serve
 from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Any] = {
     "measure": measure,
     "report": report,
     "inspect": inspect,
+    "calibrate": calibrate,
 }
 
 

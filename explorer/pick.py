@@ -96,6 +96,7 @@ def _show(
     for note in results.record.notes:
         if note.startswith(IMBALANCED):
             console.print(note, markup=False, highlight=False)
+    print(f"latency is modelled from: {results.setting.latency_basis}")
     if parsed.battery_wh is not None:
         asked = {"battery_wh": parsed.battery_wh, "samples_per_day": parsed.samples_per_day}
         use = BatteryUse(**asked, cell=CELLS[parsed.cell])

@@ -1,5 +1,5 @@
-"""What all tests share: one torch thread, property tests independent of speed, a cache of their own, and a
-PostgreSQL server for those that ask for it.
+"""What all tests share: one torch thread, property tests independent of speed, a cache of their own in which
+this machine was calibrated already, and a PostgreSQL server for those that ask for it.
 """
 
 import os
@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 import sqlalchemy
 import torch
+from calibrated import remember_host
 from hypothesis import settings
 from private_postgres import MissingPostgresError, Server, running_server
 
@@ -17,6 +18,7 @@ torch.set_num_threads(1)
 settings.register_profile("explorer", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("explorer")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # the user's own cache is not the tests' to fill
+remember_host()
 
 _DATABASES = count(1)
 

@@ -20,7 +20,7 @@ NAMES = sorted(
     if not path.name.startswith("__")
 )
 # Commands are shown by the examples of their help, which tests/test_main.py runs.
-COMMANDS = {"explorer.confirm", "explorer.edge", "explorer.pick", "explorer.search", "explorer.serve"}
+COMMANDS = {f"explorer.{name}" for name in ("calibrate", "confirm", "edge", "pick", "search", "serve")}
 
 
 def public(module: ModuleType) -> dict[str, Any]:

@@ -37,7 +37,19 @@ PACKAGES = (
         "engine.surrogate",
     ),
     *("engine",),
-    *("report", "inspect", "session", "api", "search", "pick", "confirm", "serve", "edge", "__main__"),
+    *(
+        "report",
+        "inspect",
+        "session",
+        "api",
+        "search",
+        "pick",
+        "confirm",
+        "serve",
+        "edge",
+        "calibrate",
+        "__main__",
+    ),
 )
 
 

@@ -119,7 +119,7 @@ def _prototype(spec: NetworkSpec, inventory: Inventory) -> Prototype:
 
 def _thinned(split: SplitCosts, share: float) -> SplitCosts:
     counts: dict[str, Any] = {name: int(share * getattr(split, name)) for name in _COUNTED}
-    operators = tuple((int(share * macs), moved_bytes) for macs, moved_bytes in split.operators)
+    operators = tuple(own._replace(macs=int(share * own.macs)) for own in split.operators)
     return replace(split, operators=operators, **counts)
 
 

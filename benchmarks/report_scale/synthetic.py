@@ -14,6 +14,7 @@ from explorer.core.credits import CREDITS
 from explorer.core.training import Recipe, TrainingRecord
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting, load_device, load_link
+from explorer.devices.operators import Operator
 from explorer.front.pareto import mark_front
 from explorer.runs.record import RunRecord
 from explorer.runs.results import TRIAL_COLUMNS, RunResults, points_of
@@ -129,8 +130,8 @@ def _splits(
                 edge_ram_bytes=4 * max(values, _INPUT_VALUES),
                 exit_ram_bytes=0 if last else 4 * (values + features),
                 range_bytes=8 if not last else 0,
-                operators=((macs, 4 * values + macs // 10), (0, 8 * values)) if macs else (),
-                exit_operators=() if last else ((10 * features, 40 * features),),
+                operators=_operators(macs, values) if macs else (),
+                exit_operators=() if last else (Operator(10 * features, 40 * features, "linear"),),
             )
         )
     return tuple(costs)
@@ -301,3 +302,12 @@ def make_study(
         values = [params[names[1]], *(params["confidence_threshold"] for _ in range(num_objectives - 1))]
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, values=values))
     return study
+
+
+def _operators(macs: int, values: int) -> tuple[Operator, ...]:
+    """A convolution in groups behind a gather, and an activation that stands alone."""
+    gathered = {"groups": 4, "added_macs": macs // 7, "added_bytes": 8 * values}
+    return (
+        Operator(macs, 4 * values + macs // 10, "gathered_conv", **gathered),
+        Operator(0, 8 * values, "elementwise"),
+    )

@@ -17,17 +17,20 @@ _LARGEST_LOG_TEMPERATURE = 3.0
 
 @dataclass(frozen=True)
 class ExitStep:
-    """One layer of an exit classifier for one sample: values read and written, MACs, parameters.
+    """One layer of an exit classifier for one sample: values read and written, MACs, parameters, kind.
+
+    The kind is one of :data:`explorer.devices.operators.KINDS`.
 
     Example:
         >>> ExitClassifier((4,), num_classes=3, max_features=8).steps
-        (ExitStep(inputs=4, outputs=3, macs=12, parameters=15),)
+        (ExitStep(inputs=4, outputs=3, macs=12, parameters=15, kind='linear'),)
     """
 
     inputs: int
     outputs: int
     macs: int
     parameters: int
+    kind: str
 
     @property
     def is_activation(self) -> bool:
@@ -68,8 +71,8 @@ class ExitClassifier(nn.Sequential):
             )
             reduced = (CONV_CHANNELS, *(-(-extent // _CONV_STRIDE) for extent in shape[1:]))
             macs = convolution.weight.numel() * prod(reduced[1:])
-            steps.append(ExitStep(prod(shape), prod(reduced), macs, _num_parameters(convolution)))
-            steps.append(ExitStep(prod(reduced), prod(reduced), 0, 0))
+            steps.append(ExitStep(prod(shape), prod(reduced), macs, _num_parameters(convolution), "conv"))
+            steps.append(ExitStep(prod(reduced), prod(reduced), 0, 0, "elementwise"))
             layers += [convolution, nn.ReLU()]
             shape = reduced
         channels, extents = shape[0], shape[1:]
@@ -78,9 +81,11 @@ class ExitClassifier(nn.Sequential):
         features = channels * prod(extent // size for extent, size in zip(extents, kernel, strict=True))
         if max(kernel, default=1) > 1:
             layers.append(getattr(nn, f"AvgPool{len(kernel)}d")(tuple(kernel)))
-            steps.append(ExitStep(prod(shape), features, 0, 0))
+            steps.append(ExitStep(prod(shape), features, 0, 0, "pool"))
         linear = nn.Linear(features, num_classes)
-        steps.append(ExitStep(features, num_classes, features * num_classes, _num_parameters(linear)))
+        steps.append(
+            ExitStep(features, num_classes, features * num_classes, _num_parameters(linear), "linear")
+        )
         super().__init__(*layers, nn.Flatten(), linear)
         self.steps = tuple(steps)
 

@@ -6,40 +6,95 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from explorer.costs.lora import lora_bytes
-from explorer.devices import DeviceProfile, LinkProfile, WireProtocol
+from explorer.devices import DeviceProfile, LinkProfile, Setting, WireProtocol
+from explorer.devices.operators import OTHER
 
 SECONDS_PER_DAY = 86_400
 _BITS_PER_BYTE = 8
 
 
-def operator_times_s(macs: ArrayLike, moved_bytes: ArrayLike, device: DeviceProfile) -> NDArray[np.float64]:
-    """Modelled time of each operator: the slower of computing and moving data, plus a fixed cost per call.
+def operator_times_s(
+    macs: ArrayLike,
+    moved_bytes: ArrayLike,
+    device: DeviceProfile,
+    kind: ArrayLike = OTHER,
+    groups: ArrayLike = 1,
+    added_macs: ArrayLike = 0,
+    added_bytes: ArrayLike = 0,
+) -> NDArray[np.float64]:
+    """Modelled time of each operator, from times of its kind where the profile has them, else a roofline.
 
-    The roofline model of Williams et al., Communications of the ACM 2009. A limit that the profile does not
+    By kind: ``call + MACs per MAC + bytes per byte + groups per group``, with what the runtime computes and
+    moves beyond kept weights. Else the slower of computing and moving data, plus a fixed cost per call: the
+    roofline model of Williams et al., Communications of the ACM 2009. A limit that the profile does not
     know is left out: without a bandwidth the time is that of computing, and without a call overhead there is
-    no fixed cost, because an achieved rate contains it.
+    no fixed cost; see :attr:`explorer.devices.profiles.DeviceProfile.latency_basis`.
 
     Args:
         macs: Multiply-accumulates per operator, shape (n_operators,).
         moved_bytes: Bytes read plus bytes written per operator, same shape.
         device: Where the operators run.
+        kind: Of each operator, see :data:`explorer.devices.operators.KINDS`.
+        groups: Of products in groups or blocks.
+        added_macs: What the runtime computes beyond ``macs``; a roofline leaves it out.
+        added_bytes: What it moves beyond ``moved_bytes``; likewise.
 
     Returns:
-        Seconds, same shape; all NaN when the profile has no rate.
+        Seconds, same shape; all NaN when the profile has neither times nor a rate.
 
     Example:
         >>> limits = {"macs_per_s": 1e6, "memory_bandwidth_bytes_per_s": 1e6}
         >>> device = DeviceProfile(name="mcu", kind="device", description="", **limits)
         >>> operator_times_s([2000, 100], [500, 4000], device)  # the first computes, the second moves data
         array([0.002, 0.004])
+        >>> kinds = {"linear": {"s_per_mac": 1e-6}, "other": {"s_per_call": 1e-3}}
+        >>> device = DeviceProfile(name="mcu", kind="device", description="", operators=kinds)
+        >>> operator_times_s([2000, 100], [500, 4000], device, ["linear", "pool"])
+        array([0.002, 0.001])
     """
-    all_macs, all_bytes = np.broadcast_arrays(np.asarray(macs, float), np.asarray(moved_bytes, float))
+    numbers = (np.asarray(column, float) for column in (macs, moved_bytes, groups, added_macs, added_bytes))
+    all_macs, all_bytes, all_groups, more_macs, more_bytes, kinds = np.broadcast_arrays(
+        *numbers, np.asarray(kind)
+    )
+    if device.operators is not None:
+        work = (np.ones_like(all_macs), all_macs + more_macs, all_bytes + more_bytes, all_groups)
+        times = np.zeros(all_macs.shape)
+        for name in np.unique(kinds):
+            own = kinds == name
+            times[own] = sum(
+                each * done[own] for each, done in zip(device.times_of(str(name)).terms, work, strict=True)
+            )
+        return times
     if device.macs_per_s is None:
         return np.full(all_macs.shape, np.nan)
     times = all_macs / device.macs_per_s
     if device.memory_bandwidth_bytes_per_s is not None:
         times = np.maximum(times, all_bytes / device.memory_bandwidth_bytes_per_s)
     return np.asarray(times + (device.call_overhead_s or 0.0))
+
+
+def codec_times_s(
+    codec_macs: ArrayLike, codec_bytes: ArrayLike, setting: Setting
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times of encoding on the edge and of decoding on the server.
+
+    Args:
+        codec_macs: One per value that is coded, 0 where floats are sent as they are.
+        codec_bytes: Of the tensor and its encoded form.
+        setting: Devices that times are modelled for.
+
+    Example:
+        >>> setting = Setting.load(edge="rpi4", server="xeon_8124m", link="wifi_huang2012")
+        >>> setting = setting.with_changes(["edge.macs_per_s=100", "server.macs_per_s=1000"])
+        >>> codec_times_s([20], [100], setting)
+        (array([0.2]), array([0.02]))
+    """
+    coded = np.asarray(codec_macs) > 0
+    encode, decode = (np.where(coded, kind, f"{kind}_floats") for kind in ("encode", "decode"))
+    return (
+        operator_times_s(codec_macs, codec_bytes, setting.edge, encode),
+        operator_times_s(codec_macs, codec_bytes, setting.server, decode),
+    )
 
 
 def request_bytes(payload_bytes: ArrayLike, protocol: WireProtocol) -> NDArray[np.float64]:

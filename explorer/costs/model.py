@@ -39,6 +39,7 @@ from explorer.costs.latency import (
 from explorer.costs.sample_costs import sample_costs
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import PROTOCOLS, DeviceProfile, Setting
+from explorer.devices.operators import Operator, operator_columns
 
 _COUNTED = (
     *("edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes", "exit_param_bytes"),
@@ -123,11 +124,13 @@ class CostModel:
         """Counts and modelled times of both parts by name, each an array over the split points."""
         operators = [split.operators for split in splits]
         server_stages = _times_s(operators, self.setting.server)
-        return counted_columns(splits) | {
-            "edge_s": np.cumsum(_times_s(operators, self.setting.edge)),
-            "exit_s": _times_s([split.exit_operators for split in splits], self.setting.edge),
-            "server_s": server_stages.sum() - np.cumsum(server_stages),
-        }
+        edge_s, server_s = with_overheads(
+            np.cumsum(_times_s(operators, self.setting.edge)),
+            server_stages.sum() - np.cumsum(server_stages),
+            self.setting,
+        )
+        exit_s = _times_s([split.exit_operators for split in splits], self.setting.edge)
+        return counted_columns(splits) | {"edge_s": edge_s, "exit_s": exit_s, "server_s": server_s}
 
     def lower_bounds(
         self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm
@@ -243,15 +246,34 @@ def counted_columns(splits: Sequence[SplitCosts]) -> dict[str, NDArray[np.int64]
     return {name: np.array([getattr(split, name) for split in splits], dtype=np.int64) for name in _COUNTED}
 
 
-def _times_s(parts: Sequence[Sequence[tuple[int, int]]], device: DeviceProfile) -> NDArray[np.float64]:
+def with_overheads(
+    edge_s: NDArray[np.float64], server_s: NDArray[np.float64], setting: Setting
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times of both parts with the fixed cost of running them; an unknown one is left out.
+
+    Args:
+        edge_s: Of the edge part, split points along the last axis; the last of them is ``output``.
+        server_s: Of the server part, which is not run at ``output``.
+        setting: Devices that times are modelled for.
+
+    Example:
+        >>> setting = Setting.load(edge="rpi4", server="xeon_8124m", link="wifi_huang2012")
+        >>> setting = setting.with_changes(["server.part_overhead_s=0.5"])
+        >>> with_overheads(np.array([0.0, 2.0]), np.array([1.0, 0.0]), setting)
+        (array([0., 2.]), array([1.5, 0. ]))
+    """
+    runs = np.arange(server_s.shape[-1]) < server_s.shape[-1] - 1
+    edge, server = (device.part_overhead_s or 0.0 for device in (setting.edge, setting.server))
+    return edge_s + edge, server_s + server * runs
+
+
+def _times_s(parts: Sequence[Sequence[Operator]], device: DeviceProfile) -> NDArray[np.float64]:
     """Modelled time of each part, a sequence of operators."""
-    if not device.macs_per_s:
-        return np.full(len(parts), np.nan)
-    operators = [operator for part in parts for operator in part]
-    macs, moved_bytes = np.array(operators, dtype=float).reshape(-1, 2).T
+    columns = operator_columns(operator for part in parts for operator in part)
     ends = np.cumsum([len(part) for part in parts])
-    stages = np.split(operator_times_s(macs, moved_bytes, device), ends[:-1])
-    return np.array([stage.sum() for stage in stages])
+    stages = np.split(operator_times_s(**columns, device=device), ends[:-1])
+    unknown = device.operators is None and device.macs_per_s is None
+    return np.array([np.nan if unknown else stage.sum() for stage in stages])
 
 
 def _samples_per_day(

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from explorer.core.graph.dataflow import FLOAT_BYTES
 from explorer.costs.latency import (
+    codec_times_s,
     lawful_wait_s,
-    operator_times_s,
     request_bytes,
     transfer_energy_j,
     transfer_time_s,
@@ -122,8 +122,7 @@ def sample_costs(
     codec_macs = np.where((bits > 0) & (bits < 32), elements, 0.0)
     codec_bytes = FLOAT_BYTES * elements + message_bytes
     edge_s = table["edge_s"] + np.where(has_exit, table["exit_s"], 0.0)
-    encode_s = operator_times_s(codec_macs, codec_bytes, setting.edge)
-    decode_s = operator_times_s(codec_macs, codec_bytes, setting.server)
+    encode_s, decode_s = codec_times_s(codec_macs, codec_bytes, setting)
     protocol, link = PROTOCOLS[setting.protocol], setting.link
     request = request_bytes(message_bytes, protocol)
     answer_s = transfer_time_s(protocol.answer_bytes, link)

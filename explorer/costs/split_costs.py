@@ -16,11 +16,13 @@ from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
 from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, index_bytes, total_macs
 from explorer.core.graph.folding import as_deployed
+from explorer.core.graph.operator_kinds import fused_activations
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
 from explorer.core.payload import Ranges, range_bytes
 from explorer.costs.dense_macs import count_dense
 from explorer.costs.memory import Buffer, peak_live_bytes
+from explorer.devices.operators import Operator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,8 @@ class SplitCosts:
         exit_peak_bytes: The same while the exit classifier runs, the crossing tensor still held.
         edge_ram_bytes: As ``peak_activation_bytes``, element-wise operators in place, as a compiler does it.
         exit_ram_bytes: As ``exit_peak_bytes``, likewise.
-        operators: (MACs, moved bytes) of each operator since the previous split point, in order.
-        exit_operators: The same for the exit classifier.
+        operators: Those since the previous split point, in order, as they are deployed.
+        exit_operators: Those of the exit classifier and its confidence.
         range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
 
     Example:
@@ -68,8 +70,8 @@ class SplitCosts:
     exit_peak_bytes: int
     edge_ram_bytes: int
     exit_ram_bytes: int
-    operators: tuple[tuple[int, int], ...]
-    exit_operators: tuple[tuple[int, int], ...]
+    operators: tuple[Operator, ...]
+    exit_operators: tuple[Operator, ...]
     edge_index_bytes: int = 0
     range_bytes: int = 0
 
@@ -80,7 +82,9 @@ class SplitCosts:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "SplitCosts":
         """Rebuild from plain data (lists become tuples)."""
-        lists = {key: tuple(map(tuple, content[key])) for key in ("operators", "exit_operators")}
+        lists = {
+            key: tuple(Operator(*own) for own in content[key]) for key in ("operators", "exit_operators")
+        }
         return cls(**{**content, **lists, "shape": tuple(content["shape"])})
 
 
@@ -153,7 +157,8 @@ def split_costs(
 ) -> tuple[SplitCosts, ...]:
     """Costs at every split point, from ``input`` to ``output``.
 
-    Batch normalisation counts as deployed, see :mod:`explorer.core.graph.folding`.
+    Batch normalisation counts as deployed, see :mod:`explorer.core.graph.folding`; activations that a layer
+    takes up are no operators, see :func:`explorer.core.graph.operator_kinds.fused_activations`.
 
     Args:
         network: Gives split points and exit classifiers.
@@ -168,10 +173,9 @@ def split_costs(
         >>> [(split.name, split.edge_macs, split.server_macs, split.exit_macs) for split in costs]
         [('input', 0, 40, 16), ('relu1', 32, 8, 8), ('output', 40, 0, 0)]
     """
-    crossing = {name for point in network.split_points for name in point.nodes}
-    dataflow, costs = as_deployed(flow or network.dataflow, crossing), list[SplitCosts]()
+    dataflow, costs = deployed_dataflow(network, flow), list[SplitCosts]()
+    stages = iter(deployed_stages(network, dataflow))
     first, last = network.split_points[0].nodes, network.split_points[-1].nodes
-    before: set[str] = set()
     for point in network.split_points:
         edge, server = dataflow.between(first, point.nodes), dataflow.between(point.nodes, last)
         exit_ = network.exit_at(point.name)
@@ -187,7 +191,7 @@ def split_costs(
                 edge_macs_dense=dense.edge_macs[point.name],
                 server_macs=total_macs(server),
                 server_macs_dense=dense.server_macs[point.name],
-                exit_macs=sum(macs for macs, _ in exit_cost),
+                exit_macs=sum(own.macs for own in exit_cost),
                 edge_param_bytes=dataflow.stored_bytes(edge),
                 server_param_bytes=dataflow.stored_bytes(server),
                 exit_param_bytes=stored_bytes(exit_) if exit_ is not None else 0,
@@ -195,16 +199,46 @@ def split_costs(
                 exit_peak_bytes=exit_peaks.naive,
                 edge_ram_bytes=peaks.in_place,
                 exit_ram_bytes=exit_peaks.in_place,
-                operators=tuple(
-                    (v.macs, v.moved_bytes) for v in edge if v.moved_bytes and v.name not in before
-                ),
+                operators=tuple(map(_operator, next(stages))),
                 exit_operators=exit_cost,
                 edge_index_bytes=index_bytes(edge),
                 range_bytes=range_bytes(point.shape, ranges) if point.name != OUTPUT else 0,
             )
         )
-        before = {value.name for value in edge}
     return tuple(costs)
+
+
+def deployed_dataflow(network: Network, flow: Dataflow | None = None) -> Dataflow:
+    """What a network computes once its normalisations are folded; arguments as of :func:`split_costs`.
+
+    Example:
+        >>> network = Network(nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> list(deployed_dataflow(network).values)
+        ['input_1', 'linear']
+    """
+    crossing = {name for point in network.split_points for name in point.nodes}
+    return as_deployed(flow or network.dataflow, crossing)
+
+
+def deployed_stages(network: Network, dataflow: Dataflow) -> list[list[Value]]:
+    """The operators that are new at each split point, as values; activations that layers take up are none.
+
+    Args:
+        network: Gives the split points.
+        dataflow: Of :func:`deployed_dataflow`.
+
+    Example:
+        >>> network = Network(nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> [[value.macs for value in own] for own in deployed_stages(network, deployed_dataflow(network))]
+        [[], [8]]
+    """
+    crossing = {name for point in network.split_points for name in point.nodes}
+    before, stages = fused_activations(dataflow.values, crossing), list[list[Value]]()
+    for point in network.split_points:
+        edge = dataflow.between(network.split_points[0].nodes, point.nodes)
+        stages.append([value for value in edge if value.moved_bytes and value.name not in before])
+        before |= {value.name for value in edge}
+    return stages
 
 
 class Peaks(NamedTuple):
@@ -255,10 +289,22 @@ def _exit_peaks(exit_: ExitClassifier | None, point: SplitPoint) -> Peaks:
     return Peaks.of([*buffers, Buffer("answer", ("0", logits), 0)], logits)
 
 
-def _exit_cost(exit_: ExitClassifier | None) -> tuple[tuple[int, int], ...]:
-    """(MACs, moved bytes) of each layer."""
-    steps = () if exit_ is None else exit_.steps
-    return tuple((s.macs, FLOAT_BYTES * (s.inputs + s.outputs + s.parameters)) for s in steps)
+def _operator(value: Value) -> Operator:
+    own = value.execution
+    return Operator(value.macs, value.moved_bytes, own.kind, own.groups, own.added_macs, own.added_bytes)
+
+
+def _exit_cost(exit_: ExitClassifier | None) -> tuple[Operator, ...]:
+    """Each layer; the confidence of the last one's logits is no layer, and costs a call."""
+    if exit_ is None:
+        return ()
+    layers = [
+        Operator(own.macs, FLOAT_BYTES * (own.inputs + own.outputs + own.parameters), own.kind)
+        for own in exit_.steps
+        if not own.is_activation  # the layer before takes it up
+    ]
+    logits = FLOAT_BYTES * exit_.steps[-1].outputs
+    return (*layers, Operator(0, 3 * logits, "softmax"))
 
 
 def stored_bytes(module: nn.Module) -> int:

@@ -3,14 +3,16 @@
 A junction of density d has d times its dense weights and multiply-accumulates, and of what is counted only
 the positions that it stores depend on it otherwise. So the dense network's counts, and those with one
 junction thinned out at a time, give the counts of every network; modelled times follow operator by operator.
-Positions have a closed form per junction (:mod:`explorer.core.sparsity.positions`), summed over the junctions
-whose weights a part holds.
+How an operator runs depends on the pattern and the density of its own junction alone, and on whether another
+junction before it is sparse. Positions have a closed form per junction
+(:mod:`explorer.core.sparsity.positions`), summed over the junctions whose weights a part holds.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +20,30 @@ from numpy.typing import NDArray
 from explorer.core.failures import failing_alone
 from explorer.core.graph.thinning import thinned
 from explorer.core.payload import Ranges
+from explorer.core.sparsity.execution import Execution, sparse_execution
 from explorer.core.sparsity.patterns import PatternName
 from explorer.core.sparsity.positions import index_bytes
 from explorer.core.sparsity.sparsify import Junction
 from explorer.costs.evaluate import build_network, costs_before_training, dense_counterpart
 from explorer.costs.latency import operator_times_s
-from explorer.costs.model import counted_columns
-from explorer.costs.split_costs import SplitCosts, split_costs
+from explorer.costs.model import counted_columns, with_overheads
+from explorer.costs.split_costs import SplitCosts, deployed_dataflow, deployed_stages, split_costs
 from explorer.devices import DeviceProfile, Setting
+from explorer.devices.operators import Operator, operator_columns
 from explorer.space.candidate import NetworkSpec
 
 _NONE = Fraction(0)  # of a junction's weights: the counts without them are whole numbers
 _SAME = 1e-9  # densities are told as floats
+_RUNS = ("kind", "groups", "added_macs", "added_bytes")
+_LARGEST_DENOMINATOR = 1 << 16  # of a density: greatest common divisor of a junction's units
+
+
+class _Layer(NamedTuple):
+    """An operator of the dense network, the junctions whose weights it reads, and what else it reads."""
+
+    dense: Operator
+    junctions: tuple[int, ...]
+    input_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +58,8 @@ class VariantCosts:
         counts: Coefficients (1 + J, S) of each count.
         macs, moved_bytes: Coefficients (1 + J, O) of the operators.
         stage_O: Split point up to which each operator belongs, by its number.
-        exit_operators: (MACs, moved bytes) of each exit classifier.
+        layers: Of each operator how it runs when it is dense, its junction and what it reads.
+        exit_operators: Of each exit classifier.
         junctions: Of the variant, in definition order.
         by_magnitude: Whether sparse layers are placed by magnitudes.
 
@@ -70,7 +85,8 @@ class VariantCosts:
     macs: NDArray[np.float64]
     moved_bytes: NDArray[np.float64]
     stage_O: NDArray[np.int64]
-    exit_operators: tuple[tuple[tuple[int, int], ...], ...]
+    layers: tuple[_Layer, ...]
+    exit_operators: tuple[tuple[Operator, ...], ...]
     junctions: tuple[Junction, ...]
     by_magnitude: bool
 
@@ -80,9 +96,18 @@ class VariantCosts:
         dense: Sequence[SplitCosts],
         thinned_out: Sequence[tuple[Fraction, Sequence[SplitCosts]]],
         junctions: Sequence[Junction],
+        input_bytes: Sequence[int],
         by_magnitude: bool = False,
     ) -> "VariantCosts":
-        """From the costs of the dense network, and of those with one junction alone at a density below 1."""
+        """From the costs of the dense network, and of those with one junction alone at a density below 1.
+
+        Args:
+            dense: Of the dense network.
+            thinned_out: Of the others, in the order of the junctions, with that density.
+            junctions: Of the variant, in definition order.
+            input_bytes: What each operator reads besides parameters.
+            by_magnitude: See the attribute.
+        """
 
         def coefficients(read: Any) -> NDArray[np.float64]:
             base = read(dense)
@@ -91,12 +116,21 @@ class VariantCosts:
 
         names = [name for name in counted_columns(dense) if name != "edge_index_bytes"]
         stages = [len(split.operators) for split in dense]
+        macs, moved_bytes = (
+            coefficients(lambda splits, name=name: _operators(splits)[name])
+            for name in ("macs", "moved_bytes")
+        )
+        operators = [own for split in dense for own in split.operators]
         return cls(
             tuple(split.name for split in dense),
             {name: coefficients(lambda splits, name=name: counted_columns(splits)[name]) for name in names},
-            coefficients(lambda splits: _operators(splits)[:, 0]),
-            coefficients(lambda splits: _operators(splits)[:, 1]),
+            macs,
+            moved_bytes,
             np.repeat(np.arange(len(dense)), stages),
+            tuple(
+                _Layer(own, tuple(np.flatnonzero(macs[1:, place])), read)
+                for place, (own, read) in enumerate(zip(operators, input_bytes, strict=True))
+            ),
             tuple(split.exit_operators for split in dense),
             tuple(junctions),
             by_magnitude,
@@ -155,7 +189,7 @@ class VariantCosts:
 
         Args:
             densities_CJ: Of the junctions, in definition order.
-            patterns: Of each network.
+            patterns: Of each network (C,).
             setting: Devices that times are modelled for.
 
         Returns:
@@ -165,16 +199,61 @@ class VariantCosts:
         counts = {name: np.rint(above_C1J @ own).astype(np.int64) for name, own in self.counts.items()}
         macs_CO, bytes_CO = np.rint(above_C1J @ self.macs), np.rint(above_C1J @ self.moved_bytes)
         upto_OS = self.stage_O[:, np.newaxis] <= np.arange(len(self.split_points))
+        runs = self._executions(densities_CJ, patterns) if _by_kind(setting) else {}
         edge_CO, server_CO = (
-            operator_times_s(macs_CO, bytes_CO, device) for device in (setting.edge, setting.server)
+            operator_times_s(macs_CO, bytes_CO, device, **runs) for device in (setting.edge, setting.server)
         )
         exit_S = np.array([_seconds(own, setting.edge) for own in self.exit_operators])
+        edge_s, server_s = with_overheads(edge_CO @ upto_OS, server_CO @ ~upto_OS, setting)
         return counts | {
             "edge_index_bytes": self.index_bytes(densities_CJ, patterns),
-            "edge_s": edge_CO @ upto_OS,
-            "server_s": server_CO @ ~upto_OS,
+            "edge_s": edge_s,
+            "server_s": server_s,
             "exit_s": np.broadcast_to(exit_S, (len(densities_CJ), len(exit_S))),
         }
+
+    def _executions(
+        self, densities_CJ: NDArray[np.float64], patterns: Sequence[PatternName]
+    ) -> dict[str, NDArray[Any]]:
+        """How every operator of every network runs: kinds, groups and what is added, each (C, O)."""
+        dense = operator_columns(layer.dense for layer in self.layers)
+        shape = (len(densities_CJ), len(self.layers))
+        runs = {name: np.tile(dense[name], (shape[0], 1)) for name in _RUNS}
+        sparse_CJ = densities_CJ < 1
+        after_CJ = np.cumsum(sparse_CJ, axis=1) > 1  # a sparse junction behind another one
+        for place, layer in enumerate(self.layers):
+            if len(layer.junctions) != 1:
+                continue
+            (junction,) = layer.junctions
+            own = zip(patterns, densities_CJ[:, junction], after_CJ[:, junction], strict=True)
+            for row, (pattern, density, after) in enumerate(own):
+                if density < 1:
+                    execution = self._sparse(place, junction, pattern, float(density), bool(after))
+                    for name in _RUNS:
+                        runs[name][row, place] = getattr(execution, name)
+        return runs
+
+    def _sparse(
+        self, place: int, junction: int, pattern: PatternName, density: float, after: bool
+    ) -> Execution:
+        layer = self.layers[place]
+        return _remembered_execution(
+            layer.dense.kind,
+            pattern,
+            density,
+            after or self.by_magnitude,
+            int(self.macs[1 + junction, place]),
+            int(self.moved_bytes[1 + junction, place]),
+            layer.input_bytes,
+        )
+
+
+@lru_cache(maxsize=4096)
+def _remembered_execution(
+    kind: str, pattern: PatternName, density: float, interleaved: bool, macs: int, weights: int, read: int
+) -> Execution:
+    exact = Fraction(density).limit_denominator(_LARGEST_DENOMINATOR)
+    return sparse_execution(kind, pattern, exact, interleaved, macs, weights, read)
 
 
 def variant_costs(
@@ -216,26 +295,35 @@ def variant_costs(
     with failing_alone():
         network = build_network(dense, input_shape, num_classes, probe=False).eval()
         counted = dense_counterpart(dense, input_shape, num_classes)
-        base = split_costs(network, counted, ranges)
+        base, flow = split_costs(network, counted, ranges), deployed_dataflow(network)
+        read = [
+            sum(flow.values[name].size_bytes for name in value.inputs)
+            for stage in deployed_stages(network, flow)
+            for value in stage
+        ]
         thinned_out: list[tuple[Fraction, Sequence[SplitCosts]]] = []
         for path, _ in dense.densities:
             if sparsest[path] == 1:
                 thinned_out.append((_NONE, base))
-            elif (flow := thinned(network.dataflow, {path: _NONE})) is not None:
-                thinned_out.append((_NONE, split_costs(network, counted, ranges, flow)))
+            elif (thin := thinned(network.dataflow, {path: _NONE})) is not None:
+                thinned_out.append((_NONE, split_costs(network, counted, ranges, thin)))
             else:
                 others = tuple((dict(dense.densities) | {path: sparsest[path]}).items())
                 built = costs_before_training(
                     replace(dense, densities=others), input_shape, num_classes, ranges
                 )
                 thinned_out.append((sparsest[path], built))
-        return VariantCosts.of(base, thinned_out, junctions, dense.initial.placement == "magnitude")
+        by_magnitude = dense.initial.placement == "magnitude"
+        return VariantCosts.of(base, thinned_out, junctions, read, by_magnitude)
 
 
-def _operators(splits: Sequence[SplitCosts]) -> NDArray[np.int64]:
-    return np.array([own for split in splits for own in split.operators], dtype=np.int64).reshape(-1, 2)
+def _operators(splits: Sequence[SplitCosts]) -> dict[str, NDArray[Any]]:
+    return operator_columns(own for split in splits for own in split.operators)
 
 
-def _seconds(operators: Sequence[tuple[int, int]], device: DeviceProfile) -> float:
-    macs, moved_bytes = np.array(operators, dtype=float).reshape(-1, 2).T
-    return float(operator_times_s(macs, moved_bytes, device).sum())
+def _by_kind(setting: Setting) -> bool:
+    return any(device.operators is not None for device in (setting.edge, setting.server))
+
+
+def _seconds(operators: Sequence[Operator], device: DeviceProfile) -> float:
+    return float(operator_times_s(**operator_columns(operators), device=device).sum())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from explorer.core.graph.dataflow import FLOAT_BYTES
 from explorer.core.sweep import is_deployable
-from explorer.costs.latency import operator_times_s
+from explorer.costs.latency import codec_times_s
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.errors import UserError
@@ -53,7 +53,7 @@ def network_points(
     """
     devices, points = setting or results.setting, results.points
     for device in (devices.edge, devices.server):
-        if device.macs_per_s is None:
+        if device.compute_times is None:
             raise UserError(
                 f"{device.name}: macs_per_s: is needed for expected latency, the profile has none"
             )
@@ -67,11 +67,12 @@ def network_points(
     bits = rows["payload_bits"].to_numpy(dtype=float, na_value=0)
     elements = own["payload_elements"].to_numpy(float)
     codec = (np.where((bits > 0) & (bits < 32), elements, 0.0), FLOAT_BYTES * elements + message_bytes)
+    encode_s, decode_s = codec_times_s(*codec, devices)
     columns = {
         "edge_s": own["edge_s"],
         "exit_s": own["exit_s"] * (sends & rows["confidence_threshold"].notna()),
-        "encode_s": np.where(sends, operator_times_s(*codec, devices.edge), 0.0),
-        "decode_s": np.where(sends, operator_times_s(*codec, devices.server), 0.0),
+        "encode_s": np.where(sends, encode_s, 0.0),
+        "decode_s": np.where(sends, decode_s, 0.0),
         "server_s": own["server_s"],
         "offload_rate": offload_rate,
         "message_bytes": message_bytes,

@@ -2,7 +2,7 @@
 
 from explorer.devices.cells import CELLS, Cell
 from explorer.devices.deadline import Deadline
-from explorer.devices.host import HOST, measure_host_device
+from explorer.devices.host import HOST, calibrate_host
 from explorer.devices.loading import device_names, link_names, load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
 from explorer.devices.protocols import PROTOCOLS, ProtocolName, WireProtocol
@@ -19,9 +19,9 @@ __all__ = [
     "ProtocolName",
     "Setting",
     "WireProtocol",
+    "calibrate_host",
     "device_names",
     "link_names",
     "load_device",
     "load_link",
-    "measure_host_device",
 ]

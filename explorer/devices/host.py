@@ -1,79 +1,97 @@
-"""Measure the machine that runs this program, so that it can stand in for an edge device or a server."""
+"""This machine as a device: calibrated once, then remembered, so that it can stand in for edge or server."""
 
-import platform
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import nn
-
+from explorer.devices.calibration import calibrated_profile, write_profile
+from explorer.devices.micro_networks import MicroNetwork, micro_networks
 from explorer.devices.profiles import DeviceProfile
-from explorer.errors import UserError
 
 HOST = "host"
-_COPY_BYTES = 64 * 2**20  # beyond the caches of common processors
-_SECONDS_PER_FIGURE = 0.3
+HOST_SECONDS = 8.0  # of timing, the first time
+_SCHEMA = 1  # of what is timed and fitted: another one is another calibration
+_THREADS = 1  # as bundles run
 
 
-def measure_host_device(threads: int) -> DeviceProfile:
-    """Measure this machine's float32 rate and memory bandwidth; takes about a second.
-
-    The rate is that of one pass, at batch 1, through a 3x3 convolution, a 1x1 convolution and a linear layer.
-    The bandwidth is that of a large copy, each byte counted once as read and once as written, as STREAM does.
-    Both are medians.
-
-    Args:
-        threads: Threads that torch may use while measuring; the setting is restored afterwards.
-
-    Raises:
-        UserError: ``threads`` is below 1.
+def host_file() -> Path:
+    """Where the profile of this machine is kept: the user's cache folder, by processor and runtime.
 
     Example:
-        >>> profile = measure_host_device(threads=1)
-        >>> profile.name, profile.macs_per_s > 1e6, profile.active_w
-        ('host', True, None)
+        >>> host_file().name
+        'host.yaml'
     """
-    if threads < 1:
-        raise UserError(f"threads: must be at least 1, got {threads}")
-    with torch.inference_mode():
-        rate = _macs_per_s(threads)
-        bandwidth = _copied_bytes_per_s(threads)
-    how = f"measured on this machine with {threads} thread(s)"
-    sources = dict.fromkeys(DeviceProfile.quantities(), "not measured")
-    sources["macs_per_s"] = f"achieved, {how}: conv 3x3, conv 1x1 and linear in float32 at batch 1, median"
-    sources["memory_bandwidth_bytes_per_s"] = f"{how}: copy of {_COPY_BYTES} bytes, read plus written, median"
-    return DeviceProfile(
-        name=HOST,
-        kind="device",
-        description=f"this machine, {platform.machine()}, {threads} thread(s)",
-        macs_per_s=rate,
-        memory_bandwidth_bytes_per_s=bandwidth,
-        sources=sources,
-    )
+    import onnxruntime  # slow to import
+    import pooch  # type: ignore[import-untyped]
+
+    from explorer.runtime.timing import processor
+
+    made_by = f"{processor()}; {_THREADS} threads; onnxruntime {onnxruntime.__version__}; schema {_SCHEMA}"
+    digest = hashlib.sha256(made_by.encode()).hexdigest()[:12]
+    return Path(pooch.os_cache("split-sparsity-explorer")) / f"host-{digest}" / f"{HOST}.yaml"
 
 
-def _macs_per_s(threads: int) -> float:
-    wide, deep = torch.rand(1, 32, 32, 32), torch.rand(1, 128, 16, 16)
-    flat = torch.rand(1, 512)
-    conv3x3, conv1x1 = nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(128, 128, 1)
-    linear = nn.Linear(512, 512)
-    macs = 32 * 32 * 3**2 * 32**2 + 128 * 128 * 16**2 + 512 * 512
+def calibrate_host(seconds: float = HOST_SECONDS) -> DeviceProfile:
+    """Time this machine anew and remember the profile; a cache folder that is read-only is no error.
 
-    def run() -> None:
-        conv3x3(wide)
-        conv1x1(deep)
-        linear(flat)
+    Args:
+        seconds: Of timing; some more pass with opening the networks.
 
-    return macs / _median_s(run, threads)
+    Example:
+        >>> calibrate_host().latency_basis  # doctest: +SKIP
+        'operators'
+    """
+    profile = calibrated(HOST, micro_networks(), seconds)
+    path = host_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = path.with_name(f"{os.getpid()}-{path.name}")  # two processes may calibrate at once
+        write_profile(own, profile)
+        os.replace(own, path)
+    except OSError:
+        pass
+    return profile
 
 
-def _copied_bytes_per_s(threads: int) -> float:
-    source = torch.ones(_COPY_BYTES // 4)
-    target = torch.empty_like(source)
-    return 2 * _COPY_BYTES / _median_s(lambda: target.copy_(source), threads)
+def calibrated(name: str, networks: list[MicroNetwork], seconds: float) -> DeviceProfile:
+    """Time networks here and fit a profile.
+
+    Example:
+        >>> calibrated("mine", micro_networks()[:2], seconds=0.0).name
+        'mine'
+    """
+    timed, where = time_here(networks, seconds)
+    return calibrated_profile(name, networks, timed, where)
 
 
-def _median_s(run: Callable[[], object], threads: int) -> float:
-    from torch.utils import benchmark  # slow to import, and only this needs it
+def time_here(networks: list[MicroNetwork], seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Times of networks on this machine by name, and what they were timed on.
 
-    timer = benchmark.Timer("run()", globals={"run": run}, num_threads=threads)
-    return timer.blocked_autorange(min_run_time=_SECONDS_PER_FIGURE).median
+    Example:
+        >>> timed, where = time_here(micro_networks()[:1], seconds=0.0)
+        >>> [*timed], where["threads"]
+        (['1x28x28 conv 8 k3 s1 g1 r0'], 1)
+    """
+    import onnxruntime
+
+    from explorer.runtime.timing import Timed, processor, time_calls
+
+    rounds = time_calls({own.name: call_of(own) for own in networks}, seconds)
+    where = {"processor": processor(), "threads": _THREADS, "onnxruntime": onnxruntime.__version__}
+    return {name: Timed.of(own) for name, own in rounds.items()}, where
+
+
+def call_of(network: MicroNetwork) -> Callable[[], object]:
+    """A call that runs a network once.
+
+    Example:
+        >>> len(call_of(micro_networks()[0])())
+        1
+    """
+    from explorer.runtime.timing import codec_call, session_call
+
+    if network.codec is not None:
+        return codec_call(network.operators[0].kind.partition("_")[0], *network.codec)
+    return session_call(network.model, network.shape, _THREADS)

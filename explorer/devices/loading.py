@@ -8,11 +8,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from explorer.devices.host import HOST, measure_host_device
+from explorer.devices.host import HOST, calibrate_host, host_file
 from explorer.devices.profiles import DeviceProfile, LinkProfile, Profile
 from explorer.errors import UserError
 
@@ -60,8 +59,8 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
     """Load a device profile.
 
     Args:
-        name_or_path: Name of a shipped profile, path of a profile that ends in ``.yaml``, or ``host``, which
-            measures this machine with the number of threads that torch uses now.
+        name_or_path: Name of a shipped profile, path of a profile that ends in ``.yaml``, or ``host``: this
+            machine, timed for some seconds the first time; ``explorer calibrate --host`` does so anew.
 
     Raises:
         UserError: Unknown name, unreadable file, wrong kind, unknown key or illegal value.
@@ -72,8 +71,16 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
         (1190000.0, 'as the vendor states it, 1.19 MB')
     """
     if name_or_path == HOST:
-        return measure_host_device(torch.get_num_threads())
+        return _host()
     return _load(name_or_path, DeviceProfile, lambda: [*device_names(), HOST])
+
+
+def _host() -> DeviceProfile:
+    """As it was calibrated; a file that cannot be read is the same as none."""
+    try:
+        return _parse(_read_mapping(host_file(), HOST), DeviceProfile, HOST, HOST)
+    except UserError:
+        return calibrate_host()
 
 
 def load_link(name_or_path: str | Path) -> LinkProfile:

@@ -2,7 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from explorer.devices.operators import KINDS, OTHER
 
 
 def _not_boolean(value: object) -> object:
@@ -18,6 +20,43 @@ Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, lt=1)]
 PositiveShare = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=1)]
 SpreadingFactor = Annotated[float, BeforeValidator(_not_boolean), Field(ge=6, le=12, multiple_of=1)]
 BlockSymbols = Annotated[float, BeforeValidator(_not_boolean), Field(ge=5, le=8, multiple_of=1)]
+
+LatencyBasis = Literal["operators", "roofline", "roofline, lower bound"]
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"must be one of {', '.join(KINDS)}")
+    return kind
+
+
+OperatorKind = Annotated[str, AfterValidator(_known_kind)]
+
+
+class OperatorTimes(BaseModel):
+    """What operators of one kind take: the sum of four terms.
+
+    Attributes:
+        s_per_call: Seconds of a call.
+        s_per_mac: Seconds of a multiply-accumulate, those with stored zeros included.
+        s_per_byte: Seconds of a byte read or written, gathered ones included.
+        s_per_group: Seconds of a group, for products in groups or blocks.
+
+    Example:
+        >>> OperatorTimes(s_per_call=1e-6, s_per_mac=1e-9).s_per_byte
+        0.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    s_per_call: NonNegative = 0.0
+    s_per_mac: NonNegative = 0.0
+    s_per_byte: NonNegative = 0.0
+    s_per_group: NonNegative = 0.0
+
+    @property
+    def terms(self) -> tuple[float, float, float, float]:
+        """Seconds per call, per multiply-accumulate, per byte, per group."""
+        return self.s_per_call, self.s_per_mac, self.s_per_byte, self.s_per_group
 
 
 class Profile(BaseModel):
@@ -72,12 +111,21 @@ class DeviceProfile(Profile):
         sleep_w: Power while asleep between samples, memory kept.
         ram_bytes: Memory for activations (and for parameters where there is no flash).
         flash_bytes: Memory for parameters.
+        part_overhead_s: Fixed cost of running a part, whatever is in it: calling the runtime, handing over.
+        operators: What operators take by their kind, see :data:`explorer.devices.operators.KINDS`; where a
+            profile has it, it takes the place of rate, bandwidth and call overhead. It must hold the kind
+            ``other``, which stands for the kinds that it lacks.
+        spread: How much the times behind ``operators`` varied: the median over what was timed of the distance
+            between the quartiles, relative to the median time.
 
     Example:
         >>> device = DeviceProfile(name="mine", kind="device", description="bench", macs_per_s=2e9)
         >>> device.macs_per_s, device.active_w, DeviceProfile.quantities()[:2]
         (2000000000.0, None, ['macs_per_s', 'memory_bandwidth_bytes_per_s'])
     """
+
+    _about: ClassVar[tuple[str, ...]] = (*Profile._about, "spread")
+    _follows_from: ClassVar[dict[str, str]] = {"compute_times": "macs_per_s, or operators"}
 
     kind: Literal["device"]
     macs_per_s: Positive | None = None
@@ -88,6 +136,42 @@ class DeviceProfile(Profile):
     sleep_w: NonNegative | None = None
     ram_bytes: Positive | None = None
     flash_bytes: Positive | None = None
+    part_overhead_s: NonNegative | None = None
+    operators: dict[OperatorKind, OperatorTimes] | None = None
+    spread: NonNegative | None = None
+
+    @property
+    def compute_times(self) -> float | dict[str, OperatorTimes] | None:
+        """What times of operators follow from; None where nothing is known."""
+        return self.macs_per_s if self.operators is None else self.operators
+
+    def missing(self) -> list[str]:
+        """As of all profiles; of rate and times of operators one suffices."""
+        instead = "macs_per_s" if self.operators is not None else "operators"
+        known = self.compute_times is not None
+        return [name for name in super().missing() if not (known and name == instead)]
+
+    @property
+    def latency_basis(self) -> LatencyBasis:
+        """What modelled times of this device rest on: times of operators, or a roofline.
+
+        A roofline without the fixed costs of operators and parts promises too much of small networks.
+        """
+        if self.operators is not None:
+            return "operators"
+        fixed = (self.call_overhead_s, self.part_overhead_s)
+        return "roofline, lower bound" if None in fixed else "roofline"
+
+    def times_of(self, kind: str) -> OperatorTimes:
+        """What operators of a kind take; those of ``other`` where the kind is not in the profile."""
+        assert self.operators is not None
+        return self.operators.get(kind, self.operators[OTHER])
+
+    @model_validator(mode="after")
+    def _any_kind(self) -> Self:
+        if self.operators is not None and OTHER not in self.operators:
+            raise ValueError(f"operators must hold the kind {OTHER!r}")
+        return self
 
 
 class LinkProfile(Profile):

@@ -14,6 +14,7 @@ from explorer.errors import UserError
 _IN_PLACE_OF = {  # one number for what a profile may hold as several
     "tx_joules_per_bit": ("tx_alpha_w_per_bit_per_s", "tx_beta_w"),
     "message_energy_j": ("promotion_j", "tail_w"),
+    "macs_per_s": ("operators",),
 }
 
 
@@ -71,6 +72,17 @@ class Setting:
         """All numbers of the three profiles as plain data, by role."""
         return {role: profile.model_dump(mode="json") for role, profile in self.profiles.items()}
 
+    @property
+    def latency_basis(self) -> str:
+        """What modelled times of edge and server rest on, see :class:`explorer.devices.DeviceProfile`.
+
+        Example:
+            >>> Setting.load(edge="rpi4", server="nvidia_t4", link="lte_2021").latency_basis
+            'edge and server: roofline, lower bound'
+        """
+        edge, server = _basis(self.edge), _basis(self.server)
+        return f"edge and server: {edge}" if edge == server else f"edge: {edge}; server: {server}"
+
     def missing(self) -> dict[str, list[str]]:
         """Quantities that each profile lacks, by role; derived columns that need them are empty."""
         return {role: profile.missing() for role, profile in self.profiles.items()}
@@ -101,7 +113,7 @@ class Setting:
         """The setting with single numbers changed.
 
         Args:
-            changes: Such as ``link.uplink_bits_per_s=250000``.
+            changes: Such as ``link.uplink_bits_per_s=250000`` or ``edge.operators.conv.s_per_mac=1e-10``.
 
         Raises:
             UserError: Unknown quantity, or a value that is not legal.
@@ -109,17 +121,27 @@ class Setting:
         profiles: dict[str, Any] = self.profiles
         for change in changes:
             path, _, text = change.partition("=")
-            role, _, quantity = path.partition(".")
+            role, _, whole = path.partition(".")
+            quantity, *inside = whole.split(".")
             if role not in profiles or quantity not in profiles[role].quantities():
                 known = ", ".join(f"{r}.{q}" for r, profile in profiles.items() for q in profile.quantities())
                 raise UserError(f"--set: must read `ROLE.QUANTITY=NUMBER`, got {change!r}; known: {known}")
-            content = profiles[role].model_dump() | {quantity: _number(text, change)}
-            content |= dict.fromkeys(_IN_PLACE_OF.get(quantity, ()))
+            content = profiles[role].model_dump() | dict.fromkeys(_IN_PLACE_OF.get(quantity, ()))
+            place = content
+            for name in [quantity, *inside][:-1]:
+                place[name] = place = dict(place.get(name) or {})
+            place[[quantity, *inside][-1]] = _number(text, change)
             try:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
                 raise UserError(f"--set {change}: {error.errors()[0]['msg']}") from error
         return replace(self, **profiles)
+
+
+def _basis(device: DeviceProfile) -> str:
+    """With how much the times behind it varied, where that is known."""
+    spread = "" if device.spread is None else f", whose times spread by {device.spread:.0%}"
+    return f"{device.latency_basis}{spread}"
 
 
 def _number(text: str, change: str) -> float:

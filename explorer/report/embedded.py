@@ -21,6 +21,7 @@ from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
+from explorer.devices.operators import KINDS, Operator, operator_columns
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
@@ -94,6 +95,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "networks": _networks(networks),
         "splitNames": [split.name for split in splits],
         "splits": _splits(networks, splits),
+        "operators": _operators(_distinct_operators(splits)),
         "points": _points(points, numbers),
         "measured": _measured(points, numbers),
         "references": _references(points),
@@ -179,29 +181,41 @@ def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
 def _splits(networks: Mapping[str, StoredNetwork], splits: list[SplitCosts]) -> dict[str, dict[str, str]]:
     """One entry per network and split point, networks one after the other."""
     owners = np.repeat(np.arange(len(networks)), [len(network.splits) for network in networks.values()])
-    operators = _ragged(split.operators for split in splits)
-    exits = _ragged(split.exit_operators for split in splits)
+    places = _distinct_operators(splits)
+    operators = _ragged((split.operators for split in splits), places)
+    exits = _ragged((split.exit_operators for split in splits), places)
     columns: dict[str, ArrayLike] = {
         name: [getattr(split, name) for split in splits] for name in _SPLIT_COUNTS
     }
     columns |= {"network": owners, "is_output": [split.name == OUTPUT for split in splits]}
-    columns |= {"operator_start": operators[0], "operator_macs": operators[1], "operator_bytes": operators[2]}
-    columns |= {
-        "exit_start": exits[0],
-        "exit_operator_macs": exits[1],
-        "exit_operator_bytes": exits[2],
-    }
+    columns |= {"operator_start": operators[0], "operator": operators[1]}
+    columns |= {"exit_start": exits[0], "exit_operator": exits[1]}
     return {name: typed_column(values) for name, values in columns.items()}
 
 
+def _distinct_operators(splits: Iterable[SplitCosts]) -> dict[Operator, int]:
+    """Every operator that occurs, once, with its place: networks have most of theirs in common."""
+    operators = (own for split in splits for own in (*split.operators, *split.exit_operators))
+    return {own: place for place, own in enumerate(dict.fromkeys(operators))}
+
+
+def _operators(places: Mapping[Operator, int]) -> dict[str, Any]:
+    """Distinct operators as columns; a kind is its place among all kinds."""
+    columns = operator_columns(places)
+    kinds = list(KINDS)
+    codes = [kinds.index(kind) for kind in columns.pop("kind")]
+    return {"kinds": kinds, "kind": typed_column(codes)} | {
+        name: typed_column(values) for name, values in columns.items()
+    }
+
+
 def _ragged(
-    lists: Iterable[tuple[tuple[int, int], ...]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Lists of pairs laid end to end: where each begins (and the last ends), first and second members."""
+    lists: Iterable[tuple[Operator, ...]], places: Mapping[Operator, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lists of operators laid end to end: where each begins (and the last ends), and their places."""
     kept = list(lists)
     starts = np.cumsum([0, *map(len, kept)])
-    pairs = np.array([pair for pairs in kept for pair in pairs], dtype=np.int64).reshape(-1, 2)
-    return starts, pairs[:, 0], pairs[:, 1]
+    return starts, np.array([places[own] for operators in kept for own in operators], dtype=np.int64)
 
 
 def _split_numbers(networks: Mapping[str, StoredNetwork], points: pd.DataFrame) -> NDArray[np.int64]:

@@ -209,6 +209,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("Edge device", setting.edge.name),
         ("Server", setting.server.name),
         ("Link", setting.link.name),
+        ("Latency basis", setting.latency_basis),
         ("Protocol", PROTOCOLS[setting.protocol].description),
         ("Deadline", "none" if setting.deadline_s is None else quantity_text(setting.deadline_s, "s")),
         ("Sampler", f"{record.sampler}, {record.encoding} encoding"),

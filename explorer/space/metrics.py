@@ -73,9 +73,12 @@ class Metric:
         return 1.0 if self.direction == "maximize" else 0.0
 
 
-_LATENCY_NEEDS = {"edge": ("macs_per_s",), "server": ("macs_per_s",), "link": ("uplink_bits_per_s", "rtt_s")}
+_LATENCY_NEEDS = {
+    **dict.fromkeys(("edge", "server"), ("compute_times",)),
+    "link": ("uplink_bits_per_s", "rtt_s"),
+}
 _ENERGY_NEEDS = _LATENCY_NEEDS | {
-    "edge": ("macs_per_s", "active_w", "idle_w"),
+    "edge": ("compute_times", "active_w", "idle_w"),
     "link": ("uplink_bits_per_s", "rtt_s", "joules_per_bit", "joules_per_message"),
 }
 _DUTY_NEEDS = _LATENCY_NEEDS | {"link": ("uplink_bits_per_s", "rtt_s", "duty_cycle")}

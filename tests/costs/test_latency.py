@@ -1,11 +1,13 @@
 """Times and energies against arithmetic written out beside each assertion."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from published_networks import mobilenet_v1
 
 from explorer.costs.latency import (
     bytes_on_air,
@@ -17,12 +19,13 @@ from explorer.costs.latency import (
     transfer_time_s,
 )
 from explorer.devices import PROTOCOLS, DeviceProfile, LinkProfile, link_names, load_device, load_link
+from explorer.devices.operators import operator_columns
 from explorer.runtime.sizes import FRAME_BYTES, REQUEST_OVERHEAD
 
 PAYLOADS = st.floats(min_value=1, max_value=1e9)
 
 
-def device(**quantities: float) -> DeviceProfile:
+def device(**quantities: Any) -> DeviceProfile:
     return DeviceProfile(name="d", kind="device", description="", **quantities)
 
 
@@ -48,10 +51,43 @@ def test_operator_times_are_unknown_without_a_rate() -> None:
     assert np.isnan(operator_times_s([1.0], [1.0], load_device("esp32"))).all()
 
 
-def test_default_microcontroller_takes_the_time_it_was_measured_at() -> None:
-    # the U-Net of 17 031 168 MAC ran 165.983 ms at 480 MHz, so 165.983 x 480 / 280 ms at 280 MHz
-    times = operator_times_s([17_031_168], [0], load_device("stm32h7a3"))
-    assert times[0] == pytest.approx(0.165983 * 480 / 280, rel=0.01)
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        *(("rpi4", 0.06117), ("rpi_zero_2w", 0.16319), ("jetson_nano", 0.04205), ("xeon_8124m", 3.17e-3)),
+        *(("jetson_nano_gpu", 0.01609), ("jetson_orin_nano", 3.66e-3)),
+        ("rpi5", 0.06117 * 11.774 / 37.888),
+    ],
+)
+def test_a_profile_gives_the_time_it_was_derived_from(name: str, seconds: float) -> None:
+    """MobileNet-v1, as the sources name it: 568 740 352 MAC."""
+    network = operator_columns(mobilenet_v1())
+    assert network["macs"].sum() == 568_740_352
+    assert operator_times_s(**network, device=load_device(name)).sum() == pytest.approx(seconds, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "seconds"),
+    [
+        # the U-Net of 17 031 168 MAC ran 165.983 ms at 480 MHz, so 165.983 x 480 / 280 ms at 280 MHz
+        ("stm32h7a3", 17_031_168, 0.165983 * 480 / 280),
+        ("stm32h745", 17_031_168, 0.165983),
+        ("stm32l4r5", 950_717, 0.099405 * 84 / 120),  # measured at 84 MHz, to hold at 120
+    ],
+)
+def test_a_microcontroller_takes_the_time_it_was_derived_from(name: str, macs: int, seconds: float) -> None:
+    device = load_device(name)
+    assert device.memory_bandwidth_bytes_per_s is None  # so operators add up to their MACs alone
+    times = operator_times_s([macs // 2, macs - macs // 2, 0], [0, 10**6, 10**6], device)
+    assert times.sum() == pytest.approx(seconds, rel=0.01)
+
+
+def test_times_of_kinds_add_up() -> None:
+    kinds = {"conv": {"s_per_call": 1.0, "s_per_mac": 0.1, "s_per_byte": 0.01, "s_per_group": 0.001}}
+    timed = device(macs_per_s=1e9, operators=kinds | {"other": {"s_per_call": 7.0}})
+    conv = operator_times_s([20], [300], timed, "conv", groups=4, added_macs=5, added_bytes=100)
+    assert conv == pytest.approx([1 + 0.1 * (20 + 5) + 0.01 * (300 + 100) + 0.001 * 4])
+    assert operator_times_s([20, 0], [300, 1], timed, ["pool", "norm"]).tolist() == [7.0, 7.0]
 
 
 @given(

@@ -15,6 +15,7 @@ from explorer.core.sweep import POINT_COLUMNS
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import PROTOCOLS, DeviceProfile, LinkProfile, ProtocolName, Setting
+from explorer.devices.operators import Operator
 from explorer.runtime.sizes import FRAME_ANSWER_BYTES, FRAME_BYTES, REQUEST_OVERHEAD, RESPONSE_BYTES
 
 EDGE: dict[str, Any] = {
@@ -66,8 +67,8 @@ def split(name: str, **changes: Any) -> SplitCosts:
         "exit_peak_bytes": 9000,
         "edge_ram_bytes": 120,
         "exit_ram_bytes": 90,
-        "operators": ((4000, 100),),
-        "exit_operators": ((60, 10),),
+        "operators": (Operator(4000, 100),),
+        "exit_operators": (Operator(60, 10),),
     }
     return SplitCosts(name=name, **(costs | changes))
 
@@ -83,7 +84,7 @@ SPLITS = (
         exit_macs=0,
         exit_param_bytes=0,
         exit_ram_bytes=0,
-        operators=((2000, 300),),
+        operators=(Operator(2000, 300),),
         exit_operators=(),
     ),
 )

@@ -14,6 +14,7 @@ from explorer.core.network import Network
 from explorer.core.sparsity.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
 from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs, stored_bytes
+from explorer.devices.operators import Operator
 
 HALF = Fraction(1, 2)
 
@@ -27,6 +28,9 @@ def make(net: Callable[[], nn.Module], densities: Mapping[str, Fraction], patter
 def no_dense_counts(network: Network) -> DenseCounts:
     zeros = {point.name: 0 for point in network.split_points}
     return DenseCounts(zeros, zeros, {})
+
+
+CONFIDENCE = Operator(0, 4 * 3 * 3, "softmax")  # of three logits: read, written, read
 
 
 def costs_of(net: Callable[[], nn.Module], densities: Mapping[str, Fraction]) -> dict[str, SplitCosts]:
@@ -58,7 +62,11 @@ def test_one_network_by_hand() -> None:
         edge_ram_bytes=image,
         exit_ram_bytes=4 * (32 + 8 + 3),
         operators=(),
-        exit_operators=((0, 4 * (32 + 8)), (8 * 3, 4 * (8 + 3 + 9 * 3))),
+        exit_operators=(
+            Operator(0, 4 * (32 + 8), "pool"),
+            Operator(8 * 3, 4 * (8 + 3 + 9 * 3), "linear"),
+            CONFIDENCE,
+        ),
     )
     assert costs["3"] == SplitCosts(
         name="3",
@@ -76,12 +84,15 @@ def test_one_network_by_hand() -> None:
         exit_peak_bytes=4 * (16 + 4 + 3),
         edge_ram_bytes=image + maps,  # the convolution's input and output; the activation writes over that
         exit_ram_bytes=4 * (16 + 4 + 3),
-        operators=(
-            (conv_macs, image + maps + conv_bytes),
-            (0, 2 * maps),
-            (0, maps + pooled),
+        operators=(  # the activation is the convolution's
+            Operator(conv_macs, image + maps + conv_bytes, "conv"),
+            Operator(0, maps + pooled, "pool"),
         ),
-        exit_operators=((0, 4 * (16 + 4)), (4 * 3, 4 * (4 + 3 + 5 * 3))),
+        exit_operators=(
+            Operator(0, 4 * (16 + 4), "pool"),
+            Operator(4 * 3, 4 * (4 + 3 + 5 * 3), "linear"),
+            CONFIDENCE,
+        ),
     )
     assert costs["output"] == SplitCosts(
         name="output",
@@ -99,7 +110,7 @@ def test_one_network_by_hand() -> None:
         exit_peak_bytes=0,
         edge_ram_bytes=image + maps,
         exit_ram_bytes=0,
-        operators=((fc_macs, pooled + 4 * 3 + fc_bytes),),  # flatten and dropout move nothing
+        operators=(Operator(fc_macs, pooled + 4 * 3 + fc_bytes, "linear"),),  # flatten moves nothing
         exit_operators=(),
     )
 
@@ -107,7 +118,7 @@ def test_one_network_by_hand() -> None:
 def test_linear_exit_without_pooling() -> None:
     network = Network(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3)), torch.zeros(1, 4), 3, exit_features=8)
     _, split, _ = split_costs(network, no_dense_counts(network))
-    assert split.exit_operators == ((5 * 3, 4 * (5 + 3 + 6 * 3)),)
+    assert split.exit_operators == (Operator(5 * 3, 4 * (5 + 3 + 6 * 3), "linear"), CONFIDENCE)
     assert split.exit_peak_bytes == 4 * (5 + 3)
 
 
@@ -142,7 +153,7 @@ def test_edge_and_server_make_the_whole(net: Callable[[], nn.Module]) -> None:
     costs = list(costs_of(net, {}).values())
     total = costs[-1].edge_macs
     assert {split.edge_macs + split.server_macs for split in costs} == {total}
-    assert sum(macs for split in costs for macs, _ in split.operators) == total
+    assert sum(own.macs for split in costs for own in split.operators) == total
     for before, after in pairwise(costs):
         assert before.edge_macs <= after.edge_macs
         assert before.edge_param_bytes <= after.edge_param_bytes

@@ -1,8 +1,10 @@
 """Devices and link together: there and back, other profiles, single numbers."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from calibrated import calibrated_device
 
 from explorer.devices import Setting
 from explorer.errors import UserError
@@ -62,3 +64,22 @@ def test_one_energy_per_message_takes_the_place_of_promotion_and_tail() -> None:
 def test_what_is_no_legal_change(change: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         OWN.with_changes([change])
+
+
+def test_times_of_operators_can_be_set_one_by_one() -> None:
+    timed = replace(OWN, edge=calibrated_device("timed"))
+    changed = timed.with_changes(["edge.operators.conv.s_per_mac=1e-12"])
+    assert changed.edge.times_of("conv").s_per_mac == 1e-12
+    assert changed.edge.times_of("linear") == timed.edge.times_of("linear")
+    with pytest.raises(UserError, match="must be one of conv, "):
+        timed.with_changes(["edge.operators.convolution.s_per_mac=1e-12"])
+
+
+def test_a_rate_takes_the_place_of_times_of_operators() -> None:
+    timed = replace(OWN, edge=calibrated_device("timed"))
+    assert timed.latency_basis == (
+        "edge: operators, whose times spread by 10%; server: roofline, lower bound"
+    )
+    changed = timed.with_changes(["edge.macs_per_s=1e9"])
+    assert changed.edge.operators is None
+    assert changed.edge.latency_basis == "roofline, lower bound"

@@ -16,6 +16,7 @@ from explorer.core.training import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import DeviceProfile, LinkProfile, Setting
+from explorer.devices.operators import Operator
 from explorer.engine.proposals import Proposer
 from explorer.space.candidate import NetworkSpec
 from explorer.space.inventory import build_inventory
@@ -116,8 +117,8 @@ def _split_costs(name: str, size: int, edge: int, total: int, stage: int) -> Spl
         exit_peak_bytes=0 if is_output else 4 * (size + NUM_CLASSES),
         edge_ram_bytes=4 * (size + INPUTS),
         exit_ram_bytes=0 if is_output else 4 * (size + NUM_CLASSES),
-        operators=((stage, 4 * stage),) if stage else (),
-        exit_operators=() if is_output else ((size * NUM_CLASSES, 4 * size),),
+        operators=(Operator(stage, 4 * stage),) if stage else (),
+        exit_operators=() if is_output else (Operator(size * NUM_CLASSES, 4 * size),),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from calibrated import calibrated_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
@@ -123,6 +124,11 @@ def test_costs_agree_on_every_link(results: RunResults, link: str) -> None:
 def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
     setting = Setting(load_device(device), load_device(device), load_link("wifi_huang2012"))
     assert_same(results, setting)
+
+
+@pytest.mark.parametrize("role", ["edge", "server"])
+def test_costs_agree_for_times_of_operators(results: RunResults, role: str) -> None:
+    assert_same(results, replace(make_setting(), **{role: calibrated_device("timed")}))
 
 
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))

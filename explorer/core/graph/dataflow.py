@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+from explorer.core.sparsity.execution import PLAIN, Execution
+
 FLOAT_BYTES = 4
 
 
@@ -34,6 +36,8 @@ class Value:
         folds_into: For a batch normalisation the layer that can take it up, see
             :mod:`explorer.core.graph.folding`; else empty.
         folded_bytes: Of the bias that this layer then gets, if it had none.
+        execution: How a runtime computes it.
+        fusible: Whether it is an activation that a runtime lets the layer before compute.
 
     Example:
         >>> hidden = Value("relu", "relu1", ("fc",), (8, 4, 4), True, 0, 512, 1024, "", ())
@@ -55,6 +59,8 @@ class Value:
     element_wise: bool = False
     folds_into: str = ""
     folded_bytes: int = 0
+    execution: Execution = PLAIN
+    fusible: bool = False
 
     @property
     def elements(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from math import prod
 from typing import Any
@@ -16,6 +17,7 @@ from explorer.core.graph.dataflow import FLOAT_BYTES, Value
 from explorer.core.graph.dispatch import without_compiler
 from explorer.core.graph.folding import with_foldable_norms
 from explorer.core.graph.module_state import evaluating
+from explorer.core.graph.operator_kinds import execution_of, is_activation
 from explorer.core.sparsity.layers import SparseLayer
 
 
@@ -124,7 +126,7 @@ class _Recorder(fx.Interpreter):
         crosses = n.name in self._can_cross
         shape = tuple(result.shape[crosses:]) if isinstance(result, Tensor) else ()
         has_own = n.op != "placeholder" and not view_of
-        return Value(
+        value = Value(
             n.name,
             self._paths.get(n.name, n.name),
             inputs,
@@ -138,6 +140,10 @@ class _Recorder(fx.Interpreter):
             self._indices(n),
             has_own and self._operators.holds(),
         )
+        module: nn.Module | None = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        called = function_name(n.target) if module is None else type(module).__name__
+        execution = execution_of(module, called, value, moved - size - parameter_bytes)
+        return replace(value, execution=execution, fusible=is_activation(called))
 
     def _memory_of(self, n: fx.Node, source: str) -> set[int]:
         node = next(node for node in n.all_input_nodes if node.name == source)

@@ -11,7 +11,7 @@ def thinned(flow: Dataflow, densities: Mapping[str, Fraction]) -> Dataflow | Non
     """The dataflow of the same backbone with sparse layers in place of dense ones.
 
     A sparse layer keeps exactly the share ``density`` of its weights and of the multiply-accumulates with
-    them; everything else stays.
+    them; everything else stays, how layers run among it.
 
     Args:
         flow: Of the dense backbone.

@@ -33,9 +33,15 @@ export function decodeRun(embedded) {
     ...embedded,
     networks: { ...embedded.networks, samples: decodeColumn(embedded.networks.samples) },
     splits: decodeAll(embedded.splits),
+    operators: { kinds: embedded.operators.kinds, ...decodeAll(columnsOf(embedded.operators)) },
     points: decodeAll(embedded.points),
     numPoints: embedded.numPoints,
   };
+}
+
+/** @param {EmbeddedRun["operators"]} operators */
+function columnsOf({ kinds, ...columns }) {
+  return columns;
 }
 
 /**

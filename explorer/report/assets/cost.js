@@ -37,68 +37,94 @@ export function optimismAt(optimism, accuracy) {
 }
 
 /**
- * Roofline time of one operator; limits that the profile lacks are left out.
- * @param {number} macs
- * @param {number} movedBytes
+ * Time of one operator, from times of its kind where the profile has them; else a roofline, in which limits that
+ * the profile lacks are left out.
+ * @param {Partial<Operator> & Pick<Operator, "kind" | "macs" | "moved_bytes">} operator
  * @param {DeviceProfile} device
  */
-export function operatorTime(macs, movedBytes, device) {
+export function operatorTime({ kind, macs, moved_bytes, groups = 1, added_macs = 0, added_bytes = 0 }, device) {
+  if (device.operators) {
+    const own = device.operators[kind] ?? device.operators.other;
+    const working = own.s_per_mac * (macs + added_macs) + own.s_per_byte * (moved_bytes + added_bytes);
+    return own.s_per_call + working + own.s_per_group * groups;
+  }
   if (device.macs_per_s === null) return NaN;
   const computing = macs / device.macs_per_s;
-  const moving = device.memory_bandwidth_bytes_per_s === null ? 0 : movedBytes / device.memory_bandwidth_bytes_per_s;
+  const moving = device.memory_bandwidth_bytes_per_s === null ? 0 : moved_bytes / device.memory_bandwidth_bytes_per_s;
   return Math.max(computing, moving) + (device.call_overhead_s || 0);
 }
 
 /**
- * Seconds of every split point's parts: edge part, exit classifier, server part.
- * @param {Run["splits"]} splits
+ * Seconds of every operator that occurs in a run.
+ * @param {Run["operators"]} operators
+ * @param {DeviceProfile} device
+ */
+function operatorTimes({ kinds, kind, macs, moved_bytes, groups, added_macs, added_bytes }, device) {
+  return Float64Array.from(kind, (code, place) =>
+    operatorTime(
+      {
+        kind: kinds[code],
+        macs: macs[place],
+        moved_bytes: moved_bytes[place],
+        groups: groups[place],
+        added_macs: added_macs[place],
+        added_bytes: added_bytes[place],
+      },
+      device,
+    ),
+  );
+}
+
+/**
+ * Seconds of every split point's parts, with what running a part takes: edge part, exit classifier, server part.
+ * @param {Pick<Run, "splits" | "operators">} run
  * @param {Setting} setting
  */
-export function splitTimes(splits, setting) {
+export function splitTimes({ splits, operators }, setting) {
   const count = splits.network.length;
+  const onEdge = operatorTimes(operators, setting.edge);
+  const onServer = operatorTimes(operators, setting.server);
+  const [edgeCall, serverCall] = [setting.edge.part_overhead_s || 0, setting.server.part_overhead_s || 0];
+  const edgeUnknown = !setting.edge.operators && setting.edge.macs_per_s === null;
+  const serverUnknown = !setting.server.operators && setting.server.macs_per_s === null;
   /**
-   * @param {Numbers} macs
-   * @param {Numbers} bytes
-   * @param {number} start
-   * @param {number} end
-   * @param {DeviceProfile} device
+   * @param {TypedArray} starts
+   * @param {TypedArray} places
+   * @param {number} split
+   * @param {Float64Array} times
    */
-  const sum = (macs, bytes, start, end, device) => {
-    if (device.macs_per_s === null) return NaN;
+  const sum = (starts, places, split, times) => {
     let seconds = 0;
-    for (let place = start; place < end; place++) seconds += operatorTime(macs[place], bytes[place], device);
+    for (let place = starts[split]; place < starts[split + 1]; place++) seconds += times[places[place]];
     return seconds;
   };
   const times = { edge: new Float64Array(count), exit: new Float64Array(count), server: new Float64Array(count) };
   for (let first = 0; first < count;) {
     let last = first;
-    let edge = 0;
-    let done = 0;
+    let edge = edgeUnknown ? NaN : 0;
+    let done = serverUnknown ? NaN : 0;
     for (; last < count && splits.network[last] === splits.network[first]; last++) {
-      /** @type {[TypedArray, TypedArray, number, number]} */
-      const stage = [
-        splits.operator_macs,
-        splits.operator_bytes,
-        splits.operator_start[last],
-        splits.operator_start[last + 1],
-      ];
-      /** @type {[TypedArray, TypedArray, number, number]} */
-      const exit = [
-        splits.exit_operator_macs,
-        splits.exit_operator_bytes,
-        splits.exit_start[last],
-        splits.exit_start[last + 1],
-      ];
-      edge += sum(...stage, setting.edge);
-      done += sum(...stage, setting.server);
-      times.edge[last] = edge;
-      times.exit[last] = sum(...exit, setting.edge);
+      edge += sum(splits.operator_start, splits.operator, last, onEdge);
+      done += sum(splits.operator_start, splits.operator, last, onServer);
+      times.edge[last] = edge + edgeCall;
+      times.exit[last] = edgeUnknown ? NaN : sum(splits.exit_start, splits.exit_operator, last, onEdge);
       times.server[last] = done; // of all stages so far; turned round below
     }
-    for (let split = first; split < last; split++) times.server[split] = done - times.server[split];
+    for (let split = first; split < last; split++) {
+      times.server[split] = done - times.server[split] + (splits.is_output[split] ? 0 : serverCall);
+    }
     first = last;
   }
   return times;
+}
+
+/**
+ * What modelled times of a device rest on, see DeviceProfile.latency_basis in explorer/devices/profiles.py.
+ * @param {DeviceProfile} device
+ */
+export function latencyBasis(device) {
+  if (device.operators) return "operators";
+  return device.call_overhead_s === null || device.part_overhead_s === null ? "roofline, lower bound" : "roofline";
 }
 
 /**
@@ -223,8 +249,8 @@ function lateShare([exit, sent], exited, samples, deadline) {
  * @returns {Record<string, Float64Array>}
  */
 export function modelledColumns(run, setting, use) {
-  const { points, splits, networks, numPoints } = run;
-  const times = splitTimes(splits, setting);
+  const { points, networks, splits, numPoints } = run;
+  const times = splitTimes(run, setting);
   const { link, protocol } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
   const [perBit, perMessage] = [joulesPerBit(link), joulesPerMessage(link)];
@@ -247,8 +273,10 @@ export function modelledColumns(run, setting, use) {
     energy[row] = edge * active;
     if (points.exited[row] > 0) exitLatency[row] = edge;
     if (offload[row] > 0) {
-      const encode = operatorTime(codecMacs[row], codecBytes[row], setting.edge);
-      const decode = operatorTime(codecMacs[row], codecBytes[row], setting.server);
+      const codec = { macs: codecMacs[row], moved_bytes: codecBytes[row] };
+      const coded = codecMacs[row] > 0 ? "" : "_floats";
+      const encode = operatorTime({ kind: `encode${coded}`, ...codec }, setting.edge);
+      const decode = operatorTime({ kind: `decode${coded}`, ...codec }, setting.server);
       const request = requestBytes(message[row], protocol);
       const air = bytesOnAir(request, link);
       const silent = lawfulWait(request, link);

@@ -53,6 +53,17 @@ interface DeviceProfile {
   sleep_w: number | null;
   ram_bytes: number | null;
   flash_bytes: number | null;
+  part_overhead_s: number | null;
+  /** By kind; in the place of rate, bandwidth and call overhead. */
+  operators: Record<string, OperatorTimes> | null;
+}
+
+/** What operators of one kind take: the sum of four terms. */
+interface OperatorTimes {
+  s_per_call: number;
+  s_per_mac: number;
+  s_per_byte: number;
+  s_per_group: number;
 }
 
 /** null where a profile does not know a number. */
@@ -141,6 +152,27 @@ interface Networks<Column> {
   firstSplit: number[];
 }
 
+/** Operators that occur, each once; see explorer/devices/operators.py. */
+interface OperatorColumns<Column> {
+  /** Place among all kinds. */
+  kind: Column;
+  macs: Column;
+  moved_bytes: Column;
+  groups: Column;
+  added_macs: Column;
+  added_bytes: Column;
+}
+
+/** One operator. */
+interface Operator {
+  kind: string;
+  macs: number;
+  moved_bytes: number;
+  groups: number;
+  added_macs: number;
+  added_bytes: number;
+}
+
 /** One entry per network and split point; operators lie end to end, from one `start` to the next. */
 interface Splits<Column> {
   network: Column;
@@ -157,11 +189,10 @@ interface Splits<Column> {
   exit_ram_bytes: Column;
   range_bytes: Column;
   operator_start: Column;
-  operator_macs: Column;
-  operator_bytes: Column;
+  /** Place of each operator among those that occur. */
+  operator: Column;
   exit_start: Column;
-  exit_operator_macs: Column;
-  exit_operator_bytes: Column;
+  exit_operator: Column;
 }
 
 /** One entry per operating point or baseline: what was observed of it. */
@@ -206,6 +237,7 @@ interface EmbeddedRun {
   networks: Networks<EncodedColumn>;
   splitNames: string[];
   splits: Splits<EncodedColumn>;
+  operators: { kinds: string[] } & OperatorColumns<EncodedColumn>;
   points: Points<EncodedColumn>;
   /** Rows of split point, bits and a value per name. */
   measured: { names: string[]; rows: [number, number, ...(number | null)[]][] };
@@ -220,9 +252,10 @@ interface EmbeddedRun {
 }
 
 /** The run with its columns decoded. */
-interface Run extends Omit<EmbeddedRun, "networks" | "splits" | "points"> {
+interface Run extends Omit<EmbeddedRun, "networks" | "splits" | "operators" | "points"> {
   networks: Networks<TypedArray>;
   splits: Splits<TypedArray>;
+  operators: { kinds: string[] } & OperatorColumns<TypedArray>;
   points: Points<TypedArray>;
 }
 

@@ -1,5 +1,6 @@
 // What if the device, the server, the link, the protocol or the use were others: profiles to choose, numbers to drag.
 
+import { latencyBasis } from "./cost.js";
 import { byId, choices, element, fieldOf } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 import { joulesPerBit, joulesPerMessage, keepaliveW, orNaN } from "./link.js";
@@ -113,7 +114,7 @@ export class WhatIf {
       const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
       input.value = String(Math.round(Math.min(Math.max(share, 0), 1) * STEPS));
     }
-    byId("setting-gaps").textContent = gaps(setting);
+    byId("setting-gaps").textContent = `${basis(setting)} ${gaps(setting)}`.trim();
   }
 }
 
@@ -133,12 +134,23 @@ function current(path, state, setting) {
 }
 
 /**
+ * What modelled times rest on.
+ * @param {Setting} setting
+ */
+function basis({ edge, server }) {
+  const [own, other] = [latencyBasis(edge), latencyBasis(server)];
+  return `Latency is modelled from: ${own === other ? `edge and server: ${own}` : `edge: ${own}; server: ${other}`}.`;
+}
+
+/**
  * What the profiles do not know, and what therefore has no value.
  * @param {Setting} setting
  */
 function gaps({ edge, server, link }) {
   const lacks = [];
-  if (edge.macs_per_s === null || server.macs_per_s === null) lacks.push("a rate of multiply-adds");
+  /** @param {DeviceProfile} device */
+  const computes = (device) => device.operators !== null || device.macs_per_s !== null;
+  if (!computes(edge) || !computes(server)) lacks.push("a rate of multiply-adds");
   if (link.uplink_bits_per_s === null) lacks.push("an uplink rate");
   if (link.rtt_s === null) lacks.push("a round-trip time");
   const noLatency = lacks.length > 0;
