@@ -221,16 +221,22 @@ class VariantCosts:
         runs = {name: np.tile(dense[name], (shape[0], 1)) for name in _RUNS}
         sparse_CJ = densities_CJ < 1
         after_CJ = np.cumsum(sparse_CJ, axis=1) > 1  # a sparse junction behind another one
+
+        def columns_of(junction: int) -> tuple[list[float], list[bool]]:
+            return densities_CJ[:, junction].tolist(), after_CJ[:, junction].tolist()
+
         for place, layer in enumerate(self.layers):
             if len(layer.junctions) != 1:
                 continue
             (junction,) = layer.junctions
-            own = zip(patterns, densities_CJ[:, junction], after_CJ[:, junction], strict=True)
-            for row, (pattern, density, after) in enumerate(own):
+            alike: dict[tuple[PatternName, float, bool], list[int]] = {}
+            for row, own in enumerate(zip(patterns, *columns_of(junction), strict=True)):
+                alike.setdefault(own, []).append(row)
+            for (pattern, density, after), rows in alike.items():
                 if density < 1:
-                    execution = self._sparse(place, junction, pattern, float(density), bool(after))
+                    execution = self._sparse(place, junction, pattern, density, after)
                     for name in _RUNS:
-                        runs[name][row, place] = getattr(execution, name)
+                        runs[name][rows, place] = getattr(execution, name)
         return runs
 
     def _sparse(

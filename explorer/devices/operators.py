@@ -39,6 +39,8 @@ KINDS = MappingProxyType(
 OTHER = "other"
 CODEC_KINDS = ("encode", "decode", "encode_floats", "decode_floats")  # run outside the runtime's sessions
 
+_WIDE = f"<U{max(map(len, KINDS))}"  # any kind may take the place of another
+
 
 class Operator(NamedTuple):
     """One operator of a part, for one sample.
@@ -80,6 +82,5 @@ def operator_columns(operators: Iterable[Operator]) -> dict[str, NDArray[Any]]:
     """
     rows = [Operator(*own) for own in operators]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(Operator._fields)
-    kinds = {name: np.str_ if name == "kind" else np.float64 for name in Operator._fields}
-    pairs = zip(kinds.items(), columns, strict=True)
-    return {name: np.array(column, dtype=kind) for (name, kind), column in pairs}
+    pairs = zip(Operator._fields, columns, strict=True)
+    return {name: np.array(column, dtype=_WIDE if name == "kind" else float) for name, column in pairs}
