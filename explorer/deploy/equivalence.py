@@ -25,7 +25,7 @@ from explorer.runtime.manifest import Point, load_bundle
 from explorer.runtime.stages import ANSWER, CROSSING, LOGITS, EdgeParts, ServerParts
 
 TOLERANCE = 1e-5  # of values, relative to the largest where that exceeds 1; and of confidences at a threshold
-MOST_CODES = 1e-3  # share of codes that may be off by one, as values lie half-way between two
+MOST_CODES = 1e-3  # share of codes that may be off by one where no value lies half-way between two
 MOST_MOVED = 1e-2  # share of answers that such codes may change
 
 
@@ -44,7 +44,8 @@ class Checked:
         crossing, exit_logits, server_logits: Largest difference, relative to the largest value where that
             exceeds 1; None where there is none.
         near_threshold: Samples whose confidence lies within 1e-5 of the threshold: either decision is right.
-        codes_off: Codes that differ by one step, and how many were compared.
+        codes_off: Codes that differ by one step though no value lies half-way between two, within 1e-5, and
+            how many were compared.
         moved: Answers that differ because of such codes, or because two classes are level.
         accuracy, accuracy_ci95, exit_rate: Of the bundle on the test samples compared, with the 95 % interval
             of the stored network's accuracy.
@@ -245,9 +246,7 @@ class _Comparison:
         off = _difference(logits, self.reference.server(self.point, received))
         checked.server_logits = max(checked.server_logits or 0.0, off)
         if codec.bits <= 8:
-            codes = (to_codes(tensor[np.newaxis], codec)[0] for tensor in (crossing, stored[CROSSING]))
-            own, theirs = (array.astype(int) for array in codes)
-            steps = np.abs(own - theirs)
+            steps = _steps(crossing, stored[CROSSING], codec)
             self.most_steps = max(self.most_steps, int(steps.max(initial=0)))
             checked.codes_off = (checked.codes_off[0] + int(steps.sum()), checked.codes_off[1] + steps.size)
         return int(logits.argmax())
@@ -276,6 +275,19 @@ class _Comparison:
                     f"point {checked.point_id}: accuracy on test samples is {checked.accuracy:.4f}, the "
                     f"stored network's interval is {low:.4f} to {high:.4f}"
                 )
+
+
+def _steps(crossing: NDArray[np.float32], stored: NDArray[np.float32], codec: Codec) -> NDArray[np.int64]:
+    """By how many steps codes differ; 0 for neighbours of which either is right.
+
+    That is where a value lies half-way between them, as averages of whole numbers often do.
+    """
+    found, low, step = to_codes(crossing[np.newaxis], codec)
+    own, theirs = found.astype(int), to_codes(stored[np.newaxis], codec)[0].astype(int)
+    steps = np.abs(own - theirs)
+    half_way = low + step * (np.minimum(own, theirs) + 0.5)
+    near = np.abs(crossing - half_way) <= TOLERANCE * max(1.0, float(np.abs(crossing).max()))
+    return np.asarray(np.where((steps == 1) & near, 0, steps)[0])
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
