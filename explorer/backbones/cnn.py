@@ -27,6 +27,10 @@ def cnn(*, input_shape: tuple[int, ...], num_classes: int, channels: Sequence[in
     """
     layers: dict[str, nn.Module] = {}
     previous, height, width = input_shape
+    if min(height, width) < 2 ** len(channels):
+        raise ValueError(
+            f"images must be at least {2 ** len(channels)} high and wide, got {height} x {width}"
+        )
     for number, outputs in enumerate(channels, start=1):
         layers |= {
             f"conv{number}": nn.Conv2d(previous, outputs, 3, padding=1, bias=False),

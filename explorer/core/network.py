@@ -19,6 +19,7 @@ from explorer.core.graph.same_training import Precision, laid_out
 from explorer.core.graph.split_points import SplitPoint, cut, find_split_points, packed
 from explorer.core.graph.trace import trace
 from explorer.core.graph.trace_checks import PROBE_BATCHES, difference
+from explorer.core.input_pool import pooled_shape, with_input_pool
 from explorer.errors import NetworkError
 
 PROBE_TOLERANCE = 1e-5
@@ -46,8 +47,8 @@ class Network(nn.Module):
     Split points at which edge then server is not the whole are left out, with a warning.
 
     Args:
-        backbone: Maps one input tensor to class logits; sparsified or dense.
-        sample: Batch of one input, for shapes.
+        backbone: Maps one input tensor, pooled where that is asked for, to class logits; sparsified or dense.
+        sample: Batch of one input, for shapes; before pooling.
         num_classes: Number of classes, as the data set has them.
         exit_features: ``max_features`` of every :class:`ExitClassifier`.
         exit_kind: Of every exit classifier.
@@ -56,6 +57,7 @@ class Network(nn.Module):
         precision: In which it will be trained.
         probe: Whether it is compared with the backbone as it was given: in training steps, and cut. A network
             that is only counted needs none of it.
+        input_pool: Extent of the average pooling before the backbone, see :mod:`explorer.core.input_pool`.
 
     Raises:
         NetworkError: The backbone cannot be traced, does not give ``num_classes`` logits, or fails the probe
@@ -89,10 +91,12 @@ class Network(nn.Module):
         max_crossing_tensors: int = 1,
         precision: Precision = "float32",
         probe: bool = True,
+        input_pool: int = 1,
     ) -> None:
         super().__init__()
         name = type(backbone).__name__
-        traced = trace(backbone, sample, precision, probe)
+        inner = sample.new_zeros(1, *pooled_shape(tuple(sample.shape[1:]), input_pool))
+        traced = with_input_pool(trace(backbone, inner, precision, probe), sample, input_pool)
         self.dataflow, self.opaque, self.exported = traced.dataflow, traced.opaque, traced.exported
         self.backbone = traced.graph_module
         points = find_split_points(traced.dataflow, max_crossing_tensors)

@@ -11,6 +11,7 @@ from explorer.core.bottleneck import with_bottleneck
 from explorer.core.calibration import Calibration, InferenceConfig, calibrate
 from explorer.core.evidence import Evidence, collect_evidence
 from explorer.core.failures import failing_alone
+from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import Ranges
 from explorer.core.sparsity.sparsify import placement_checksum, sparsify
@@ -20,7 +21,14 @@ from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, sp
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
-from explorer.space.rebuilt import Signature, another_network, check_factory, check_logits, sample_logits
+from explorer.space.rebuilt import (
+    Built,
+    Signature,
+    another_network,
+    check_factory,
+    check_logits,
+    sample_logits,
+)
 
 _STATE_LOGITS = "validation.logits"  # in a training state: sample_logits when it was left
 
@@ -109,14 +117,12 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.recipe.seed)
-        backbone = build_backbone(
-            spec.factory, spec.argument_values, input_shape, num_classes, seed=spec.recipe.seed
-        )
-        sparsify(backbone, dict(spec.densities), spec.pattern, spec.recipe.seed, spec.initial)
-        sample = torch.zeros(1, *input_shape)
+        inner, seed = pooled_shape(input_shape, spec.input_pool), spec.recipe.seed
+        backbone = build_backbone(spec.factory, spec.argument_values, inner, num_classes, seed)
+        sparsify(backbone, dict(spec.densities), spec.pattern, seed, spec.initial)
         return Network(
-            with_bottleneck(backbone, sample, spec.bottleneck),
-            sample,
+            with_bottleneck(backbone, torch.zeros(1, *inner), spec.bottleneck),
+            torch.zeros(1, *input_shape),
             num_classes,
             spec.exit_features,
             exit_kind=spec.exit_kind,
@@ -124,6 +130,7 @@ def build_network(
             max_crossing_tensors=spec.max_crossing_tensors,
             precision=spec.recipe.precision,
             probe=probe,
+            input_pool=spec.input_pool,
         )
 
 
@@ -131,7 +138,7 @@ def evaluate_network(
     task: TrainingTask,
     data: DataSet,
     inference_config: InferenceConfig,
-    signatures: Mapping[tuple[str, str], Signature] | None = None,
+    signatures: Mapping[Built, Signature] | None = None,
 ) -> EvaluatedNetwork:
     """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
@@ -139,7 +146,7 @@ def evaluate_network(
         task: What to train.
         data: Training and validation subsets; the test subset is not touched.
         inference_config: How it is run; server answers are recomputed for each of its payload bits.
-        signatures: What factories built where the search began, by factory and arguments; None where that
+        signatures: What factories built where the search began, by what they were given; None where that
             is here and now.
 
     Raises:
@@ -159,9 +166,9 @@ def evaluate_network(
     """
     with failing_alone():
         if signatures is not None:
-            own = signatures[task.spec.factory, task.spec.arguments]
-            how = (data.input_shape, data.num_classes, task.spec.recipe.seed, own)
-            check_factory(task.spec.factory, task.spec.arguments, *how)
+            inner = pooled_shape(data.input_shape, task.spec.input_pool)
+            built = (task.spec.factory, task.spec.arguments, inner)
+            check_factory(*built, data.num_classes, task.spec.recipe.seed, signatures[built])
         return _evaluated(task, data, inference_config)
 
 
@@ -236,7 +243,7 @@ def dense_counterpart(spec: NetworkSpec, input_shape: tuple[int, ...], num_class
         {'input': 0, 'relu1': 32, 'output': 40}
     """
     how = (input_shape, num_classes, spec.exit_features, spec.bottleneck, spec.max_crossing_tensors)
-    return dense_counts(spec.factory, spec.arguments, *how)
+    return dense_counts(spec.factory, spec.arguments, *how, spec.input_pool)
 
 
 def restore_network(

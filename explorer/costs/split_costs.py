@@ -18,6 +18,7 @@ from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, index_byt
 from explorer.core.graph.folding import as_deployed
 from explorer.core.graph.operator_kinds import fused_activations
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
+from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import Ranges, range_bytes
 from explorer.costs.dense_macs import count_dense
@@ -112,6 +113,7 @@ def dense_counts(
     exit_features: int,
     bottleneck: Bottleneck | None = None,
     max_crossing_tensors: int = 1,
+    input_pool: int = 1,
 ) -> DenseCounts:
     """Count the dense counterpart cut at each of its split points; cached, since training changes nothing.
 
@@ -123,18 +125,20 @@ def dense_counts(
         exit_features: Of the exit classifiers (not counted here).
         bottleneck: The learned bottleneck, which the dense counterpart has too.
         max_crossing_tensors: Decides which split points there are.
+        input_pool: Extent of the average pooling before the backbone, which counts no MACs.
 
     Example:
         >>> dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8).edge_macs
         {'input': 0, 'relu1': 32, 'output': 40}
     """
-    module = build_backbone(factory, json.loads(arguments), input_shape, num_classes, seed=0)
-    sample = torch.zeros(1, *input_shape)
-    module = with_bottleneck(module, sample, bottleneck)
+    inner = pooled_shape(input_shape, input_pool)
+    module = build_backbone(factory, json.loads(arguments), inner, num_classes, seed=0)
+    module = with_bottleneck(module, torch.zeros(1, *inner), bottleneck)
     network = Network(
-        *(module, sample, num_classes, exit_features),
+        *(module, torch.zeros(1, *input_shape), num_classes, exit_features),
         max_crossing_tensors=max_crossing_tensors,
         probe=False,
+        input_pool=input_pool,
     ).eval()
     stages, points = network.stages, network.split_points
     counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]

@@ -70,6 +70,7 @@ class Proposer:
             max_crossing_tensors=spec.max_crossing_tensors,
             initial=variant.initial,
             dense_epochs=self.space.training.epochs if warm else None,
+            input_pool=variant.input_pool,
         )
 
     def failures(self) -> dict[str, str]:

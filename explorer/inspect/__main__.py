@@ -65,7 +65,8 @@ def _of_factory(parsed: argparse.Namespace) -> list["Backbone"]:
 
     classes, tensors = parsed.num_classes or 10, parsed.max_crossing_tensors or 1
     arguments = dict(parsed.argument)
-    return [describe(parsed.what, arguments, parsed.input_shape, classes, max_crossing_tensors=tensors)]
+    pool, how = parsed.input_pool or 1, (parsed.what, arguments, parsed.input_shape, classes)
+    return [describe(*how, max_crossing_tensors=tensors, input_pool=pool)]
 
 
 def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
@@ -73,7 +74,7 @@ def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
     from explorer.space.files import load_space, load_space_data
     from explorer.space.inventory import argument_choices
 
-    for option in ("argument", "max_crossing_tensors"):
+    for option in ("argument", "input_pool", "max_crossing_tensors"):
         if getattr(parsed, option):
             name = option.replace("_", "-")
             raise UserError(f"--{name}: goes with a factory; a space says it by itself")
@@ -85,10 +86,12 @@ def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
     start = space.training.start
     return [
         describe(
-            spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors, spec, start
+            *(spec.factory, chosen, shape, classes, space.patterns[0], spec.max_crossing_tensors),
+            *(spec, start, input_pool),
         )
         for spec in space.backbones.values()
         for chosen in argument_choices(spec)
+        for input_pool in spec.input_pool
     ]
 
 
@@ -127,6 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="logits (default: 10; a space takes those of its data)",
     )
     add("--argument", type=_argument, action="append", default=[], metavar="NAME=JSON", help="of the factory")
+    add("--input-pool", type=whole_number(1), metavar="N", help="average the input over N x N values before")
     add(
         "--max-crossing-tensors", type=whole_number(1), metavar="N", help="tensors sent together (default: 1)"
     )

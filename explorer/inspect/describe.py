@@ -12,6 +12,7 @@ from explorer.backbones import build_backbone
 from explorer.core.graph.dataflow import Dataflow, Value, total_macs
 from explorer.core.graph.folding import as_deployed
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
+from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import encoded_bytes
 from explorer.core.sparsity.layers import InitialWeights
@@ -35,7 +36,7 @@ class Backbone:
     Attributes:
         factory: ``package.module:function``.
         arguments: Chosen arguments.
-        input_shape: Without batch.
+        input_shape: Without batch, before pooling.
         num_classes: Logits.
         split_points: Per split point name, shape, payload_elements, payload_bytes by bits, edge_macs,
             server_macs.
@@ -48,6 +49,7 @@ class Backbone:
         traced_by: ``torch.fx`` or ``torch.export``.
         refusals: What was refused: the backbone, or split points, each with its reason.
         values: Per value its path, inputs, shape, MACs and bytes, in order.
+        input_pool: Extent of the average pooling before the backbone; 1 for none.
 
     Example:
         >>> found = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
@@ -68,6 +70,7 @@ class Backbone:
     traced_by: str
     refusals: list[dict[str, str]]
     values: list[dict[str, Any]]
+    input_pool: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -83,6 +86,7 @@ def describe(
     max_crossing_tensors: int = 1,
     space: BackboneSpec | None = None,
     start: Start = "scratch",
+    input_pool: int = 1,
 ) -> Backbone:
     """Build a backbone, trace and probe it, and say what it contains; a refusal is part of the answer.
 
@@ -95,30 +99,35 @@ def describe(
         max_crossing_tensors: How many tensors may be sent together.
         space: What a search space says of the backbone; None: nothing.
         start: Of sparse networks.
+        input_pool: Extent of the average pooling before the backbone; 1 for none.
 
     Raises:
-        UserError: The factory cannot be called.
+        UserError: The factory cannot be called, or the samples cannot be pooled so.
 
     Example:
         >>> found = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
         >>> [(point["name"], point["payload_bytes"], point["edge_macs"]) for point in found.split_points]
         [('input', {'32': 266, '8': 74}, 0), ('relu1', {'32': 42, '8': 18}, 512), ('output', {}, 592)]
     """
-    module = build_backbone(factory, arguments, input_shape, num_classes, seed=0)
-    trained = trained_parameters(module, factory, arguments, input_shape, num_classes, seed=0)
+    inner = pooled_shape(input_shape, input_pool)
+    module = build_backbone(factory, arguments, inner, num_classes, seed=0)
+    trained = trained_parameters(module, factory, arguments, inner, num_classes, seed=0)
     initial = (space or BackboneSpec(factory=factory)).initial(bool(trained), start)
     named: dict[str, Any] = {
         "factory": factory,
         "arguments": dict(arguments),
         "input_shape": input_shape,
         "num_classes": num_classes,
+        "input_pool": input_pool,
     }
     nothing: dict[str, Any] = {"split_points": [], "stages": [], "opaque": (), "values": []}
     nothing |= {"uncounted": {}, "without_macs": {}}
     try:
         sample = torch.zeros(1, *input_shape)
         network = Network(
-            module, sample, num_classes, _EXIT_FEATURES, max_crossing_tensors=max_crossing_tensors
+            *(module, sample, num_classes, _EXIT_FEATURES),
+            max_crossing_tensors=max_crossing_tensors,
+            input_pool=input_pool,
         )
     except UserError as error:
         refusal = {"what": "backbone", "name": factory, "reason": str(error)}
@@ -129,7 +138,7 @@ def describe(
             traced_by="",
             refusals=[refusal],
         )
-    how = (input_shape, num_classes, _EXIT_FEATURES, None, max_crossing_tensors)
+    how = (input_shape, num_classes, _EXIT_FEATURES, None, max_crossing_tensors, input_pool)
     counts = dense_counts(factory, json.dumps(dict(arguments)), *how)
     flow, points = network.dataflow, network.split_points
     deployed = as_deployed(flow, {name for point in points for name in point.nodes})

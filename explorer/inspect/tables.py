@@ -11,7 +11,7 @@ from explorer.inspect.describe import PAYLOAD_BITS, Backbone
 
 
 def title(backbone: Backbone) -> str:
-    """Factory, arguments and input.
+    """Factory, arguments, pooling and input.
 
     Example:
         >>> from explorer.inspect.describe import describe
@@ -20,7 +20,8 @@ def title(backbone: Backbone) -> str:
     """
     arguments = ", ".join(f"{name}={value}" for name, value in backbone.arguments.items())
     shape = " x ".join(map(str, backbone.input_shape))
-    return f"{backbone.factory}({arguments}), input {shape}, {backbone.num_classes} classes"
+    pooled = f", input pool {backbone.input_pool}" if backbone.input_pool > 1 else ""
+    return f"{backbone.factory}({arguments}){pooled}, input {shape}, {backbone.num_classes} classes"
 
 
 def notes(backbone: Backbone) -> list[str]:

@@ -164,12 +164,14 @@ def _plain_profile(content: Mapping[str, Any]) -> dict[str, Any]:
 def _networks(networks: Mapping[str, StoredNetwork]) -> dict[str, Any]:
     firsts = np.cumsum([0, *(len(network.splits) for network in networks.values())])[:-1]
     specs = [network.spec for network in networks.values()]
+    pools = any(spec.input_pool > 1 for spec in specs)
+    chosen = [spec.argument_values | ({"input pool": spec.input_pool} if pools else {}) for spec in specs]
     return {
         "key": list(networks),
         "backbone": [spec.backbone for spec in specs],
         "words": [network_words(spec) for spec in specs],
         "pattern": [spec.pattern if spec.is_sparse else "dense" for spec in specs],
-        "arguments": [spec.argument_values for spec in specs],
+        "arguments": chosen,
         "densities": [{path: round(float(share), 9) for path, share in spec.densities} for spec in specs],
         "epochs": [network.training.epochs for network in networks.values()],
         "epochsAsked": [spec.recipe.total_epochs for spec in specs],

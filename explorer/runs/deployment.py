@@ -53,7 +53,7 @@ def check_factories(store: Store, data: DataSet) -> None:
     checked = set[object]()
     for key in store:
         spec = store.read_spec(key)
-        variant = spec.factory, spec.arguments, spec.bottleneck
+        variant = spec.factory, spec.arguments, spec.input_pool, spec.bottleneck
         if variant not in checked and store.has_weights(key):
             restored(store, key, data)
             checked.add(variant)

@@ -151,6 +151,7 @@ def _variant_content(variant: Variant, inventory: Inventory) -> dict[str, Any]:
         "name": variant.name,
         "backbone": variant.backbone,
         "arguments": variant.arguments,
+        "input_pool": variant.input_pool,
         "junctions": [
             {
                 "path": junction.path,

@@ -39,6 +39,7 @@ class NetworkSpec:
         initial: What sparse layers start from.
         dense_epochs: Joint epochs of the trained dense network that it starts from, see :attr:`dense`; None
             for a training from scratch.
+        input_pool: Extent of the average pooling before the backbone, see :mod:`explorer.core.input_pool`.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -62,6 +63,7 @@ class NetworkSpec:
     max_crossing_tensors: int = 1
     initial: InitialWeights = DRAWN
     dense_epochs: int | None = None
+    input_pool: int = 1
 
     @cached_property
     def key(self) -> str:

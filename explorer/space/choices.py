@@ -20,7 +20,8 @@ from explorer.data.checks import Layout
 from explorer.data.sources import given_arrays
 from explorer.utils.imports import name_of
 
-BOTTLENECK_CHOICE = "learned-bottleneck"  # beside arguments of a factory, whose names are identifiers
+# beside arguments of a factory, whose names are identifiers
+INPUT_POOL_CHOICE, BOTTLENECK_CHOICE = "input-pool", "learned-bottleneck"
 
 
 class Strict(BaseModel):
@@ -182,6 +183,8 @@ class BackboneSpec(Strict):
         density_groups: Junctions that share one density: each alone, by stage, all, or by patterns.
         split_points: Names of those allowed.
         exits: Names of split points that carry an exit classifier.
+        input_pool: Choices of the average pooling before the backbone, see
+            :mod:`explorer.core.input_pool`; 1 for none.
         bottleneck: Choices of a learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together, as inside a residual block.
         pretrained: Whether the factory gives trained weights; None: found out by building it with two seeds,
@@ -205,6 +208,7 @@ class BackboneSpec(Strict):
     density_groups: Annotated[_GroupRule | _Names, Discriminator(_form)] = "junction"
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
+    input_pool: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1]
     bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
     max_crossing_tensors: int = Field(default=1, ge=1, le=8)
     pretrained: bool | None = None
@@ -231,10 +235,18 @@ class BackboneSpec(Strict):
             raise ValueError(f"{given[0]} must be left out: the data give it, got {arguments[given[0]]}")
         return arguments
 
+    @field_validator("input_pool")
+    @classmethod
+    def _pools_once(cls, pools: list[int]) -> list[int]:
+        if len(set(pools)) != len(pools):
+            raise ValueError(f"every choice must be given once, got {pools}")
+        return pools
+
     @property
     def choices(self) -> dict[str, list[Any]]:
-        """What its variants differ in: each argument of the factory, and the bottleneck, as plain data."""
-        return {**self.arguments, BOTTLENECK_CHOICE: [b and b.model_dump() for b in self.bottleneck]}
+        """What its variants differ in, as plain data: each argument of the factory, pooling, bottleneck."""
+        bottlenecks = [own and own.model_dump() for own in self.bottleneck]
+        return {**self.arguments, INPUT_POOL_CHOICE: self.input_pool, BOTTLENECK_CHOICE: bottlenecks}
 
     def density_choice(self, junction: str) -> DensityRange | list[float]:
         """The choice for one junction; in a mapping its path goes before the first pattern that fits."""

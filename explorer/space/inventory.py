@@ -14,6 +14,7 @@ from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.failures import failure_reason
 from explorer.core.graph.dataflow import total_macs
 from explorer.core.graph.split_points import SplitPoint
+from explorer.core.input_pool import INPUT_POOL, pooled_shape
 from explorer.core.network import Network
 from explorer.core.sparsity.patterns import PatternName, exact_density, ladder
 from explorer.core.sparsity.sparsify import Junction, find_junctions
@@ -42,8 +43,9 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
     """
     variants = {
         name: tuple(
-            _build_variant(space, name, spec, arguments, bottleneck, input_shape, num_classes)
+            _build_variant(space, name, arguments, input_pool, bottleneck, input_shape, num_classes)
             for arguments in argument_choices(spec)
+            for input_pool in spec.input_pool
             for bottleneck in _bottleneck_choices(spec)
         )
         for name, spec in space.backbones.items()
@@ -115,32 +117,34 @@ def argument_choices(spec: BackboneSpec) -> list[dict[str, Any]]:
 def _build_variant(
     space: SearchSpace,
     name: str,
-    spec: BackboneSpec,
     arguments: dict[str, Any],
+    input_pool: int,
     bottleneck: Bottleneck | None,
     input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Variant:
-    where = f"backbones.{name}"
+    spec, where = space.backbones[name], f"backbones.{name}"
     pattern = space.patterns[0]  # all patterns of one space share their legal densities
-    sample, exit_features = torch.zeros(1, *input_shape), space.training.exit_features
     try:
-        how = (spec.factory, arguments, input_shape, num_classes, space.training.seed)
+        inner = _pooled(input_shape, input_pool, where)
+        how = (spec.factory, arguments, inner, num_classes, space.training.seed)
         module = build_backbone(*how)
         trained = trained_parameters(module, *how)
         network = Network(
-            _bottlenecked(module, sample, bottleneck, where),
-            *(sample, num_classes, exit_features),
+            _bottlenecked(module, torch.zeros(1, *inner), bottleneck, where),
+            *(torch.zeros(1, *input_shape), num_classes, space.training.exit_features),
             max_crossing_tensors=spec.max_crossing_tensors,
             precision=space.training.precision,
+            input_pool=input_pool,
         )
     except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
         if isinstance(error, UserError) and not isinstance(error, NetworkError):
             raise  # the space asks for what there is not
-        return Variant.failed(name, arguments, bottleneck, failure_reason(error))
+        return Variant.failed(name, arguments, input_pool, bottleneck, failure_reason(error))
     junctions = find_junctions(module, pattern, network.read_directly, trained)
     source, between = network.split_points[0].nodes, network.dataflow.between
-    optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has it
+    optional = {NARROW_POINT} if any(spec.bottleneck) else set[str]()  # not every variant has them
+    optional |= {INPUT_POOL} if max(spec.input_pool) > 1 else set[str]()
     points = _named(network.split_points, spec.split_points, optional, f"{where}.split_points")
     if bottleneck is not None:
         points = tuple(p for p in network.split_points if p in points or p.name == NARROW_POINT)
@@ -156,7 +160,15 @@ def _build_variant(
         bottleneck,
         tuple(point.name for point in exits),
         spec.initial(any(junction.trained for junction in junctions), space.training.start),
+        input_pool,
     )
+
+
+def _pooled(input_shape: tuple[int, ...], input_pool: int, where: str) -> tuple[int, ...]:
+    try:
+        return pooled_shape(input_shape, input_pool)
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None
 
 
 def _bottlenecked(module: nn.Module, sample: Tensor, bottleneck: Bottleneck | None, where: str) -> nn.Module:

@@ -9,21 +9,25 @@ from explorer.space.candidate import NetworkSpec
 
 
 def network_words(spec: NetworkSpec) -> tuple[str, str]:
-    """What a network is, and how dense it is: its backbone with the chosen arguments, and its densities.
+    """What a network is, and how dense it is: its backbone with what was chosen of it, and its densities.
 
     Returns:
         Two short texts. Two networks of a run may share both, such as those of two patterns.
 
     Example:
+        >>> from dataclasses import replace
         >>> from explorer.space.files import load_space
         >>> how = ("explorer.backbones:cnn", '{"channels": [16, 32], "kernel": 3}', "block")
         >>> densities = (("conv1", Fraction(1)), ("conv2", Fraction(1, 4)))
         >>> spec = NetworkSpec("cnn", *how, densities, 64, load_space("digits")[0].recipe, "{}")
         >>> network_words(spec)
         ('cnn 16-32 3', '1/4 to 1')
+        >>> network_words(replace(spec, input_pool=2))[0]
+        'cnn 16-32 3 input pool 2'
     """
-    arguments = " ".join(_argument_text(value) for value in spec.argument_values.values())
-    return f"{spec.backbone} {arguments}".strip(), density_text(share for _, share in spec.densities)
+    chosen = [spec.backbone, *(_argument_text(value) for value in spec.argument_values.values())]
+    chosen += [f"input pool {spec.input_pool}"] * (spec.input_pool > 1)
+    return " ".join(chosen), density_text(share for _, share in spec.densities)
 
 
 def point_name(words: tuple[str, str], split_point: str) -> str:

@@ -25,6 +25,7 @@ SIGNATURE_TOLERANCE = 1e-4  # another machine may compute, and draw, in another 
 _SIGNATURE_SAMPLES = 2
 
 Signature = tuple[float, ...]
+Built = tuple[str, str, tuple[int, ...]]  # factory, arguments as JSON text, input shape without batch
 
 
 def sample_logits(network: Network, inputs: Tensor) -> Tensor:

@@ -16,11 +16,12 @@ from typing import Any
 
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.graph.split_points import SplitPoint
+from explorer.core.input_pool import pooled_shape
 from explorer.core.sparsity.layers import DRAWN, InitialWeights
 from explorer.core.sparsity.sparsify import Junction
-from explorer.space.choices import BOTTLENECK_CHOICE
+from explorer.space.choices import BOTTLENECK_CHOICE, INPUT_POOL_CHOICE
 from explorer.space.density_groups import assignments, count_assignments
-from explorer.space.rebuilt import Signature, signature
+from explorer.space.rebuilt import Built, Signature, signature
 from explorer.space.schema import SearchSpace
 
 
@@ -39,6 +40,7 @@ class Variant:
         bottleneck: The learned bottleneck; None for none.
         exits: Split points with an exit classifier.
         initial: What sparse layers start from.
+        input_pool: Extent of the average pooling before the backbone; 1 for none.
         failure: Why it cannot be used, else empty; it then has no junctions and no split points.
 
     Example:
@@ -61,20 +63,28 @@ class Variant:
     bottleneck: Bottleneck | None
     exits: tuple[str, ...]
     initial: InitialWeights = DRAWN
+    input_pool: int = 1
     failure: str = ""
 
     @classmethod
     def failed(
-        cls, backbone: str, arguments: Mapping[str, Any], bottleneck: Bottleneck | None, failure: str
+        cls,
+        backbone: str,
+        arguments: Mapping[str, Any],
+        input_pool: int,
+        bottleneck: Bottleneck | None,
+        failure: str,
     ) -> "Variant":
         """One that cannot be used."""
-        return cls(backbone, arguments, (), {}, {}, (), (), bottleneck, (), failure=failure)
+        return cls(backbone, arguments, (), {}, {}, (), (), bottleneck, (), DRAWN, input_pool, failure)
 
     @property
     def name(self) -> str:
         """What a person calls it."""
-        chosen = self.arguments if self.bottleneck is None else self.choices
-        return f"{self.backbone}({', '.join(f'{name}={value}' for name, value in chosen.items())})"
+        bottleneck = {} if self.bottleneck is None else {BOTTLENECK_CHOICE: vars(self.bottleneck)}
+        chosen = ", ".join(f"{name}={value}" for name, value in {**self.arguments, **bottleneck}.items())
+        pooled = f", input pool {self.input_pool}" if self.input_pool > 1 else ""
+        return f"{self.backbone}({chosen}){pooled}"
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -82,7 +92,8 @@ class Variant:
 
         See :attr:`explorer.space.choices.BackboneSpec.choices`.
         """
-        return {**self.arguments, BOTTLENECK_CHOICE: self.bottleneck and vars(self.bottleneck)}
+        bottleneck = self.bottleneck and vars(self.bottleneck)
+        return {**self.arguments, INPUT_POOL_CHOICE: self.input_pool, BOTTLENECK_CHOICE: bottleneck}
 
     def num_weights(self, densities: Mapping[str, Fraction]) -> int:
         """Weights of all junctions at the given densities; junctions not named are dense."""
@@ -115,7 +126,7 @@ class Inventory:
         space: The validated space.
         input_shape: Shape of a sample, without batch.
         num_classes: Classes of the data set.
-        variants: Per backbone name, in the order of their arguments, then bottlenecks.
+        variants: Per backbone name, in the order of their arguments, then pooling, then bottlenecks.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -149,15 +160,19 @@ class Inventory:
         return total
 
     @cached_property
-    def signatures(self) -> dict[tuple[str, str], Signature]:
-        """What tells each dense variant from what other code would build, by factory and arguments."""
-        shape, classes, seed = self.input_shape, self.num_classes, self.space.training.seed
-        asked = {
-            (self.space.backbones[name].factory, json.dumps(variant.arguments, sort_keys=True))
+    def signatures(self) -> dict[Built, Signature]:
+        """What tells each dense variant from what other code would build, by what its factory was given."""
+        classes, seed = self.num_classes, self.space.training.seed
+        asked: set[Built] = {
+            (
+                self.space.backbones[name].factory,
+                json.dumps(variant.arguments, sort_keys=True),
+                pooled_shape(self.input_shape, variant.input_pool),
+            )
             for name in self.variants
             for variant in self.usable(name)
         }
-        return {which: signature(*which, shape, classes, seed) for which in sorted(asked)}
+        return {built: signature(*built, classes, seed) for built in sorted(asked)}
 
     def density_range(self, backbone: str, group: str) -> tuple[float, float]:
         """Smallest and largest density any variant offers for a junction of a group."""

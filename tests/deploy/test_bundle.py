@@ -87,6 +87,25 @@ def test_every_pattern(pattern: Any, tmp_path: Path) -> None:
     assert "BatchNormalization" not in operators
 
 
+@pytest.mark.parametrize(
+    "of",
+    [CNN, (backbones.mlp, {"hidden": [12]}, (1, 8, 8)), ZOO["cnn1d"]],
+    ids=["cnn", "mlp over images", "cnn1d"],
+)
+def test_a_pooled_input(of: Any, tmp_path: Path) -> None:
+    source = source_of(*of, config=EIGHT, pattern="block", input_pool=2, dtype="uint8")
+    after = source.restore().split_points[2].name
+    points = [RunPoint(name, 0.3, 8) for name in ("input", "input_pool", after)]
+    built = build(source, [*points, RunPoint.at_output()], tmp_path)
+    for own in built.checked:
+        assert max(own.crossing, own.exit_logits or 0.0, own.server_logits or 0.0) <= TOLERANCE
+    operators = [
+        node.op_type for path in built.file_bytes for node in onnx.load(built.folder / path).graph.node
+    ]
+    assert "AveragePool" in operators
+    self_check(EdgeParts(load_bundle(built.folder, "edge")))
+
+
 @pytest.mark.parametrize(("ranges", "entropy"), [("sample", "none"), ("channel", "zstd"), ("tensor", "none")])
 def test_every_payload(ranges: Any, entropy: Any, tmp_path: Path) -> None:
     config = InferenceConfig(PayloadForm(PAYLOAD_BITS, ranges, entropy), "entropy", "fitted")

@@ -14,6 +14,8 @@ from explorer.core.run_point import RunPoint
 from explorer.engine.proposals import Proposer
 from explorer.engine.references import references
 from explorer.space.candidate import Candidate
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
 
 TWO_BACKBONES: dict[str, Any] = {
     "backbones": SPACE["backbones"]
@@ -81,6 +83,19 @@ def test_bottleneck_is_a_choice_like_an_argument() -> None:
     assert plain.network.bottleneck is None
     assert plain.network.key == suggested(make_proposer(), params()).network.key
     assert all(suggested(proposer, r.params).network.bottleneck is None for r in references(proposer))
+
+
+def test_input_pool_is_a_choice_like_an_argument() -> None:
+    backbone = SPACE["backbones"]["mlp"] | {"input_pool": [1, 2]}
+    space = SearchSpace.model_validate(SPACE | {"backbones": {"mlp": backbone}})
+    proposer = Proposer(build_inventory(space, (2, 4), 4), {})
+    pooled = suggested(proposer, params(mlp__split_point=0.3) | {"mlp.input-pool": "2"})
+    assert pooled.network.input_pool == 2
+    assert pooled.point.split_point == "input_pool"  # the second of input, input_pool, relu1, relu2, output
+    whole = suggested(proposer, params() | {"mlp.input-pool": "1"})
+    without = SearchSpace.model_validate(SPACE)
+    unasked = suggested(Proposer(build_inventory(without, (2, 4), 4), {}), params())
+    assert whole.network.key == unasked.network.key
 
 
 def test_threshold_of_one_leaves_the_exit_classifier_out() -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.calibration import Calibration, InferenceConfig, calibrate
+from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.patterns import PatternName
@@ -44,6 +45,7 @@ def source_of(
     config: InferenceConfig,
     pattern: PatternName | None = None,
     bottleneck: Bottleneck | None = None,
+    input_pool: int = 1,
     crossing_tensors: int = 1,
     exit_kind: Any = "pooled",
     dtype: str = "float32",
@@ -54,15 +56,18 @@ def source_of(
     def restore() -> Network:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            backbone = factory(input_shape=shape, num_classes=CLASSES, **arguments)
+            inner = pooled_shape(shape, input_pool)
+            backbone = factory(input_shape=inner, num_classes=CLASSES, **arguments)
             if pattern is not None:
                 legal = {j.path: [d for d in j.legal if d < 1] for j in find_junctions(backbone, pattern)}
                 chosen = {path: some[len(some) // 2] for path, some in legal.items() if some}
                 sparsify(backbone, chosen, pattern, seed=0)
-            sample = torch.zeros(1, *shape)
-            narrow = with_bottleneck(backbone, sample, bottleneck)
+            narrow = with_bottleneck(backbone, torch.zeros(1, *inner), bottleneck)
             network = Network(
-                narrow, sample, CLASSES, 8, exit_kind=exit_kind, max_crossing_tensors=crossing_tensors
+                *(narrow, torch.zeros(1, *shape), CLASSES, 8),
+                exit_kind=exit_kind,
+                max_crossing_tensors=crossing_tensors,
+                input_pool=input_pool,
             )
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -13,6 +13,7 @@ from explorer.inspect.__main__ import main
 from explorer.inspect.describe import describe
 from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
 from explorer.inspect.page import render_page
+from explorer.inspect.tables import title
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +122,22 @@ def test_tables_and_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     svg = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
     labels = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert {"input", "fc1", "128 MACs", "relu1"} <= set(labels)
+
+
+def test_a_pooled_input(capsys: pytest.CaptureFixture[str]) -> None:
+    how = ["explorer.backbones:mlp", "--input-shape", "1,8,8", "--argument", "hidden=[8]", "--json"]
+    assert main([*how, "--input-pool", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["input_pool"] == 2
+    assert [(point["name"], point["shape"], point["edge_macs"]) for point in found["split_points"]] == [
+        ("input", [1, 8, 8], 0),
+        ("input_pool", [1, 4, 4], 0),
+        ("relu1", [8], 16 * 8),
+        ("output", [10], 16 * 8 + 8 * 10),
+    ]
+    assert title(describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), 10, input_pool=2)) == (
+        "explorer.backbones:mlp(hidden=[8]), input pool 2, input 1 x 8 x 8, 10 classes"
+    )
 
 
 def test_several_crossing_tensors(capsys: pytest.CaptureFixture[str]) -> None:

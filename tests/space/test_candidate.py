@@ -54,6 +54,7 @@ WARM = replace(SPEC, dense_epochs=1, initial=InitialWeights("dense", "all"))
         {"exit_kind": "conv"},
         {"exits_at": ("fc1",)},
         {"bottleneck": Bottleneck("fc1", 4)},
+        {"input_pool": 2},
         {"recipe": replace(RECIPE, exit_training="frozen")},
         {"recipe": replace(RECIPE, exit_loss_weights=(("fc1", 0.5),))},
         {"dense_epochs": 2},
@@ -96,10 +97,11 @@ def test_json_round_trip() -> None:
         exits_at=("fc1",),
         recipe=replace(RECIPE, exit_training="frozen", exit_loss_weights=(("fc1", 0.5),)),
     )
-    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4)), WARM):
+    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4), input_pool=2), WARM):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))
         assert again == spec
         assert again.key == spec.key
+    assert "input_pool" not in SPEC.to_json()  # keys of networks without pooling stay
     assert SPEC.to_json()["densities"] == {"fc1": "1/4", "classifier": "1"}
     assert SPEC.argument_values == {"hidden": [8, 4]}
 

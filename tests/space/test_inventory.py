@@ -176,9 +176,61 @@ def test_bottlenecks_are_variants_of_their_own() -> None:
     assert [junction.path for junction in plain.junctions] == [j.path for j in narrowed.junctions]
     macs = dict(zip((point.name for point in narrowed.split_points), narrowed.macs, strict=True))
     assert macs["bottleneck.encode"] - macs["relu1"] == 6 * 2
-    assert plain.choices == {"hidden": [6], "learned-bottleneck": None}
-    assert narrowed.choices == {"hidden": [6], "learned-bottleneck": {"at": "relu1", "channels": 2}}
+    assert plain.choices == {"hidden": [6], "input-pool": 1, "learned-bottleneck": None}
+    narrow = {"at": "relu1", "channels": 2}
+    assert narrowed.choices == {"hidden": [6], "input-pool": 1, "learned-bottleneck": narrow}
     assert built.num_networks == 2 * plain.num_networks
+
+
+def test_input_pools_are_variants_of_their_own() -> None:
+    backbone = {
+        "arguments": {"hidden": [[6]]},
+        "input_pool": [1, 2],
+        "split_points": ["input", "input_pool", "output"],
+        "exits": ["input_pool"],
+    }
+    built = inventory(backbone, input_shape=(1, 4, 4))
+    whole, pooled = built.variants["mlp"]
+    assert [variant.name for variant in (whole, pooled)] == [
+        "mlp(hidden=[6])",
+        "mlp(hidden=[6]), input pool 2",
+    ]
+    assert [variant.num_weights(variant.densest) for variant in (whole, pooled)] == [
+        16 * 6 + 6 * 4,
+        4 * 6 + 6 * 4,
+    ]
+    assert [point.name for point in whole.split_points] == ["input", "output"]
+    assert [point.name for point in pooled.split_points] == ["input", "input_pool", "output"]
+    assert (pooled.macs, pooled.exits) == ((0, 0, 4 * 6 + 6 * 4), ("input_pool",))
+    assert pooled.choices == {"hidden": [6], "input-pool": 2, "learned-bottleneck": None}
+    assert len(built.signatures) == 2  # their factory was given two input shapes
+
+
+@pytest.mark.parametrize(
+    ("change", "shape", "message"),
+    [
+        (
+            {"input_pool": [1, 3]},
+            (1, 4, 4),
+            "backbones.mlp.input_pool: must divide the extents 4 x 4 of a sample",
+        ),
+        ({"input_pool": [1, 2]}, (8,), r"backbones.mlp.input_pool: must be 1 but for images .* shape \(8\)"),
+    ],
+)
+def test_inputs_that_cannot_be_pooled(change: dict[str, Any], shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        inventory(HIDDEN | change, input_shape=shape)
+
+
+def test_a_backbone_that_cannot_take_a_pooled_input_fails_alone() -> None:
+    backbone = {
+        "factory": "explorer.backbones:cnn",
+        "arguments": {"channels": [[4, 4]], "hidden": [4]},
+        "input_pool": [1, 4],
+    }
+    whole, pooled = inventory(backbone, input_shape=(1, 8, 8)).variants["mlp"]
+    assert not whole.failure
+    assert "images must be at least 4 high and wide, got 2 x 2" in pooled.failure
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Names of networks and operating points."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -30,6 +31,11 @@ def spec(arguments: dict[str, Any], *densities: Fraction) -> NetworkSpec:
 )
 def test_arguments_stand_in_their_order(arguments: dict[str, Any], words: str) -> None:
     assert network_words(spec(arguments, Fraction(1)))[0] == words
+
+
+def test_a_pooled_input_is_named_behind_the_arguments() -> None:
+    pooled = replace(spec({"hidden": [64]}, Fraction(1)), input_pool=2)
+    assert point_name(network_words(pooled), "input_pool") == "cnn 64 input pool 2 at input_pool, dense"
 
 
 @given(st.lists(st.fractions(Fraction(1, 64), 1), min_size=1))

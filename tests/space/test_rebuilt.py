@@ -107,7 +107,7 @@ DATA = DataSet("blobs", subset(96, 0), subset(50, 1), subset(40, 2), 3, (4,))
 
 
 def evaluated(task: TrainingTask | None = None, expected: Signature | None = None) -> EvaluatedNetwork:
-    signatures = None if expected is None else {(SPEC.factory, SPEC.arguments): expected}
+    signatures = None if expected is None else {(SPEC.factory, SPEC.arguments, DATA.input_shape): expected}
     return evaluate_network(task or TrainingTask(SPEC, 2), DATA, READOUT, signatures)
 
 

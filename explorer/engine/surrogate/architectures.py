@@ -13,7 +13,6 @@ from explorer.core.sparsity.patterns import PatternName
 from explorer.core.training import TrainingFailedError
 from explorer.costs.variant_costs import VariantCosts, variant_costs
 from explorer.space.candidate import NetworkSpec
-from explorer.space.choices import BOTTLENECK_CHOICE
 from explorer.space.density_groups import assignments
 from explorer.space.schema import SearchSpace
 from explorer.space.variants import Inventory, Variant
@@ -93,7 +92,7 @@ class Architectures:
         self.variants = [v for name in inventory.variants for v in inventory.usable(name)]
         self._choices = [_Choices(variant) for variant in self.variants]
         self._numbers = {
-            (v.backbone, make_spec(v, self.patterns[0], v.densest).arguments, v.bottleneck): number
+            _variant_of(make_spec(v, self.patterns[0], v.densest)): number
             for number, v in enumerate(self.variants)
         }
         self._costs: dict[int, VariantCosts] = {}
@@ -116,7 +115,7 @@ class Architectures:
 
     def of(self, spec: NetworkSpec) -> Architecture | None:
         """Where a network of the space stands; None for one that cannot be used."""
-        number = self._numbers.get((spec.backbone, spec.arguments, spec.bottleneck))
+        number = self._numbers.get(_variant_of(spec))
         if number is None:
             return None
         given, choices = dict(spec.densities), self._choices[number]
@@ -180,7 +179,7 @@ class Architectures:
             if len(offered) > 1:
                 siblings = self._siblings(variant, choice)
                 number = siblings[int(rng.integers(len(siblings)))]
-                name = choice.replace("-", " ") if choice == BOTTLENECK_CHOICE else f"argument {choice}"
+                name = f"argument {choice}" if choice.isidentifier() else choice.replace("-", " ")
                 found[name] = self._canonical(number, one.pattern, self._snapped(number, one))
         if len(self.patterns) > 1:
             pattern = int(rng.integers(len(self.patterns)))
@@ -252,3 +251,8 @@ class Architectures:
         except TrainingFailedError:
             return False
         return True
+
+
+def _variant_of(spec: NetworkSpec) -> tuple[object, ...]:
+    """What tells the variants of a space apart."""
+    return spec.backbone, spec.arguments, spec.input_pool, spec.bottleneck

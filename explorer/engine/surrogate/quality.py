@@ -81,8 +81,9 @@ def _judged(model: AccuracyModel, architectures: Architectures) -> BackboneLearn
 def importances(model: AccuracyModel, architectures: Architectures) -> dict[str, float]:
     """Share of each choice in what moves the predicted accuracy of the output, largest first.
 
-    Choices are the density of each group, each argument with several values, a learned bottleneck and the
-    pattern. Sizes are none: they follow from these. Of a choice i the total effect is taken, in the form
+    Choices are the density of each group, each argument with several values, input pooling, a learned
+    bottleneck and the pattern. Sizes are none: they follow from these. Of a choice i the total effect is
+    taken, in the form
 
         T_i = E[(f(x) - f(x with choice i drawn anew))^2] / 2,
 
