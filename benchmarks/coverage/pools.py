@@ -80,6 +80,8 @@ def load_pool(source: Source, trials: int, runs: Path, data_dir: Path | None) ->
         sizes = {"train_samples": source.train, "validation_samples": source.pool}
         content["data"] |= {"source": source.name} | sizes
         content["training"]["epochs"] = EPOCHS[source.space]
+        for backbone in content["backbones"].values():
+            backbone["input_pool"] = [1]  # as when the figures were kept
         how: dict[str, Any] = {"trials": trials, "name": source.name, "data_dir": data_dir, "reports": runs}
         run_search(content, **how, workers=1, energy=False, progress=False)
     results = load_run(source.name, runs).results

@@ -17,7 +17,8 @@ class Reference:
     """A known network enqueued before the search proposes anything.
 
     Attributes:
-        name: ``dense``, ``all_edge``, ``all_server``, ``large_sparse`` or ``small_dense``.
+        name: ``dense``, ``all_edge``, ``all_server``, ``large_sparse``, ``small_dense`` or
+            ``small_dense_pooled``.
         params: Optuna parameters of the candidate.
 
     Example:
@@ -45,9 +46,9 @@ def references(proposer: Proposer) -> list[Reference]:
 def _backbone_references(proposer: Proposer, backbone: str) -> Iterator[Reference]:
     if not (usable := proposer.inventory.usable(backbone)):
         return
-    first, *others = usable
-    variants = [first, *(v for v in others if v.bottleneck == first.bottleneck)]
-    by_size = sorted(variants, key=lambda v: v.num_weights(v.densest))
+    alike = [v for v in usable if v.bottleneck == usable[0].bottleneck]
+    least = min(v.input_pool for v in alike)
+    by_size = sorted((v for v in alike if v.input_pool == least), key=lambda v: v.num_weights(v.densest))
     small, large = by_size[0], by_size[-1]
     names = [point.name for point in large.split_points]
     low, high = proposer.space.confidence_thresholds.low, proposer.space.confidence_thresholds.high
@@ -58,6 +59,10 @@ def _backbone_references(proposer: Proposer, backbone: str) -> Iterator[Referenc
         sparse = min(_uniform_densities(large), key=lambda d: abs(log(large.num_weights(d) / target)))
         # a wide network takes longer to train, however few of its weights are kept
         yield Reference("small_dense", proposer.params(small, small.densest, OUTPUT, low))
+        if pooled := [v for v in alike if v.input_pool > least]:
+            kept = large.num_weights(sparse)
+            rival = min(pooled, key=lambda v: abs(log(v.num_weights(v.densest) / kept)))
+            yield Reference("small_dense_pooled", proposer.params(rival, rival.densest, OUTPUT, low))
         yield Reference("large_sparse", proposer.params(large, sparse, OUTPUT, low))
     yield Reference("dense", proposer.params(large, dense, middle, (low + high) / 2))
     if OUTPUT in names:

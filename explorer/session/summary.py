@@ -79,6 +79,9 @@ def _notes(session: Session) -> list[str]:
             notes += [f"{backbone}: initial weights of {path}: {origin}" for path, origin in weights.items()]
         reasons = {f"{j.path}: {j.stays_dense}" for v in variants for j in v.junctions if j.stays_dense}
         notes += [f"{backbone}: junction stays dense, {reason}" for reason in sorted(reasons)]
+        if max(v.input_pool for v in variants) == 1 and len(session.data.input_shape) > 1:
+            rule = f"backbones.{backbone}.input_pool offers nothing above 1"
+            notes.append(f"{backbone}: no reference small_dense_pooled, since {rule}")
     if session.data.validation_is_apart:
         notes.append(f"validation is independent: {session.data.validation_is_apart}")
     if note := imbalance_note(session.data):

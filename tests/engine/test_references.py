@@ -10,6 +10,8 @@ from stand_ins import SPACE, make_proposer
 from explorer.engine.proposals import Proposer
 from explorer.engine.references import references
 from explorer.space.candidate import Candidate
+from explorer.space.inventory import build_inventory
+from explorer.space.schema import SearchSpace
 
 TWO_BACKBONES: dict[str, Any] = {
     "backbones": SPACE["backbones"]
@@ -49,6 +51,32 @@ def test_large_sparse_has_about_as_many_weights_as_small_dense() -> None:
     large_sparse = dict(candidates()["large_sparse"].network.densities)
     # small: 8 x 4 + 4 x 4 = 48; large: 128, 128 and 32, at 1/4 72 in all, the fewest there are
     assert large_sparse == {path: Fraction(1, 4) for path in ("fc1", "fc2", "classifier")}
+
+
+def test_small_dense_pooled_is_the_nearest_dense_network_on_a_smaller_input() -> None:
+    backbone = SPACE["backbones"]["mlp"] | {"input_pool": [1, 2, 4]}
+    inventory = build_inventory(
+        SearchSpace.model_validate(SPACE | {"backbones": {"mlp": backbone}}), (1, 8, 8), 4
+    )
+    proposer = Proposer(inventory, {})
+    own = {reference.name: suggested(proposer, reference.params) for reference in references(proposer)}
+    assert list(own) == [
+        *("small_dense", "small_dense_pooled", "large_sparse", "dense", "all_edge", "all_server")
+    ]
+    rival = own.pop("small_dense_pooled")
+    assert {candidate.network.input_pool for candidate in own.values()} == {1}
+    # large_sparse: 64 x 16, 16 x 8 and 8 x 4 at densities of 1/4: 296. Dense: 4 x 4 + 4 x 4 = 32 and
+    # 4 x 16 + 16 x 8 + 8 x 4 = 224 at a pool of 4; 16 x 4 + 4 x 4 = 80 and 16 x 16 + 160 = 416 at one of 2
+    assert (
+        sum(
+            int(junction.num_weights * dict(own["large_sparse"].network.densities)[junction.path])
+            for junction in inventory.variants["mlp"][3].junctions
+        )
+        == 296
+    )
+    assert (rival.network.argument_values, rival.network.input_pool) == ({"hidden": [16, 8]}, 4)
+    assert not rival.network.is_sparse
+    assert tuple(rival.point.to_row().values()) == ("output", 0.0, None)
 
 
 @pytest.mark.parametrize(
