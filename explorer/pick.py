@@ -126,6 +126,8 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
     """What the command line asks of the point."""
     from explorer.front.select import Selection
 
+    for direction in ("minimize", "maximize"):
+        _check_direction(direction, getattr(parsed, direction))
     deadline = deadline_of(parsed)
     return Selection(
         where=parsed.where + (deadline.rules if deadline else []),
@@ -141,6 +143,15 @@ def selection_of(parsed: argparse.Namespace) -> "Selection":
         maximize=parsed.maximize,
         point_id=parsed.id,
     )
+
+
+def _check_direction(direction: str, column: str | None) -> None:
+    """Ask back where the worst point was asked for, which is most likely a slip; Python takes it as it is."""
+    from explorer.space.metrics import ALL_METRICS
+
+    if column in ALL_METRICS and (right := ALL_METRICS[column].direction) != direction:
+        better = "larger" if right == "maximize" else "smaller"
+        raise UserError(f"--{direction} {column}: the {better} the better; did you mean --{right} {column}?")
 
 
 def _test_outcome(results: "RunResults", pick: "Pick", data_dir: Path | None) -> dict[str, Any] | None:

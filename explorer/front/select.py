@@ -142,12 +142,13 @@ def select(
     points = points[eligible].reset_index(drop=True)
     objectives = _metrics(selection.objectives, "--objectives") or tuple(objectives)
     _check_weights(selection.weights, objectives)
-    kept = [] if selection.relax else list(constraints)
-    kept += [parse_constraint(text, "--where") for text in selection.where]
+    own = [] if selection.relax else list(constraints)
+    asked = [parse_constraint(text, "--where") for text in selection.where]
     if selection.assured:
         known = ASSURED_CORRECTED in points and points[ASSURED_CORRECTED].notna().any()
-        kept = [assured(constraint, ASSURED_CORRECTED if known else ASSURED) for constraint in kept]
-    kept += limits
+        column = ASSURED_CORRECTED if known else ASSURED
+        own, asked = ([assured(constraint, column) for constraint in some] for some in (own, asked))
+    kept = [*own, *asked, *limits]
     marked = mark_front(points, objectives, kept)
     front = marked[marked["on_front"]]
     if selection.point_id is not None:
@@ -156,7 +157,7 @@ def select(
             raise UserError(f"--id: no operating point {selection.point_id!r} in this run")
         point, why = found.iloc[0], "it was asked for by its id"
     elif front.empty:
-        raise UserError(_nothing_left(points, kept, limits))
+        raise UserError(_nothing_left(points, own, asked, limits))
     else:
         point, why = _chosen(marked, front, objectives, selection)
         if selection.where:
@@ -203,10 +204,11 @@ def _check_weights(weights: Mapping[str, float], objectives: Sequence[Metric]) -
 
 def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: Sequence[Metric]) -> int:
     """Row with the best value; ties go to the better sum of scaled objectives."""
+    option = "--minimize" if smallest else "--maximize"
     if column not in ALL_METRICS:
-        raise UserError(f"unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
+        raise UserError(f"{option}: unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
     if points[column].isna().all():
-        raise UserError(f"--{'minimize' if smallest else 'maximize'}: no point has a value for {column!r}")
+        raise UserError(f"{option}: no point has a value for {column!r}")
     values = points[column].to_numpy(dtype=float) * (1 if smallest else -1)
     losses = loss_values(points, objectives)
     tied = np.flatnonzero((values == np.nanmin(values)) & ~losses.isna().any(axis=1).to_numpy())
@@ -217,17 +219,36 @@ def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: 
 
 
 def _nothing_left(
-    points: pd.DataFrame, constraints: Sequence[Constraint], limits: Sequence[Constraint]
+    points: pd.DataFrame,
+    own: Sequence[Constraint],
+    asked: Sequence[Constraint],
+    limits: Sequence[Constraint],
 ) -> str:
-    if not constraints:
-        return "no operating point of this run has a value for every objective"
-    columns = dict.fromkeys(constraint.column for constraint in constraints)
-    reached = [f"{name} is {points[name].min():g} .. {points[name].max():g}" for name in columns]
-    texts = map(str, constraints)
-    text = f"--where: no operating point satisfies {' and '.join(texts)}; {'; '.join(reached)}"
-    if limits and not np.logical_and.reduce([own.satisfied(points) for own in limits]).any():
-        text += "; none fits the memory of the edge device, which --no-fit leaves out"
-    return text
+    """Why no point is left: the space's constraints, or the device's memory, where they alone leave none."""
+    if points.empty or _satisfied(points, [*own, *asked, *limits]).any():
+        return "no operating point that is left of this run has a value for every objective"
+    if not _satisfied(points, own).any():
+        return f"constraints of the space: {_unsatisfied(points, own)}; --relax leaves them out"
+    if not _satisfied(points, limits).any():
+        advice = "none fits the memory of the edge device, which --no-fit leaves out"
+        return f"{_unsatisfied(points, limits)}; {advice}"
+    return f"--where: {_unsatisfied(points, [*asked, *own, *limits])}"
+
+
+def _satisfied(points: pd.DataFrame, constraints: Sequence[Constraint]) -> "pd.Series[bool]":
+    """Which points satisfy all constraints."""
+    every = pd.Series(True, index=points.index)
+    for constraint in constraints:
+        every &= constraint.satisfied(points)
+    return every
+
+
+def _unsatisfied(points: pd.DataFrame, constraints: Sequence[Constraint]) -> str:
+    columns = [points[name] for name in dict.fromkeys(constraint.column for constraint in constraints)]
+    reached = [
+        f"{c.name} is {'not known' if c.isna().all() else f'{c.min():g} .. {c.max():g}'}" for c in columns
+    ]
+    return f"no operating point satisfies {' and '.join(map(str, constraints))}; {'; '.join(reached)}"
 
 
 def _neighbours(point: "pd.Series[Any]", front: pd.DataFrame, objectives: tuple[Metric, ...]) -> pd.DataFrame:

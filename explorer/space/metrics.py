@@ -262,7 +262,9 @@ def parse_constraint(text: str, where: str) -> Constraint:
     if scale is None:
         known = " ".join(unit_scales(ALL_METRICS[column].unit))
         raise UserError(f"{where}: unknown unit {unit!r} for {column}; known: {known}")
-    return Constraint(column, match["operator"], float(match["value"]) * scale)
+    if not math.isfinite(bound := float(match["value"]) * scale):
+        raise UserError(f"{where}: must name a finite number, got {text!r}")
+    return Constraint(column, match["operator"], bound)
 
 
 ASSURED = "accuracy_ci95_low"

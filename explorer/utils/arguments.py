@@ -17,7 +17,7 @@ def whole_number(least: int) -> Callable[[str], int]:
     """
 
     def convert(text: str) -> int:
-        if not re.fullmatch(r"\d+", text, re.ASCII) or int(text) < least:
+        if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or int(text) < least:  # 64 bits hold it
             raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
         return int(text)
 

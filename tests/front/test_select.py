@@ -44,7 +44,7 @@ def test_relaxed_constraints_leave_what_the_device_holds(
     none = [Constraint("edge_ram_bytes", "<=", 99)]
     with pytest.raises(UserError, match=r"edge_ram_bytes is 100 \.\. 900; none fits .* --no-fit leaves out"):
         select(sized, Selection(relax=True), OBJECTIVES, own, none)
-    with pytest.raises(UserError, match=r"accuracy is 0.9 \.\. 0.97; edge_ram_bytes is 100 \.\. 900$"):
+    with pytest.raises(UserError, match=r"^constraints of the space: .*accuracy is 0.9 \.\. 0.97; --relax"):
         select(sized, Selection(), OBJECTIVES, own, limits)
 
 
@@ -64,3 +64,32 @@ def test_assured_takes_the_corrected_lower_end_where_it_is_known(points: pd.Data
     asked = Selection(where=["accuracy >= 0.94"], minimize="edge_macs", assured=True)
     assert select(points, asked, OBJECTIVES).point["point_id"] == "b"
     assert select(corrected, asked, OBJECTIVES).point["point_id"] == "a"
+
+
+def test_constraints_of_the_space_that_nothing_satisfies_are_named_as_such(points: pd.DataFrame) -> None:
+    own = [
+        parse_constraint("edge_macs <= 1", "constraints"),
+        parse_constraint("accuracy >= 0.5", "constraints"),
+    ]
+    with pytest.raises(
+        UserError, match=r"^constraints of the space: no .* edge_macs <= 1 and .*--relax"
+    ) as said:
+        select(points, Selection(where=["accuracy >= 0.9"]), OBJECTIVES, own)
+    assert "edge_macs is 100 .. 900" in str(said.value)
+    assert (
+        select(points, Selection(relax=True, minimize="edge_macs"), OBJECTIVES, own).point["point_id"] == "c"
+    )
+
+
+def test_what_is_asked_beside_the_constraints_of_the_space_is_to_blame_where_it_leaves_nothing(
+    points: pd.DataFrame,
+) -> None:
+    own = [parse_constraint("edge_macs <= 200", "constraints")]
+    with pytest.raises(UserError, match=r"^--where: .* accuracy >= 0.95 and edge_macs <= 200"):
+        select(points, Selection(where=["accuracy >= 0.95"]), OBJECTIVES, own)
+
+
+def test_points_without_a_value_for_an_objective_are_not_blamed_on_constraints(points: pd.DataFrame) -> None:
+    unknown = points.assign(edge_macs=float("nan"))
+    with pytest.raises(UserError, match=r"^no operating point that is left .* value for every objective"):
+        select(unknown, Selection(where=["accuracy >= 0.95"]), OBJECTIVES)
