@@ -1,6 +1,5 @@
 """Find and read profiles: shipped ones by name, a user's own by path, this machine as ``host``."""
 
-import reprlib
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -8,12 +7,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from explorer.devices.host import HOST, calibrate_host, host_file
 from explorer.devices.profiles import DeviceProfile, LinkProfile, Profile
 from explorer.errors import UserError
+from explorer.utils.numbers import shown
+from explorer.utils.yaml_files import read_yaml
 
 P = TypeVar("P", bound=Profile)
 M = TypeVar("M", bound=BaseModel)
@@ -23,7 +23,6 @@ _RULES = {
     "extra_forbidden": "unknown key",
     "missing": "key is required",
     "model_type": "must be a mapping",
-    "invalid_key": "keys must be text",
 }
 
 
@@ -78,7 +77,7 @@ def load_device(name_or_path: str | Path) -> DeviceProfile:
 def _host() -> DeviceProfile:
     """As it was calibrated; a file that cannot be read is the same as none."""
     try:
-        return _parse(_read_mapping(host_file(), HOST), DeviceProfile, HOST, HOST)
+        return _parse(read_yaml(host_file(), HOST)[0], DeviceProfile, HOST, HOST)
     except UserError:
         return calibrate_host()
 
@@ -100,35 +99,23 @@ def _shipped() -> dict[str, Traversable]:
 
 @cache
 def _shipped_kinds() -> dict[str, str]:
-    return {name: str(_read_mapping(file, file.name)["kind"]) for name, file in sorted(_shipped().items())}
+    return {name: str(read_yaml(file, file.name)[0]["kind"]) for name, file in sorted(_shipped().items())}
 
 
 def _load(name_or_path: str | Path, model: type[P], known: Callable[[], list[str]]) -> P:
     """Only a text that ends in ``.yaml`` is a path; every other must be a shipped name as it stands."""
     name = str(name_or_path)
     if name.endswith(_SUFFIX):
-        return _parse(_read_mapping(Path(name), name), model, name, Path(name).name.removesuffix(_SUFFIX))
+        return _parse(read_yaml(Path(name), name)[0], model, name, Path(name).name.removesuffix(_SUFFIX))
     shipped = _shipped()
     if name not in shipped:
         choice = f"{', '.join(known())}, or a path that ends in {_SUFFIX}"
         raise UserError(f"unknown profile {name!r}; known: {choice}")
     file = shipped[name]
-    return _parse(_read_mapping(file, file.name), model, file.name, name)
+    return _parse(read_yaml(file, file.name)[0], model, file.name, name)
 
 
-def _read_mapping(file: Traversable, where: str) -> dict[Any, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{where}: cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError is bad UTF-8 or an impossible date
-        raise UserError(f"{where}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{where}: must be a mapping, got {reprlib.repr(content)}")
-    return content
-
-
-def _parse(content: dict[Any, Any], model: type[P], where: str, stem: str) -> P:
+def _parse(content: dict[str, Any], model: type[P], where: str, stem: str) -> P:
     """Turn ``quantity: {value, source}`` into plain attributes and a table of sources."""
     if "sources" in content:
         raise UserError(f"{where}: sources: unknown key; every quantity carries its own source")
@@ -153,5 +140,5 @@ def _validate(model: type[M], content: object, where: str, *prefix: str) -> M:
         key = ".".join(map(str, [*prefix, *first["loc"]])) or "profile"
         rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
         whole = isinstance(content, dict) and first["input"] == content  # not worth printing
-        got = "" if whole else f", got {reprlib.repr(first['input'])}"
+        got = "" if whole else f", got {shown(first['input'])}"
         raise UserError(f"{where}: {key}: {rule}{got}") from error

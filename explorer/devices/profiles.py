@@ -2,24 +2,17 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from explorer.devices.operators import KINDS, OTHER
+from explorer.utils.numbers import Number
 
-
-def _not_boolean(value: object) -> object:
-    """YAML's ``yes`` and ``on`` are booleans, and a boolean is not a number here."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-Positive = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, lt=1)]
-PositiveShare = Annotated[float, BeforeValidator(_not_boolean), Field(gt=0, le=1)]
-SpreadingFactor = Annotated[float, BeforeValidator(_not_boolean), Field(ge=6, le=12, multiple_of=1)]
-BlockSymbols = Annotated[float, BeforeValidator(_not_boolean), Field(ge=5, le=8, multiple_of=1)]
+Positive = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+PositiveShare = Annotated[Number, Field(gt=0, le=1)]
+SpreadingFactor = Annotated[Number, Field(ge=6, le=12, multiple_of=1)]
+BlockSymbols = Annotated[Number, Field(ge=5, le=8, multiple_of=1)]
 
 LatencyBasis = Literal["operators", "roofline", "roofline, lower bound"]
 

@@ -134,7 +134,9 @@ class Setting:
             try:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
-                raise UserError(f"--set {change}: {error.errors()[0]['msg']}") from error
+                problem = error.errors()[0]
+                rule = problem["msg"].removeprefix("Value error, ")
+                raise UserError(f"--set {change}: {rule}") from error
         return replace(self, **profiles)
 
 

@@ -22,9 +22,9 @@ def run_command(main: Callable[[], int]) -> int:
         main: The command; returns its exit code.
 
     Returns:
-        The command's exit code; 2 for :class:`UserError` and for a failing file system (missing
-        file, no permission, disk full); 130 when interrupted. Anything else is a defect of the
-        program and keeps its traceback.
+        The command's exit code; 2 for :class:`UserError`, for a failing file system (missing file, no
+        permission, disk full) and for ``sys.exit`` in a user's code; 130 when interrupted. Anything else is
+        a defect of the program and keeps its traceback.
 
     Example:
         >>> from contextlib import redirect_stderr
@@ -32,16 +32,55 @@ def run_command(main: Callable[[], int]) -> int:
         ...     run_command(lambda: len(open("space.yaml").read()))
         error: No such file or directory (space.yaml)
         2
+        >>> with redirect_stderr(sys.stdout):
+        ...     run_command(lambda: sys.exit(0))
+        error: code that was called ended with sys.exit(0)
+        2
     """
     try:
         return main()
     except UserError as error:
-        message = " ".join(str(error).split())
+        message = str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         message = f"{error.strerror or error}{where}"
+    except SystemExit as error:
+        if _raised_by_argparse(error):
+            raise
+        message = f"code that was called ended with {sys_exit(error)}"
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return EXIT_USER_ERROR
+
+
+def printable(text: str) -> str:
+    r"""Text that does nothing to a terminal: control and bidirectional characters as escapes, on one line.
+
+    Example:
+        >>> print(printable("\x1b[2Jnetz grün"))
+        \x1b[2Jnetz grün
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def sys_exit(error: SystemExit) -> str:
+    """The call that raised ``SystemExit``, as it is written in code.
+
+    Example:
+        >>> sys_exit(SystemExit("no licence")), sys_exit(SystemExit())
+        ("sys.exit('no licence')", 'sys.exit()')
+    """
+    return f"sys.exit({'' if error.code is None else repr(error.code)})"
+
+
+def _raised_by_argparse(error: SystemExit) -> bool:
+    """Only a command line that is parsed may end a command early: after ``--help``, or with a message."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_globals.get("__name__") == "argparse"

@@ -1,10 +1,12 @@
 """What may be chosen of data, backbones, densities and thresholds: the parts of a search space file."""
 
+import re
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,9 +21,12 @@ from explorer.core.sparsity.layers import InitialWeights
 from explorer.data.checks import Layout
 from explorer.data.sources import given_arrays
 from explorer.utils.imports import name_of
+from explorer.utils.numbers import Number, Whole, shown
 
 # beside arguments of a factory, whose names are identifiers
 INPUT_POOL_CHOICE, BOTTLENECK_CHOICE = "input-pool", "learned-bottleneck"
+MAX_STEPS = 10_000  # of confidence thresholds; the sweep reads every distinct one whatever the steps
+_FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
 
 
 class Strict(BaseModel):
@@ -41,16 +46,23 @@ class Strict(BaseModel):
 
 def _fraction(value: object) -> float:
     """Densities may be written 0.25 or "1/4"."""
-    if isinstance(value, str):
-        return float(Fraction(value))
+    if isinstance(value, str) and (match := _FRACTION.fullmatch(value)) and int(match[2]):
+        return float(Fraction(int(match[1]), int(match[2])))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number or a fraction such as '1/4'")
     return float(value)
 
 
+def _once(values: list[Any]) -> list[Any]:
+    """Choices that stand twice would be counted, and proposed, twice."""
+    texts = [repr(value) for value in values]
+    if twice := [value for value, text in zip(values, texts, strict=True) if texts.count(text) > 1]:
+        raise ValueError(f"every choice must be given once, got {shown(twice[0])} twice")
+    return values
+
+
 Start = Literal["scratch", "dense"]  # of sparse networks
 Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 
 
@@ -76,7 +88,7 @@ class DensityRange(Strict):
 
     low: Density = 0.05
     high: Density = 1.0
-    limit: int = Field(default=8, ge=1, le=64)
+    limit: Whole = Field(default=8, ge=1, le=64)
 
     @model_validator(mode="after")
     def _ordered(self) -> "DensityRange":
@@ -101,7 +113,7 @@ _DensityRange = Annotated[DensityRange, Tag("<range>")]
 _Auto = Annotated[Literal["auto"], Tag("<word>")]
 DensityChoice = Annotated[_Auto | _DensityList | _DensityRange, Discriminator(_form)]
 _DensityMapping = Annotated[dict[str, DensityChoice], Tag("<mapping>")]
-_Names = Annotated[list[str], Field(min_length=1), Tag("<list>")]
+_Names = Annotated[list[str], Field(min_length=1), AfterValidator(_once), Tag("<list>")]
 _All = Annotated[Literal["all"], Tag("<word>")]
 _GroupRule = Annotated[Literal["junction", "stage", "all"], Tag("<word>")]
 
@@ -116,8 +128,8 @@ class Moments(Strict):
         pydantic_core._pydantic_core.ValidationError: ... must have as many numbers, got 3 and 2 ...
     """
 
-    mean: Annotated[list[Finite], Field(min_length=1)]
-    std: Annotated[list[Annotated[Finite, Field(gt=0)]], Field(min_length=1)]
+    mean: Annotated[list[Number], Field(min_length=1)]
+    std: Annotated[list[Annotated[Number, Field(gt=0)]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _pairs(self) -> "Moments":
@@ -144,10 +156,10 @@ class DataSpec(Strict):
     """
 
     source: Annotated[str, BeforeValidator(_named_source)]
-    train_samples: int | None = Field(default=None, ge=1)
-    validation_samples: int = Field(ge=1)
-    test_samples: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    train_samples: Whole | None = Field(default=None, ge=1)
+    validation_samples: Whole = Field(ge=1)
+    test_samples: Whole | None = Field(default=None, ge=1)
+    seed: Whole = Field(default=0, ge=0)
     layout: Layout = "images"
     normalise: Annotated[_Scaling | _GivenMoments, Discriminator(_form)] = "train"
 
@@ -171,7 +183,7 @@ class BottleneckSpec(Strict):
     """
 
     at: str
-    channels: int = Field(ge=1)
+    channels: Whole = Field(ge=1)
 
 
 class BackboneSpec(Strict):
@@ -201,16 +213,16 @@ class BackboneSpec(Strict):
     """
 
     factory: Annotated[str, BeforeValidator(_named), Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    arguments: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    arguments: dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(_once)]] = {}
     densities: Annotated[_Auto | _DensityList | _DensityRange | _DensityMapping, Discriminator(_form)] = (
         "auto"
     )
     density_groups: Annotated[_GroupRule | _Names, Discriminator(_form)] = "junction"
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
-    input_pool: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1]
+    input_pool: Annotated[list[Annotated[Whole, Field(ge=1)]], Field(min_length=1)] = [1]
     bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
-    max_crossing_tensors: int = Field(default=1, ge=1, le=8)
+    max_crossing_tensors: Whole = Field(default=1, ge=1, le=8)
     pretrained: bool | None = None
     initial_weights: Literal["draw", "keep"] | None = None
     rescale: Literal["linear", "all", "none"] = "linear"
@@ -268,15 +280,17 @@ class ThresholdRange(Strict):
         ThresholdRange(low=0.5, high=1.0, step=0.25)
     """
 
-    low: float = Field(default=0.0, ge=0, le=1)
-    high: float = Field(default=1.0, ge=0, le=1)
-    step: float = Field(default=0.01, gt=0, le=1)
+    low: Number = Field(default=0.0, ge=0, le=1)
+    high: Number = Field(default=1.0, ge=0, le=1)
+    step: Number = Field(default=0.01, gt=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "ThresholdRange":
         if self.low > self.high:
             raise ValueError(f"`low <= high` must hold, got low={self.low:g}, high={self.high:g}")
         steps = (self.high - self.low) / self.step
+        if steps > MAX_STEPS:
+            raise ValueError(f"high - low must be at most {MAX_STEPS:,} steps, got {steps:g} steps")
         if abs(steps - round(steps)) > 1e-9:
             raise ValueError(f"high - low must be a whole number of steps, got {steps:g} steps")
         return self

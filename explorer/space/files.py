@@ -9,8 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from explorer.data.dataset import DataSet, load_data
-from explorer.errors import UserError
+from explorer.devices import Setting, load_device, load_link
+from explorer.errors import UserError, naming
 from explorer.space.schema import SearchSpace
+from explorer.utils.numbers import shown
+from explorer.utils.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(str(files("search_spaces")))
 
@@ -53,16 +56,36 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
         ((1, 8, 8), 1037, 400)
     """
     spec = space.data
-    return load_data(
-        spec.source,
-        train_samples=spec.train_samples,
-        validation_samples=spec.validation_samples,
-        test_samples=spec.test_samples,
-        seed=spec.seed,
-        data_dir=data_dir,
-        layout=spec.layout,
-        normalise=spec.scaling,
-    )
+    with naming("data"):
+        return load_data(
+            spec.source,
+            train_samples=spec.train_samples,
+            validation_samples=spec.validation_samples,
+            test_samples=spec.test_samples,
+            seed=spec.seed,
+            data_dir=data_dir,
+            layout=spec.layout,
+            normalise=spec.scaling,
+        )
+
+
+def load_space_setting(space: SearchSpace) -> Setting:
+    """The devices and the link that a space names.
+
+    Raises:
+        UserError: There is no such profile, or it is not legal; names the key of the space.
+
+    Example:
+        >>> load_space_setting(load_space("digits")[0]).link.name
+        'ble_2m_dle'
+    """
+    with naming("edge_device"):
+        edge = load_device(space.edge_device)
+    with naming("server_device"):
+        server = load_device(space.server_device)
+    with naming("link"):
+        link = load_link(space.link)
+    return Setting(edge, server, link, space.protocol)
 
 
 def read_space(path: Path) -> tuple[SearchSpace, str]:
@@ -80,14 +103,11 @@ def read_space(path: Path) -> tuple[SearchSpace, str]:
         >>> list(space.backbones), "objectives:" in text
         (['mlp', 'cnn'], True)
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         shipped = ", ".join(sorted(file.name for file in SHIPPED.glob("*.yaml")))
-        raise UserError(f"{path}: no such search space; shipped in search_spaces/: {shipped}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file: {error.reason}") from None
-    return parse_space(text, str(path)), text
+        raise UserError(f"{path}: no such search space; shipped in search_spaces/: {shipped}")
+    content, text = read_yaml(path, str(path))
+    return space_from(content, str(path)), text
 
 
 def parse_space(text: str, where: str) -> SearchSpace:
@@ -99,20 +119,14 @@ def parse_space(text: str, where: str) -> SearchSpace:
             ...
         explorer.runtime.errors.UserError: mine.yaml: data.validation_samples: required key is missing
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{where}: must be a mapping of keys, got {type(content).__name__}")
-    return space_from(content, where)
+    return space_from(parse_yaml(text, where), where)
 
 
 def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
     """Validate the content of a search space; ``where`` names it in messages.
 
     Example:
-        >>> content = yaml.safe_load(load_space("digits")[1])
+        >>> content = parse_yaml(load_space("digits")[1], "digits.yaml")
         >>> space_from(content | {"payload_bits": [8, 4]}).payload_bits
         [8, 4]
     """
@@ -120,6 +134,33 @@ def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
         raise UserError(f"{where}: {_first_problem(error)}") from None
+
+
+def space_differences(given: SearchSpace, held: SearchSpace) -> list[str]:
+    r"""What one space says otherwise than another, a phrase each; comments and order of keys do not matter.
+
+    Example:
+        >>> held, text, _ = load_space("digits")
+        >>> given = parse_space("# mine\n" + text.replace("seed: 0", "seed: 4"), "mine.yaml")
+        >>> space_differences(given, held)
+        ['data.seed 4 instead of 0', 'training.seed 4 instead of 0']
+    """
+    return _differences(given.model_dump(mode="json"), held.model_dump(mode="json"), "")
+
+
+def _differences(given: Any, held: Any, path: str) -> list[str]:
+    if given == held:
+        return []
+    if not (isinstance(given, dict) and isinstance(held, dict)):
+        return [f"{path} {shown(given)} instead of {shown(held)}"]
+    found = []
+    for key in dict.fromkeys([*held, *given]):
+        at = f"{path}.{key}" if path else key
+        if key in given and key in held:
+            found += _differences(given[key], held[key], at)
+        else:
+            found.append(f"{at} {'added' if key in given else 'left out'}")
+    return found
 
 
 def space_text(space: SearchSpace) -> str:
@@ -145,4 +186,4 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"{path}: required key is missing"
     rule = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {rule}" if ", got " in rule else f"{path}: {rule}, got {problem['input']!r}"
+    return f"{path}: {rule}" if ", got " in rule else f"{path}: {rule}, got {shown(problem['input'])}"

@@ -20,6 +20,7 @@ from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
 from explorer.space.fit import Fit, memory_limits
 from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
+from explorer.utils.numbers import Number, Whole
 
 
 def _known_pattern(name: PatternName) -> PatternName:
@@ -48,17 +49,17 @@ class TrainingSpec(Strict):
         (64, 'float32', 'scratch')
     """
 
-    epochs: int = Field(ge=0)
+    epochs: Whole = Field(ge=0)
     start: Start = "scratch"
-    warm_epochs: int | None = Field(default=None, ge=1)
+    warm_epochs: Whole | None = Field(default=None, ge=1)
     backbone: BackboneTraining = "train"
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    exit_loss_weight: float = Field(default=0.3, ge=0)
-    output_loss_weight: float = Field(default=1.0, gt=0)
-    exit_features: int = Field(default=64, ge=1)
-    seed: int = Field(default=0, ge=0)
+    batch_size: Whole = Field(default=64, ge=1)
+    learning_rate: Number = Field(default=3e-3, gt=0)
+    weight_decay: Number = Field(default=1e-4, ge=0)
+    exit_loss_weight: Number = Field(default=0.3, ge=0)
+    output_loss_weight: Number = Field(default=1.0, gt=0)
+    exit_features: Whole = Field(default=64, ge=1)
+    seed: Whole = Field(default=0, ge=0)
     precision: Precision = "float32"
 
     @model_validator(mode="after")
@@ -106,8 +107,8 @@ class ExitsSpec(Strict):
 
     kind: ExitKind = "pooled"
     training: ExitTraining = "joint"
-    loss_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
-    epochs: int | None = Field(default=None, ge=0)
+    loss_weights: dict[str, Annotated[Number, Field(ge=0)]] = {}
+    epochs: Whole | None = Field(default=None, ge=0)
     score: Score = "max_softmax"
     temperature: Temperature = "none"
 
@@ -143,7 +144,7 @@ class SearchSpace(Strict):
     payload: PayloadSpec = PayloadSpec()
     exits: ExitsSpec = ExitsSpec()
     training: TrainingSpec
-    objectives: Annotated[dict[str, float], Field(min_length=1, max_length=4)]
+    objectives: Annotated[dict[str, Number], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
     fit: Fit = "device"
     edge_device: str

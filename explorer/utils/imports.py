@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from explorer.errors import UserError
+from explorer.errors import UserError, sys_exit
 
 _IMPORT_SEED = 0  # a module is imported once per process, for networks of any seed
 _GIVEN = "python"  # in place of a module, in names of objects that have no name of their own
@@ -54,8 +54,40 @@ def said(error: BaseException) -> str:
         ('ValueError: no such layer', 'it called sys.exit(2)')
     """
     if isinstance(error, SystemExit):
-        return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+        return f"it called {sys_exit(error)}"
     return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def user_code(
+    what: str, refusal: type[UserError] = UserError, told: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Whatever a user's code raises meanwhile, ``sys.exit`` included, is refused in one sentence.
+
+    All calls of user code go through here, or through :func:`explorer.core.failures.failing_alone` where what
+    fails is one network of many, or are told by :mod:`explorer.core.graph` as the reason of a refusal.
+
+    Args:
+        what: Names what was called, in the message.
+        refusal: Type of the error.
+        told: Errors that say by themselves what is wrong, and pass as they are.
+
+    Raises:
+        UserError: Anything was raised. An interrupt stays an interrupt.
+
+    Example:
+        >>> with user_code("data source 'mine:load'"):
+        ...     sys.exit("run prepare.py first")
+        Traceback (most recent call last):
+            ...
+        explorer.runtime.errors.UserError: data source 'mine:load': it called sys.exit('run prepare.py first')
+    """
+    try:
+        yield
+    except told:
+        raise
+    except (Exception, SystemExit) as error:
+        raise refusal(f"{what}: {said(error)}") from error
 
 
 def name_of(value: Any) -> str:
@@ -151,12 +183,9 @@ def import_function(target: str, what: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        with seeded(_IMPORT_SEED):
-            module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a user's file may raise anything when it is read
-        raise UserError(f"{what} {target!r}: cannot import {module_name!r}: {said(error)}") from error
-    function = getattr(module, function_name, None)
+    with user_code(f"{what} {target!r}: cannot import {module_name!r}"), seeded(_IMPORT_SEED):
+        module = importlib.import_module(module_name)
+        function = getattr(module, function_name, None)  # which a module may answer by a function of its own
     if not callable(function):
         raise UserError(f"{what} {target!r}: module {module_name!r} has no function {function_name!r}")
     return function
