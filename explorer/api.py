@@ -12,7 +12,6 @@ from torch import nn
 from explorer.data.dataset import DataSet
 from explorer.engine.progress import make_reporter
 from explorer.engine.storage.database import failures_explained
-from explorer.errors import UserError
 from explorer.front.select import Pick, Selection
 from explorer.inspect.describe import Backbone
 from explorer.inspect.describe import describe as describe_factory
@@ -28,12 +27,12 @@ from explorer.runs.split_network import SplitNetwork, split_network
 from explorer.session.confirm import confirm, points_to_confirm
 from explorer.session.finish import finish
 from explorer.session.options import Options
-from explorer.session.prepare import prepare
+from explorer.session.prepare import owning
 from explorer.session.run import search
 from explorer.space.files import load_space as read_space
 from explorer.space.files import space_from
 from explorer.space.schema import SearchSpace
-from explorer.utils.imports import name_of
+from explorer.utils.imports import name_of, user_code
 from explorer.utils.threads import torch_threads
 
 _SHOWN = ("backbone", "split_point", "confidence_threshold", "payload_bits")
@@ -329,8 +328,7 @@ def run_search(
         reports=Path(reports),
         energy=energy,
     )
-    with torch_threads(options.threads):
-        session = prepare(options)
+    with torch_threads(options.threads), owning(options) as session:
         with make_reporter(sys.stdout if progress else None) as reporter:
             study, interrupted = search(session, options, reporter)
         with failures_explained(session.storage):
@@ -387,10 +385,8 @@ def describe(
 def _num_logits(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     training = module.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), user_code(f"{type(module).__name__}: a sample of shape {input_shape} fails"):
             return int(module.eval()(torch.zeros(1, *input_shape)).shape[-1])
-    except Exception as error:  # a user's module may raise anything
-        raise UserError(f"{type(module).__name__}: a sample of shape {input_shape} fails: {error}") from error
     finally:
         module.train(training)
 

@@ -56,6 +56,9 @@ BAD_SPACES = [
     ("backbones.mlp.densities", [1.5], ["backbones.mlp.densities", "less than or equal to 1", "1.5"]),
     ("backbones.mlp.densities", {"fc9": [1.0]}, ["backbones.mlp.densities", "fc9", "fc1"]),
     ("backbones.mlp.densities", {"low": 0.9, "high": 0.1}, ["backbones.mlp.densities", "low <= high"]),
+    ("backbones.mlp.split_points", ["relu1", "relu1"], ["backbones.mlp.split_points", "'relu1' twice"]),
+    ("backbones.mlp.arguments", {"hidden": [[8], [8]]}, ["backbones.mlp.arguments.hidden", "[8] twice"]),
+    ("backbones.mlp.arguments", {"hidden": [[0, 4]]}, ["every size must be at least 1", "'fc1.weight'"]),
     ("backbones.mlp.split_points", ["relu7"], ["backbones.mlp.split_points", "relu7", "relu1"]),
     ("backbones.mlp.exits", ["relu7"], ["backbones.mlp.exits", "relu7", "relu1"]),
     ("backbones.mlp.input_pool", [0], ["backbones.mlp.input_pool.0", "greater than or equal to 1", "0"]),
@@ -72,6 +75,7 @@ BAD_SPACES = [
     ("patterns", ["block", "periodic"], ["patterns", "periodic must be the only pattern", "p / taps"]),
     ("confidence_thresholds", {"low": 0.9, "high": 0.2}, ["confidence_thresholds", "low <= high"]),
     ("confidence_thresholds", {"step": 0.3}, ["confidence_thresholds", "whole number of steps", "3.33"]),
+    ("confidence_thresholds", {"step": 1e-300}, ["confidence_thresholds", "at most 10,000 steps"]),
     ("payload_bits", [12], ["payload_bits", "12"]),
     ("training.epochs", "many", ["training.epochs", "many"]),
     ("training.learning_rate", -0.1, ["training.learning_rate", "-0.1"]),
@@ -92,6 +96,33 @@ BAD_SPACES = [
     ("server_device", "../../etc/passwd", ["etc/passwd"]),
     ("protocol", "mqtt", ["protocol", "'http', 'frame' or 'none'", "mqtt"]),
     ("link", "stm32h7a3", ["stm32h7a3"]),
+]  # fmt: skip
+
+
+# text in place of a value: what only a person who writes YAML can get wrong
+BAD_TEXTS = [
+    ("epochs: 1", "epochs: 1\n  epochs: 2", ["training.epochs: stands twice, in lines 16 and 17"]),
+    ("epochs: 1", "epochs: true", ["training.epochs: must be a number, got True"]),
+    ("epochs: 1", "epochs: '1'", ["training.epochs: must be a number, got '1'"]),
+    ("epochs: 1", f"epochs: {10**100}", ["training.epochs: must be a whole number of at most 64 bits"]),
+    ("epochs: 1", "epochs: 1\n  seed: 1180591620717411303424", ["training.seed: must be a whole number"]),
+    ("epochs: 1", "epochs: 1\n  learning_rate: .inf", ["training.learning_rate: must be a finite number"]),
+    ("epochs: 1", "epochs: 1\n  exit_loss_weight: .nan", ["training.exit_loss_weight: must be a finite"]),
+    ("accuracy: 0.1", "accuracy: .nan", ["objectives.accuracy: must be a finite number, got '.nan'"]),
+    ("edge_macs: 10000", "edge_macs: yes", ["objectives.edge_macs: must be a number, got True"]),
+    ("- - 8", "- - 1e400", ["backbones.mlp.arguments.hidden.0.0: must be a finite number, got '1e400'"]),
+    ("- - 8", "- - 2024-01-01", ["backbones.mlp.arguments.hidden.0.0: must not be a date"]),
+    ("- - 8", "- - {null: 3}", ["backbones.mlp.arguments.hidden.0.0: keys must be text", "'null'"]),
+    ("- 0.5", "- 1/0", ["backbones.mlp.densities.0: must be a number or a fraction", "'1/0'"]),
+    ("- 0.5", "- 1e999999999", ["backbones.mlp.densities.0: must be a finite number"]),
+    ("- 0.5", "- 1e-999999999", ["backbones.mlp.densities.0: Input should be greater than 0"]),
+    ("- 0.5", "- '1e999999999'", ["backbones.mlp.densities.0: must be a number or a fraction"]),
+    ("- 0.5", f"- {'9' * 400}/{'9' * 400}", ["backbones.mlp.densities.0: must be a number or a fraction"]),
+    ("link: ble_2m_dle", "link: 2024-13-45", ["link: must not be a date"]),
+    ("link: ble_2m_dle", 'link: "\\uD800"', ["link: must be text that UTF-8 can hold"]),
+    ("link: ble_2m_dle", 'link: "\\e[2J"', ["link: unknown profile '\\x1b[2J'"]),
+    ("link: ble_2m_dle", "link: " + "[" * 100_000, ["nested deeper than 32 levels"]),
+    ("link: ble_2m_dle", "link: " + "x" * 300_000, ["must have at most 262,144 bytes"]),
 ]  # fmt: skip
 
 
@@ -170,8 +201,24 @@ def test_bad_space(
     message = fails(capsys, search.main, "--space", str(space))
     for word in words:
         assert word in message
+    assert message.startswith(f"error: {space}: {key.partition('.')[0]}"), "names the file and the key"
     assert len(message.strip().splitlines()) == 1
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(("old", "new", "words"), BAD_TEXTS, ids=[new[:40] for _, new, _ in BAD_TEXTS])
+def test_bad_text(
+    old: str, new: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write_space(tmp_path)
+    text = yaml.safe_dump(TINY, sort_keys=False)
+    assert text.count(old) == 1
+    space.write_text(text.replace(old, new), encoding="utf-8")
+    message = fails(capsys, search.main, "--space", str(space))
+    assert message.startswith(f"error: {space}: ")
+    assert all(word in message for word in words), message
+    assert len(message.strip().splitlines()) == 1
+    assert len(message) < 800
 
 
 @pytest.mark.parametrize(("backbone", "words"), BAD_WITH_DENSE)
@@ -315,7 +362,14 @@ def test_resume_with_other_settings(
         (["done", "--where", "accuracy"], ["--where", "accuracy"]),
         (["done", "--where", "charm >= 1"], ["charm"]),
         (["done", "--where", "accuracy >= 1.5"], ["no operating point satisfies", "accuracy is"]),
+        (["done", "--where", "edge_macs <= 1e999"], ["--where: must name a finite number"]),
         (["done", "--minimize", "charm"], ["charm"]),
+        (["done", "--minimize", "accuracy"], ["the larger the better; did you mean --maximize accuracy?"]),
+        (["done", "--maximize", "edge_macs"], ["did you mean --minimize edge_macs?"]),
+        (["done", "--set", "link.rtt_s=nan"], ["--set link.rtt_s=nan", "finite number"]),
+        (["done", "--set", "link.rtt_s=1e999"], ["--set link.rtt_s=1e999", "finite number"]),
+        (["done", "--set", "link.rtt_s=yes"], ["--set: must end in a number"]),
+        (["done", "--where", "\x1b[2J"], ["\\x1b[2J"]),
         (["done", "--id", "nobody"], ["nobody"]),
         (["done", "--protocol", "mqtt"], ["protocol must be one of http, frame, none, got 'mqtt'"]),
         (["done", "--knee", "--id", "x"], ["not allowed with"]),

@@ -162,6 +162,80 @@ def test_sys_exit_of_a_factory_is_a_refusal(folder: Path, capsys: pytest.Capture
     assert not (folder / "reports").exists()
 
 
+EXITS = """
+import os, sys
+if os.environ.get("EXIT_AT") == "import":
+    sys.exit()
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        if os.environ.get("EXIT_AT") == "forward":
+            sys.exit(0)
+        return super().forward(x)
+
+
+def net(num_classes):
+    if os.environ.get("EXIT_AT") == "factory":
+        sys.exit(0)
+    return Net(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, num_classes))
+
+
+class Arrays:
+    def __array__(self, *_, **__):
+        sys.exit(0)
+
+
+def data():
+    return (Arrays(),) * 4 if os.environ["EXIT_AT"] == "arrays" else sys.exit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("import", "backbones.net: factory 'exits:net': cannot import 'exits': it called sys.exit()"),
+        ("factory", "backbones.net: exits:net() with input shape (1, 8, 8): it called sys.exit(0)"),
+        ("forward", "it called sys.exit(0)"),
+        ("data", "data: data source 'exits:data': it called sys.exit()"),
+        ("arrays", "data: data source 'exits:data': must return arrays: it called sys.exit(0)"),
+    ],
+)
+def test_sys_exit_never_looks_like_success(
+    folder: Path, where: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "exits.py").write_text(EXITS, encoding="utf-8")
+    monkeypatch.delitem(__import__("sys").modules, "exits", raising=False)
+    monkeypatch.setenv("EXIT_AT", where)
+    own = {"backbones": {"net": {"factory": "exits:net"}}}
+    if where in ("data", "arrays"):
+        own = {"data": SPACE["data"] | {"source": "exits:data"}}
+    (folder / "space.yaml").write_text(yaml.safe_dump(SPACE | own), encoding="utf-8")
+    assert run_command(lambda: search.main(["--space", "space.yaml", "--dry-run"])) == EXIT_USER_ERROR
+    message = capsys.readouterr().err
+    assert message.startswith("error: space.yaml: ")
+    assert said in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("where", ["import", "factory", "forward"])
+def test_sys_exit_of_a_network_that_was_trained(
+    folder: Path, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "exits.py").write_text(EXITS, encoding="utf-8")
+    monkeypatch.delitem(__import__("sys").modules, "exits", raising=False)
+    space = SPACE | {"backbones": {"net": {"factory": "exits:net"}}, "training": {"epochs": 1}}
+    (folder / "space.yaml").write_text(yaml.safe_dump(space), encoding="utf-8")
+    assert searched(folder, "--trials", "1", "--run", "run", "--workers", "1")[0] == 0
+    monkeypatch.delitem(__import__("sys").modules, "exits")
+    monkeypatch.setenv("EXIT_AT", where)
+    for command in (pick.main, lambda run: search.main(["--run", *run, "--resume", "--trials", "2"])):
+        capsys.readouterr()
+        assert run_command(lambda: command(["run"])) == EXIT_USER_ERROR  # noqa: B023
+        assert "it called sys.exit(" in capsys.readouterr().err
+
+
 def test_failed_variants_of_an_inventory() -> None:
     inventory = build_inventory(SearchSpace.model_validate(SPACE), (1, 8, 8), 10)
     assert [variant.name for variant in inventory.failures] == ["net(kind=build)", "net(kind=forward)"]

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from explorer.errors import NetworkError, UserError
-from explorer.utils.imports import import_function, said, seeded
+from explorer.utils.imports import import_function, seeded, user_code
 
 
 def build_backbone(
@@ -45,27 +46,24 @@ def build_backbone(
         inspect.signature(function).bind(**accepted, **arguments)
     except TypeError as error:
         raise UserError(f"{shown}: arguments do not fit `{inspect.signature(function)}`: {error}") from None
-    try:
+    with user_code(f"{shown} with input shape {input_shape}", NetworkError), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # refused below
         module = _called(function, accepted, arguments, seed)
-    except (Exception, SystemExit) as error:  # a user's factory may raise anything
-        raise NetworkError(f"{shown} with input shape {input_shape}: {said(error)}") from error
     if not isinstance(module, nn.Module):
         raise NetworkError(f"{shown}: must return a torch.nn.Module, got {type(module).__name__}")
     if any(map(is_lazy, module.parameters())):
         _materialise(module, input_shape, seed, shown)
+    if empty := next((name for name, own in module.named_parameters() if own.numel() == 0), None):
+        raise NetworkError(f"{shown}: every size must be at least 1, got an empty parameter {empty!r}")
     return module
 
 
 def _materialise(module: nn.Module, input_shape: tuple[int, ...], seed: int, shown: str) -> None:
     """Give lazy layers their shapes, and their weights from ``seed``, by running one sample."""
     was_training = module.training
-    try:
-        with seeded(seed), torch.no_grad():
-            module.eval()(torch.zeros(1, *input_shape))
-    except (Exception, SystemExit) as error:
-        raise NetworkError(
-            f"{shown}: has lazy layers, and a sample does not run through: {said(error)}"
-        ) from error
+    does_not = f"{shown}: has lazy layers, and a sample does not run through"
+    with user_code(does_not, NetworkError), seeded(seed), torch.no_grad():
+        module.eval()(torch.zeros(1, *input_shape))
     module.train(was_training)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
 from explorer.data.images import read_image_folder
 from explorer.errors import UserError
-from explorer.utils.imports import give, import_function, said
+from explorer.utils.imports import give, import_function, user_code
 
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -151,14 +151,14 @@ def _find(path: Path, folders: list[Path], exists: Callable[[Path], bool]) -> Pa
 def _call(source: str) -> RawData:
     """What a user's function returns."""
     function = import_function(source, "data source")
-    try:
+    with user_code(f"data source {source!r}"):
         returned = function()
-    except (Exception, SystemExit) as error:  # a user's function may raise anything
-        raise UserError(f"data source {source!r}: {said(error)}") from error
     if not isinstance(returned, tuple) or len(returned) not in _KEYS_BY_COUNT:
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
-    return _named(source, map(np.asarray, returned), _KEYS_BY_COUNT[len(returned)])
+    with user_code(f"data source {source!r}: must return arrays"):
+        arrays = [np.asarray(value) for value in returned]
+    return _named(source, arrays, _KEYS_BY_COUNT[len(returned)])
 
 
 def _named(name: str, arrays: Iterable[Array], keys: Sequence[str]) -> RawData:

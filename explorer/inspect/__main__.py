@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer.errors import EXIT_USER_ERROR, UserError, run_command
+from explorer.errors import EXIT_USER_ERROR, UserError, naming, run_command
 from explorer.runs.folder import REPORTS
 from explorer.utils.arguments import make_parser, whole_number
 
@@ -81,7 +81,8 @@ def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
     space, _, _ = load_space(parsed.what)
     shape, classes = parsed.input_shape, parsed.num_classes
     if shape is None or classes is None:
-        data = load_space_data(space, parsed.data_dir)
+        with naming(parsed.what):
+            data = load_space_data(space, parsed.data_dir)
         shape, classes = shape or data.input_shape, classes or data.num_classes
     start = space.training.start
     return [

@@ -10,13 +10,14 @@ from explorer.core.payload import header_bytes
 from explorer.core.run_point import RunPoint
 from explorer.costs.evaluate import restore_network
 from explorer.data.dataset import DataSet
-from explorer.errors import UserError
+from explorer.errors import UserError, naming
 from explorer.front.select import Pick
 from explorer.runs.record import RUN_FILE, SCHEMA_VERSION
 from explorer.runs.results import FRONT_COLUMNS, RunResults, records
 from explorer.runs.store import Store
 from explorer.space.files import load_space_data, parse_space
 from explorer.space.fit import misfit
+from explorer.utils.imports import user_code
 
 
 def restored(store: Store, key: str, data: DataSet) -> Network:
@@ -32,11 +33,12 @@ def restored(store: Store, key: str, data: DataSet) -> Network:
         >>> network.training, network.split_points[0].name
         (False, 'input')
     """
-    stored = store.read(key)
-    return restore_network(
-        *(stored.spec, store.read_weights(key), stored.placement_checksum, store.read_logits(key)),
-        *(data.validation.inputs, data.num_classes),
-    )
+    stored, weights, logits = store.read(key), store.read_weights(key), store.read_logits(key)
+    with user_code(f"{stored.spec.factory}: the trained network cannot be built again", told=(UserError,)):
+        return restore_network(
+            *(stored.spec, weights, stored.placement_checksum, logits),
+            *(data.validation.inputs, data.num_classes),
+        )
 
 
 def check_factories(store: Store, data: DataSet) -> None:
@@ -71,8 +73,10 @@ def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
         >>> load_run_data(run.results, data_dir=None).input_shape
         (1, 8, 8)
     """
-    space = parse_space(results.record.space_file, str(results.path / RUN_FILE))
-    data = load_space_data(space, data_dir)
+    where = str(results.path / RUN_FILE)
+    space = parse_space(results.record.space_file, where)
+    with naming(where):
+        data = load_space_data(space, data_dir)
     if data.fingerprint != results.record.data_fingerprint:
         raise UserError(
             f"{results.path}: the data of {space.data.source!r} are not those the run was made with"

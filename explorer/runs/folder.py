@@ -7,6 +7,8 @@ from pathlib import Path
 from explorer.errors import UserError
 
 REPORTS = Path("reports")
+LOCK_FILE = "search.lock"  # see explorer/runs/owner.py
+_BARELY_BEGUN = {LOCK_FILE, "run.json.tmp"}  # what a search leaves that is killed before it has a record
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -24,11 +26,17 @@ def new_run_folder(reports: Path, name: str | None, space: str) -> Path:
     """
     name = name or f"{space}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = reports / checked_name(name, "--run")
-    if folder.exists():
+    if (folder / "run.json").exists():
         raise UserError(
             f"--run {name!r}: {folder} exists; add --resume to go on with it, or choose another name"
         )
+    if folder.exists() and not (folder.is_dir() and _BARELY_BEGUN.issuperset(map(_name, folder.iterdir()))):
+        raise UserError(f"--run {name!r}: {folder} exists and holds no run; choose another name")
     return folder
+
+
+def _name(path: Path) -> str:
+    return path.name
 
 
 def checked_name(name: str, option: str) -> str:

@@ -22,6 +22,7 @@ from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.space.metrics import ASSURED, ASSURED_CORRECTED, Constraint
+from explorer.utils.imports import user_code
 
 LEVEL = (
     0.01  # of the test for a difference: the chosen point's validation accuracy is a little too good anyway
@@ -52,7 +53,9 @@ def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str
     store, key, point = Store(results.path), pick.network_key, pick.run_point
     network, calibration = restored(store, key, data), store.read_calibration(key)
     bits = point.payload_bits or calibration.inference_config.payload.bits[0]
-    outcome = outcome_at(collect_evidence(network, data.test, calibration.only(bits)), point)
+    with user_code(f"{key} on the test subset"):
+        evidence = collect_evidence(network, data.test, calibration.only(bits))
+    outcome = outcome_at(evidence, point)
     low, high = wilson_interval(np.array([outcome.correct]), len(data.test))
     corrected = float(pick.point["accuracy_corrected"])
     shown = float(pick.point["accuracy"]) if math.isnan(corrected) else corrected

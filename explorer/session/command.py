@@ -1,6 +1,7 @@
 """What ``explorer search`` does and says, after its command line is parsed."""
 
 import json
+import shlex
 import sys
 from itertools import pairwise
 from typing import Any, TextIO
@@ -11,14 +12,15 @@ from rich.console import Console
 from explorer.data.balance import imbalance_note
 from explorer.engine.progress import make_reporter
 from explorer.engine.storage.database import failures_explained
-from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED
+from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
+from explorer.runs.folder import REPORTS
 from explorer.runs.learned import Learned
 from explorer.runs.record import RungResults
 from explorer.runs.results import RunResults, front_content
 from explorer.session.dry_run import inventory_content, print_data, print_inventory
 from explorer.session.finish import finish
 from explorer.session.options import Options
-from explorer.session.prepare import Session, prepare
+from explorer.session.prepare import Session, owning, prepare
 from explorer.session.run import search
 
 
@@ -57,23 +59,29 @@ def search_and_report(options: Options, as_json: bool) -> int:
     """
     torch.set_num_threads(options.threads)
     stream = sys.stderr if as_json else sys.stdout
-    session = prepare(options)
-    _announce(session, stream)
-    with make_reporter(stream) as reporter:
+    with owning(options) as session:
+        _announce(session, stream)
         try:
-            study, interrupted = search(session, options, reporter)
-        except KeyboardInterrupt:  # before the first proposal
-            print(_resume_hint(session), file=stream)
+            results, interrupted = _searched(session, options, stream)
+        except KeyboardInterrupt:  # before the first proposal, or while measuring
+            print(_resume_hint(options, session), file=stream)
             raise
-    print("measuring the parts on the front, one at a time ...", file=stream, flush=True)
-    with failures_explained(session.storage):
-        results = finish(session, options, study)
-    _conclude(session, results, interrupted, stream)
+    _conclude(session, results, stream)
+    if interrupted:
+        print(_resume_hint(options, session), file=stream)
     if as_json:
         print(json.dumps(_content(results, interrupted), indent=1, allow_nan=False))
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_ALL_FAILED if results.all_failed else 0
+
+
+def _searched(session: Session, options: Options, stream: TextIO) -> tuple[RunResults, bool]:
+    with make_reporter(stream) as reporter:
+        study, interrupted = search(session, options, reporter)
+    print("measuring the parts on the front, one at a time ...", file=stream, flush=True)
+    with failures_explained(session.storage):
+        return finish(session, options, study), interrupted
 
 
 def _content(results: RunResults, interrupted: bool) -> dict[str, Any]:
@@ -93,19 +101,19 @@ def _announce(session: Session, stream: TextIO) -> None:
     record = session.record
     print(
         f"run {session.folder}: {record.trials_asked} trials of {session.inventory.num_networks:,} networks "
-        f"in {record.space_name} on {session.space.data.source}, sampler {record.sampler} "
+        f"in {record.space_name} on {printable(session.space.data.source)}, sampler {record.sampler} "
         f"({record.encoding} encoding), seed {record.seed}",
         file=stream,
         flush=True,
     )
     for variant in session.inventory.failures:
-        print(f"{variant.name} cannot be used: {variant.failure}", file=stream, flush=True)
+        print(printable(f"{variant.name} cannot be used: {variant.failure}"), file=stream, flush=True)
     if note := imbalance_note(session.data):
         print(note, file=stream, flush=True)
 
 
-def _conclude(session: Session, results: RunResults, interrupted: bool, stream: TextIO) -> None:
-    lines = [_resume_hint(session)] if interrupted else []
+def _conclude(session: Session, results: RunResults, stream: TextIO) -> None:
+    lines = []
     if results.record.exhausted:
         lines.append(f"the space is exhausted: all its {session.inventory.num_networks} networks were tried")
     counts, front, search = results.record.counts, results.front, results.record.search
@@ -125,7 +133,7 @@ def _conclude(session: Session, results: RunResults, interrupted: bool, stream: 
     if (learned := results.record.learned) is not None:
         lines.append(_describe_learned(learned))
     for reason, count in results.failures.items():
-        lines.append(f"failed, {count} network{'s' * (count > 1)}: {reason}")
+        lines.append(printable(f"failed, {count} network{'s' * (count > 1)}: {reason}"))
     if results.all_failed:
         lines.append("no network could be trained")
     lines.append(f"report: {results.path / 'report.html'}")
@@ -145,8 +153,14 @@ def _describe_learned(learned: Learned) -> str:
     )
 
 
-def _resume_hint(session: Session) -> str:
-    return f"interrupted; go on with `python -m explorer.search --run {session.folder.name} --resume`"
+def _resume_hint(options: Options, session: Session) -> str:
+    """What goes on with the run; it works when pasted."""
+    words = ["python", "-m", "explorer.search", "--run", session.folder.name, "--resume"]
+    if options.reports != REPORTS:
+        words += ["--reports", str(options.reports)]
+    if options.data_dir is not None:
+        words += ["--data-dir", str(options.data_dir)]
+    return f"interrupted; go on with `{shlex.join(words)}`"
 
 
 def _describe_rungs(rungs: RungResults) -> str:

@@ -9,6 +9,7 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import encoded_bytes
 from explorer.data.balance import imbalance_note
 from explorer.data.dataset import DataSet
+from explorer.errors import printable
 from explorer.space.pretrained import origins
 from explorer.space.variants import Inventory, Variant
 
@@ -26,7 +27,7 @@ def print_data(data: DataSet, console: Console) -> None:
     classes = f"{data.num_classes} classes" + (
         f" ({', '.join(data.class_names)})" if data.class_names else ""
     )
-    console.print(f"data: {data.name}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
+    console.print(f"data: {printable(data.name)}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
     if note := imbalance_note(data):
         console.print(note, markup=False, highlight=False)
 
@@ -67,9 +68,9 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
 
 
 def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
-    console.print(f"\n{variant.name}", markup=False, style="bold")
+    console.print(f"\n{printable(variant.name)}", markup=False, style="bold")
     if variant.failure:
-        console.print(f"cannot be used: {variant.failure}", markup=False, highlight=False)
+        console.print(printable(f"cannot be used: {variant.failure}"), markup=False, highlight=False)
         return
     weights = {j.path: origins(j, variant.densities[j.path], variant.initial) for j in variant.junctions}
     differ = len(set(weights.values())) > 1

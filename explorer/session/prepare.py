@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
@@ -20,11 +22,19 @@ from explorer.engine.defaults import (
 )
 from explorer.engine.halving.rungs import worthwhile_rungs
 from explorer.engine.storage.database import without_password
-from explorer.errors import UserError
+from explorer.errors import UserError, naming
 from explorer.runs.folder import checked_name, list_runs, new_run_folder
-from explorer.runs.record import DataRecord, RunRecord
+from explorer.runs.owner import owned, owner_of
+from explorer.runs.record import RUN_FILE, DataRecord, RunRecord
 from explorer.session.options import Options
-from explorer.space.files import load_space, load_space_data, parse_space, space_text
+from explorer.space.files import (
+    load_space,
+    load_space_data,
+    load_space_setting,
+    parse_space,
+    space_differences,
+    space_text,
+)
 from explorer.space.inventory import build_inventory
 from explorer.space.metrics import ALL_METRICS
 from explorer.space.schema import SearchSpace
@@ -86,7 +96,32 @@ def prepare(options: Options) -> Session:
         raise UserError(
             f"--study {options.study!r}: names a study in the database of --storage, which is missing"
         )
-    return _resumed(options) if options.resume else _new(options)
+    return _resumed(options, _folder_to_resume(options)) if options.resume else _new(options)
+
+
+@contextmanager
+def owning(options: Options) -> Iterator[Session]:
+    """Prepare a search and own its run folder, from before its record is read to the end of the search.
+
+    Raises:
+        UserError: As of :func:`prepare`, or another process searches the run.
+
+    Example:
+        >>> with owning(Options(space="digits", run="mine")) as session:
+        ...     session.folder.exists()
+        True
+        >>> session.folder.exists()  # nothing was written, nothing is left
+        False
+    """
+    if options.resume:
+        folder = _folder_to_resume(options)
+        with owned(folder):
+            yield prepare(replace(options, run=folder.name))
+        return
+    session = prepare(options)
+    with owned(session.folder):
+        new_run_folder(options.reports, session.folder.name, "")  # nobody was quicker
+        yield session
 
 
 def rungs_of(space: SearchSpace, train_samples: int) -> tuple[int, ...]:
@@ -103,9 +138,10 @@ def rungs_of(space: SearchSpace, train_samples: int) -> tuple[int, ...]:
 def _new(options: Options) -> Session:
     space, text, name = space_of(options)
     folder = new_run_folder(options.reports, options.run, name)
-    data = options.data or load_space_data(space, options.data_dir)
-    setting = Setting.load(space.edge_device, space.server_device, space.link, space.protocol)
-    setting = replace(setting, deadline_s=space.deadline_s)
+    where = "space" if isinstance(options.space, SearchSpace) else options.space or DEFAULT_SPACE
+    with naming(where):
+        data = options.data or load_space_data(space, options.data_dir)
+        setting = load_space_setting(space)
     record = RunRecord(
         name=folder.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,41 +163,56 @@ def _new(options: Options) -> Session:
         storage=options.storage and without_password(options.storage),
         trials_asked=options.trials or DEFAULT_TRIALS,
     )
-    return _session(options, folder, record, space, data)
+    return _session(options, folder, record, space, data, where)
 
 
-def _resumed(options: Options) -> Session:
-    """The run named, or the newest one; what it was begun with must not be changed."""
-    folders = [options.reports / options.run] if options.run else list_runs(options.reports)
+def _folder_to_resume(options: Options) -> Path:
+    """The run named, or the newest one that no other process searches."""
+    if options.run:
+        return options.reports / options.run
+    folders = list_runs(options.reports)
     if not folders:
         raise UserError(f"--resume: no run under {options.reports}/ yet")
-    folder = folders[0]
+    free = [folder for folder in folders if owner_of(folder) is None]
+    if not free:
+        raise UserError(f"--resume: every run under {options.reports}/ is being searched")
+    return free[0]
+
+
+def _resumed(options: Options, folder: Path) -> Session:
+    """Go on with a run; what it was begun with must not be changed."""
     record = RunRecord.read(folder)
+    where = str(folder / RUN_FILE)
+    space = parse_space(record.space_file, where)
     given = {name: getattr(options, name) for name in ("seed", "sampler", "encoding", "prefer", "rungs")}
-    if options.space is not None:
-        given["space_file"] = space_of(options)[1]
     for key, value in given.items():
         if value is not None and value != (held := getattr(record, key)):
-            shown = "another text" if key == "space_file" else f"{value!r}, run has {held!r}"
-            raise UserError(f"--resume: {key} must be what {folder} was begun with, got {shown}")
+            raise UserError(
+                f"--resume: {key} must be what {folder} was begun with, got {value!r}, run has {held!r}"
+            )
+    if options.space is not None and (other := space_differences(space_of(options)[0], space)):
+        raise UserError(f"--resume: space must be what {folder} was begun with, got {', '.join(other)}")
     if options.study not in (None, record.study):
         raise UserError(
             f"--study must be what {folder} was begun with, {record.study!r}, got {options.study!r}"
         )
-    space = parse_space(record.space_file, record.space_name)
-    data = options.data or load_space_data(space, options.data_dir)
+    with naming(where):
+        data = options.data or load_space_data(space, options.data_dir)
     if data.fingerprint != record.data_fingerprint:
         raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
     record.trials_asked = options.trials or record.trials_asked
     if options.storage is not None:
         record.storage = without_password(options.storage)
-    return _session(options, folder, record, space, data)
+    return _session(options, folder, record, space, data, where)
 
 
-def _session(options: Options, folder: Path, record: RunRecord, space: SearchSpace, data: DataSet) -> Session:
-    inventory = build_inventory(space, data.input_shape, data.num_classes)
+def _session(
+    options: Options, folder: Path, record: RunRecord, space: SearchSpace, data: DataSet, where: str
+) -> Session:
     setting = record.setting
-    _check_profiles(space, setting)
+    with naming(where):
+        inventory = build_inventory(space, data.input_shape, data.num_classes)
+        _check_profiles(space, setting)
     if record.sampler == "front" and record.encoding != "conditional":
         raise UserError(
             "--encoding must be conditional with --sampler front, which proposes any densities, got "
@@ -204,11 +255,11 @@ def _data_record(data: DataSet) -> DataRecord:
 
 def _check_profiles(space: SearchSpace, setting: Setting) -> None:
     """Refuse to search on a column that the profiles cannot fill."""
-    wanted = [metric.name for metric in space.metrics] + [c.column for c in space.parsed_constraints]
-    for column in wanted:
+    wanted = [("objectives", metric.name) for metric in space.metrics]
+    wanted += [("constraints", constraint.column) for constraint in space.parsed_constraints]
+    for key, column in wanted:
         for role, quantities in ALL_METRICS[column].needs.items():
             profile = getattr(setting, role)
             if lacking := [profile.spelled(name) for name in quantities if getattr(profile, name) is None]:
-                raise UserError(
-                    f"{column} needs {', '.join(lacking)}, which profile {profile.name!r} does not have"
-                )
+                which = f"which profile {profile.name!r} does not have"
+                raise UserError(f"{key}: {column} needs {', '.join(lacking)}, {which}")

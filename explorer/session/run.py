@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from explorer.engine.storage.open import Opened, opening
 from explorer.errors import UserError
 from explorer.measure.energy import EnergyMeter, EnergyReading
 from explorer.runs.deployment import check_factories
-from explorer.runs.record import RungResults, SessionReading
+from explorer.runs.record import RUN_FILE, RungResults, SessionReading
 from explorer.runs.store import Store
 from explorer.session.live import LiveReport
 from explorer.session.options import Options
@@ -45,7 +45,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
     check_workers(session, options)
     record, interrupted = session.record, False
     meter = EnergyMeter()
-    with _begun(session) as opened, open_pool(session, options) as pool, meter:
+    with _begun(session) as keep, _opened(session) as opened, open_pool(session, options) as pool, meter:
         if options.live_s is not None:
             show = LiveReport(session, opened.study, show, options.live_s)
         loop = SearchLoop(
@@ -62,6 +62,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
             sync=opened.sync,
         )
         check_factories(loop.networks.store, session.data)
+        keep()
         try:
             loop.run(record.trials_asked, options.timeout_s, show)
         except KeyboardInterrupt:
@@ -95,19 +96,24 @@ def _honest(reading: EnergyReading, elsewhere: list[str]) -> EnergyReading:
 
 
 @contextmanager
-def _begun(session: Session) -> Iterator[Opened]:
-    """Open the study and write the run's record; a new run whose storage cannot be used leaves nothing."""
-    folder, record, known = session.folder, session.record, session.folder.exists()
+def _begun(session: Session) -> Iterator[Callable[[], None]]:
+    """Write the run's record; a new run that is refused before it is told to be kept leaves nothing."""
+    folder, kept = session.folder, (session.folder / RUN_FILE).exists()
+
+    def keep() -> None:
+        nonlocal kept
+        kept = True
+
     folder.mkdir(parents=True, exist_ok=True)
-    record.write(folder)  # first: a run that is killed now can be resumed
-    begun = False
     try:
-        with opening(
-            session.storage, record.study, session.space.metrics, session.begun_with, Store(folder)
-        ) as opened:
-            begun = True
-            yield opened
-    except UserError:
-        if not known and not begun:
+        session.record.write(folder)  # first: a run that is killed now can be resumed
+        yield keep
+    except (UserError, OSError):
+        if not kept:
             shutil.rmtree(folder)
         raise
+
+
+def _opened(session: Session) -> AbstractContextManager[Opened]:
+    metrics, store = session.space.metrics, Store(session.folder)
+    return opening(session.storage, session.record.study, metrics, session.begun_with, store)

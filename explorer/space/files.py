@@ -70,7 +70,7 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
 
 
 def load_space_setting(space: SearchSpace) -> Setting:
-    """The devices and the link that a space names.
+    """The devices and the link that a space names, with its protocol and deadline.
 
     Raises:
         UserError: There is no such profile, or it is not legal; names the key of the space.
@@ -85,7 +85,7 @@ def load_space_setting(space: SearchSpace) -> Setting:
         server = load_device(space.server_device)
     with naming("link"):
         link = load_link(space.link)
-    return Setting(edge, server, link, space.protocol)
+    return Setting(edge, server, link, space.protocol, space.deadline_s)
 
 
 def read_space(path: Path) -> tuple[SearchSpace, str]:

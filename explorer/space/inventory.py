@@ -139,7 +139,8 @@ def _build_variant(
         )
     except (Exception, SystemExit) as error:  # a user's module may raise anything while it is traced
         if isinstance(error, UserError) and not isinstance(error, NetworkError):
-            raise  # the space asks for what there is not
+            text = str(error)  # the space asks for what there is not
+            raise UserError(text if text.startswith(where) else f"{where}: {text}") from error.__cause__
         return Variant.failed(name, arguments, input_pool, bottleneck, failure_reason(error))
     junctions = find_junctions(module, pattern, network.read_directly, trained)
     source, between = network.split_points[0].nodes, network.dataflow.between

@@ -49,7 +49,10 @@ def test_cost_that_the_profiles_cannot_give(tmp_path: Path, objective: str, role
     }
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
     options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports")
-    with pytest.raises(UserError, match=rf"^{objective} needs {quantity}.*, which profile '{role}' does not"):
+    with pytest.raises(
+        UserError,
+        match=rf"space.yaml: objectives: {objective} needs {quantity}.*, which profile '{role}' does not",
+    ):
         prepare(options)
     assert not (tmp_path / "reports").exists()
 
