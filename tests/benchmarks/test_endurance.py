@@ -1,0 +1,72 @@
+"""The endurance campaigns, without running any."""
+
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks.endurance.forked import Ended, run_forked
+from benchmarks.endurance.fuzz import LEFT_ALONE, SEARCHED, SMALL, commands_of, counted
+from benchmarks.endurance.mutations import broken_file, pick_line
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "problem"),
+    [
+        (0, "report: reports/run/report.html", ""),
+        (2, "error: space.yaml: data: required key is missing", ""),
+        (2, "usage: ...\npython -m explorer.pick: error: unrecognized arguments: --wrong", ""),
+        (3, "no network could be trained", ""),
+        (1, "", "exit code 1"),
+        (-9, "", "exit code -9"),
+        (2, "Traceback (most recent call last):\nerror: x", "a traceback"),
+        (2, "", "0 messages with exit code 2"),
+        (0, "error: but all is well", "1 messages with exit code 0"),
+        (2, "error: \x1b[2J", "a message that is not printable"),
+    ],
+)
+def test_what_is_a_problem(code: int, printed: str, problem: str) -> None:
+    assert Ended(("pick",), code, 1.0, 2**20, printed).problem == problem
+
+
+def test_what_takes_too_much_is_a_problem() -> None:
+    assert Ended(("pick",), 0, 31.0, 0, "").problem == "31 s"
+    assert Ended(("pick",), 0, 1.0, 2**31, "").problem == "2048 MiB"
+    found = counted([Ended(("pick",), 0, 31.0, 2**20, ""), Ended(("pick",), 2, 1.0, 2**21, "error: x")])
+    assert found == {
+        "commands": 2, "exit codes": {"0": 1, "2": 1}, "problems": 1, "longest_s": 31.0, "largest_mib": 2
+    }  # fmt: skip
+
+
+def test_what_is_broken_follows_from_the_seed() -> None:
+    text = yaml.safe_dump(SMALL, sort_keys=False)
+    one, other = ([broken_file(text, random.Random(seed)) for seed in range(40)] for _ in range(2))
+    assert one == other
+    assert sum(broken != text for broken, _ in one) > 35
+    assert pick_line("run", random.Random(3)) == pick_line("run", random.Random(3))
+
+
+def test_spaces_that_are_searched_have_faults_where_no_training_gets_long(tmp_path: Path) -> None:
+    commands = commands_of("spaces", 20, tmp_path, random.Random(0))
+    searched = [command for command in commands if "--dry-run" not in command]
+    assert len(searched) == 20 // SEARCHED
+    for command in searched:
+        text = (tmp_path / command[2]).read_text()
+        for key in LEFT_ALONE:
+            assert yaml.safe_dump({key: SMALL[key]}, sort_keys=False) in text
+
+
+def test_a_fork_ends_like_a_process() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        commands = [
+            ["pick", "nowhere"],
+            ["pick", "--help"],
+            ["search", "--wrong"],
+            ["search", "--space", "x"],
+        ]
+        ended = {one.arguments: one for one in run_forked(commands, Path(folder), jobs=2)}
+    assert [ended[tuple(command)].code for command in commands] == [2, 0, 2, 2]
+    assert "error: 'nowhere': no such run" in ended["pick", "nowhere"].message
+    assert not any(one.problem for one in ended.values())
