@@ -56,7 +56,10 @@ def _print(found: "Sequence[Confirmed]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("point", "searched", "other seeds", "deviation", "", box=None)
+    named = {point.quality.replace("_", " ") for point in found}
+    table = Table(
+        "point", f"{' or '.join(sorted(named))} as searched", "other seeds", "deviation", "", box=None
+    )
     for point in found:
         cells = (f"{point.accuracy:.4f}", f"{point.mean:.4f} ({len(point.seeds)})", f"{point.deviation:.4f}")
         table.add_row(point.point_id, *cells, "lucky" if point.lucky else "")

@@ -50,7 +50,7 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(content, indent=1, allow_nan=False))
     else:
-        _show(results, pick, content["test"], parsed)
+        _show(results, pick, content, parsed)
         print(f"written: {path}")
         print(f"next: {_deploy_command(pick, parsed)}")
     for warning in test["warnings"] if test else ():
@@ -75,24 +75,26 @@ def picked(folder: Path, parsed: argparse.Namespace) -> tuple["RunResults", "Pic
     return results, results.select(selection_of(parsed))
 
 
-def _show(
-    results: "RunResults", pick: "Pick", test: dict[str, Any] | None, parsed: argparse.Namespace
-) -> None:
+def _show(results: "RunResults", pick: "Pick", content: dict[str, Any], parsed: argparse.Namespace) -> None:
     """Print the choice, its neighbours and the front."""
     from rich.console import Console
 
     from explorer.costs.battery import BatteryUse, battery_text
     from explorer.data.balance import IMBALANCED
     from explorer.devices import CELLS
+    from explorer.front.classes import print_classes
     from explorer.front.terminal import print_front, print_pick
     from explorer.space.fit import misfit
 
     console = Console()
     chances = [results.compare(pick.point, other).p_value for _, other in pick.neighbours.iterrows()]
+    test, data = content["test"], results.record.data
     console.print(results.name_of(pick.point), style="bold", markup=False, highlight=False)
     print_pick(pick, test, console, chances)
     if unfit := misfit(pick.point.to_dict(), results.setting.edge):
         console.print(f"{results.setting.edge.name}: {unfit}", markup=False, highlight=False)
+    subsets = {"validation": content["validation"]} | ({"test": test["by_class"]} if test else {})
+    print_classes(subsets, data.class_names or [str(label) for label in range(data.num_classes)], console)
     for note in results.record.notes:
         if note.startswith(IMBALANCED):
             console.print(note, markup=False, highlight=False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.coverage.pools import Pool
-from explorer.costs.intervals import wilson_interval
+from explorer.core.intervals import wilson_interval
 from explorer.front.estimators import ESTIMATORS, METHOD, REPEATS, estimated_optimism
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def stated_and_true(pool: Pool, samples: NDArray[np.int64], seed: int) -> Draw:
     resampler, count = pool.resampler(samples), len(samples)
     front = resampler.front(np.ones(count))
     true = np.array([pool.accuracy(*which) for which in resampler.points(front)])
-    shown = front.accuracy_R
+    shown = front.quality_R
     low, high = wilson_interval(shown * count, count)
     statements = {STATED: _statement(shown, low, high, true)}
     for method in ESTIMATORS:

@@ -7,6 +7,7 @@ Shape suffixes: S split points but ``output``, B payload bits, N samples.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,30 @@ from explorer.core.exits import ExitClassifier
 from explorer.core.graph.module_state import inference
 from explorer.core.network import Network
 from explorer.core.payload import Codec, encode, encoded_bytes, roundtrip
+from explorer.core.quality import ACCURACY, Quality
 from explorer.data.dataset import Subset
 
 _BATCH = 512
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The classes that a network answered, for confusion matrices.
+
+    Attributes:
+        exit_SN: Of each exit; 0 where the split point has none.
+        server_SBN: Of the server, given the decoded payload.
+        output_N: Of the whole network.
+
+    Example:
+        >>> one = np.array([1, 0], np.uint8)
+        >>> Answers(one[None], one[None, None], one).output_N.tolist()
+        [1, 0]
+    """
+
+    exit_SN: NDArray[Any]
+    server_SBN: NDArray[Any]
+    output_N: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,8 @@ class Evidence:
         output_correct_N: Whether the whole network is right.
         encoded_bytes_SBN: Length of the payload; the last axis is 1 where it does not depend on the sample.
         label_N: What would be right.
+        quality: Which mean of right answers counts.
+        answers: What was answered; None where that was not kept.
 
     Example:
         >>> right = np.array([True, True, False])
@@ -56,6 +80,8 @@ class Evidence:
     output_correct_N: NDArray[np.bool_]
     encoded_bytes_SBN: NDArray[np.int32]
     label_N: NDArray[np.int64]
+    quality: Quality = ACCURACY
+    answers: Answers | None = None
 
     @property
     def num_samples(self) -> int:
@@ -67,7 +93,9 @@ class Evidence:
         return np.broadcast_to(self.encoded_bytes_SBN[split, bits_index], (self.num_samples,))
 
 
-def collect_evidence(network: Network, data: Subset, calibration: Calibration) -> Evidence:
+def collect_evidence(
+    network: Network, data: Subset, calibration: Calibration, quality: Quality = ACCURACY
+) -> Evidence:
     """Run ``data`` through every exit and, encoded and decoded, through every server part.
 
     A payload of 32 bits arrives as it was sent: the server then answers as the whole network does.
@@ -81,59 +109,66 @@ def collect_evidence(network: Network, data: Subset, calibration: Calibration) -
         (('input',), (1, 2, 5), [[[26], [14]]])
     """
     with network.laid_out(data.inputs) as inputs, inference(network):  # laid out as ordinary tensors
-        return _collected(network, replace(data, inputs=inputs), calibration)
+        return _collected(network, replace(data, inputs=inputs), calibration, quality)
 
 
-def _collected(network: Network, data: Subset, calibration: Calibration) -> Evidence:
+def _collected(network: Network, data: Subset, calibration: Calibration, quality: Quality) -> Evidence:
     network.eval()
     payload_bits = calibration.inference_config.payload.bits
     names = tuple(point.name for point in network.split_points[:-1])
     servers = [network.parts(point).server for point in network.split_points[:-1]]
-    confidence, exit_correct, server_correct, output_correct, lengths = [], [], [], [], []
-    for inputs, labels in zip(data.inputs.split(_BATCH), data.labels.split(_BATCH), strict=True):
+    confidence, exits, served, output, lengths = [], [], [], [], []
+    for inputs in data.inputs.split(_BATCH):
         *crossing, logits = network.features(inputs)
-        exits = [
-            _exit_answers(network.exit_at(name), calibration, name, tensor, labels)
+        own = [
+            _exit_answers(network.exit_at(name), calibration, name, tensor)
             for name, tensor in zip(names, crossing, strict=True)
         ]
-        confidence.append(torch.stack([own for own, _ in exits]))
-        exit_correct.append(torch.stack([right for _, right in exits]))
-        whole_correct = logits.argmax(-1) == labels
-        output_correct.append(whole_correct)
+        confidence.append(torch.stack([sure for sure, _ in own]))
+        exits.append(torch.stack([answer for _, answer in own]))
+        whole = logits.argmax(-1)
+        output.append(whole)
         sent = [
             (server, tensor, calibration.codecs[name, bits])
             for name, server, tensor in zip(names, servers, crossing, strict=True)
             for bits in payload_bits
         ]
         answers = [
-            whole_correct if codec.bits == 32 else server(roundtrip(tensor, codec)).argmax(-1) == labels
+            whole if codec.bits == 32 else server(roundtrip(tensor, codec)).argmax(-1)
             for server, tensor, codec in sent
         ]
         sizes = [_encoded_lengths(tensor, codec) for _, tensor, codec in sent]
-        server_correct.append(torch.stack(answers).view(len(names), len(payload_bits), -1))
+        served.append(torch.stack(answers).view(len(names), len(payload_bits), -1))
         lengths.append(torch.stack(sizes).view(len(names), len(payload_bits), -1))
     if calibration.inference_config.payload.entropy == "none":
         del lengths[1:]  # the same in every batch
+    narrow = np.min_scalar_type(logits.shape[-1] - 1)
+    given = [torch.cat(batches, -1).numpy().astype(narrow) for batches in (exits, served, output)]
+    label_N = data.labels.numpy()
+    has_exit_S = np.array([network.exit_at(name) is not None for name in names], dtype=np.bool_)
+    exit_SN, server_SBN, output_N = given
     return Evidence(
         names,
         payload_bits,
         torch.cat(confidence, -1).numpy(),
-        torch.cat(exit_correct, -1).numpy(),
-        torch.cat(server_correct, -1).numpy(),
-        torch.cat(output_correct, -1).numpy(),
+        (exit_SN == label_N) & has_exit_S[:, np.newaxis],
+        server_SBN == label_N,
+        output_N == label_N,
         torch.cat(lengths, -1).numpy(),
-        data.labels.numpy(),
+        label_N,
+        quality,
+        Answers(exit_SN, server_SBN, output_N),
     )
 
 
 def _exit_answers(
-    exit_: ExitClassifier | None, calibration: Calibration, name: str, crossing: Tensor, labels: Tensor
+    exit_: ExitClassifier | None, calibration: Calibration, name: str, crossing: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Confidence and whether right, each (N,); NaN and never where there is no exit classifier."""
+    """Confidence and answer, each (N,); NaN and 0 where there is no exit classifier."""
     if exit_ is None:
-        return torch.full(labels.shape, torch.nan), torch.zeros_like(labels, dtype=torch.bool)
+        return torch.full((len(crossing),), torch.nan), torch.zeros(len(crossing), dtype=torch.int64)
     logits = exit_(crossing)
-    return calibration.confidence(name, logits), logits.argmax(-1) == labels
+    return calibration.confidence(name, logits), logits.argmax(-1)
 
 
 def _encoded_lengths(batch: Tensor, codec: Codec) -> Tensor:

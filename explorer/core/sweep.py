@@ -13,12 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from explorer.core.credits import CREDITS, earned
+from explorer.core.credits import CREDITS, earned, worths
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.intervals import margins_along
+from explorer.core.quality import CREDIT_OF, MARGINS, Quality, counts
 from explorer.core.run_point import RunPoint
 
 POINT_COLUMNS = ["split_point", "payload_bits", "confidence_threshold", *CREDITS, "exited", "sent_bytes"]
+QUALITY_COLUMNS = [*(credit for credit in CREDIT_OF.values() if credit not in CREDITS), *MARGINS]
 DECIMALS = 9  # of credits: rounding must not decide
 
 
@@ -27,7 +30,7 @@ class Outcome:
     """What became of a subset at one operating point.
 
     Attributes:
-        earned: Credit of the right answers, by column; see :mod:`explorer.core.credits`.
+        earned: Credit of the right answers, by column; see :func:`explorer.core.credits.earned`.
         exited: Samples answered on the edge.
         sent_bytes: Bytes sent for the others.
 
@@ -49,6 +52,16 @@ class Outcome:
     def to_row(self) -> dict[str, float]:
         """The columns of a swept point that follow from it."""
         return {**self.earned, "exited": self.exited, "sent_bytes": self.sent_bytes}
+
+
+def columns_of_sweep(points: pd.DataFrame) -> list[str]:
+    """Which columns of a table of points a sweep gives: those of every run, and those of its quality.
+
+    Example:
+        >>> columns_of_sweep(pd.DataFrame(columns=[*POINT_COLUMNS, "balanced", "edge_macs"]))[-2:]
+        ['sent_bytes', 'balanced']
+    """
+    return [*POINT_COLUMNS, *(name for name in QUALITY_COLUMNS if name in points)]
 
 
 def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
@@ -77,7 +90,7 @@ def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
             evidence.payload_bits.index(point.payload_bits),
         )
         sent_bytes = int(evidence.encoded_bytes(*where)[~exits_N].sum())
-    return Outcome(earned(right_N, evidence.label_N), int(exits_N.sum()), sent_bytes)
+    return Outcome(earned(right_N, evidence.label_N, evidence.quality), int(exits_N.sum()), sent_bytes)
 
 
 def right_and_exits(evidence: Evidence, point: RunPoint) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -115,14 +128,25 @@ def point_row(evidence: Evidence, point: RunPoint) -> pd.DataFrame:
     """
     own = outcome_at(evidence, point)
     where = (point.split_point, point.payload_bits, point.confidence_threshold)
-    return _as_table([(*where, *own.to_row().values())])
+    return _as_table([(*where, *_row(own, evidence.quality))], evidence.quality)
 
 
-_Row = tuple[Any, ...]  # of a swept point: POINT_COLUMNS
+_Row = tuple[Any, ...]  # of a swept point: POINT_COLUMNS, then those of its quality
 
 
-def _as_table(rows: list[_Row]) -> pd.DataFrame:
-    columns: dict[str, Any] = dict(zip(POINT_COLUMNS, zip(*rows, strict=True), strict=True))
+def _own_columns(quality: Quality) -> list[str]:
+    return [] if quality.is_plain else [quality.credit, *MARGINS]
+
+
+def _row(outcome: Outcome, quality: Quality) -> _Row:
+    """What an outcome says, in the order of the columns."""
+    row = outcome.to_row()
+    return tuple(row[name] for name in [*POINT_COLUMNS[3:], *_own_columns(quality)])
+
+
+def _as_table(rows: list[_Row], quality: Quality) -> pd.DataFrame:
+    names = [*POINT_COLUMNS, *_own_columns(quality)]
+    columns: dict[str, Any] = dict(zip(names, zip(*rows, strict=True), strict=True))
     columns["payload_bits"] = pd.array(columns["payload_bits"], dtype="Int64")
     columns["confidence_threshold"] = np.array(columns["confidence_threshold"], dtype=np.float64)
     return pd.DataFrame(columns)
@@ -142,8 +166,9 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
             split point without one is always allowed.
 
     Returns:
-        Columns :data:`POINT_COLUMNS` (the bits Int64); the threshold is NaN where no exit classifier is used,
-        the bits are missing for ``output``.
+        Columns :data:`POINT_COLUMNS` (the bits Int64), and where the quality is not plain accuracy its credit
+        and margins. The threshold is NaN where no exit classifier is used, the bits are missing for
+        ``output``.
 
     Example:
         >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
@@ -156,23 +181,20 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
         2       conv1             8                   NaN      1.0       0          36
         3      output          <NA>                  0.00      2.0       3           0
     """
-    worth_KN = np.stack([credit(evidence.label_N) for credit in CREDITS.values()])
     rows: list[_Row] = []
     for split, name in enumerate(evidence.split_points):
         confidence = evidence.exit_confidence_SN[split].astype(np.float64)
         has_exit = not np.isnan(confidence).any()
         cuts = threshold_cuts(confidence, low, high) if has_exit else None
         for index, bits in enumerate(evidence.payload_bits):
-            server_KN = worth_KN * evidence.server_correct_SBN[split, index]
-            lengths = evidence.encoded_bytes(split, index)
             if cuts is not None:
-                exit_KN = worth_KN * evidence.exit_correct_SN[split]
-                rows += [(name, bits, *point) for point in _frontier(cuts, exit_KN, server_KN, lengths)]
+                rows += [(name, bits, *point) for point in _frontier(evidence, split, index, cuts)]
             if cuts is None or high >= 1.0:
-                rows.append((name, bits, np.nan, *server_KN.sum(axis=1).tolist(), 0, int(lengths.sum())))
+                without = outcome_at(evidence, RunPoint(name, None, bits))
+                rows.append((name, bits, np.nan, *_row(without, evidence.quality)))
     output = outcome_at(evidence, RunPoint.at_output())
-    rows.append((OUTPUT, None, 0.0, *output.to_row().values()))
-    return _as_table(rows)
+    rows.append((OUTPUT, None, 0.0, *_row(output, evidence.quality)))
+    return _as_table(rows, evidence.quality)
 
 
 @dataclass(frozen=True)
@@ -213,26 +235,33 @@ def threshold_cuts(confidence: NDArray[np.float64], low: float, high: float) -> 
     return ThresholdCuts(order, thresholds[exited], exited)
 
 
-def _frontier(
-    cuts: ThresholdCuts,
-    exit_KN: NDArray[np.float64],
-    server_KN: NDArray[np.float64],
-    lengths: NDArray[np.int32],
-) -> list[_Row]:
-    """Non-dominated (threshold, credits, exited, sent bytes) with an exit classifier, most exits first.
+def _frontier(evidence: Evidence, split: int, index: int, cuts: ThresholdCuts) -> list[_Row]:
+    """Non-dominated points with an exit classifier, most exits first: threshold and what :func:`_row` says.
 
     Args:
+        evidence: Of the network.
+        split: Number of the split point.
+        index: Number of the payload bits.
         cuts: Where thresholds may lie.
-        exit_KN: Credit of each exit's answer, by column of :data:`explorer.core.credits.CREDITS`.
-        server_KN: Credit of the server's answer.
-        lengths: Of the payloads (N,).
     """
-    gained_KN = np.cumsum((exit_KN - server_KN)[:, cuts.order], axis=1)
-    start_K1 = server_KN.sum(axis=1, keepdims=True)
-    earned_KC = (start_K1 + np.pad(gained_KN, ((0, 0), (1, 0))))[:, cuts.exited]
-    sent = (int(lengths.sum()) - np.append(0, np.cumsum(lengths[cuts.order], dtype=np.int64)))[cuts.exited]
+    quality, order, at = evidence.quality, cuts.order, cuts.exited
+    worth_KN = np.stack(list(worths(evidence.label_N, quality).values()))
+    server_N, lengths = evidence.server_correct_SBN[split, index], evidence.encoded_bytes(split, index)
+    gain_N = evidence.exit_correct_SN[split].astype(np.float64) - server_N
+    gained_KN = np.cumsum((worth_KN * gain_N)[:, order], axis=1)
+    earned_KC = ((worth_KN * server_N).sum(axis=1, keepdims=True) + np.pad(gained_KN, ((0, 0), (1, 0))))[
+        :, at
+    ]
+    sent = (int(lengths.sum()) - np.append(0, np.cumsum(lengths[order], dtype=np.int64)))[at]
     kept = undominated(np.round(earned_KC, DECIMALS))
-    columns = (cuts.thresholds[kept], *earned_KC[:, kept], cuts.exited[kept], sent[kept])
+    of_all, own = earned_KC[: len(CREDITS), kept], earned_KC[len(CREDITS) :, kept]
+    columns = [cuts.thresholds[kept], *of_all, at[kept], sent[kept], *own]
+    if not quality.is_plain:
+        count_C = counts(evidence.label_N)
+        start_C = counts(evidence.label_N, server_N.astype(np.float64))
+        how = (start_C, count_C, quality.class_shares(count_C))
+        ends = margins_along(gain_N[order], evidence.label_N[order], *how)
+        columns += [end[at][kept] for end in ends]
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 

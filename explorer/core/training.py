@@ -8,6 +8,7 @@ from functools import partial
 from math import cos, pi
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from explorer.core.bottleneck import BOTTLENECK
 from explorer.core.graph.same_training import Precision
 from explorer.core.network import Network
+from explorer.core.quality import ACCURACY, Quality, counts
 from explorer.data.dataset import Subset
 
 ExitTraining = Literal["joint", "frozen"]
@@ -45,6 +47,7 @@ class Recipe:
         precision: Of forward products; weights, gradients and optimiser stay float32 (autocast).
         exit_training: ``joint``: exits shape the backbone too; ``frozen``: it is to them what it is without
             exits, which only follow.
+        quality: What right answers are worth; classes weigh in the loss as they do in it.
 
     Example:
         >>> recipe = Recipe(
@@ -67,6 +70,7 @@ class Recipe:
     exit_loss_weights: tuple[tuple[str, float], ...] = ()
     exit_epochs: int = 0
     backbone: BackboneTraining = "train"
+    quality: Quality = ACCURACY
 
     @property
     def total_epochs(self) -> int:
@@ -191,6 +195,7 @@ def _train(
     sizes = _batch_sizes(len(data), recipe.batch_size)
     steps, mean_loss = 0 if state is None else int(state["steps"]), 0.0
     forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
+    class_weights = loss_weights(data.labels, network.split_points[-1].shape[0], recipe.quality)
     exit_weights, half = recipe.exit_weights(network.exit_names), recipe.precision == "bfloat16"
     inputs = data.inputs
     for epoch in range(epochs, until_epoch):
@@ -201,7 +206,9 @@ def _train(
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(epoch, number, len(sizes))
                 with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
                     logits = forward(inputs[batch])
-                    loss = joint_loss(logits, data.labels[batch], exit_weights, recipe.output_loss_weight)
+                    loss = joint_loss(
+                        *(logits, data.labels[batch], exit_weights, recipe.output_loss_weight, class_weights)
+                    )
                 if loss.requires_grad:
                     optimiser.zero_grad()
                     loss.backward()
@@ -321,10 +328,29 @@ def _batch_sizes(samples: int, batch_size: int) -> list[int]:
     return [batch_size] * full + [left_over] * (left_over > 0)
 
 
+def loss_weights(labels: Tensor, num_classes: int, quality: Quality) -> Tensor | None:
+    """How much a sample of each class counts in the loss, float32 (classes,); None where all count the same.
+
+    Example:
+        >>> loss_weights(torch.tensor([0, 0, 0, 1]), 2, Quality("balanced_accuracy"))
+        tensor([0.6667, 2.0000])
+    """
+    if quality.is_plain:
+        return None
+    count_C = np.pad(counts(labels.cpu().numpy()), (0, num_classes))[:num_classes]
+    return torch.tensor(quality.class_worths(count_C), dtype=torch.float32, device=labels.device)
+
+
 def joint_loss(
-    logits: list[Tensor], labels: Tensor, exit_weights: Sequence[float], output_weight: float
+    logits: list[Tensor],
+    labels: Tensor,
+    exit_weights: Sequence[float],
+    output_weight: float,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Weighted sum of cross-entropies; ``logits`` are the exits' in order, then the backbone's.
+
+    With ``class_weights`` (classes,) each cross-entropy is the weighted mean over the batch.
 
     Example:
         >>> same = torch.zeros(1, 2)  # both classes are equally likely: a cross-entropy of log 2
@@ -332,8 +358,8 @@ def joint_loss(
         tensor(1.0397)
     """
     *exits, output = logits
-    loss = output_weight * F.cross_entropy(output, labels)
+    loss = output_weight * F.cross_entropy(output, labels, class_weights)
     for exit_logits, weight in zip(exits, exit_weights, strict=True):
         if weight > 0:
-            loss = loss + weight * F.cross_entropy(exit_logits, labels)
+            loss = loss + weight * F.cross_entropy(exit_logits, labels, class_weights)
     return loss

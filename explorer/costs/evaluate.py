@@ -183,7 +183,7 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
         start_from_dense(network, task.dense)
     training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
     calibration = calibrate(network, data.train, data.validation, inference_config)
-    evidence = collect_evidence(network, data.validation, calibration)
+    evidence = collect_evidence(network, data.validation, calibration, spec.recipe.quality)
     logits = sample_logits(network, data.validation.inputs)
     if not logits.isfinite().all():
         raise TrainingFailedError("diverged: a logit is infinite or NaN")

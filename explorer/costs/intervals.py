@@ -1,39 +1,24 @@
-"""Intervals that cover what they say."""
+"""Learned shares of operating points, with the ends of their intervals."""
 
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.space.metrics import METRICS
-
-
-def wilson_interval(
-    correct: NDArray[np.float64], samples: NDArray[np.int64] | int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """95 % score interval of a share (Wilson, J. Am. Stat. Assoc. 1927); returns (low, high).
-
-    Example:
-        >>> low, high = wilson_interval(np.array([90.0]), 100)
-        >>> low.round(3), high.round(3)
-        (array([0.826]), array([0.945]))
-    """
-    z = NormalDist().inv_cdf(0.975)
-    share = correct / samples
-    centre = (share + z**2 / (2 * samples)) / (1 + z**2 / samples)
-    half = z / (1 + z**2 / samples) * np.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
-    return centre - half, centre + half
+from explorer.core.intervals import wilson_interval
+from explorer.core.quality import CREDIT_OF, MARGINS
+from explorer.space.metrics import SEARCHED_METRICS
 
 
 def learned_columns(
     earned: Mapping[str, NDArray[Any]], samples: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Learned shares, and the ends of the accuracy's interval, by column.
+    """Learned shares, and the ends of the intervals of accuracy and quality, by column.
 
     Args:
-        earned: Credit of the right answers by column, see :mod:`explorer.core.credits`.
+        earned: Credit of the right answers by column, and the margins of a quality that is not plain
+            accuracy, see :func:`explorer.core.credits.earned`.
         samples: Behind each.
 
     Example:
@@ -41,6 +26,15 @@ def learned_columns(
         >>> {name: values.round(3).tolist() for name, values in columns.items()}
         {'accuracy': [0.9], 'accuracy_ci95_low': [0.826], 'accuracy_ci95_high': [0.945]}
     """
+    shares = {
+        name: np.asarray(earned[metric.credit] / samples)
+        for name, metric in SEARCHED_METRICS.items()
+        if metric.credit in earned
+    }
     low, high = wilson_interval(earned["correct"], samples)
-    shares = {name: earned[metric.credit] / samples for name, metric in METRICS.items() if metric.credit}
-    return shares | {"accuracy_ci95_low": low, "accuracy_ci95_high": high}
+    ends = {"accuracy_ci95_low": low, "accuracy_ci95_high": high}
+    for name, credit in CREDIT_OF.items():
+        if name != "accuracy" and credit in earned:
+            below, above = (earned[margin] for margin in MARGINS)
+            ends |= {f"{name}_ci95_low": shares[name] - below, f"{name}_ci95_high": shares[name] + above}
+    return shares | ends

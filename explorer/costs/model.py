@@ -28,7 +28,7 @@ from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import PayloadForm, least_encoded_bytes
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import Outcome
+from explorer.core.sweep import Outcome, columns_of_sweep
 from explorer.costs.intervals import learned_columns
 from explorer.costs.latency import (
     SECONDS_PER_DAY,
@@ -100,7 +100,7 @@ class CostModel:
             owners: Number of each point's network.
             networks: Costs of the split points and number of samples of each.
         """
-        numbers = ("confidence_threshold", *CREDITS, "exited", "sent_bytes")
+        numbers = columns_of_sweep(sweep)[2:]  # without split point and bits
         swept = {
             "split_point": sweep["split_point"].tolist(),
             "payload_bits": sweep["payload_bits"].to_numpy(dtype=np.int64, na_value=0),

@@ -6,23 +6,42 @@ IMBALANCE_NOTED = 1.5  # largest by smallest class
 IMBALANCED = "classes are imbalanced"
 
 
-def imbalance_note(data: DataSet) -> str:
+def imbalance_note(data: DataSet, quality: str = "accuracy") -> str:
     """What a reader should know when classes differ in size by a third or more; else empty.
+
+    Args:
+        data: Its training subset is judged, the share is that of the validation subset.
+        quality: What the search counts; where it is plain accuracy another one is recommended.
 
     Example:
         >>> import torch
         >>> from explorer.data.dataset import Subset
         >>> few = Subset(torch.zeros(4, 2), torch.tensor([0, 0, 0, 1]))
         >>> print(imbalance_note(DataSet("mine", few, few, few, num_classes=2, input_shape=(2,))))
-        classes are imbalanced: 1 to 3 training samples per class; always answering one class is right on
-        75.0% of the validation subset
+        classes are imbalanced: 1 to 3 training samples per class; 75.0 % of the validation samples are of one
+        class (0): an accuracy of 0.750 says nothing; consider quality: balanced_accuracy
     """
-    counts = data.class_counts()["train"]
-    smallest, largest = min(counts), max(counts)
+    counts = data.class_counts()
+    smallest, largest = min(counts["train"]), max(counts["train"])
     if smallest * IMBALANCE_NOTED > largest:
         return ""
-    majority = max(data.class_counts()["validation"]) / len(data.validation)
+    most = max(counts["validation"])
+    majority, name = most / len(data.validation), class_labels(data)[counts["validation"].index(most)]
+    advice = "; consider quality: balanced_accuracy" if quality == "accuracy" else ""
     return (
-        f"{IMBALANCED}: {smallest} to {largest} training samples per class; always answering one"
-        f" class is right on {majority:.1%} of the validation subset"
+        f"{IMBALANCED}: {smallest} to {largest} training samples per class; {100 * majority:.1f} % of the"
+        f" validation samples are of one class ({name}): an accuracy of {majority:.3f} says nothing{advice}"
     )
+
+
+def class_labels(data: DataSet) -> list[str]:
+    """Names of the classes, or their numbers where the source has no names.
+
+    Example:
+        >>> import torch
+        >>> from explorer.data.dataset import Subset
+        >>> few = Subset(torch.zeros(2, 2), torch.tensor([0, 1]))
+        >>> class_labels(DataSet("mine", few, few, few, num_classes=2, input_shape=(2,)))
+        ['0', '1']
+    """
+    return list(data.class_names) or [str(label) for label in range(data.num_classes)]

@@ -56,6 +56,11 @@ def checked(raw: RawData, layout: Layout) -> RawData:
             f"{raw.name}: y_train must hold every class 0 .. C-1 without gaps,"
             f" got {len(classes)} classes from {classes[0]} to {classes[-1]}{_first_gap(classes)}"
         )
+    if raw.class_names and len(raw.class_names) != len(classes):
+        raise UserError(
+            f"{raw.name}: class_names must hold {len(classes)} names, one per class of y_train, got"
+            f" {len(raw.class_names)}"
+        )
     if len(classes) < 2:
         raise UserError(f"{raw.name}: y_train must hold at least 2 classes, got {len(classes)}")
     if (unknown := test_labels[(test_labels < 0) | (test_labels >= len(classes))]).size:

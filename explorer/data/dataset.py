@@ -125,8 +125,9 @@ def load_data(
           ``data_dir`` or the same below ``EXPLORER_DATA_DIR``; downloaded where there are none.
           Their decompressed bytes must match the published MD5s.
         * ``cifar10``: ``cifar-10-binary.tar.gz`` in the same places, or downloaded; checked likewise.
-        * ``npz:PATH``: ``x_train``, ``y_train``, ``x_test``, ``y_test``; a relative path may also
-          lie below ``data_dir`` or ``EXPLORER_DATA_DIR``.
+        * ``npz:PATH``: ``x_train``, ``y_train``, ``x_test``, ``y_test``, and ``class_names`` (text, one per
+          class) where classes have names; a relative path may also lie below ``data_dir`` or
+          ``EXPLORER_DATA_DIR``.
         * ``folder:PATH``: images, see :func:`explorer.data.images.read_image_folder`; likewise.
         * ``package.module:function``: returns the tuple ``(x_train, y_train, x_test, y_test)``; found on the
           path or from the working directory.

@@ -25,6 +25,7 @@ from explorer.utils.imports import give, import_function, user_code
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 GROUP_KEYS, VALIDATION_KEYS = ("groups_train",), ("x_validation", "y_validation")
+CLASS_NAMES = "class_names"  # of an archive: text (C,)
 MORE_KEYS = ((), GROUP_KEYS, VALIDATION_KEYS)  # that may follow, all or none
 _KEYS_BY_COUNT = {len(NPZ_KEYS) + len(more): (*NPZ_KEYS, *more) for more in MORE_KEYS}
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -206,7 +207,18 @@ def _read_npz(path: Path, folders: list[Path]) -> RawData:
         more = _more_keys(found, archive.files)
         keys = (*NPZ_KEYS, *more)
         arrays = [np.asarray(_readable(found, key, partial(archive.__getitem__, key))) for key in keys]
-    return _named(f"npz:{found.name}", arrays, keys)
+        names: tuple[str, ...] = ()
+        if CLASS_NAMES in archive:
+            given = np.asarray(_readable(found, CLASS_NAMES, partial(archive.__getitem__, CLASS_NAMES)))
+            names = _checked_names(found, given)
+    return replace(_named(f"npz:{found.name}", arrays, keys), class_names=names)
+
+
+def _checked_names(path: Path, names: Array) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) < len(names):
+        got = f"{names.dtype} of shape {names.shape}"
+        raise UserError(f"{path}: {CLASS_NAMES} must be text (C,), each name once, got {got}")
+    return tuple(names.tolist())
 
 
 def _more_keys(path: Path, held: Sequence[str]) -> Sequence[str]:

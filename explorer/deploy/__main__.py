@@ -58,7 +58,7 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     rows = [row_of(choice)]
     if parsed.policy:
         floor = parsed.accuracy_floor
-        rows = policy_rows(results, choice, rows[0]["accuracy"] if floor is None else floor)
+        rows = policy_rows(results, choice, rows[0][results.quality_column] if floor is None else floor)
     data = load_run_data(results, parsed.data_dir)
     try:
         source = Source.of_run(results, choice.network_key, data)
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="where the bundle is written; must not exist")
     add("--json", action="store_true", help="print JSON instead of text")
     add("--policy", action="store_true", help="add points of the network for slower and faster links")
-    floor = "least validation accuracy of these (default: that of the picked point)"
+    floor = "least validation accuracy of these, or other quality (default: that of the picked point)"
     add("--accuracy-floor", type=float, metavar="A", help=floor)
     compared = f"how many are compared at most (default: {SAMPLES})"
     brought = "labelled test samples that the bundle brings (default: 200)"

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from explorer.core.calibration import Calibration
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.intervals import wilson_interval
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
-from explorer.costs.intervals import wilson_interval
 from explorer.data.dataset import DataSet
 from explorer.runtime.codec import Codec, decode, encode, to_codes
 from explorer.runtime.manifest import Point, load_bundle

@@ -12,7 +12,7 @@ from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import PROTOCOLS
 from explorer.errors import UserError
 from explorer.front.select import Pick
-from explorer.runs.results import FRONT_COLUMNS, RunResults, records
+from explorer.runs.results import RunResults, front_columns, records
 from explorer.runtime.stages import CONFIDENCE, CROSSING, INPUT, LOGITS
 
 SLOWER, FASTER = 100.0, 10.0  # than the link of the run, that a policy has points for
@@ -101,7 +101,7 @@ def policy_rows(results: RunResults, pick: Pick, floor: float) -> list[dict[str,
     Args:
         results: The run.
         pick: What was picked.
-        floor: Accuracy that no point may fall short of, on the validation subset.
+        floor: Accuracy, or other quality of the run, that no point may fall short of, on validation data.
 
     Raises:
         UserError: The link of the run's setting is not known well enough, or no point keeps the floor.
@@ -126,7 +126,7 @@ def policy_rows(results: RunResults, pick: Pick, floor: float) -> list[dict[str,
         fastest_bits_per_s=link.uplink_bits_per_s * FASTER,
         protocol_bytes=protocol.overhead_bytes + protocol.answer_bytes,
     )
-    others = records(points.iloc[useful][FRONT_COLUMNS])
+    others = records(points.iloc[useful][front_columns(points)])
     return [found, *(row for row in others if row["point_id"] != found["point_id"])]
 
 
@@ -139,5 +139,5 @@ def row_of(pick: Pick) -> dict[str, Any]:
         >>> row_of(run.select(minimize="edge_macs"))["split_point"]
         'input'
     """
-    (row,) = records(pick.point[FRONT_COLUMNS].to_frame().T)
+    (row,) = records(pick.point[front_columns(pick.point.index)].to_frame().T)
     return row

@@ -76,7 +76,7 @@ def network_points(
         "server_s": own["server_s"],
         "offload_rate": offload_rate,
         "message_bytes": message_bytes,
-        "accuracy": rows["accuracy"],
+        "accuracy": rows[results.quality_column],
     }
     numbers = pd.DataFrame(columns).to_dict("records")
     return rows, [PointCosts(**{str(name): number for name, number in own.items()}) for own in numbers]

@@ -9,7 +9,7 @@
 ``python -m benchmarks.coverage`` compares them on fresh samples.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from explorer.front.optimism import Method, Optimism
 from explorer.front.resampled import Resampler
 
 Floats = NDArray[np.float64]
+Strata = Sequence[NDArray[np.int64]]
 METHOD: Method = "cross_fitting"
 REPEATS = 8
 _PLACES = np.linspace(0.0, 1.0, 21)  # along the front, by accuracy
@@ -30,6 +31,7 @@ def estimated_optimism(
     """Estimate the optimism of a front; None where it has no point, or too few samples are there.
 
     Points lie at the same place along two fronts when as large a share of each front has a lower accuracy.
+    Where the run's quality is another one, it takes the place of accuracy, and classes are drawn apart.
 
     Args:
         resampler: Of the networks whose front it is.
@@ -50,16 +52,16 @@ def estimated_optimism(
         True
     """
     count = resampler.num_samples
-    own = np.sort(resampler.front(np.ones(count)).accuracy_R)
+    own = np.sort(resampler.front(np.ones(count)).quality_R)
     if count < 2 or not len(own):
         return None
-    rng, weights = np.random.default_rng(seed), ESTIMATORS[method]
+    rng, weights, strata = np.random.default_rng(seed), ESTIMATORS[method], resampler.strata
     places, differences = [], []
-    for chosen_by, stated_by in (pair for _ in range(repeats) for pair in weights(count, rng)):
+    for chosen_by, stated_by in (pair for _ in range(repeats) for pair in weights(strata, rng)):
         front = resampler.front(chosen_by)
-        order = np.argsort(front.accuracy_R, kind="stable")
+        order = np.argsort(front.quality_R, kind="stable")
         places.append(_places(len(order)))
-        differences.append((front.accuracy_R - resampler.accuracy(front, stated_by))[order])
+        differences.append((front.quality_R - resampler.quality(front, stated_by))[order])
     place, difference = np.concatenate(places), np.concatenate(differences)
     near = [np.abs(place - own_place) <= _NEAR for own_place in _PLACES]
     known = [row for row, close in enumerate(near) if close.any()]
@@ -69,7 +71,8 @@ def estimated_optimism(
     amounts = np.maximum(means * _FACTORS[method], 0.0)
     shown = np.interp(_PLACES[known], _places(len(own)), own)
     accuracies, first = np.unique(shown, return_index=True)
-    return Optimism(method, repeats, tuple(accuracies.tolist()), tuple(amounts[first].tolist()))
+    found = tuple(accuracies.tolist()), tuple(amounts[first].tolist())
+    return Optimism(method, repeats, *found, resampler.column)
 
 
 def _places(count: int) -> Floats:
@@ -79,18 +82,22 @@ def _places(count: int) -> Floats:
 Pairs = Iterator[tuple[Floats, Floats]]  # weights of the samples that choose, and of those that state
 
 
-def _halves(count: int, rng: np.random.Generator) -> Pairs:
-    one = np.zeros(count)
-    one[rng.permutation(count)[: count // 2]] = 1.0
+def _halves(strata: Strata, rng: np.random.Generator) -> Pairs:
+    one = np.zeros(sum(map(len, strata)))
+    for rows in strata:
+        one[rows[rng.permutation(len(rows))[: len(rows) // 2]]] = 1.0
     yield one, 1.0 - one
     yield 1.0 - one, one
 
 
-def _drawn(count: int, rng: np.random.Generator) -> Pairs:
-    yield rng.multinomial(count, np.full(count, 1.0 / count)).astype(np.float64), np.ones(count)
+def _drawn(strata: Strata, rng: np.random.Generator) -> Pairs:
+    drawn = np.zeros(sum(map(len, strata)))
+    for rows in strata:
+        drawn[rows] = rng.multinomial(len(rows), np.full(len(rows), 1.0 / len(rows)))
+    yield drawn, np.ones(len(drawn))
 
 
-ESTIMATORS: dict[Method, Callable[[int, np.random.Generator], Pairs]] = {
+ESTIMATORS: dict[Method, Callable[[Strata, np.random.Generator], Pairs]] = {
     "cross_fitting": _halves,
     "bootstrap": _drawn,
 }

@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.core.credits import CREDITS
+from explorer.core.credits import worths
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.intervals import margins_along
+from explorer.core.quality import MARGINS, Quality, QualityName, counts
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import DECIMALS, ThresholdCuts, threshold_cuts, undominated
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.front.pareto import non_dominated
-from explorer.space.metrics import Constraint, Metric
+from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric
 
 Floats = NDArray[np.float64]
-_CORRECT = list(CREDITS).index("correct")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +40,21 @@ class _Ladder:
     split_point: str
     bits: int
     cuts: ThresholdCuts
-    exit_CN: NDArray[np.float32]
-    server_CN: NDArray[np.float32]
+    exit_N: NDArray[np.float32]
+    server_N: NDArray[np.float32]
     bytes_N: NDArray[np.int32]
     may_do_without: bool
 
-    def at_cuts(self, weights_N: Floats) -> tuple[Floats, Floats, Floats]:
+    def at_cuts(self, weights_N: Floats, worth_CN: Floats) -> tuple[Floats, Floats, Floats]:
         """Credits earned (C, K + 1), weight of exits and bytes sent (K + 1,); last where no exit is used."""
-        start_C, sent = self.server_CN @ weights_N, float(weights_N @ self.bytes_N)
+        start_C, sent = worth_CN @ self.server_N, float(weights_N @ self.bytes_N)
         earned_CK, exited_K = np.zeros((len(start_C), 0)), np.zeros(0)
         spared_K = exited_K
         if len(self.cuts.order):
             weight_N = weights_N[self.cuts.order]
             at = self.cuts.exited
-            gained_CN = np.cumsum((self.exit_CN - self.server_CN)[:, self.cuts.order] * weight_N, axis=1)
+            gain_N = (self.exit_N - self.server_N)[self.cuts.order]
+            gained_CN = np.cumsum(gain_N * worth_CN[:, self.cuts.order], axis=1)
             earned_CK = start_C[:, np.newaxis] + np.pad(gained_CN, ((0, 0), (1, 0)))[:, at]
             exited_K = np.append(0.0, np.cumsum(weight_N))[at]
             spared_K = np.append(0.0, np.cumsum(weight_N * self.bytes_N[self.cuts.order]))[at]
@@ -61,6 +63,14 @@ class _Ladder:
             np.append(exited_K, 0.0),
             np.append(sent - spared_K, sent),
         )
+
+    def margins(self, label_N: NDArray[np.int64], weights_N: Floats, quality: Quality) -> Floats:
+        """Of the quality's interval, below and above it (2, K + 1)."""
+        count_C = counts(label_N, weights_N)
+        gain_N = ((self.exit_N - self.server_N) * weights_N)[self.cuts.order]
+        start_C = counts(label_N, weights_N * self.server_N)
+        how = (label_N[self.cuts.order], start_C, count_C, quality.class_shares(count_C))
+        return np.stack(margins_along(gain_N, *how))[:, np.append(self.cuts.exited, 0)]
 
     def frontier(self, earned_CK: Floats, exited_K: Floats) -> NDArray[np.int64]:
         """Cuts, of falling exits, that earn more than every earlier one; in the middle of equal ones."""
@@ -75,17 +85,17 @@ class _Ladder:
 
 @dataclass(frozen=True, eq=False)
 class ResampledFront:
-    """A front under one set of weights: which operating points, and their accuracy there.
+    """A front under one set of weights: which operating points, and their quality there.
 
     Example:
         >>> front = ResampledFront(np.array([0, 0]), np.array([3, 1]), np.array([0.9, 0.8]))
-        >>> len(front.accuracy_R)
+        >>> len(front.quality_R)
         2
     """
 
     ladder_R: NDArray[np.int64]
     cut_R: NDArray[np.int64]
-    accuracy_R: Floats
+    quality_R: Floats
 
 
 class Resampler:
@@ -108,11 +118,11 @@ class Resampler:
         >>> costs = CostModel(run.results.setting)
         >>> resampler = Resampler(networks, costs, run.results.objectives, [], low=0.0, high=1.0)
         >>> front = resampler.front(np.ones(400))  # each sample once, as in the run
-        >>> sorted(front.accuracy_R, reverse=True) == run.front["accuracy"].tolist()
+        >>> sorted(front.quality_R, reverse=True) == run.front["accuracy"].tolist()
         True
         >>> half = np.arange(400) % 2.0
         >>> chosen = resampler.front(half)
-        >>> len(chosen.accuracy_R) == len(resampler.accuracy(chosen, 1.0 - half))
+        >>> len(chosen.quality_R) == len(resampler.quality(chosen, 1.0 - half))
         True
     """
 
@@ -138,22 +148,43 @@ class Resampler:
         at = np.array(rows, dtype=np.int64)
         self._table = {name: np.concatenate([own[name] for own in tables])[at] for name in tables[0]}
         self.num_samples = networks[0][0].num_samples
+        self._label_N, self._of = networks[0][0].label_N, networks[0][0].quality
+        asked = [metric.name for metric in objectives] + [own.column for own in constraints]
+        self._needs_margins = any(SEARCHED_METRICS[name].margin for name in asked)
+
+    @property
+    def column(self) -> QualityName:
+        """The quality of the networks."""
+        return self._of.name
+
+    @property
+    def strata(self) -> list[NDArray[np.int64]]:
+        """Samples that are drawn together: all, or those of each class where classes weigh differently."""
+        if self._of.is_plain:
+            return [np.arange(self.num_samples)]
+        return [np.flatnonzero(self._label_N == label) for label in np.unique(self._label_N)]
+
+    def _worths(self, weights_N: Floats) -> dict[str, Floats]:
+        return worths(self._label_N, self._of, weights_N)
 
     def front(self, weights_N: Floats) -> ResampledFront:
         """The front where each sample counts as often as its weight says."""
-        total = float(weights_N.sum())
-        kept, earned, exited, sent = [], [], [], []
+        total, worth_N = float(weights_N.sum()), self._worths(weights_N)
+        worth_CN = np.stack(list(worth_N.values()))
+        kept, earned, exited, sent, ends = [], [], [], [], []
         for ladder in self._ladders:
-            earned_CK, exited_K, sent_K = ladder.at_cuts(weights_N)
+            earned_CK, exited_K, sent_K = ladder.at_cuts(weights_N, worth_CN)
             own = ladder.frontier(earned_CK, exited_K)
             kept.append(own)
             earned.append(earned_CK[:, own])
             exited.append(np.full(1, total) if ladder.split_point == OUTPUT else exited_K[own])
             sent.append(sent_K[own])
+            ends.append(self._margins(ladder, weights_N)[:, own])
         ladder_R = np.repeat(np.arange(len(kept)), [len(own) for own in kept])
         cut_R = np.concatenate(kept)
         without_R = cut_R == np.array([len(own.cuts.exited) for own in self._ladders])[ladder_R]
-        swept: dict[str, Any] = dict(zip(CREDITS, np.concatenate(earned, axis=1), strict=True))
+        swept: dict[str, Any] = dict(zip(worth_N, np.concatenate(earned, axis=1), strict=True))
+        swept |= dict(zip(MARGINS, np.concatenate(ends, axis=1), strict=True))
         swept |= {"exited": np.concatenate(exited), "sent_bytes": np.concatenate(sent)}
         swept["split_point"] = [self._ladders[number].split_point for number in ladder_R.tolist()]
         swept["payload_bits"] = np.array([own.bits for own in self._ladders])[ladder_R]
@@ -161,7 +192,13 @@ class Resampler:
         table = {name: values[ladder_R] for name, values in self._table.items()}
         columns = self._costs.expected(swept, table, np.full(len(ladder_R), total))
         front = self._non_dominated(columns, len(ladder_R))
-        return ResampledFront(ladder_R[front], cut_R[front], columns["accuracy"][front])
+        return ResampledFront(ladder_R[front], cut_R[front], columns[self._of.name][front])
+
+    def _margins(self, ladder: _Ladder, weights_N: Floats) -> Floats:
+        """As of the ladder; NaN where nothing asks for them."""
+        if not self._needs_margins:
+            return np.full((2, len(ladder.cuts.exited) + 1), np.nan)
+        return ladder.margins(self._label_N, weights_N, self._of)
 
     def _non_dominated(self, columns: dict[str, NDArray[Any]], count: int) -> NDArray[np.int64]:
         feasible = np.ones(count, dtype=np.bool_)
@@ -175,13 +212,14 @@ class Resampler:
         rows = np.flatnonzero(feasible & ~np.isnan(losses).any(axis=1))
         return np.asarray(rows[non_dominated(losses[rows])])
 
-    def accuracy(self, front: ResampledFront, weights_N: Floats) -> Floats:
-        """Accuracy of the same operating points (R,) under other weights."""
+    def quality(self, front: ResampledFront, weights_N: Floats) -> Floats:
+        """Quality of the same operating points (R,) under other weights."""
+        worth_CN = self._worths(weights_N)[self._of.credit][np.newaxis]
         found = np.empty(len(front.ladder_R))
         for number in np.unique(front.ladder_R).tolist():
             own = front.ladder_R == number
-            earned_CK, _, _ = self._ladders[number].at_cuts(weights_N)
-            found[own] = earned_CK[_CORRECT, front.cut_R[own]]
+            earned_CK, _, _ = self._ladders[number].at_cuts(weights_N, worth_CN)
+            found[own] = earned_CK[0, front.cut_R[own]]
         return np.asarray(found / weights_N.sum())
 
     def points(self, front: ResampledFront) -> list[tuple[int, RunPoint]]:
@@ -198,7 +236,6 @@ class Resampler:
 
 def _ladders(number: int, evidence: Evidence, low: float, high: float) -> list[_Ladder]:
     """Of one network, the output last."""
-    worth_CN = np.stack([credit(evidence.label_N) for credit in CREDITS.values()])
     nothing = np.zeros(0, dtype=np.int64)
     no_exits = ThresholdCuts(nothing, np.zeros(0), nothing)
     found = []
@@ -206,12 +243,12 @@ def _ladders(number: int, evidence: Evidence, low: float, high: float) -> list[_
         confidence = evidence.exit_confidence_SN[split].astype(np.float64)
         has_exit = not np.isnan(confidence).any()
         cuts = threshold_cuts(confidence, low, high) if has_exit else no_exits
-        exit_CN = (worth_CN * evidence.exit_correct_SN[split]).astype(np.float32)
+        exit_N = evidence.exit_correct_SN[split].astype(np.float32)
         for index, bits in enumerate(evidence.payload_bits):
-            server_CN = (worth_CN * evidence.server_correct_SBN[split, index]).astype(np.float32)
+            server_N = evidence.server_correct_SBN[split, index].astype(np.float32)
             lengths = evidence.encoded_bytes(split, index)
             may = not has_exit or high >= 1.0
-            found.append(_Ladder(number, name, bits, cuts, exit_CN, server_CN, lengths, may))
-    right_CN = (worth_CN * evidence.output_correct_N).astype(np.float32)
+            found.append(_Ladder(number, name, bits, cuts, exit_N, server_N, lengths, may))
+    right_N = evidence.output_correct_N.astype(np.float32)
     nothing_sent = np.zeros(evidence.num_samples, dtype=np.int32)
-    return [*found, _Ladder(number, OUTPUT, 0, no_exits, right_CN, right_CN, nothing_sent, True)]
+    return [*found, _Ladder(number, OUTPUT, 0, no_exits, right_N, right_N, nothing_sent, True)]

@@ -3,7 +3,7 @@
 The same rules as the report's page, which computes them in the browser.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,8 @@ from explorer.errors import UserError
 from explorer.front.pareto import by_weights, closest_to_ideal, knee, mark_front
 from explorer.space.metrics import (
     ALL_METRICS,
-    ASSURED,
-    ASSURED_CORRECTED,
-    METRICS,
+    OF_A_QUALITY,
+    SEARCHED_METRICS,
     Constraint,
     Metric,
     assured,
@@ -37,8 +36,8 @@ class Selection:
         where: Constraints such as ``accuracy >= 0.95``, on top of the run's own.
         relax: Leave the constraints that the run's space names out.
         fit: Whether points must fit the memory of the edge device; as the run's space says where None.
-        assured: Ask the lower end of the interval for every accuracy that a constraint asks for; that of the
-            corrected accuracy, where it is known.
+        assured: Ask the lower end of the interval for every accuracy, balanced or weighted or not, that a
+            constraint asks for; the corrected one, where it is known.
         indifferent: Take the cheapest point of the front instead whose accuracy does not differ from that of
             the chosen one; see :func:`explorer.front.paired.cheaper_alike`. Needs the run's evidence.
         fully_trained: Only networks trained for all their epochs.
@@ -49,6 +48,7 @@ class Selection:
         point_id: This very point.
 
     Example:
+        >>> from explorer.space.metrics import METRICS
         >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
         >>> points = points.assign(split_point="input", payload_bits=8)
         >>> asked = Selection(where=["accuracy >= 0.85"], minimize="edge_macs")
@@ -83,6 +83,7 @@ class Pick:
         constraints: Under which it was chosen.
 
     Example:
+        >>> from explorer.space.metrics import METRICS
         >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
         >>> points = points.assign(split_point="conv1", payload_bits=8, confidence_threshold=0.7)
         >>> pick = select(points, Selection(point_id="b"), [METRICS["accuracy"], METRICS["edge_macs"]])
@@ -130,6 +131,7 @@ def select(
         UserError: Unknown id or column, or no point satisfies the constraints (says how close they come).
 
     Example:
+        >>> from explorer.space.metrics import METRICS
         >>> points = pd.DataFrame({"point_id": ["a", "b"], "accuracy": [0.9, 0.8], "edge_macs": [50, 10]})
         >>> points = points.assign(split_point="input", payload_bits=8)
         >>> pick = select(points, Selection(maximize="accuracy"), [METRICS["accuracy"], METRICS["edge_macs"]])
@@ -145,10 +147,10 @@ def select(
     own = [] if selection.relax else list(constraints)
     asked = [parse_constraint(text, "--where") for text in selection.where]
     if selection.assured:
-        known = ASSURED_CORRECTED in points and points[ASSURED_CORRECTED].notna().any()
-        column = ASSURED_CORRECTED if known else ASSURED
-        own, asked = ([assured(constraint, column) for constraint in some] for some in (own, asked))
+        known = points.columns[points.notna().any()]
+        own, asked = ([assured(constraint, known) for constraint in some] for some in (own, asked))
     kept = [*own, *asked, *limits]
+    _check_columns(points, [*(one.column for one in kept), *(metric.name for metric in objectives)])
     marked = mark_front(points, objectives, kept)
     front = marked[marked["on_front"]]
     if selection.point_id is not None:
@@ -188,9 +190,15 @@ def _chosen(
 
 def _metrics(names: Sequence[str], option: str) -> tuple[Metric, ...]:
     for name in names:
-        if name not in METRICS:
-            raise UserError(f"{option}: unknown column {name!r}; known: {', '.join(METRICS)}")
-    return tuple(METRICS[name] for name in names)
+        if name not in SEARCHED_METRICS:
+            raise UserError(f"{option}: unknown column {name!r}; known: {', '.join(SEARCHED_METRICS)}")
+    return tuple(SEARCHED_METRICS[name] for name in names)
+
+
+def _check_columns(points: pd.DataFrame, names: Iterable[str]) -> None:
+    """Refuse columns that another quality of the space would have given."""
+    if absent := [name for name in names if name in OF_A_QUALITY and name not in points]:
+        raise UserError(f"{absent[0]}: this run does not have it, since its quality is another")
 
 
 def _check_weights(weights: Mapping[str, float], objectives: Sequence[Metric]) -> None:
@@ -207,6 +215,7 @@ def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: 
     option = "--minimize" if smallest else "--maximize"
     if column not in ALL_METRICS:
         raise UserError(f"{option}: unknown column {column!r}; known: {', '.join(ALL_METRICS)}")
+    _check_columns(points, [column])
     if points[column].isna().all():
         raise UserError(f"{option}: no point has a value for {column!r}")
     values = points[column].to_numpy(dtype=float) * (1 if smallest else -1)

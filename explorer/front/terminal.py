@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from explorer.core.quality import CREDIT_OF
 from explorer.front.select import Pick
-from explorer.space.metrics import METRICS, Metric
+from explorer.space.metrics import METRICS, SEARCHED_METRICS, Metric
 
 _LOG_RATIO = 50  # as in the report: what spans more than this reads better on a logarithmic axis
 _HEIGHT = 16
@@ -40,31 +41,48 @@ def print_pick(
         ...
     """
     point = pick.point
-    accuracy = (
-        f"validation accuracy {point['accuracy']:.4f} [{point['accuracy_ci95_low']:.4f}, "
-        f"{point['accuracy_ci95_high']:.4f}]"
-    )
-    if not np.isnan(corrected := float(point.get("accuracy_corrected", np.nan))):
-        low, high = (float(point[f"accuracy_corrected_ci95_{end}"]) for end in ("low", "high"))
-        accuracy += f"; corrected for having been chosen {corrected:.4f} [{low:.4f}, {high:.4f}]"
-    if test is not None:
-        accuracy += (
-            f"; test accuracy {test['accuracy']:.4f} [{test['accuracy_ci95_low']:.4f}, "
-            f"{test['accuracy_ci95_high']:.4f}] on {test['samples']} samples"
-        )
-        if (reads := test.get("reads", 1)) > 1:
-            accuracy += f", read {reads} times: no longer unbiased"
-    for line in (f"{point['point_id']}: {pick.why}.", accuracy):
-        console.print(line, markup=False, highlight=False)
     columns = ["point_id", "split_point", "confidence_threshold", "payload_bits"]
-    columns += [name for name, metric in METRICS.items() if metric.in_front and not metric.bounds]
+    known = [metric for name, metric in SEARCHED_METRICS.items() if name in point]
+    columns += [metric.name for metric in known if metric.in_front and not metric.bounds]
+    console.print(f"{point['point_id']}: {pick.why}.", markup=False, highlight=False)
+    for name in accuracies_of(point):
+        console.print(_accuracy_line(name, point, test), markup=False, highlight=False)
     table = Table("", "chosen", *(f"neighbour {n + 1}" for n in range(len(pick.neighbours))), box=None)
     for column in columns:
         cells = [point[column], *pick.neighbours[column]]
         table.add_row(column, *(_cell(value) for value in cells))
     if len(chances):
-        table.add_row("p of accuracy", "-", *(_cell(float(chance)) for chance in chances))
+        quality = accuracies_of(point)[0].replace("_", " ")
+        table.add_row(f"p of {quality}", "-", *(_cell(float(chance)) for chance in chances))
     console.print(table)
+
+
+def accuracies_of(point: "pd.Series[Any]") -> list[str]:
+    """Accuracies that a point has, that which the run counts first.
+
+    Example:
+        >>> accuracies_of(pd.Series({"accuracy": 0.97, "balanced_accuracy": 0.5}))
+        ['balanced_accuracy', 'accuracy']
+    """
+    return [name for name in reversed(CREDIT_OF) if name in point]
+
+
+def _accuracy_line(name: str, point: "pd.Series[Any]", test: dict[str, Any] | None) -> str:
+    """One accuracy on both subsets, with its intervals."""
+    words = name.replace("_", " ")
+    line = f"validation {words} {_interval(point, name)}"
+    if not np.isnan(float(point.get(f"{name}_corrected", np.nan))):
+        line += f"; corrected for having been chosen {_interval(point, f'{name}_corrected')}"
+    if test is not None:
+        line += f"; test {words} {_interval(test, name)} on {test['samples']} samples"
+        if (reads := test.get("reads", 1)) > 1:
+            line += f", read {reads} times: no longer unbiased"
+    return line
+
+
+def _interval(columns: Any, name: str) -> str:
+    low, high = (float(columns[f"{name}_ci95_{end}"]) for end in ("low", "high"))
+    return f"{float(columns[name]):.4f} [{low:.4f}, {high:.4f}]"
 
 
 def print_front(pick: Pick, console: Console) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.costs.intervals import wilson_interval
+from explorer.core.intervals import wilson_interval
 from explorer.devices import LinkProfile
 from explorer.measure.deployed import Measured, TimedParts, message_s
 from explorer.runtime.manifest import Bundle

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from explorer.space.metrics import ALL_METRICS
+from explorer.space.metrics import ALL_METRICS, OF_A_QUALITY
 from explorer.utils.units import PREFIXES
 
 MISSING_TEXT = "n/a"
@@ -49,7 +49,7 @@ def metric_text(name: str, value: float) -> str:
 
 
 def missing_columns(points: pd.DataFrame) -> list[str]:
-    """Labels of the metrics for which no point has a value.
+    """Labels of the metrics for which no point has a value, but those of another quality than the run's.
 
     Example:
         >>> missing = missing_columns(pd.DataFrame({"accuracy": [0.9], "energy_model_j": [None]}))
@@ -57,7 +57,8 @@ def missing_columns(points: pd.DataFrame) -> list[str]:
         (False, True)
     """
     known = set(points.columns[points.notna().any()])
-    return [metric.label for name, metric in ALL_METRICS.items() if name not in known]
+    asked = [name for name in ALL_METRICS if name not in OF_A_QUALITY or name in points]
+    return [ALL_METRICS[name].label for name in asked if name not in known]
 
 
 def _prefix(values: Iterable[float], unit: str) -> tuple[float, str]:

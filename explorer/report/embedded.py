@@ -4,7 +4,6 @@ A point is what was observed of it (split point, bits, threshold, right answers,
 structure, devices, link and protocol is computed in the browser by ``assets/cost.js``, for any setting.
 """
 
-import base64
 import json
 import shlex
 from collections.abc import Iterable, Mapping
@@ -17,15 +16,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.sweep import columns_of_sweep
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
 from explorer.devices.operators import KINDS, Operator, operator_columns
+from explorer.report.classes import embedded_classes
+from explorer.report.numbers import typed_column
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
-from explorer.space.metrics import ALL_METRICS, MEASURED_METRICS, Kind, Metric
+from explorer.space.metrics import ALL_METRICS, MEASURED_METRICS, OF_A_QUALITY, Kind, Metric
 from explorer.space.names import network_words
 from explorer.utils.units import PREFIXES
 
@@ -37,30 +38,10 @@ GROUPS: dict[Kind, str] = {  # titles over the columns of each kind, in this ord
 }
 BATTERY = Metric("battery_days", "d", "maximize", "modelled", "Battery life", "modelled", in_front=False)
 
-_INTEGERS = (("u8", np.uint8), ("u16", np.uint16), ("u32", np.uint32))
 _SPLIT_COUNTS = (
     *("payload_elements", "edge_macs", "edge_macs_dense", "server_macs", "exit_macs", "edge_param_bytes"),
     *("exit_param_bytes", "edge_index_bytes", "edge_ram_bytes", "exit_ram_bytes", "range_bytes"),
 )
-
-
-def typed_column(values: ArrayLike) -> dict[str, str]:
-    """Numbers as base64 of the smallest type that holds them exactly, little-endian.
-
-    Returns:
-        ``{"type": "u8" | "u16" | "u32" | "f64", "data": ...}``.
-
-    Example:
-        >>> typed_column([1, 2, 3]), typed_column([1000])
-        ({'type': 'u8', 'data': 'AQID'}, {'type': 'u16', 'data': '6AM='})
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    whole = bool(np.all((numbers >= 0) & (numbers == np.floor(numbers))))  # NaN is not
-    largest = numbers.max(initial=0.0) if whole else np.inf
-    fitting = ((name, kind) for name, kind in _INTEGERS if largest <= np.iinfo(kind).max)
-    name, kind = next(fitting, ("f64", np.float64))
-    little = numbers.astype(np.dtype(kind).newbyteorder("<"))
-    return {"type": name, "data": base64.b64encode(little.tobytes()).decode("ascii")}
 
 
 def embedded_run(results: RunResults) -> dict[str, Any]:
@@ -88,7 +69,8 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "referencePoint": results.reference_point,
         "constraints": [vars(constraint) for constraint in results.record.parsed_constraints],
         "fitsDevice": results.record.fits_device,
-        "metrics": [metric_record(metric) for metric in (*ALL_METRICS.values(), BATTERY)],
+        "quality": results.quality_column,
+        "metrics": [metric_record(metric) for metric in (*_metrics(points), BATTERY)],
         "prefixes": PREFIXES,
         "groups": list(GROUPS.values()),
         "profiles": _profiles(results.record),
@@ -100,6 +82,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "measured": _measured(points, numbers),
         "references": _references(points),
         "optimism": _optimism(results.record),
+        "classes": embedded_classes(results),
     }
 
 
@@ -112,6 +95,11 @@ def run_argument(path: Path) -> str:
     """
     resolved = path.resolve()
     return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
+
+
+def _metrics(points: pd.DataFrame) -> list[Metric]:
+    """Those of the run: without the ones that another quality would have."""
+    return [own for name, own in ALL_METRICS.items() if name not in OF_A_QUALITY or name in points]
 
 
 def metric_record(metric: Metric) -> dict[str, Any]:
@@ -132,6 +120,8 @@ def metric_record(metric: Metric) -> dict[str, Any]:
         "shortLabel": metric.short_label,
         "isShare": metric.is_share,
         "credit": metric.credit,
+        "bounds": metric.bounds,
+        "margin": metric.margin,
         "slider": metric.slider,
     }
 
@@ -232,9 +222,7 @@ def _points(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, dict[
     columns = {
         "bits": points["payload_bits"].fillna(0),
         "threshold": points["confidence_threshold"],
-        **{name: points[name] for name in CREDITS},
-        "exited": points["exited"],
-        "sent_bytes": points["sent_bytes"],
+        **{name: points[name] for name in columns_of_sweep(points)[3:]},
     }
     typed = {name: typed_column(values.to_numpy(dtype=float)) for name, values in columns.items()}
     return {"split": typed_column(numbers)} | typed
@@ -249,10 +237,12 @@ def _measured(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, Any
     return {"names": names, "rows": json.loads(rows.to_json(orient="values", double_precision=15))}
 
 
-def _optimism(record: RunRecord) -> dict[str, list[float]] | None:
-    """What is subtracted from an accuracy, at some accuracies."""
+def _optimism(record: RunRecord) -> dict[str, Any] | None:
+    """What is subtracted from an accuracy, or another quality, at some of its values."""
     found = record.optimism
-    return None if found is None else {"accuracies": list(found.accuracies), "amounts": list(found.amounts)}
+    if found is None:
+        return None
+    return {"column": found.column, "accuracies": list(found.accuracies), "amounts": list(found.amounts)}
 
 
 def _references(points: pd.DataFrame) -> list[list[Any]]:

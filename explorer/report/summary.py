@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from explorer.core.sweep import is_deployable
 from explorer.data.balance import IMBALANCED
 from explorer.devices import PROTOCOLS
@@ -119,7 +121,7 @@ def summary_info(results: RunResults) -> Summary:
 
 
 def _confirmed(point: Confirmed) -> tuple[str, str, str, str]:
-    """Id, accuracy as searched, mean and deviation over seeds, and whether the search was lucky."""
+    """Id, accuracy or other quality as searched, mean and deviation over seeds, whether it was lucky."""
     seeds = f"{metric_text('accuracy', point.mean)} (deviation {metric_text('accuracy', point.deviation)}, "
     seeds += f"{len(point.seeds)} seeds)"
     searched = metric_text("accuracy", point.accuracy)
@@ -135,34 +137,31 @@ def _operators(calls: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
     ]
 
 
-def best_accuracy(results: RunResults) -> tuple[str, str]:
-    """The best feasible accuracy and its 95 % interval, as text.
+def best_quality(points: pd.DataFrame, name: str = "accuracy") -> tuple[str, str]:
+    """The best feasible accuracy, or other quality, and its 95 % interval, as text.
 
     Example:
-        >>> from types import SimpleNamespace
-        >>> import pandas as pd
         >>> interval = {"accuracy_ci95_low": [0.9, 0.94], "accuracy_ci95_high": [0.95, 0.98]}
         >>> points = pd.DataFrame({"accuracy": [0.93, 0.962], "feasible": [True, True], **interval})
-        >>> best_accuracy(SimpleNamespace(points=points))
+        >>> best_quality(points)
         ('96.2 %', '95 % interval 94 % to 98 %, validation')
-        >>> points["accuracy_corrected"] = [0.92, 0.95]
-        >>> best_accuracy(SimpleNamespace(points=points))[1]
+        >>> best_quality(points.assign(accuracy_corrected=[0.92, 0.95]))[1]
         '95 % interval 94 % to 98 %, validation; 95 % corrected for having been chosen'
     """
-    feasible = results.points[results.points["feasible"].astype(bool)]
-    if feasible["accuracy"].notna().sum() == 0:
+    feasible = points[points["feasible"].astype(bool)]
+    if feasible[name].notna().sum() == 0:
         return "none", "no feasible point"
-    best = feasible.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-    low, high = (metric_text("accuracy", float(best[f"accuracy_ci95_{end}"])) for end in ("low", "high"))
+    best = feasible.sort_values(name, ascending=False, kind="stable").iloc[0]
+    low, high = (metric_text(name, float(best[f"{name}_ci95_{end}"])) for end in ("low", "high"))
     small = f"95 % interval {low} to {high}, validation"
-    corrected = float(best.get("accuracy_corrected", math.nan))
+    corrected = float(best.get(f"{name}_corrected", math.nan))
     if not math.isnan(corrected):
-        small += f"; {metric_text('accuracy_corrected', corrected)} corrected for having been chosen"
-    return metric_text("accuracy", float(best["accuracy"])), small
+        small += f"; {metric_text(f'{name}_corrected', corrected)} corrected for having been chosen"
+    return metric_text(name, float(best[name])), small
 
 
 def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
-    record, counts = results.record, results.record.counts
+    record, counts, quality = results.record, results.record.counts, results.quality_column
     front = int(results.points["on_front"].astype(bool).sum())
     outcomes = ", ".join(f"{counts[key]:,} {word}" for key, word in _OUTCOMES.items() if key in counts)
     volume = NOT_RECORDED if record.hypervolume is None else f"{record.hypervolume:.3f}"
@@ -170,7 +169,7 @@ def _tiles(results: RunResults) -> list[tuple[str, str, str]]:
     search = record.search
     return [
         ("Front", f"{front:,}", f"of {is_deployable(results.points).sum():,} operating points"),
-        ("Best accuracy", *best_accuracy(results)),
+        (f"Best {quality.replace('_', ' ')}", *best_quality(results.points, quality)),
         ("Hypervolume", volume, "of at most 1"),
         ("Trials", f"{counts['trials']:,}" if "trials" in counts else NOT_RECORDED, outcomes),
         ("Search time", NOT_RECORDED if search is None else _duration(search.seconds), f"on {cpu}"),

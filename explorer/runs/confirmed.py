@@ -22,6 +22,7 @@ class Confirmed:
         accuracies: On the same validation subset, one per seed.
         exit_rates: One per seed.
         failures: Why others failed.
+        quality: What all this is: accuracy, or the run's quality where that is another.
 
     Example:
         >>> point = Confirmed("mlp-1.0.8.90", 0.96, 0.94, (1, 2, 3), (0.93, 0.92, 0.94), (0.5, 0.6, 0.5), ())
@@ -36,6 +37,7 @@ class Confirmed:
     accuracies: tuple[float, ...]
     exit_rates: tuple[float, ...]
     failures: tuple[str, ...]
+    quality: str = "accuracy"
 
     @property
     def mean(self) -> float:
@@ -66,7 +68,13 @@ class Confirmed:
         """Inverse of :meth:`to_json`."""
         names = ("seeds", "accuracies", "exit_rates", "failures")
         lists = {name: tuple(content[name]) for name in names}
-        return cls(content["point_id"], content["accuracy"], content["accuracy_ci95_low"], **lists)
+        return cls(
+            content["point_id"],
+            content["accuracy"],
+            content["accuracy_ci95_low"],
+            **lists,
+            quality=content.get("quality", "accuracy"),
+        )
 
 
 def write_confirmed(folder: Path, points: list[Confirmed]) -> Path:

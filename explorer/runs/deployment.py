@@ -13,7 +13,7 @@ from explorer.data.dataset import DataSet
 from explorer.errors import UserError, naming
 from explorer.front.select import Pick
 from explorer.runs.record import RUN_FILE, SCHEMA_VERSION
-from explorer.runs.results import FRONT_COLUMNS, RunResults, records
+from explorer.runs.results import RunResults, front_columns, records
 from explorer.runs.store import Store
 from explorer.space.files import load_space_data, parse_space
 from explorer.space.fit import misfit
@@ -103,7 +103,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
     store, stored = Store(results.path), results.networks[key]
     calibration = store.read_calibration(key)
     split = next(split for split in stored.splits if split.name == point.split_point)
-    (row,) = records(pick.point[FRONT_COLUMNS].to_frame().T)
+    (row,) = records(pick.point[front_columns(results.points)].to_frame().T)
     data = results.record.data
     return {
         "schema_version": SCHEMA_VERSION,
@@ -111,6 +111,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         "why": pick.why,
         "point": row,
         "misfit": misfit(pick.point.to_dict(), results.setting.edge),
+        "validation": results.by_class(pick.point).to_json(),
         "test": test,
         "network": stored.spec.to_json(),
         "placement_checksum": stored.placement_checksum,
@@ -135,7 +136,7 @@ def deployment(results: RunResults, pick: Pick, test: dict[str, Any] | None) -> 
         "profiles": results.setting.to_json(),
         "protocol": results.setting.protocol,
         "deadline_s": results.setting.deadline_s,
-        "neighbours": records(pick.neighbours[FRONT_COLUMNS]),
+        "neighbours": records(pick.neighbours[front_columns(results.points)]),
     }
 
 

@@ -11,8 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 
-from explorer.core.evidence import Evidence
+from explorer.core.evidence import Answers, Evidence
 from explorer.core.payload import Codec, PayloadForm, is_calibrated
+from explorer.core.quality import ACCURACY, Quality
 from explorer.costs.split_costs import SplitCosts
 from explorer.errors import UserError
 
@@ -36,6 +37,9 @@ def load(read: Callable[[Path], T], path: Path) -> T:
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
+_ANSWERS = ("exit_answer", "server_answer", "output_answer")  # runs of old have none
+
+
 def write_evidence(path: Path, evidence: Evidence) -> None:
     """Write per-sample validation outcomes.
 
@@ -56,11 +60,15 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "encoded_bytes": evidence.encoded_bytes_SBN,
         "labels": evidence.label_N,
     }
+    if (answers := evidence.answers) is not None:
+        arrays |= dict(zip(_ANSWERS, (answers.exit_SN, answers.server_SBN, answers.output_N), strict=True))
     save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
 
-def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
+def read_evidence(path: Path, splits: Sequence[SplitCosts], quality: Quality = ACCURACY) -> Evidence:
     """Inverse of :func:`write_evidence`; ``splits`` are the network's, ``output`` included.
+
+    ``quality`` is what the network's recipe says; the file does not repeat it.
 
     Example:
         >>> from explorer import run_search
@@ -81,6 +89,8 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts]) -> Evidence:
         arrays["output_correct"].astype(np.bool_),
         arrays["encoded_bytes"],
         arrays["labels"],
+        quality,
+        Answers(*(arrays[name] for name in _ANSWERS)) if _ANSWERS[0] in arrays else None,
     )
 
 

@@ -6,12 +6,14 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from explorer.core.quality import Quality
 from explorer.devices import ProtocolName, Setting
 from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.runs.learned import Learned
 from explorer.space.fit import memory_limits
-from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
+from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
+from explorer.space.quality_spec import ClassWeights, quality_of
 from explorer.utils.files import read_json, write_json
 
 RUN_FILE = "run.json"
@@ -197,7 +199,13 @@ class RunRecord(_Part):
     @property
     def objectives(self) -> tuple[Metric, ...]:
         """One to four columns that the search optimised."""
-        return tuple(METRICS[name] for name in self.space["objectives"])
+        return tuple(SEARCHED_METRICS[name] for name in self.space["objectives"])
+
+    @property
+    def quality(self) -> Quality:
+        """What makes answers good."""
+        spec = self.space.get("quality", "accuracy")
+        return quality_of(ClassWeights(**spec) if isinstance(spec, dict) else spec)
 
     @property
     def starts_from_dense(self) -> bool:

@@ -1,7 +1,7 @@
 """One run as plain tables: every operating point with its costs, every proposal, and the front."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from explorer.core.confusion import ByClass, by_class
 from explorer.core.credits import CREDITS
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import INPUT
+from explorer.core.quality import MARGINS
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import POINT_COLUMNS, is_deployable, point_row, right_and_exits
+from explorer.core.sweep import columns_of_sweep, is_deployable, point_row, right_and_exits
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.errors import UserError
@@ -24,7 +26,7 @@ from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
 from explorer.runs.store import Store, StoredNetwork
 from explorer.space.fit import memory_limits
-from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, Metric
+from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, OF_A_QUALITY, Metric
 from explorer.space.names import network_words, point_name
 from explorer.utils.files import read_json, write_json, write_text
 
@@ -37,7 +39,7 @@ _LEADING = [  # of front.csv, in the order that other programs may rely on
     *("edge_param_bytes", "edge_memory_bytes", "payload_bytes", "latency_model_s", "energy_model_j"),
     "reference",
 ]
-FRONT_COLUMNS = [
+FRONT_COLUMNS = [  # of every run; those of another quality than accuracy follow
     *_LEADING,
     *(name for name, metric in METRICS.items() if metric.in_front and name not in _LEADING),
     *("epochs", *CORRECTED_METRICS, *MEASURED_METRICS),
@@ -87,9 +89,14 @@ class RunResults:
 
     @property
     def front(self) -> pd.DataFrame:
-        """Feasible non-dominated points, best accuracy first."""
+        """Feasible non-dominated points, best accuracy, or other quality of the run, first."""
         front = self.points[self.points["on_front"]]
-        return front.sort_values(["accuracy", "point_id"], ascending=[False, True])
+        return front.sort_values([self.quality_column, "point_id"], ascending=[False, True])
+
+    @property
+    def quality_column(self) -> str:
+        """The column that says how good answers are: accuracy, unless the space asks for another quality."""
+        return self.record.quality.name if self.record.quality.name in self.points else "accuracy"
 
     @property
     def failures(self) -> dict[str, int]:
@@ -113,7 +120,7 @@ class RunResults:
         constraints = self.record.parsed_constraints
         pick = select(self.points, selection, self.objectives, constraints, limits)
         if selection.indifferent and selection.point_id is None:
-            return cheaper_alike(pick, self.right_answers)
+            return cheaper_alike(pick, self.right_answers, self._compared, self.record.quality.name)
         return pick
 
     def name_of(self, point: "pd.Series[Any]") -> str:
@@ -128,7 +135,16 @@ class RunResults:
 
     def compare(self, first: "pd.Series[Any]", second: "pd.Series[Any]") -> Comparison:
         """Hold two operating points against each other, sample by sample."""
-        return compared(self.right_answers(first), self.right_answers(second))
+        return self._compared(self.right_answers(first), self.right_answers(second))
+
+    def _compared(self, first_N: NDArray[np.bool_], second_N: NDArray[np.bool_]) -> Comparison:
+        labels = self._evidence(next(iter(self.networks))).label_N  # every network has seen the same samples
+        return compared(first_N, second_N, labels, self.record.quality)
+
+    def by_class(self, point: "pd.Series[Any]") -> ByClass:
+        """What became of each class of the validation subset at an operating point, a row of ``points``."""
+        evidence = self._evidence(str(point["network_key"]))
+        return by_class(evidence, RunPoint.from_row(point), self.record.data.num_classes)
 
     def _evidence(self, key: str) -> Evidence:
         return Store(self.path).read_evidence(key)
@@ -139,7 +155,7 @@ class RunResults:
         networks = [(stored.splits, stored.num_samples) for stored in self.networks.values()]
         points = self.points
         if networks:
-            swept = points[[*POINT_COLUMNS, "reference"]]
+            swept = points[[*columns_of_sweep(points), "reference"]]
             costs = CostModel(setting).points_of_networks(swept, owners.astype(np.int64), networks)
             modelled = [name for name, metric in METRICS.items() if metric.kind == "modelled"]
             points = points.assign(**costs[modelled].set_index(points.index))
@@ -236,7 +252,7 @@ def _with_references(points: pd.DataFrame, references: pd.DataFrame, evidence: E
 def _baseline_rows(baselines: pd.DataFrame) -> pd.DataFrame:
     """Inputs sent as files: at ``input``, without exit classifier or payload bits."""
     rows = baselines.assign(split_point=INPUT, payload_bits=np.nan, confidence_threshold=np.nan)
-    return rows[[*POINT_COLUMNS, "reference"]]
+    return rows[[*columns_of_sweep(rows), "reference"]]
 
 
 def points_of(
@@ -294,12 +310,14 @@ def _about(key: str, stored: StoredNetwork) -> dict[str, Any]:
 def _corrected(
     points: pd.DataFrame, networks: Mapping[str, StoredNetwork], record: RunRecord
 ) -> pd.DataFrame:
-    """Columns of the accuracy without its optimism; NaN where that is not known yet."""
+    """Columns of accuracy, or of the run's quality, without its optimism; NaN where that is not known."""
     columns: Mapping[str, Any] = dict.fromkeys(CORRECTED_METRICS, np.nan)
     if record.optimism is not None and len(points):
         samples = points["network_key"].map({key: stored.num_samples for key, stored in networks.items()})
-        accuracy = points["accuracy"].to_numpy(dtype=float)
-        columns = record.optimism.columns(accuracy, np.asarray(samples, dtype=np.int64))
+        quality = points[record.optimism.column].to_numpy(dtype=float)
+        margins = [points[name].to_numpy(dtype=float) for name in MARGINS if name in points]
+        known = record.optimism.columns(quality, np.asarray(samples, dtype=np.int64), margins)
+        columns = {**columns, **known}
     return points.assign(**columns)
 
 
@@ -318,6 +336,18 @@ def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
     return points
 
 
+def front_columns(known: Container[str]) -> list[str]:
+    """Columns of ``front.csv``: those of every run, then those of its quality where that is not accuracy.
+
+    ``known`` are the columns of its points.
+
+    Example:
+        >>> front_columns([*FRONT_COLUMNS, "balanced_accuracy"])[-1]
+        'balanced_accuracy'
+    """
+    return [*FRONT_COLUMNS, *(name for name in OF_A_QUALITY if name in known)]
+
+
 def write_front(results: RunResults) -> None:
     """Write ``front.csv`` and ``front.json``; the latter also lists references, dominated or not.
 
@@ -328,7 +358,8 @@ def write_front(results: RunResults) -> None:
         >>> pd.read_csv(run.path / "front.csv").columns.tolist() == FRONT_COLUMNS
         True
     """
-    write_text(results.path / "front.csv", results.front[FRONT_COLUMNS].to_csv(index=False))
+    columns = front_columns(results.points)
+    write_text(results.path / "front.csv", results.front[columns].to_csv(index=False))
     write_json(results.path / "front.json", front_content(results))
 
 
@@ -342,14 +373,14 @@ def front_content(results: RunResults) -> dict[str, Any]:
         >>> content["objectives"]["accuracy"], len(content["points"]) == len(run.front)
         ('maximize', True)
     """
-    is_reference = results.points["reference"] != ""
-    references = results.points.loc[is_reference, [*FRONT_COLUMNS, "on_front", "feasible"]]
+    is_reference, columns = results.points["reference"] != "", front_columns(results.points)
+    references = results.points.loc[is_reference, [*columns, "on_front", "feasible"]]
     return {
         "schema_version": SCHEMA_VERSION,
         "run": results.path.name,
         "objectives": {metric.name: metric.direction for metric in results.objectives},
         "reference_point": results.reference_point,
-        "points": records(results.front[FRONT_COLUMNS]),
+        "points": records(results.front[columns]),
         "references": records(references),
     }
 

@@ -255,7 +255,7 @@ class Store:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
         folder = self.networks / key
         path = (folder if epochs is None else folder / _EARLIER / str(epochs)) / _EVIDENCE
-        return read_evidence(path, self.read_splits(key))
+        return read_evidence(path, self.read_splits(key), self.read_spec(key).recipe.quality)
 
     def read_calibration(self, key: str) -> Calibration:
         """What was fitted to a network besides its weights."""

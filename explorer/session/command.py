@@ -38,7 +38,7 @@ def dry_run(options: Options, as_json: bool) -> int:
     if as_json:
         print(json.dumps(inventory_content(session.inventory, session.data), indent=1, allow_nan=False))
         return 0
-    print_data(session.data, Console())
+    print_data(session.data, Console(), session.record.quality.name)
     print_inventory(session.inventory, Console())
     return 0
 
@@ -108,7 +108,7 @@ def _announce(session: Session, stream: TextIO) -> None:
     )
     for variant in session.inventory.failures:
         print(printable(f"{variant.name} cannot be used: {variant.failure}"), file=stream, flush=True)
-    if note := imbalance_note(session.data):
+    if note := imbalance_note(session.data, record.quality.name):
         print(note, file=stream, flush=True)
 
 
@@ -125,9 +125,10 @@ def _conclude(session: Session, results: RunResults, stream: TextIO) -> None:
     if (rungs := results.record.rung_results).epochs[1:]:
         lines.append(_describe_rungs(rungs))
     if not front.empty and search is not None:
-        accuracy, macs = front["accuracy"], front["edge_macs"]
+        quality, macs = front[results.quality_column], front["edge_macs"]
+        name = results.quality_column.replace("_", " ")
         lines.append(
-            f"front: accuracy {accuracy.min():.4f} .. {accuracy.max():.4f}, "
+            f"front: {name} {quality.min():.4f} .. {quality.max():.4f}, "
             f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; {search.seconds:.0f} s of search"
         )
     if (learned := results.record.learned) is not None:

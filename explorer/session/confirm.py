@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from explorer.core.quality import Quality
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import outcome_at
 from explorer.core.training import TrainingFailedError
@@ -136,7 +137,8 @@ def confirmed(
                 weights = None if start is None else start.weights
                 tasks[which] = TrainingTask(spec, spec.recipe.total_epochs, dense=weights)
         trained = _trained(tasks, pool, show) | failed
-    return [_held_against(row, seeds, trained) for row in points.to_dict("records")]
+    quality = results.record.quality
+    return [_held_against(row, seeds, trained, quality) for row in points.to_dict("records")]
 
 
 def with_seed(spec: NetworkSpec, seed: int) -> NetworkSpec:
@@ -170,7 +172,7 @@ def _trained(
 
 
 def _held_against(
-    row: Mapping[Any, Any], seeds: Seeds, trained: dict[Any, EvaluatedNetwork | str]
+    row: Mapping[Any, Any], seeds: Seeds, trained: dict[Any, EvaluatedNetwork | str], quality: Quality
 ) -> Confirmed:
     point, key = RunPoint.from_row(row), row["network_key"]
     networks = {seed: trained[key, seed] for seed in seeds}
@@ -178,10 +180,11 @@ def _held_against(
     outcomes = [(outcome_at(own, point), own.num_samples) for own in known.values()]
     return Confirmed(
         point_id=row["point_id"],
-        accuracy=row["accuracy"],
-        accuracy_ci95_low=row["accuracy_ci95_low"],
+        accuracy=row[quality.name],
+        accuracy_ci95_low=row[f"{quality.name}_ci95_low"],
         seeds=tuple(known),
-        accuracies=tuple(outcome.correct / count for outcome, count in outcomes),
+        accuracies=tuple(outcome.earned[quality.credit] / count for outcome, count in outcomes),
         exit_rates=tuple(outcome.exited / count for outcome, count in outcomes),
         failures=tuple(own for own in networks.values() if isinstance(own, str)),
+        quality=quality.name,
     )

@@ -14,7 +14,7 @@ from explorer.space.pretrained import origins
 from explorer.space.variants import Inventory, Variant
 
 
-def print_data(data: DataSet, console: Console) -> None:
+def print_data(data: DataSet, console: Console, quality: str = "accuracy") -> None:
     """Print shape, classes and sizes of the subsets.
 
     Example:
@@ -28,7 +28,7 @@ def print_data(data: DataSet, console: Console) -> None:
         f" ({', '.join(data.class_names)})" if data.class_names else ""
     )
     console.print(f"data: {printable(data.name)}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
-    if note := imbalance_note(data):
+    if note := imbalance_note(data, quality):
         console.print(note, markup=False, highlight=False)
 
 

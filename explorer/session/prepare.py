@@ -37,6 +37,7 @@ from explorer.space.files import (
 )
 from explorer.space.inventory import build_inventory
 from explorer.space.metrics import ALL_METRICS
+from explorer.space.quality_spec import with_class_numbers
 from explorer.space.schema import SearchSpace
 from explorer.space.variants import Inventory
 
@@ -141,6 +142,7 @@ def _new(options: Options) -> Session:
     where = "space" if isinstance(options.space, SearchSpace) else options.space or DEFAULT_SPACE
     with naming(where):
         data = options.data or load_space_data(space, options.data_dir)
+        space = _with_class_numbers(space, data)
         setting = load_space_setting(space)
     record = RunRecord(
         name=folder.name,
@@ -200,10 +202,16 @@ def _resumed(options: Options, folder: Path) -> Session:
         data = options.data or load_space_data(space, options.data_dir)
     if data.fingerprint != record.data_fingerprint:
         raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
+    space = _with_class_numbers(space, data)
     record.trials_asked = options.trials or record.trials_asked
     if options.storage is not None:
         record.storage = without_password(options.storage)
     return _session(options, folder, record, space, data, where)
+
+
+def _with_class_numbers(space: SearchSpace, data: DataSet) -> SearchSpace:
+    numbered = with_class_numbers(space.quality, data.class_names, data.num_classes)
+    return space.model_copy(update={"quality": numbered})
 
 
 def _session(

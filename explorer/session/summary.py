@@ -84,7 +84,7 @@ def _notes(session: Session) -> list[str]:
             notes.append(f"{backbone}: no reference small_dense_pooled, since {rule}")
     if session.data.validation_is_apart:
         notes.append(f"validation is independent: {session.data.validation_is_apart}")
-    if note := imbalance_note(session.data):
+    if note := imbalance_note(session.data, session.record.quality.name):
         notes.append(note)
     if session.space.payload.entropy != "none":
         notes.append("modelled times and energies leave out what compressing payloads takes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.exits import ExitKind
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.quality import Quality
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.layers import DRAWN, InitialWeights
 from explorer.core.sparsity.patterns import PatternName
@@ -115,7 +116,10 @@ class NetworkSpec:
         densities = tuple((path, Fraction(text)) for path, text in content["densities"].items())
         texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
         weights = tuple((name, weight) for name, weight in content["recipe"].get("exit_loss_weights", ()))
-        recipe = Recipe(**(content["recipe"] | {"exit_loss_weights": weights}))
+        quality = dict(content["recipe"].get("quality", {}))
+        quality["class_weights"] = tuple(map(tuple, quality.get("class_weights", ())))
+        typed_recipe = {"exit_loss_weights": weights, "quality": Quality(**quality)}
+        recipe = Recipe(**(content["recipe"] | typed_recipe))
         exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
         bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
         typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from explorer.core.quality import CREDIT_OF, MARGINS, QualityName
 from explorer.errors import UserError
 from explorer.utils.units import scale_of, unit_scales
 
@@ -31,6 +32,7 @@ class Metric:
         is_share: A number in [0, 1], shown in percent.
         credit: Column of the sweep whose mean over samples it is, see :mod:`explorer.core.credits`.
         bounds: Column of the sweep of whose mean it is an end of the 95 % interval.
+        margin: Column of the sweep that says how far that end lies from the mean; empty for Wilson's.
         needs: Quantities of the profiles, by role, without which the column is empty.
         in_front: Whether ``front.csv`` has the column.
         slider: Whether the page offers a limit on it from the start.
@@ -52,6 +54,7 @@ class Metric:
     is_share: bool = False
     credit: str = ""
     bounds: str = ""
+    margin: str = ""
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     in_front: bool = True
     slider: bool = False
@@ -88,31 +91,32 @@ def _by_name(*metrics: Metric) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
-METRICS = _by_name(
-    Metric(
-        *("accuracy", "", "maximize", "learned", "Accuracy", "validation"),
-        is_share=True,
-        credit="correct",
-        slider=True,
-    ),
-    Metric(
-        *(
-            "accuracy_ci95_low",
-            "",
-            "maximize",
-            "learned",
-            "Accuracy, assured",
-            "lower end of the 95 % interval",
-        ),
-        is_share=True,
-        bounds="correct",
-        slider=True,
-    ),
-    Metric(
-        *("accuracy_ci95_high", "", "maximize", "learned", "Accuracy, at best", "upper end of the interval"),
-        is_share=True,
-        bounds="correct",
-    ),
+def _share(name: str, label: str, note: str, **more: Any) -> Metric:
+    return Metric(name, "", "maximize", "learned", label, note, is_share=True, **more)
+
+
+def _with_interval(name: QualityName, label: str) -> tuple[Metric, ...]:
+    """A learned share of the sweep, and the ends of its interval."""
+    credit, (below, above) = CREDIT_OF[name], ("", "") if name == "accuracy" else MARGINS
+    low, high = "lower end of the 95 % interval", "upper end of the interval"
+    return (
+        _share(name, label, "validation", credit=credit, slider=True),
+        _share(f"{name}_ci95_low", f"{label}, assured", low, bounds=credit, margin=below, slider=True),
+        _share(f"{name}_ci95_high", f"{label}, at best", high, bounds=credit, margin=above),
+    )
+
+
+def _corrected(name: QualityName, label: str) -> tuple[Metric, ...]:
+    """The same without what being chosen adds."""
+    return (
+        _share(f"{name}_corrected", f"{label}, corrected", "for having been chosen"),
+        _share(f"{name}_corrected_ci95_low", f"{label}, corrected, assured", "lower end"),
+        _share(f"{name}_corrected_ci95_high", f"{label}, corrected, at best", "upper end"),
+    )
+
+
+METRICS = _by_name(  # of every run
+    *_with_interval("accuracy", "Accuracy"),
     Metric("exit_rate", "", "maximize", "learned", "Exit rate", is_share=True),
     Metric("edge_macs", "MAC", "minimize", "counted", "Edge MACs", slider=True),
     Metric("edge_macs_dense", "MAC", "minimize", "counted", "Edge MACs, dense counterpart"),
@@ -161,33 +165,17 @@ METRICS = _by_name(
         slider=True,
     ),
 )
+QUALITY_METRICS = _by_name(  # of runs whose quality they are, see explorer/core/quality.py
+    *_with_interval("balanced_accuracy", "Balanced accuracy"),
+    *_with_interval("weighted_accuracy", "Weighted accuracy"),
+)
+SEARCHED_METRICS = METRICS | QUALITY_METRICS  # what may be optimised
 CORRECTED_METRICS = _by_name(  # known after a search only, see explorer/front/optimism.py
-    Metric(
-        *("accuracy_corrected", "", "maximize", "learned", "Accuracy, corrected", "for having been chosen"),
-        is_share=True,
-    ),
-    Metric(
-        *(
-            "accuracy_corrected_ci95_low",
-            "",
-            "maximize",
-            "learned",
-            "Accuracy, corrected, assured",
-            "lower end",
-        ),
-        is_share=True,
-    ),
-    Metric(
-        *(
-            "accuracy_corrected_ci95_high",
-            "",
-            "maximize",
-            "learned",
-            "Accuracy, corrected, at best",
-            "upper end",
-        ),
-        is_share=True,
-    ),
+    *_corrected("accuracy", "Accuracy"),
+)
+CORRECTED_QUALITY_METRICS = _by_name(
+    *_corrected("balanced_accuracy", "Balanced accuracy"),
+    *_corrected("weighted_accuracy", "Weighted accuracy"),
 )
 MEASURED_METRICS = _by_name(
     Metric("edge_latency_host_s", "s", "minimize", "measured", "Edge part on this host", "measured"),
@@ -196,7 +184,8 @@ MEASURED_METRICS = _by_name(
     Metric("decode_latency_host_s", "s", "minimize", "measured", "Decoder on this host", "measured"),
     Metric("edge_energy_host_j", "J", "minimize", "measured", "Edge part on this host", "codecarbon"),
 )
-ALL_METRICS = METRICS | CORRECTED_METRICS | MEASURED_METRICS
+OF_A_QUALITY = QUALITY_METRICS | CORRECTED_QUALITY_METRICS
+ALL_METRICS = SEARCHED_METRICS | CORRECTED_METRICS | CORRECTED_QUALITY_METRICS | MEASURED_METRICS
 
 _CONSTRAINT = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator><=|>=)\s*(?P<value>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<unit>[A-Za-zµ%]*)\s*$"
@@ -267,25 +256,35 @@ def parse_constraint(text: str, where: str) -> Constraint:
     return Constraint(column, match["operator"], bound)
 
 
-ASSURED = "accuracy_ci95_low"
-ASSURED_CORRECTED = "accuracy_corrected_ci95_low"
-
-
-def assured(constraint: Constraint, column: str = ASSURED) -> Constraint:
-    """The constraint on the lower end of the accuracy's interval, where it asks for an accuracy.
+def assured(constraint: Constraint, known: Collection[str] = ()) -> Constraint:
+    """The constraint on the lower end of the interval, where it asks for an accuracy of any kind.
 
     Args:
         constraint: Any.
-        column: ``accuracy_ci95_low``, or ``accuracy_corrected_ci95_low`` where that is known.
+        known: Columns that have values: the corrected lower end is taken where it is one of them.
 
     Example:
         >>> str(assured(parse_constraint("accuracy >= 95 %", "--where")))
         'accuracy_ci95_low >= 0.95'
+        >>> str(assured(parse_constraint("accuracy >= 95 %", "--where"), ["accuracy_corrected_ci95_low"]))
+        'accuracy_corrected_ci95_low >= 0.95'
         >>> str(assured(parse_constraint("edge_macs <= 5000", "--where")))
         'edge_macs <= 5000'
     """
-    asks_for_accuracy = (constraint.column, constraint.operator) == ("accuracy", ">=")
-    return replace(constraint, column=column) if asks_for_accuracy else constraint
+    if constraint.column not in CREDIT_OF or constraint.operator != ">=":
+        return constraint
+    corrected, plain = assured_columns(constraint.column)
+    return replace(constraint, column=corrected if corrected in known else plain)
+
+
+def assured_columns(name: str) -> tuple[str, str]:
+    """Lower ends of the interval of an accuracy: corrected, and as validated.
+
+    Example:
+        >>> assured_columns("balanced_accuracy")
+        ('balanced_accuracy_corrected_ci95_low', 'balanced_accuracy_ci95_low')
+    """
+    return f"{name}_corrected_ci95_low", f"{name}_ci95_low"
 
 
 def loss_values(points: pd.DataFrame, metrics: Iterable[Metric]) -> pd.DataFrame:

@@ -19,7 +19,8 @@ from explorer.core.training import BackboneTraining, ExitTraining, Recipe
 from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
 from explorer.space.fit import Fit, memory_limits
-from explorer.space.metrics import METRICS, Constraint, Metric, parse_constraint
+from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
+from explorer.space.quality_spec import QualitySpec, check_asked_for, quality_name, quality_of
 from explorer.utils.numbers import Number, Whole
 
 
@@ -144,6 +145,7 @@ class SearchSpace(Strict):
     payload: PayloadSpec = PayloadSpec()
     exits: ExitsSpec = ExitsSpec()
     training: TrainingSpec
+    quality: QualitySpec = "accuracy"
     objectives: Annotated[dict[str, Number], Field(min_length=1, max_length=4)]
     constraints: list[str] = []
     fit: Fit = "device"
@@ -183,20 +185,27 @@ class SearchSpace(Strict):
                 _check_warm_start(name, backbone)
         return self
 
+    @model_validator(mode="after")
+    def _quality_is_asked_for(self) -> "SearchSpace":
+        columns = dict.fromkeys((own.column for own in self.parsed_constraints), "constraints")
+        check_asked_for(quality_name(self.quality), columns | dict.fromkeys(self.objectives, "objectives"))
+        return self
+
     @field_validator("objectives")
     @classmethod
     def _known_objectives(cls, objectives: dict[str, float]) -> dict[str, float]:
         for name, reference in objectives.items():
-            if name not in METRICS:
-                raise ValueError(f"unknown objective {name!r}; known: {', '.join(METRICS)}")
-            if METRICS[name].direction == "maximize" and not METRICS[name].is_share:
+            if name not in SEARCHED_METRICS:
+                raise ValueError(f"unknown objective {name!r}; known: {', '.join(SEARCHED_METRICS)}")
+            metric = SEARCHED_METRICS[name]
+            if metric.direction == "maximize" and not metric.is_share:
                 raise ValueError(f"{name}: has no ideal to aim at; it can be a constraint")
-            if not METRICS[name].everywhere:
+            if not metric.everywhere:
                 raise ValueError(
                     f"{name}: points of which no sample goes that way have no value; it can be a constraint"
                 )
-            ideal = METRICS[name].ideal
-            if (reference >= ideal) if METRICS[name].direction == "maximize" else (reference <= ideal):
+            ideal = metric.ideal
+            if (reference >= ideal) if metric.direction == "maximize" else (reference <= ideal):
                 raise ValueError(
                     f"{name}: the reference must be worse than the ideal {ideal:g}, got {reference:g}"
                 )
@@ -206,7 +215,7 @@ class SearchSpace(Strict):
     @classmethod
     def _readable_constraints(cls, constraints: list[str]) -> list[str]:
         for text in constraints:
-            if parse_constraint(text, "constraint").column not in METRICS:
+            if parse_constraint(text, "constraint").column not in SEARCHED_METRICS:
                 raise ValueError(f"{text!r}: what is known after a search cannot be its constraint")
         return constraints
 
@@ -256,6 +265,7 @@ class SearchSpace(Strict):
             exit_training=self.exits.training,
             exit_loss_weights=weights,
             exit_epochs=exit_epochs,
+            quality=quality_of(self.quality),
         )
 
     @property
@@ -267,7 +277,7 @@ class SearchSpace(Strict):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The objectives as metrics, in their order."""
-        return tuple(METRICS[name] for name in self.objectives)
+        return tuple(SEARCHED_METRICS[name] for name in self.objectives)
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:

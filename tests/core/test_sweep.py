@@ -1,5 +1,7 @@
 """The sweep against brute force over all thresholds; evidence against one sample at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +14,9 @@ from explorer.core.calibration import InferenceConfig, calibrate
 from explorer.core.evidence import Evidence, collect_evidence
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm, decode, encode
+from explorer.core.quality import MARGINS, Quality
 from explorer.core.run_point import RunPoint
-from explorer.core.sweep import Outcome, outcome_at, point_row, sweep
+from explorer.core.sweep import POINT_COLUMNS, Outcome, outcome_at, point_row, sweep
 from explorer.data.dataset import Subset
 
 ANSWERS = st.booleans()
@@ -106,6 +109,65 @@ def test_every_swept_row_is_the_outcome_at_its_threshold(
     for row in sweep(evidence, min(first, second), max(first, second)).itertuples():
         own = outcome_at(evidence, RunPoint.from_row(row._asdict()))
         assert own == Outcome({"correct": row.correct}, row.exited, row.sent_bytes)
+
+
+QUALITIES = st.sampled_from(
+    [Quality("balanced_accuracy"), Quality("weighted_accuracy", ((0, 4.0), (2, 0.3)))]
+)
+
+
+def brute_force_quality(right_N: np.ndarray, label_N: np.ndarray, quality: Quality) -> float:
+    """Balanced accuracy as a mean of recalls, weighted accuracy as a mean over weighted samples."""
+    if quality.name == "balanced_accuracy":
+        return float(np.mean([right_N[label_N == label].mean() for label in np.unique(label_N)]))
+    weights = np.array([dict(quality.class_weights).get(label, 1.0) for label in label_N.tolist()])
+    return float(np.average(right_N, weights=weights))
+
+
+@given(evidences(), BOUNDS, BOUNDS, QUALITIES)
+def test_with_weights_the_sweep_is_the_brute_force_frontier(
+    evidence: Evidence, first: float, second: float, quality: Quality
+) -> None:
+    low, high = min(first, second), max(first, second)
+    samples = evidence.num_samples
+    evidence = replace(evidence, quality=quality)
+    points = sweep(evidence, low, high)
+    assert points.columns.tolist() == [*POINT_COLUMNS, quality.credit, *MARGINS]
+    for split, name in enumerate(evidence.split_points):
+        confidence = evidence.exit_confidence_SN[split].astype(float)
+        marks = {mark for mark in (*confidence, low, high, *np.nextafter([*confidence, low, high], 2))}
+        for index, bits in enumerate(evidence.payload_bits):
+            rows = rows_at(points, name, bits)
+            rows = rows[rows["confidence_threshold"].notna()]
+            outcomes = {}  # by number of exits: correct answers and quality
+            for threshold in (mark for mark in marks if low <= mark <= high and mark < 1):
+                exits_N = confidence >= threshold
+                server_N = evidence.server_correct_SBN[split, index]
+                right_N = np.where(exits_N, evidence.exit_correct_SN[split], server_N)
+                worth = brute_force_quality(right_N, evidence.label_N, quality)
+                outcomes[int(exits_N.sum())] = (int(right_N.sum()), round(worth, 9))
+            if high == 1.0:
+                outcomes.pop(0, None)  # without exits it is cheaper to have no exit classifier
+            expected = {
+                exited: own
+                for exited, own in outcomes.items()
+                if not any(
+                    other >= exited and other != exited and better[0] >= own[0] and better[1] >= own[1]
+                    for other, better in outcomes.items()
+                )
+            }
+            found = zip(rows["exited"], rows["correct"], rows[quality.credit] / samples, strict=True)
+            assert {exited: (right, round(worth, 9)) for exited, right, worth in found} == expected
+
+
+@given(evidences(), BOUNDS, BOUNDS, QUALITIES)
+def test_with_weights_every_row_is_the_outcome_at_its_threshold(
+    evidence: Evidence, first: float, second: float, quality: Quality
+) -> None:
+    evidence = replace(evidence, quality=quality)
+    for row in sweep(evidence, min(first, second), max(first, second)).itertuples():
+        own = outcome_at(evidence, RunPoint.from_row(row._asdict()))
+        assert own.to_row() == pytest.approx({name: getattr(row, name) for name in own.to_row()}, abs=1e-9)
 
 
 @given(evidences(), st.floats(0, 1))

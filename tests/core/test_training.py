@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.network import Network
+from explorer.core.quality import Quality
 from explorer.core.sparsity.sparsify import sparsify
-from explorer.core.training import Recipe, Training, TrainingFailedError, joint_loss, train
+from explorer.core.training import (
+    Recipe,
+    Training,
+    TrainingFailedError,
+    joint_loss,
+    loss_weights,
+    train,
+)
 from explorer.data.dataset import Subset
 
 RECIPE = Recipe(
@@ -54,6 +63,22 @@ def test_joint_loss() -> None:
     assert own == [0.5, 0.0, 4.0]
     expected = 2.0 * -log(3 / 4) + 0.5 * -log(1 / 2) + 4.0 * -log(3 / 4)
     assert joint_loss([even, even, sure, sure], labels, own, 2.0).item() == pytest.approx(expected)
+
+
+def test_classes_weigh_in_the_loss_as_in_the_quality() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    weights = loss_weights(labels, 2, Quality("balanced_accuracy"))
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([4 / 6, 2.0])
+    logits = [torch.randn(4, 2), torch.randn(4, 2)]
+    of_class = [
+        sum(F.cross_entropy(own[labels == label], labels[labels == label]) / 2 for label in (0, 1))
+        for own in logits
+    ]
+    loss = joint_loss(logits, labels, [0.5], 1.0, weights)
+    assert loss.item() == pytest.approx((0.5 * of_class[0] + of_class[1]).item(), rel=1e-6)
+    assert loss_weights(labels, 2, Quality()) is None
+    assert loss_weights(labels, 3, Quality("balanced_accuracy")).tolist()[2] == 0  # type: ignore[union-attr]
 
 
 def test_an_exit_of_no_weight_is_not_trained() -> None:

@@ -1,22 +1,12 @@
-"""Intervals against scipy's."""
+"""Learned columns: shares, and the ends of their intervals."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from explorer.costs.intervals import learned_columns, wilson_interval
-from explorer.space.metrics import METRICS
-
-
-@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_interval(outcome: tuple[int, int]) -> None:
-    correct, samples = outcome
-    low, high = wilson_interval(np.array([correct]), samples)
-    interval = binomtest(correct, samples).proportion_ci(0.95, method="wilson")
-    assert low[0] == pytest.approx(interval.low, abs=1e-9)
-    assert high[0] == pytest.approx(interval.high, abs=1e-9)
+from explorer.core.credits import earned
+from explorer.core.quality import Quality
+from explorer.costs.intervals import learned_columns
+from explorer.space.metrics import METRICS, QUALITY_METRICS
 
 
 def test_learned_columns_are_the_metrics_that_name_a_column_of_the_sweep() -> None:
@@ -24,3 +14,17 @@ def test_learned_columns_are_the_metrics_that_name_a_column_of_the_sweep() -> No
     assert set(columns) == {name for name, own in METRICS.items() if own.credit or own.bounds}
     assert (columns["accuracy_ci95_low"] < columns["accuracy"]).all()
     assert (columns["accuracy_ci95_high"] > columns["accuracy"]).all()
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "weighted_accuracy"])
+def test_a_quality_has_columns_of_its_own(name: str) -> None:
+    right, labels = np.array([True, True, True, False, True]), np.array([0, 0, 0, 1, 1])
+    quality = Quality(name, ((1, 4.0),) if name == "weighted_accuracy" else ())  # type: ignore[arg-type]
+    own = {column: np.array([value]) for column, value in earned(right, labels, quality).items()}
+    columns = learned_columns(own, np.array([5]))
+    expected = {"balanced_accuracy": (1 + 1 / 2) / 2, "weighted_accuracy": (3 + 4) / (3 + 8)}
+    assert columns[name][0] == pytest.approx(expected[name])
+    assert columns["accuracy"][0] == pytest.approx(4 / 5)
+    found = {column for column in columns if column in QUALITY_METRICS}
+    assert found == {name, f"{name}_ci95_low", f"{name}_ci95_high"}
+    assert 0 < columns[f"{name}_ci95_low"][0] < columns[name][0] < columns[f"{name}_ci95_high"][0] <= 1

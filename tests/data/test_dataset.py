@@ -724,3 +724,27 @@ def test_load_data_real_idx(source: str, mean: float, std: float) -> None:
     assert math.isclose(data.std[0], std, abs_tol=0.003)
     if source == "fashion_mnist":
         assert data.class_counts()["train"] == [600] * 10
+
+
+def test_an_archive_may_name_its_classes(tmp_path: Path) -> None:
+    names = np.array(["zero", "one", "two", "three"])
+    num_classes = len(np.unique(arrays()["y_train"]))
+    data = load(write_npz(tmp_path / "own.npz", class_names=names[:num_classes]), train_samples=20)
+    assert data.class_names == tuple(names[:num_classes].tolist())
+    without = load(write_npz(tmp_path / "plain.npz"), train_samples=20)
+    assert without.class_names == ()
+    assert without.fingerprint == data.fingerprint  # names do not change samples
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (np.array(["a"]), "class_names must hold . names, one per class of y_train, got 1"),
+        (np.array([["a", "b"]]), "class_names must be text"),
+        (np.array([1, 2]), "class_names must be text"),
+        (np.array(["a", "a"]), "each name once"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(tmp_path: Path, names: np.ndarray, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(write_npz(tmp_path / "own.npz", class_names=names), train_samples=20)

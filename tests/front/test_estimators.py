@@ -51,7 +51,7 @@ def mean_error(method: Method, networks: int, draws: int) -> tuple[float, float]
     raw, corrected = [], []
     for seed in range(draws):
         resampler = coins(networks, seed)
-        best = resampler.front(np.ones(SAMPLES)).accuracy_R
+        best = resampler.front(np.ones(SAMPLES)).quality_R
         optimism = estimated_optimism(resampler, method, repeats=4, seed=seed)
         assert optimism is not None
         raw.append(best[0] - SHARE)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from explorer import load_run, run_search
+from explorer.core.quality import Quality
 from explorer.front.paired import Comparison, cheaper_alike, compared
 from explorer.front.select import Selection, select
 from explorer.space.metrics import METRICS
@@ -26,6 +27,33 @@ def test_common_answers_do_not_count() -> None:
     first, second = np.array([1, 1, 1, 0, 0], dtype=bool), np.array([1, 0, 0, 1, 0], dtype=bool)
     assert compared(first, second) == Comparison(2, 1)
     assert compared(np.tile(first, 2)[:5], first) == Comparison(0, 0)
+
+
+def test_where_classes_weigh_alike_the_chances_are_those_of_mcnemar() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random(200) < 0.85, rng.random(200) < 0.78
+    labels = np.arange(200) % 2
+    plain = compared(first, second)
+    weighed = compared(first, second, labels, Quality("balanced_accuracy"))
+    assert (weighed.only_first, weighed.only_second) == (plain.only_first, plain.only_second)
+    assert weighed.p_value == pytest.approx(plain.p_value, abs=0.02)
+
+
+def test_a_few_rare_samples_weigh_more_than_many_common_ones() -> None:
+    labels = np.array([0] * 970 + [1] * 30)
+    first, second = np.zeros(1000, dtype=bool), np.zeros(1000, dtype=bool)
+    first[:12], second[970:980] = True, True  # 12 of 970 against 10 of 30
+    assert compared(first, second).p_value > 0.5
+    own = compared(first, second, labels, Quality("balanced_accuracy"))
+    assert own.differ
+    assert own.p_value == compared(second, first, labels, Quality("balanced_accuracy")).p_value
+    # by the exact distribution: 10 rare ones fall one way, or nearly so
+    assert own.p_value == pytest.approx(2 * 2**-10, abs=0.003)
+
+
+def test_points_that_answer_alike_do_not_differ_in_any_quality() -> None:
+    same = np.array([True, False])
+    assert compared(same, same, np.array([0, 1]), Quality("balanced_accuracy")) == Comparison(0, 0)
 
 
 def front_of(shares: list[float], macs: list[int], sent: list[int]) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
-from explorer.core.sweep import POINT_COLUMNS
+from explorer.core.quality import MARGINS
+from explorer.core.sweep import columns_of_sweep
 from explorer.costs.battery import BatteryUse, battery_days
 from explorer.devices import (
     CELLS,
@@ -34,11 +35,12 @@ from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
 from explorer.pick import EXAMPLES, add_arguments, deadline_of, selection_of
-from explorer.report.embedded import embedded_run, typed_column
+from explorer.report.embedded import embedded_run
 from explorer.report.html import ASSETS
+from explorer.report.numbers import typed_column
 from explorer.runs.results import RunResults, points_of
 from explorer.space.fit import misfit
-from explorer.space.metrics import CORRECTED_METRICS, METRICS
+from explorer.space.metrics import CORRECTED_METRICS, METRICS, OF_A_QUALITY
 from explorer.utils.arguments import make_parser
 
 NODE = shutil.which("node")
@@ -80,19 +82,23 @@ def costs_in_javascript(results: RunResults, setting: Setting, cell: Cell) -> pd
 
 
 def costs_in_python(results: RunResults, setting: Setting) -> pd.DataFrame:
-    columns = [*POINT_COLUMNS, "reference"]
+    columns = [*columns_of_sweep(results.points), "reference"]
     frames = [results.points.loc[results.points["network_key"] == key, columns] for key in results.networks]
     points = points_of(results.networks, frames, setting)
     samples = points["network_key"].map({key: own.num_samples for key, own in results.networks.items()})
     assert results.record.optimism is not None
-    accuracy = points["accuracy"].to_numpy(dtype=float)
-    return points.assign(**results.record.optimism.columns(accuracy, samples.to_numpy()))
+    quality = points[results.quality_column].to_numpy(dtype=float)
+    margins = [points[name].to_numpy(dtype=float) for name in MARGINS if name in points]
+    return points.assign(**results.record.optimism.columns(quality, samples.to_numpy(), margins))
 
 
 def assert_same(results: RunResults, setting: Setting, cell: Cell = CELLS["li-mno2"]) -> None:
     own, theirs = costs_in_python(results, setting), costs_in_javascript(results, setting, cell)
     assert theirs["point_id"].tolist() == own["point_id"].tolist()
-    for name in COLUMNS:
+    known = [name for name in [*COLUMNS, *OF_A_QUALITY] if name in own]
+    assert set(known) <= set(theirs)
+    assert not set(OF_A_QUALITY) & (set(theirs) - set(own))
+    for name in known:
         expected = own[name].to_numpy(dtype=float)
         np.testing.assert_allclose(theirs[name].astype(float), expected, rtol=1e-9, atol=0, err_msg=name)
     use = BatteryUse(battery_wh=10, samples_per_day=1000, cell=cell)
@@ -113,6 +119,31 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
     )
     corrected = results.record.optimism.columns(accuracy, samples.to_numpy())
     return replace(results, points=results.points.assign(**corrected))
+
+
+@pytest.mark.parametrize("quality", ["balanced_accuracy", {"weights": {"1": 3.0}}])
+def test_another_quality_agrees(results: RunResults, quality: Any) -> None:
+    record = results.record.model_copy(update={"space": results.record.space | {"quality": quality}})
+    rng, name, count = np.random.default_rng(0), record.quality.name, len(results.points)
+    margins = {margin: rng.uniform(0.001, 0.3, count) for margin in MARGINS}
+    worth = {record.quality.credit: results.points["correct"] * rng.uniform(0.5, 1, count)}
+    points = results.points.assign(**worth, **margins).drop(columns=[*CORRECTED_METRICS])
+    places, amounts = (0.3, 0.5, 0.9), (0.04, 0.02, 0.03)
+    record.optimism = Optimism("cross_fitting", 8, places, amounts, name)
+    frames = [
+        points.loc[points["network_key"] == key, [*columns_of_sweep(points), "reference"]]
+        for key in results.networks
+    ]
+    own = points_of(results.networks, frames, results.setting)
+    learned = {column: own[column].to_numpy() for column in own if column in OF_A_QUALITY}
+    changed = replace(results, record=record, points=points.assign(on_front=False, **learned))
+    shown = costs_in_javascript(changed, results.setting, CELLS["li-mno2"])
+    assert f"{name}_corrected" in shown
+    assert "accuracy_corrected" not in shown  # it is not known, and no number stands in its place
+    np.testing.assert_allclose(
+        shown[f"{name}_ci95_low"], shown[name] - own["margin_below"], rtol=1e-9, atol=1e-12
+    )
+    assert_same(changed, results.setting)
 
 
 @pytest.mark.parametrize("link", link_names())

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from explorer import Run, UserError, load_run, run_search
-from explorer.runs.held_out import chance_of_difference, warnings_of
+from explorer.runs.held_out import Measured, chance_of_difference, warnings_of
 from explorer.space.metrics import parse_constraint
 
 
@@ -40,14 +40,14 @@ def test_a_constraint_that_was_assured_is_held_against_the_test_subset(run: Run)
     ],
 )
 def test_constraints_on_accuracy_are_held_against_the_test_accuracy(asked: str, misses: bool) -> None:
-    found = warnings_of((0.94, 400), (0.96, 400), [parse_constraint(asked, "--where")])
+    found = warnings_of(Measured(0.94, 400), Measured(0.96, 400), [parse_constraint(asked, "--where")])
     assert [asked in warning for warning in found] == [True] * misses
     assert all(("--assured" in warning) == asked.startswith("accuracy ") for warning in found)
 
 
 @pytest.mark.parametrize(("test", "said"), [(0.80, "lower"), (1.0, "higher"), (0.94, "")])
 def test_a_difference_beyond_noise_asks_for_groups(test: float, said: str) -> None:
-    found = warnings_of((test, 400), (0.96, 400), [])
+    found = warnings_of(Measured(test, 400), Measured(0.96, 400), [])
     assert [said in warning and "grouped by person or device?" in warning for warning in found] == [
         True
     ] * bool(said)
@@ -56,7 +56,7 @@ def test_a_difference_beyond_noise_asks_for_groups(test: float, said: str) -> No
 def test_chance_is_that_of_the_chi_squared_test() -> None:
     table = [[360, 40], [470, 30]]
     expected = chi2_contingency(table, correction=False).pvalue
-    assert chance_of_difference((360 / 400, 400), (470 / 500, 500)) == pytest.approx(expected)
+    assert chance_of_difference(Measured(360 / 400, 400), Measured(470 / 500, 500)) == pytest.approx(expected)
 
 
 def test_unknown_point_is_not_counted(run: Run) -> None:

@@ -15,11 +15,14 @@ import torch
 from stand_ins import fabricate, make_proposer
 
 from explorer.core.calibration import Calibration, InferenceConfig
+from explorer.core.evidence import Answers
 from explorer.core.payload import PayloadForm
 from explorer.core.payload_ranges import fitted_codec
+from explorer.core.quality import Quality
 from explorer.core.sweep import sweep
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.errors import UserError
+from explorer.runs.network_files import read_evidence, write_evidence
 from explorer.runs.store import SCHEMA_VERSION, Store
 
 
@@ -77,6 +80,21 @@ def test_evidence_round_trip(stored: Stored) -> None:
         else:
             assert got == expected
     pd.testing.assert_frame_equal(sweep(evidence, 0.2, 0.9), sweep(own.evidence, 0.2, 0.9))
+
+
+def test_evidence_keeps_what_was_answered_where_that_is_known(tmp_path: Path, stored: Stored) -> None:
+    _, own = stored
+    answered, shapes = np.arange(24, dtype=np.uint8), ((2, 12), (1, 2, 12), (24,))
+    answers = Answers(*(answered.reshape(shape) for shape in shapes))
+    path, quality = tmp_path / "evidence.safetensors", Quality("balanced_accuracy")
+    write_evidence(path, dataclasses.replace(own.evidence, answers=answers))
+    evidence = read_evidence(path, own.splits, quality)
+    assert evidence.quality == quality
+    assert evidence.answers is not None
+    for field in dataclasses.fields(answers):
+        expected, got = getattr(answers, field.name), getattr(evidence.answers, field.name)
+        assert got.dtype == np.uint8
+        assert np.array_equal(got, expected)
 
 
 @pytest.mark.parametrize("form", [PayloadForm((32, 8)), PayloadForm((32, 8, 2), "channel", "zstd")])

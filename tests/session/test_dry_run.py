@@ -27,6 +27,11 @@ def test_imbalance_is_told_with_what_it_means() -> None:
     print_data(data(10, 30), Console(file=output, width=200))
     assert output.getvalue() == (
         "data: folder:own, 3, 2 classes ([c0], [c1]); 40 train, 40 validation, 40 test\n"
-        "classes are imbalanced: 10 to 30 training samples per class; always answering one class is right on "
-        "75.0% of the validation subset\n"
+        "classes are imbalanced: 10 to 30 training samples per class; 75.0 % of the validation samples are "
+        "of one class ([c1]): an accuracy of 0.750 says nothing; consider quality: balanced_accuracy\n"
     )
+
+
+def test_no_other_quality_is_recommended_where_one_is_asked_for() -> None:
+    assert "0.750 says nothing" in imbalance_note(data(10, 30), "balanced_accuracy")
+    assert "consider" not in imbalance_note(data(10, 30), "weighted_accuracy")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from explorer.core.bottleneck import Bottleneck
+from explorer.core.quality import Quality
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.layers import InitialWeights
 from explorer.core.training import Recipe
@@ -58,6 +59,8 @@ WARM = replace(SPEC, dense_epochs=1, initial=InitialWeights("dense", "all"))
         {"recipe": replace(RECIPE, exit_training="frozen")},
         {"recipe": replace(RECIPE, exit_loss_weights=(("fc1", 0.5),))},
         {"dense_epochs": 2},
+        {"recipe": replace(RECIPE, quality=Quality("balanced_accuracy"))},
+        {"recipe": replace(RECIPE, quality=Quality("weighted_accuracy", ((1, 3.0),)))},
     ],
 )
 def test_key_changes_with_everything_that_is_trained(change: dict[str, Any]) -> None:
@@ -97,7 +100,15 @@ def test_json_round_trip() -> None:
         exits_at=("fc1",),
         recipe=replace(RECIPE, exit_training="frozen", exit_loss_weights=(("fc1", 0.5),)),
     )
-    for spec in (SPEC, DENSE, others, replace(others, bottleneck=Bottleneck("fc1", 4), input_pool=2), WARM):
+    weighed = replace(SPEC, recipe=replace(RECIPE, quality=Quality("weighted_accuracy", ((1, 3.0),))))
+    for spec in (
+        SPEC,
+        DENSE,
+        weighed,
+        others,
+        replace(others, bottleneck=Bottleneck("fc1", 4), input_pool=2),
+        WARM,
+    ):
         again = NetworkSpec.from_json(json.loads(json.dumps(spec.to_json())))
         assert again == spec
         assert again.key == spec.key

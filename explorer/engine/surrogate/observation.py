@@ -1,7 +1,7 @@
 """What the surrogate remembers of a trained network: accuracy of each exit and the output, and its front."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from explorer.core.credits import CREDITS, earned
+from explorer.core.credits import CREDITS, worths
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.quality import CREDIT_OF, MARGINS
 from explorer.engine.surrogate.architectures import Architecture
 from explorer.front.pareto import non_dominated
 from explorer.space.metrics import Metric, loss_values
@@ -30,7 +31,8 @@ class Rows:
         thresholds: NaN without exit classifier.
         exited: Share of samples that take the exit; 0 at ``output``.
         sent_bytes: Sum over the samples.
-        shares: Mean credit, by column of :data:`explorer.core.credits.CREDITS`.
+        shares: Mean credit, by column of :func:`explorer.core.credits.worths`.
+        margins: Of the quality, where it is not plain accuracy.
 
     Example:
         >>> one = np.array([1.0])
@@ -44,6 +46,7 @@ class Rows:
     exited: NDArray[np.float64]
     sent_bytes: NDArray[np.float64]
     shares: Mapping[str, NDArray[np.float64]]
+    margins: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, points: pd.DataFrame, num_samples: int) -> "Rows":
@@ -55,7 +58,8 @@ class Rows:
             points["confidence_threshold"].to_numpy(dtype=np.float64),
             np.where(at_output, 0.0, points["exited"].to_numpy() / num_samples),
             points["sent_bytes"].to_numpy(dtype=np.float64),
-            {name: points[name].to_numpy() / num_samples for name in CREDITS},
+            {name: points[name].to_numpy() / num_samples for name in _credits(points)},
+            {name: points[name].to_numpy() for name in MARGINS if name in points},
         )
 
     def at(self, split_points: Collection[str]) -> Self:
@@ -64,9 +68,15 @@ class Rows:
         if kept.all():
             return self
         shares = {credit: own[kept] for credit, own in self.shares.items()}
+        margins = {name: own[kept] for name, own in self.margins.items()}
         names = tuple(name for name in self.split_points if name in split_points)
         thresholds, exited = self.thresholds[kept], self.exited[kept]
-        return type(self)(names, self.bits[kept], thresholds, exited, self.sent_bytes[kept], shares)
+        sent = self.sent_bytes[kept]
+        return type(self)(names, self.bits[kept], thresholds, exited, sent, shares, margins)
+
+
+def _credits(points: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(name for name in (*CREDITS, *CREDIT_OF.values()) if name in points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +146,9 @@ def shares_alone(evidence: Evidence) -> dict[Target, float]:
         if not np.isnan(sure).any()
     }
     return {
-        (credit, name): worth / evidence.num_samples
+        (credit, name): float((right * worth_N).sum()) / evidence.num_samples
         for name, right in answers.items()
-        for credit, worth in earned(right, evidence.label_N).items()
+        for credit, worth_N in worths(evidence.label_N, evidence.quality).items()
     }
 
 

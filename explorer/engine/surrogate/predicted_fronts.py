@@ -6,7 +6,7 @@ says of exit and output, each weighted with the share of samples that it answers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import least_encoded_bytes
+from explorer.core.quality import MARGINS
 from explorer.core.run_point import RunPoint
 from explorer.costs.intervals import learned_columns
 from explorer.costs.model import CostModel
@@ -22,7 +23,7 @@ from explorer.engine.surrogate.architectures import Architecture, Architectures
 from explorer.engine.surrogate.gaussian_process import Floats
 from explorer.engine.surrogate.observation import Observation, Rows, from_logit, to_logit
 from explorer.front.pareto import log_scaled
-from explorer.space.metrics import METRICS, Constraint, Metric
+from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric
 from explorer.space.schema import SearchSpace
 
 
@@ -39,6 +40,7 @@ class PredictedFronts:
         logits: Of each learned share, by credit: mean and standard deviation (R, 2).
         samples_R: Behind the shares.
         known_R: Whether all constraints that need no training are satisfied.
+        margins: Of the quality, where it is not plain accuracy: as the templates had them.
 
     Example:
         >>> one, logits = np.ones(1), {"correct": np.zeros((1, 2))}
@@ -55,6 +57,7 @@ class PredictedFronts:
     logits: Mapping[str, Floats]
     samples_R: NDArray[np.int64]
     known_R: NDArray[np.bool_]
+    margins: Mapping[str, Floats] = field(default_factory=dict)
 
     def point(self, row: int) -> RunPoint:
         """How an operating point is run."""
@@ -109,8 +112,8 @@ class FrontPredictor:
         self._reference, self._ideal = reference, ideal
         self._form = space.inference_config.payload
         constraints = space.constraints_on(costs.setting)
-        self._learned = [own for own in constraints if _is_predicted(METRICS[own.column])]
-        self._exact = [own for own in constraints if not _is_predicted(METRICS[own.column])]
+        self._learned = [own for own in constraints if _is_predicted(SEARCHED_METRICS[own.column])]
+        self._exact = [own for own in constraints if not _is_predicted(SEARCHED_METRICS[own.column])]
 
     def predict(self, model: AccuracyModel, some: Sequence[Architecture]) -> PredictedFronts:
         """Fronts of networks of the model's backbone."""
@@ -143,6 +146,7 @@ class FrontPredictor:
             logits,
             samples,
             _satisfied(columns, self._exact, len(samples)),
+            {name: swept[name] for name in MARGINS if name in swept},
         )
 
     def losses(self, fronts: PredictedFronts, z: float) -> Floats:
@@ -153,7 +157,7 @@ class FrontPredictor:
         losses = fronts.scaled.copy()
         shares = {credit: from_logit(own[:, 0] + z * own[:, 1]) for credit, own in fronts.logits.items()}
         right = {credit: share * fronts.samples_R for credit, share in shares.items()}
-        columns = learned_columns(right, fronts.samples_R)
+        columns = learned_columns(right | dict(fronts.margins), fronts.samples_R)
         for place, metric in enumerate(self._metrics):
             if _is_predicted(metric):
                 best, worst = self._ideal[place], self._reference[place]
@@ -206,6 +210,7 @@ class FrontPredictor:
             "exited": np.where(at_output, 1.0, rows.exited) * n,
             "sent_bytes": rows.sent_bytes * self._payload_ratio(variant, template, rows),
         } | {credit: share * n for credit, share in rows.shares.items()}
+        once |= rows.margins
         count, points = len(places), len(rows.split_points)
         return _Moved(
             np.repeat(places, points),

@@ -28,7 +28,7 @@ from explorer.engine.surrogate.predicted_fronts import FrontPredictor
 from explorer.engine.surrogate.starts import STARTS_OF_A_VARIANT, starts
 from explorer.front.pareto import Losses, hypervolume, log_scaled, reference_and_ideal
 from explorer.space.candidate import NetworkSpec
-from explorer.space.metrics import METRICS
+from explorer.space.metrics import SEARCHED_METRICS
 from explorer.space.variants import Inventory
 
 CANDIDATES = 160  # networks looked at per proposal: half drawn, half one step away from the front
@@ -115,7 +115,8 @@ class Surrogate:
             and self.architectures.is_countable(where.variant)
         ):
             space = self.architectures.space
-            limited = [METRICS[own.column] for own in self._constraints]  # what they allow must stay
+            # what they allow must stay
+            limited = [SEARCHED_METRICS[own.column] for own in self._constraints]
             metrics = list({metric.name: metric for metric in (*space.metrics, *limited)}.values())
             observation = Observation.of(where, evidence, points, metrics, seconds)
             self.history.observe(spec.key, spec.backbone, observation)

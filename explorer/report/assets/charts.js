@@ -67,8 +67,9 @@ export function barTable(names, series, marked, select) {
  * @param {ThresholdStep[]} steps thresholds ascending
  * @param {number} chosen place in `steps`
  * @param {(place: number) => void} drag called with the place that the handle moved to
+ * @param {string} quality what the accuracies of the steps are
  */
-export function thresholdChart(steps, chosen, drag) {
+export function thresholdChart(steps, chosen, drag, quality) {
   const [width, height, left, right, top, bottom] = [520, 250, 54, 50, 18, 38];
   /** @param {number} threshold */
   const x = (threshold) => left + threshold * (width - left - right);
@@ -118,7 +119,7 @@ export function thresholdChart(steps, chosen, drag) {
     ),
   );
   parts.push(
-    svg("text", { class: "axis-title accuracy", x: left, y: 11 }, "accuracy with 95 % interval"),
+    svg("text", { class: "axis-title accuracy", x: left, y: 11 }, `${quality} with 95 % interval`),
     svg("text", { class: "axis-title rate", x: width - right, y: 11, "text-anchor": "end" }, "exit rate (dashed)"),
   );
   const at = x(steps[chosen].threshold);

@@ -35,6 +35,7 @@ export function decodeRun(embedded) {
     splits: decodeAll(embedded.splits),
     operators: { kinds: embedded.operators.kinds, ...decodeAll(columnsOf(embedded.operators)) },
     points: decodeAll(embedded.points),
+    classes: decodedClasses(embedded.classes),
     numPoints: embedded.numPoints,
   };
 }
@@ -42,6 +43,20 @@ export function decodeRun(embedded) {
 /** @param {EmbeddedRun["operators"]} operators */
 function columnsOf({ kinds, ...columns }) {
   return columns;
+}
+
+/**
+ * @param {Classes<EncodedColumn>} classes
+ * @returns {Classes<TypedArray>}
+ */
+function decodedClasses(classes) {
+  const { right, macroF1, confusion, ...rest } = classes;
+  return {
+    ...rest,
+    right: decodeColumn(right),
+    macroF1: decodeColumn(macroF1),
+    confusion: confusion && decodeColumn(confusion),
+  };
 }
 
 /**

@@ -135,10 +135,11 @@ export function countedColumns(run) {
   const { points, splits, networks, numPoints } = run;
   const learned = run.metrics.filter(({ credit }) => credit);
   const earned = /** @type {Record<string, TypedArray>} */ (/** @type {unknown} */ (points));
+  const ends = run.metrics.filter(({ margin }) => margin);
   const names = ["accuracy_ci95_low", "accuracy_ci95_high", "exit_rate", "edge_macs", "edge_macs_dense"];
   names.push(...learned.map(({ name }) => name), "server_macs", "edge_param_bytes", "payload_bytes");
   names.push("edge_flash_bytes", "edge_ram_bytes", "edge_memory_bytes");
-  names.push("accuracy_corrected", "accuracy_corrected_ci95_low", "accuracy_corrected_ci95_high");
+  names.push(...ends.map(({ name }) => name));
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
@@ -149,11 +150,10 @@ export function countedColumns(run) {
     for (const { name, credit } of learned) columns[name][row] = earned[credit][row] / samples;
     columns.accuracy_ci95_low[row] = low;
     columns.accuracy_ci95_high[row] = high;
-    const corrected = clipped(columns.accuracy[row] - optimismAt(run.optimism, columns.accuracy[row]));
-    const [least, most] = wilsonInterval(corrected * samples, samples);
-    columns.accuracy_corrected[row] = corrected;
-    columns.accuracy_corrected_ci95_low[row] = least;
-    columns.accuracy_corrected_ci95_high[row] = most;
+    for (const { name, bounds, margin } of ends) {
+      const side = margin === "margin_below" ? -1 : 1;
+      columns[name][row] = earned[bounds][row] / samples + side * earned[margin][row];
+    }
     columns.exit_rate[row] = points.exited[row] / samples;
     columns.edge_macs[row] = splits.edge_macs[split] + hasExit * splits.exit_macs[split];
     columns.edge_macs_dense[row] = splits.edge_macs_dense[split] + hasExit * splits.exit_macs[split];
@@ -166,7 +166,30 @@ export function countedColumns(run) {
     columns.edge_memory_bytes[row] = columns.edge_flash_bytes[row] + columns.edge_ram_bytes[row];
     columns.payload_bytes[row] = points.sent_bytes[row] / samples;
   }
-  return columns;
+  return { ...columns, ...correctedColumns(run, columns[run.quality]) };
+}
+
+/**
+ * The quality without its optimism, and the ends of its interval: Wilson's about an accuracy, of the width that it
+ * has for another quality.
+ * @param {Run} run
+ * @param {Float64Array} shown
+ */
+function correctedColumns(run, shown) {
+  const { points, splits, networks, numPoints, quality } = run;
+  const margins = /** @type {Record<string, TypedArray>} */ (/** @type {unknown} */ (points));
+  const [corrected, low, high] = [0, 1, 2].map(() => new Float64Array(numPoints));
+  for (let row = 0; row < numPoints; row++) {
+    const samples = networks.samples[splits.network[points.split[row]]];
+    const own = clipped(shown[row] - optimismAt(run.optimism, shown[row]));
+    corrected[row] = own;
+    [low[row], high[row]] =
+      quality === "accuracy"
+        ? wilsonInterval(own * samples, samples)
+        : [clipped(own - margins.margin_below[row]), clipped(own + margins.margin_above[row])];
+  }
+  const name = `${quality}_corrected`;
+  return { [name]: corrected, [`${name}_ci95_low`]: low, [`${name}_ci95_high`]: high };
 }
 
 /** @param {number} share */

@@ -59,7 +59,7 @@ export class Model {
       else if (metric.kind === "measured") this.addNumbers(metric, this.measured(metric.name));
       else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
     }
-    this.intervals = { low: counted.accuracy_ci95_low, high: counted.accuracy_ci95_high };
+    this.intervals = { low: counted[`${run.quality}_ci95_low`], high: counted[`${run.quality}_ci95_high`] };
     this.addConfiguration();
     this.deployable = Uint8Array.from({ length: this.size }, (_, row) => (isDeployable(run, row) ? 1 : 0));
     this.numDeployable = this.deployable.reduce((sum, own) => sum + own, 0);
@@ -228,13 +228,13 @@ export class Model {
   }
 
   /**
-   * Accuracy with its interval, for comparisons.
+   * Accuracy, or the run's other quality, with its interval, for comparisons.
    * @param {number} row
    * @returns {Interval}
    */
-  accuracy(row) {
+  quality(row) {
     const { low, high } = this.intervals;
-    return { share: this.numbers("accuracy").values[row], low: low[row], high: high[row] };
+    return { share: this.numbers(this.run.quality).values[row], low: low[row], high: high[row] };
   }
 
   // ---- what the state decides, one stage after the other
@@ -373,16 +373,18 @@ export class Model {
 }
 
 /**
- * A constraint on the lower end of the accuracy's interval, corrected where that is known, where it asks for an
- * accuracy.
+ * A constraint on the lower end of the interval, corrected where that is known, where it asks for an accuracy of
+ * any kind.
  * @param {Constraint} constraint
  * @param {Run} run
  * @returns {Constraint}
  */
-const assured = (constraint, { optimism }) =>
-  constraint.column === "accuracy" && constraint.operator === ">="
-    ? { ...constraint, column: optimism ? "accuracy_corrected_ci95_low" : "accuracy_ci95_low" }
-    : constraint;
+const assured = (constraint, { optimism, metrics }) => {
+  const { column, operator } = constraint;
+  const plain = `${column}_ci95_low`;
+  if (operator !== ">=" || !metrics.some(({ name, bounds }) => name === plain && bounds)) return constraint;
+  return { ...constraint, column: optimism?.column === column ? `${column}_corrected_ci95_low` : plain };
+};
 
 /**
  * What columns of the configuration have in common.

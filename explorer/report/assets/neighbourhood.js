@@ -46,7 +46,7 @@ function neighbourLine(card, other, what) {
   const { model, row } = card;
   const cells = model.objectives.map((column) => {
     const change = column.values[other] - column.values[row];
-    const noise = column.name === "accuracy" && withinNoise(model.accuracy(other), model.accuracy(row));
+    const noise = column.name === model.run.quality && withinNoise(model.quality(other), model.quality(row));
     const better = change === 0 ? "" : change > 0 === (column.direction === "maximize") ? "better" : "worse";
     return element(
       "td",

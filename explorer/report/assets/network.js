@@ -4,6 +4,7 @@ import { barTable, thresholdChart } from "./charts.js";
 import { deployCommand, pickCommand } from "./command.js";
 import { violated } from "./decide.js";
 import { messageBytes } from "./cost.js";
+import { drawClasses } from "./classes.js";
 import { byId, copyText, element } from "./dom.js";
 import { quantity } from "./format.js";
 import { drawNeighbours } from "./neighbourhood.js";
@@ -70,6 +71,7 @@ export class NetworkCard {
     this.drawThreshold();
     this.drawSplits();
     drawNeighbours(this);
+    drawClasses(this.run, row);
     const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
     byId("command").textContent = pickCommand(this.run, asked, model.id(row), row === model.chosen);
     byId("deploy-command").textContent = deployCommand(this.run, asked, model.id(row));
@@ -78,14 +80,14 @@ export class NetworkCard {
 
   drawFacts() {
     const { model, row } = this;
-    const { low, high } = model.accuracy(row);
+    const { low, high } = model.quality(row);
     const known = [...model.columns.values()]
       .filter((column) => column.values !== undefined)
       .filter((column) => column.direction && !Number.isNaN(column.values[row]));
     const facts = known.flatMap((column) => {
       const text =
         quantity(column.values[row], column.unit) +
-        (column.name === "accuracy" ? ` (95 % interval ${quantity(low, "%")} to ${quantity(high, "%")})` : "");
+        (column.name === this.run.quality ? ` (95 % interval ${quantity(low, "%")} to ${quantity(high, "%")})` : "");
       return [element("dt", {}, column.label), element("dd", {}, text)];
     });
     byId("network-facts").replaceChildren(...facts);
@@ -130,8 +132,8 @@ export class NetworkCard {
     const rate = this.model.numbers("exit_rate").values;
     const steps = rows.map((row) => ({
       threshold: threshold(row),
-      ...this.model.accuracy(row),
-      accuracy: this.model.accuracy(row).share,
+      ...this.model.quality(row),
+      accuracy: this.model.quality(row).share,
       exitRate: rate[row],
     }));
     /** @param {number} place */
@@ -139,7 +141,8 @@ export class NetworkCard {
       if (rows[place] !== this.row) this.handlers.select(rows[place], false);
     };
     const focused = document.activeElement?.id === "threshold-handle";
-    const { chart, seek } = thresholdChart(steps, rows.indexOf(this.row), dragged);
+    const name = this.model.numbers(this.run.quality).shortLabel.toLowerCase();
+    const { chart, seek } = thresholdChart(steps, rows.indexOf(this.row), dragged, name);
     this.seek = seek;
     this.holder.replaceChildren(chart);
     if (focused) byId("threshold-handle").focus();
@@ -150,7 +153,8 @@ export class NetworkCard {
     const bits = run.points.bits[this.row] || 32;
     /** @type {Map<number, { row: number, payload: number }>} by split point: most accurate row, largest payload */
     const best = new Map();
-    const accuracy = model.numbers("accuracy").values;
+    const quality = model.numbers(run.quality);
+    const accuracy = quality.values;
     for (const row of this.siblings(
       (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]] === 1,
     )) {
@@ -168,7 +172,7 @@ export class NetworkCard {
       places.map(({ row }) => accuracy[row]),
     ];
     const units = ["B", "MAC", "%"];
-    const titles = ["Payload of a message", "Edge MACs", "Best accuracy"];
+    const titles = ["Payload of a message", "Edge MACs", `Best ${quality.shortLabel.toLowerCase()}`];
     const series = values.map((own, place) => ({
       title: titles[place],
       values: own,

@@ -91,7 +91,7 @@ export class Table {
   drawBody() {
     const rows = this.rows.slice(0, PAGE * this.pages);
     const compared = this.state.selected === null ? this.model.chosen : this.model.rowOf(this.state.selected);
-    const own = compared >= 0 ? this.model.accuracy(compared) : null;
+    const own = compared >= 0 ? this.model.quality(compared) : null;
     byId("points").tBodies[0].replaceChildren(...Array.from(rows, (row) => this.line(row, row === compared, own)));
     byId("more").hidden = rows.length === this.rows.length;
     byId("table-note").textContent =
@@ -131,10 +131,10 @@ export class Table {
         { class: column.levels ? "" : "number", "data-value": column.levels ? text : column.values[row] },
         text,
       );
-      if (column.name === "accuracy") {
-        const { low, high } = this.model.accuracy(row);
+      if (column.name === this.model.run.quality) {
+        const { low, high } = this.model.quality(row);
         cell.title = `95 % interval ${quantity(low, "%")} to ${quantity(high, "%")}`;
-        if (own && !isCompared && withinNoise(own, this.model.accuracy(row)))
+        if (own && !isCompared && withinNoise(own, this.model.quality(row)))
           cell.append(
             element("span", { class: "noise", title: "its difference to the highlighted point is within noise" }, " ≈"),
           );

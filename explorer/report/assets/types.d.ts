@@ -29,6 +29,9 @@ interface Metric {
   isShare: boolean;
   /** Column of the points whose mean over samples it is; empty for other kinds. */
   credit: string;
+  /** Column of the points of whose mean it is an end of the interval, and how far from it; empty for others. */
+  bounds: string;
+  margin: string;
   slider: boolean;
 }
 
@@ -207,6 +210,17 @@ interface Points<Column> {
   sent_bytes: Column;
 }
 
+/** The classes, and what became of each at the points of the run's front; see explorer/report/classes.py. */
+interface Classes<Column> {
+  names: string[];
+  /** Of the validation subset. */
+  samples: number[];
+  rows: number[];
+  right: Column;
+  macroF1: Column;
+  confusion: Column | null;
+}
+
 /** Scale and text of a unit's prefix. */
 type Prefix = [number, string];
 
@@ -244,7 +258,10 @@ interface EmbeddedRun {
   /** Row and names of every reference. */
   references: [number, string][];
   /** What is subtracted from an accuracy, at some accuracies, rising; null where that is not known. */
-  optimism: { accuracies: number[]; amounts: number[] } | null;
+  optimism: { column: string; accuracies: number[]; amounts: number[] } | null;
+  /** The column that says how good answers are. */
+  quality: string;
+  classes: Classes<EncodedColumn>;
   figures: Record<string, Figure>;
   plotlyConfig: object;
   /** Seconds after which the page loads itself anew; null where the search has ended. */
@@ -252,7 +269,8 @@ interface EmbeddedRun {
 }
 
 /** The run with its columns decoded. */
-interface Run extends Omit<EmbeddedRun, "networks" | "splits" | "operators" | "points"> {
+interface Run extends Omit<EmbeddedRun, "networks" | "splits" | "operators" | "points" | "classes"> {
+  classes: Classes<TypedArray>;
   networks: Networks<TypedArray>;
   splits: Splits<TypedArray>;
   operators: { kinds: string[] } & OperatorColumns<TypedArray>;

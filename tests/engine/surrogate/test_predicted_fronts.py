@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.costs.intervals import wilson_interval
+from explorer.core.intervals import wilson_interval
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.engine.proposals import Proposer
