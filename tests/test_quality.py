@@ -6,52 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.rare_class import CLASS_NAMES, QUALITIES, rare_space, write_data
 from explorer import Run, load_run, run_search
 from explorer.confirm import main as confirm
-from explorer.data.sources import NPZ_KEYS
 from explorer.errors import UserError
 from explorer.pick import main as pick
 from explorer.report.embedded import embedded_run
 
-NAMES = ("fine", "faulty")
-QUALITIES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced_accuracy",
-    "weighted_accuracy": {"weights": {"faulty": 30}},
-}
-
-
-def part(samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Noise of 8 features; in 3 % of the samples four are shifted, by less than would part the classes."""
-    labels = (rng.permutation(samples) < round(0.03 * samples)).astype(np.int64)
-    inputs = rng.normal(size=(samples, 8)).astype(np.float32)
-    inputs[labels == 1, :4] += 0.9
-    return inputs, labels
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    folder, rng = tmp_path_factory.mktemp("rare"), np.random.default_rng(0)
-    arrays = dict(zip(NPZ_KEYS, part(2000, rng) + part(600, rng), strict=True))
-    np.savez(folder / "rare.npz", **arrays, class_names=np.array(NAMES))
-    space = {
-        "data": {"source": f"npz:{folder / 'rare.npz'}", "validation_samples": 800},
-        "backbones": {"mlp": {"factory": "explorer.backbones:mlp", "arguments": {"hidden": [[8]]}}},
-        "training": {"epochs": 12, "learning_rate": 0.01},
-        "edge_device": "rpi4",
-        "server_device": "xeon_8124m",
-        "link": "lte_2021",
-    }
+    folder = tmp_path_factory.mktemp("rare")
+    data = folder / "rare.npz"
+    write_data(data, seed=0, train=2000, test=600)
     options: dict[str, Any] = {"workers": 1, "energy": False, "progress": False}
     return {
         name: run_search(
-            space | {"quality": quality, "objectives": {name: 0.4, "edge_macs": 1000}},
-            trials=3,
-            name=name,
-            reports=folder / "reports",
-            **options,
+            rare_space(data, name, 800), trials=4, name=name, reports=folder / "reports", **options
         )
-        for name, quality in QUALITIES.items()
+        for name in QUALITIES
     }
 
 
@@ -133,7 +106,7 @@ def test_the_page_holds_classes_of_front_points_only(runs: dict[str, Run]) -> No
     results = runs["balanced_accuracy"].results
     page = embedded_run(results)
     assert page["quality"] == page["optimism"]["column"] == "balanced_accuracy"
-    assert page["classes"]["names"] == list(NAMES)
+    assert page["classes"]["names"] == list(CLASS_NAMES)
     assert sorted(page["classes"]["rows"]) == np.flatnonzero(results.points["on_front"]).tolist()
     assert "balanced_accuracy" in [metric["name"] for metric in page["metrics"]]
     plain = embedded_run(runs["accuracy"].results)

@@ -98,8 +98,9 @@ def run_argument(path: Path) -> str:
 
 
 def _metrics(points: pd.DataFrame) -> list[Metric]:
-    """Those of the run: without the ones that another quality would have."""
-    return [own for name, own in ALL_METRICS.items() if name not in OF_A_QUALITY or name in points]
+    """Those of the run, its quality first; those that another one would have are left out."""
+    own = {name: metric for name, metric in OF_A_QUALITY.items() if name in points}
+    return [*own.values(), *(metric for name, metric in ALL_METRICS.items() if name not in OF_A_QUALITY)]
 
 
 def metric_record(metric: Metric) -> dict[str, Any]:

@@ -153,8 +153,7 @@ export class NetworkCard {
     const bits = run.points.bits[this.row] || 32;
     /** @type {Map<number, { row: number, payload: number }>} by split point: most accurate row, largest payload */
     const best = new Map();
-    const quality = model.numbers(run.quality);
-    const accuracy = quality.values;
+    const accuracy = model.numbers(run.quality).values;
     for (const row of this.siblings(
       (own) => run.points.bits[own] === bits || run.splits.is_output[run.points.split[own]] === 1,
     )) {
@@ -172,7 +171,7 @@ export class NetworkCard {
       places.map(({ row }) => accuracy[row]),
     ];
     const units = ["B", "MAC", "%"];
-    const titles = ["Payload of a message", "Edge MACs", `Best ${quality.shortLabel.toLowerCase()}`];
+    const titles = ["Payload of a message", "Edge MACs", run.quality === "accuracy" ? "Best accuracy" : "Best quality"];
     const series = values.map((own, place) => ({
       title: titles[place],
       values: own,
