@@ -28,21 +28,24 @@ QUALITIES: dict[str, Any] = {
     "balanced_accuracy": "balanced_accuracy",
     "weighted_accuracy": {"weights": {"faulty": 30}},
 }
-LEAST_RECALL, MOST_RECALL = 0.8, 0.1  # of positives on validation data: balanced accuracy, plain accuracy
-TRIALS, SEEDS = 12, 3
+LEAST_RECALL, MOST_RECALL = 0.8, 0.3  # of positives on validation data: other qualities, plain accuracy
+_COMMON = 0.7  # least recall of the others at such a point
+TRIALS, SEEDS = 6, 2
 
 
-def write_data(path: Path, seed: int, train: int = 4000, test: int = 2000) -> None:
+def write_data(path: Path, seed: int, train: int = 4000, test: int = 2000, shift: float = 1.0) -> None:
     """Write the data of a seed as an NPZ file with names of classes."""
     rng = np.random.default_rng(seed)
-    arrays = dict(zip(NPZ_KEYS, _part(train, rng) + _part(test, rng), strict=True))
+    arrays = dict(zip(NPZ_KEYS, _part(train, shift, rng) + _part(test, shift, rng), strict=True))
     np.savez(path, **arrays, class_names=np.array(CLASS_NAMES))  # type: ignore[arg-type]
 
 
-def _part(samples: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _part(
+    samples: int, shift: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     labels = (rng.permutation(samples) < round(POSITIVES * samples)).astype(np.int64)
     inputs = rng.normal(size=(samples, 8)).astype(np.float32)
-    inputs[labels == 1, :4] += 0.9
+    inputs[labels == 1, :4] += shift
     return inputs, labels
 
 
@@ -74,10 +77,12 @@ def found(quality: str, seed: int, trials: int, folder: Path) -> dict[str, Any]:
     )
     best = run.select(maximize=quality)
     validation, test = run.results.by_class(best.point), run.test(best)
+    recalls = [run.results.by_class(point).recalls.tolist() for _, point in run.front.iterrows()]
     return {
         "quality": quality,
         "seed": seed,
         "points": len(run.points),
+        "most_recall": max((own[1] for own in recalls if own[0] >= _COMMON), default=0.0),
         "accuracy": float(best.point["accuracy"]),
         "recall": validation.recalls.tolist(),
         "test_accuracy": test["accuracy"],
@@ -90,10 +95,25 @@ def shortfalls(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Which searches miss what is claimed."""
     said = []
     for row in rows:
-        recall, plain = row["recall"][1], row["quality"] == "accuracy"
+        recall, plain = row["most_recall"], row["quality"] == "accuracy"
         if recall > MOST_RECALL if plain else recall < LEAST_RECALL:
-            said.append(f"{row['quality']}, seed {row['seed']}: recall of positives is {recall:.3f}")
+            who = f"{row['quality']}, seed {row['seed']}"
+            said.append(f"{who}: the largest recall of positives on the front is {recall:.3f}")
     return said
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print means over seeds, a line for each quality."""
+    print(
+        "quality              accuracy  recall of positives  on test  macro F1  largest of the front  points"
+    )
+    for quality in dict.fromkeys(row["quality"] for row in rows):
+        own = [row for row in rows if row["quality"] == quality]
+        names = ("accuracy", "test_macro_f1", "most_recall", "points")
+        accuracy, macro_f1, most, points = (statistics.mean(row[name] for row in own) for name in names)
+        recall, on_test = (statistics.mean(row[name][1] for row in own) for name in ("recall", "test_recall"))
+        print(f"{quality:20} {accuracy:8.3f} {recall:20.3f} {on_test:8.3f} {macro_f1:9.3f}", end="")
+        print(f" {most:17.3f} {points:7.0f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,19 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for quality in QUALITIES
             for seed in range(parsed.seeds)
         ]
-    print(
-        f"{'quality':20}{'accuracy':>10}{'recall of positives':>21}{'on test':>9}{'macro F1':>10}{'points':>8}"
-    )
-    for quality in QUALITIES:
-        own = [row for row in rows if row["quality"] == quality]
-        figures = [
-            statistics.mean(row[name] for row in own) for name in ("accuracy", "test_macro_f1", "points")
-        ]
-        recalls = [statistics.mean(row[name][1] for row in own) for name in ("recall", "test_recall")]
-        print(
-            f"{quality:20}{figures[0]:10.3f}{recalls[0]:21.3f}{recalls[1]:9.3f}{figures[1]:10.3f}"
-            f"{figures[2]:8.0f}"
-        )
+    show(rows)
     missed = shortfalls(rows)
     if parsed.out is not None:
         write_json(parsed.out, {"rows": rows, "machine": machine(), "versions": versions()})

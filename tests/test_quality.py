@@ -18,7 +18,7 @@ from explorer.report.embedded import embedded_run
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("rare")
     data = folder / "rare.npz"
-    write_data(data, seed=0, train=2000, test=600)
+    write_data(data, seed=0, train=2000, test=600, shift=0.9)
     options: dict[str, Any] = {"workers": 1, "energy": False, "progress": False}
     return {
         name: run_search(

@@ -87,13 +87,14 @@ function whatRuns(run, model, row) {
 function accuracySentence(model, row) {
   /** @param {string} name */
   const value = (name) => model.metric(name)?.values?.[row] ?? NaN;
-  const isKnown = !Number.isNaN(value("accuracy_corrected"));
-  const name = isKnown ? "accuracy_corrected" : "accuracy";
+  const { quality } = model.run;
+  const isKnown = !Number.isNaN(value(`${quality}_corrected`));
+  const name = isKnown ? `${quality}_corrected` : quality;
   const ends = [`${name}_ci95_low`, `${name}_ci95_high`].map((own) => quantity(value(own), "%"));
   const how = isKnown
-    ? `corrected for having been chosen; ${quantity(value("accuracy"), "%")} as validated`
+    ? `corrected for having been chosen; ${quantity(value(quality), "%")} as validated`
     : "on the validation subset";
-  return `Accuracy ${quantity(value(name), "%")}, 95 % interval ${ends.join(" to ")} (${how}).`;
+  return `${model.numbers(quality).shortLabel} ${quantity(value(name), "%")}, 95 % interval ${ends.join(" to ")} (${how}).`;
 }
 
 /**
@@ -162,11 +163,12 @@ function lessOrMore(own, other, unit) {
  * @param {number} other
  */
 function accuracyAgainst(model, row, other) {
-  const [own, theirs] = [model.accuracy(row), model.accuracy(other)];
+  const [own, theirs] = [model.quality(row), model.quality(other)];
+  const name = model.numbers(model.run.quality).shortLabel.toLowerCase();
   const points = numberText(Math.abs(own.share - theirs.share) * 100);
-  if (own.share === theirs.share) return "the same accuracy";
+  if (own.share === theirs.share) return `the same ${name}`;
   const noise = withinNoise(own, theirs) ? " (within noise)" : "";
-  return `${points} points ${own.share > theirs.share ? "more" : "less"} accuracy${noise}`;
+  return `${points} points ${own.share > theirs.share ? "more" : "less"} ${name}${noise}`;
 }
 
 /**
