@@ -20,9 +20,10 @@ import torch
 from safetensors.torch import save_file
 
 from explorer.core.network import Network
+from explorer.core.recipe import Recipe
 from explorer.core.sparsity.patterns import snap_density
 from explorer.core.sparsity.sparsify import find_junctions
-from explorer.core.training import Recipe, train
+from explorer.core.training import train
 from explorer.costs.evaluate import build_network
 from explorer.data.dataset import Subset
 from explorer.errors import run_command

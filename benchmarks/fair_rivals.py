@@ -21,7 +21,8 @@ import pandas as pd
 import torch
 
 from explorer.core.input_pool import pooled_shape
-from explorer.core.training import Recipe, train
+from explorer.core.recipe import Recipe
+from explorer.core.training import train
 from explorer.costs.evaluate import build_network
 from explorer.data.dataset import DataSet, Subset, load_data
 from explorer.errors import run_command

@@ -22,10 +22,11 @@ from torch import nn
 
 from explorer.backbones import build_backbone
 from explorer.core.network import Network
+from explorer.core.recipe import Recipe
 from explorer.core.sparsity.layers import InitialWeights
 from explorer.core.sparsity.patterns import PatternName, snap_density
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
-from explorer.core.training import Recipe, train
+from explorer.core.training import train
 from explorer.data.dataset import DataSet, load_data
 from explorer.errors import run_command
 from explorer.utils.environment import cpu_name

@@ -20,7 +20,8 @@ from explorer.core.calibration import InferenceConfig, calibrate
 from explorer.core.evidence import collect_evidence
 from explorer.core.network import Network
 from explorer.core.payload import PAYLOAD_BITS, PayloadForm, Ranges
-from explorer.core.training import Recipe, train
+from explorer.core.recipe import Recipe
+from explorer.core.training import train
 from explorer.costs.evaluate import build_network
 from explorer.data.dataset import DataSet, Subset, load_data
 from explorer.errors import run_command

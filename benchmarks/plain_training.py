@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from explorer import search
 from explorer.backbones import build_backbone
-from explorer.core.training import Recipe
+from explorer.core.recipe import Recipe
 from explorer.data.dataset import DataSet
 from explorer.errors import run_command
 from explorer.runs.results import RunResults, load_run

@@ -26,8 +26,9 @@ from torch import nn
 from explorer.core.calibration import uncalibrated
 from explorer.core.evidence import collect_evidence
 from explorer.core.network import Network
+from explorer.core.recipe import Recipe
 from explorer.core.sparsity.patterns import adjacency
-from explorer.core.training import Recipe, train
+from explorer.core.training import train
 from explorer.costs.evaluate import build_network
 from explorer.data.dataset import DataSet, load_data
 from explorer.errors import run_command

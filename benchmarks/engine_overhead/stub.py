@@ -15,7 +15,7 @@ from torch import Tensor
 from explorer.core.calibration import uncalibrated
 from explorer.core.evidence import Evidence
 from explorer.core.payload import encoded_bytes
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, build_network
 from explorer.costs.split_costs import SplitCosts, dense_counts, split_costs
 from explorer.engine.proposals import Proposer

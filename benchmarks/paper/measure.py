@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from benchmarks.paper.networks import NUM_CLASSES, PaperNetwork, build
 from explorer.core.graph.trace import trace
-from explorer.core.training import Recipe, TrainingRecord, train
+from explorer.core.recipe import Recipe
+from explorer.core.training import train
+from explorer.core.training_record import TrainingRecord
 from explorer.data.dataset import DataSet, Subset, load_data
 
 # One recipe for every network; exit losses count in the split part only. Chosen on the validation subset with

@@ -17,7 +17,7 @@ from benchmarks.paper.measure import RECIPE, accuracy, fitted, load_mnist, sizes
 from benchmarks.paper.networks import DENSE, NETWORKS, PaperNetwork, build
 from benchmarks.paper.splits import split_rows
 from benchmarks.paper.timing import time_epochs
-from explorer.core.training import Recipe
+from explorer.core.recipe import Recipe
 from explorer.data.dataset import DataSet
 from explorer.utils.environment import machine, versions
 

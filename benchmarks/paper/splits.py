@@ -13,8 +13,9 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.evidence import collect_evidence
 from explorer.core.graph.split_points import INPUT, OUTPUT
 from explorer.core.network import Network
+from explorer.core.recipe import Recipe
 from explorer.core.sweep import sweep
-from explorer.core.training import Recipe, train
+from explorer.core.training import train
 from explorer.data.dataset import DataSet
 
 PAYLOAD_BITS = 8

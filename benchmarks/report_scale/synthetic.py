@@ -11,7 +11,8 @@ import optuna
 import pandas as pd
 
 from explorer.core.credits import CREDITS
-from explorer.core.training import Recipe, TrainingRecord
+from explorer.core.recipe import Recipe
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting, load_device, load_link
 from explorer.devices.operators import Operator

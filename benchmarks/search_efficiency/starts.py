@@ -16,9 +16,9 @@ from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet
 from explorer.engine.outcomes import Progress
-from explorer.space.choices import Start
 from explorer.space.files import load_space, load_space_data
 from explorer.space.schema import SearchSpace
+from explorer.space.training import Start
 
 STARTS: tuple[Start, ...] = ("scratch", "dense")
 START_SPACES = ("digits", *SPACES)

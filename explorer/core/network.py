@@ -176,6 +176,11 @@ class Network(nn.Module):
         return [*exits, logits]
 
     @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.split_points[-1].shape[0]
+
+    @property
     def exit_names(self) -> list[str]:
         """Split points that have an exit classifier, in order."""
         return list(self._exit_index)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import with_bottleneck
@@ -15,7 +15,9 @@ from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import Ranges
 from explorer.core.sparsity.sparsify import placement_checksum, sparsify
-from explorer.core.training import TrainingFailedError, TrainingRecord, load_trained_weights, train
+from explorer.core.training import TrainingFailedError, train
+from explorer.core.training_record import TrainingRecord
+from explorer.core.training_state import load_trained_weights
 from explorer.core.warm_start import start_from_dense
 from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
 from explorer.data.dataset import DataSet
@@ -41,7 +43,7 @@ class TrainingTask:
         spec: What to train.
         until_epoch: Epochs after which training stops, counted from the first.
         state: ``training_state`` of the same network at fewer epochs; None trains from the start.
-        dense: Weights of the trained network :attr:`NetworkSpec.dense`, where it starts from one.
+        dense: Weights of the trained network :attr:`NetworkSpec.dense`, where it starts or learns from one.
 
     Example:
         >>> from explorer.space.files import load_space
@@ -178,10 +180,11 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
     network.check_split_points(data.validation.inputs[:2])
     if task.state is not None:
         _check_checkpoint(network, spec, data, task.state)
-    elif spec.dense is not None:
+    elif spec.starts_from_dense:
         assert task.dense is not None, spec.key
         start_from_dense(network, task.dense)
-    training = train(network, data.train, spec.recipe, task.until_epoch, task.state)
+    how = (spec.recipe, task.until_epoch, task.state)
+    training = train(network, data.train, *how, validation=data.validation, teacher=_teacher(task, data))
     calibration = calibrate(network, data.train, data.validation, inference_config)
     evidence = collect_evidence(network, data.validation, calibration, spec.recipe.quality)
     logits = sample_logits(network, data.validation.inputs)
@@ -200,6 +203,17 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
         logits,
         None if training.state is None else training.state | {_STATE_LOGITS: logits},
     )
+
+
+def _teacher(task: TrainingTask, data: DataSet) -> nn.Module | None:
+    """The trained dense network's backbone in eval mode, where the recipe has a teacher."""
+    dense = task.spec.dense
+    if task.spec.recipe.teacher is None or dense is None:
+        return None
+    assert task.dense is not None, task.spec.key
+    network = build_network(dense, data.input_shape, data.num_classes, probe=False)
+    network.load_weights(task.dense)
+    return network.eval().backbone
 
 
 def _check_checkpoint(network: Network, spec: NetworkSpec, data: DataSet, state: dict[str, Tensor]) -> None:

@@ -5,8 +5,8 @@ of asynchronous successive halving (ASHA), where its proposal is told; from ther
 proposals. A free slot goes to a promotion, else to a new proposal, and in the end to what is on the front
 and not yet trained to the end.
 
-A network that starts from the trained dense one of its variant waits for it. A dense network that was not
-proposed is trained all the same, and is no proposal either.
+A network that starts from the trained dense one of its variant, or learns from it, waits for it. A dense
+network that was not proposed is trained all the same, and is no proposal either.
 
 Several processes may search one study: locks keep them apart, a network sync gives each what others trained.
 """
@@ -114,7 +114,7 @@ class SearchLoop:
         self.promotions: list[Promotion] = []
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elsewhere: Waiting = []  # for networks that another process trains
-        self._for_dense: Waiting = []  # for the dense networks that theirs start from
+        self._for_dense: Waiting = []  # for the dense networks that theirs need
         self._load_history()
 
     def _load_history(self) -> None:

@@ -20,7 +20,7 @@ from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.schema import SearchSpace
 
-_NO_START = "the dense network it starts from,"
+_NO_START = "the dense network it needs,"
 _START_FAILURE = re.compile(rf"{_NO_START} (?P<key>[\w-]+) failed: (?P<reason>.*)", re.DOTALL)
 
 
@@ -124,7 +124,7 @@ class NetworkRegistry:
     def task(self, spec: NetworkSpec) -> TrainingTask:
         """Training of a new network, locked already, up to the first rung.
 
-        What it starts from is trained, see :meth:`awaited`.
+        The dense network it needs is trained, see :meth:`awaited`.
         """
         dense = None if spec.dense is None else self.store.read_weights(spec.dense.key)
         return TrainingTask(spec, min(self._first, spec.recipe.total_epochs), dense=dense)
@@ -135,7 +135,7 @@ class NetworkRegistry:
         return None if dense is None or dense.key in self or dense.key in self.failures else dense
 
     def start_failure(self, spec: NetworkSpec) -> str:
-        """Why there is no dense network for ``spec`` to start from; empty if there is, or none is needed."""
+        """Why there is no dense network for ``spec``; empty if there is, or none is needed."""
         if spec.dense is None or spec.dense.key not in self.failures:
             return ""
         return f"{_NO_START} {spec.dense.key} failed: {self.failures[spec.dense.key]}"

@@ -40,8 +40,9 @@ class Proposer:
         self.encoding = ENCODINGS[encoding](inventory)
         self.space = inventory.space
         self._data = json.dumps(data_identity, sort_keys=True)
-        self._recipe, self._warm_recipe = self.space.recipe, self.space.warm_recipe
-        self._from_dense = self.space.training.start == "dense"
+        self._recipes = {name: self.space.recipe_of(name) for name in self.space.backbones}
+        self._sparse_recipes = {name: self.space.sparse_recipe_of(name) for name in self.space.backbones}
+        self._dense_first = self.space.training.dense_first
 
     def suggest(self, trial: BaseTrial) -> Candidate:
         """Ask the sampler for every parameter and make the candidate they mean."""
@@ -54,7 +55,8 @@ class Proposer:
     ) -> NetworkSpec:
         """The network of a variant at the given densities."""
         spec = self.space.backbones[variant.backbone]
-        warm = self._from_dense and any(density < 1 for density in densities.values())
+        waits = self._dense_first and any(density < 1 for density in densities.values())
+        recipes = self._sparse_recipes if waits else self._recipes
         return NetworkSpec(
             backbone=variant.backbone,
             factory=spec.factory,
@@ -62,14 +64,14 @@ class Proposer:
             pattern=pattern,
             densities=tuple(densities.items()),
             exit_features=self.space.training.exit_features,
-            recipe=self._warm_recipe if warm else self._recipe,
+            recipe=recipes[variant.backbone],
             data=self._data,
             exit_kind=self.space.exits.kind,
             bottleneck=variant.bottleneck,
             exits_at=None if spec.exits == "all" else tuple(spec.exits),
             max_crossing_tensors=spec.max_crossing_tensors,
             initial=variant.initial,
-            dense_epochs=self.space.training.epochs if warm else None,
+            dense_epochs=self.space.training.epochs if waits else None,
             input_pool=variant.input_pool,
         )
 

@@ -22,8 +22,9 @@ from explorer.costs.dense_macs import free_operators, uncounted_arithmetic
 from explorer.costs.memory import Buffer, peak_live_bytes
 from explorer.costs.split_costs import dense_counts
 from explorer.errors import UserError
-from explorer.space.choices import BackboneSpec, Start
+from explorer.space.choices import BackboneSpec
 from explorer.space.pretrained import origins, trained_parameters
+from explorer.space.training import Start
 
 PAYLOAD_BITS = (32, 8)
 _EXIT_FEATURES = 64  # exit classifiers change nothing that is shown

@@ -19,7 +19,7 @@ from torch import Tensor
 from explorer.core.calibration import Calibration, InferenceConfig
 from explorer.core.evidence import Evidence
 from explorer.core.payload import PayloadForm
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
 from explorer.errors import UserError
@@ -222,7 +222,7 @@ class Store:
         return StoredNetwork(
             NetworkSpec.from_json(record["spec"]),
             splits,
-            TrainingRecord(**record["training"]),
+            TrainingRecord.from_json(record["training"]),
             record["num_samples"],
             points,
             record["placement_checksum"],
@@ -240,7 +240,7 @@ class Store:
 
     def read_training(self, key: str) -> TrainingRecord:
         """What training a network took."""
-        return TrainingRecord(**read_json(self.networks / key / "network.json")["training"])
+        return TrainingRecord.from_json(read_json(self.networks / key / "network.json")["training"])
 
     def earlier_epochs(self, key: str) -> list[int]:
         """Epochs at which a network was paused before it was trained as far as it is now, ascending."""

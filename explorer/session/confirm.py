@@ -132,7 +132,7 @@ def confirmed(
         for which, spec in asked.items():
             start = None if spec.dense is None else starts[spec.dense.key]
             if isinstance(start, str):
-                failed[which] = f"the dense network it starts from failed: {start}"
+                failed[which] = f"the dense network it needs failed: {start}"
             else:
                 weights = None if start is None else start.weights
                 tasks[which] = TrainingTask(spec, spec.recipe.total_epochs, dense=weights)

@@ -11,6 +11,7 @@ from explorer.data.balance import imbalance_note
 from explorer.data.dataset import DataSet
 from explorer.errors import printable
 from explorer.space.pretrained import origins
+from explorer.space.training import TrainingSpec
 from explorer.space.variants import Inventory, Variant
 
 
@@ -57,14 +58,18 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
     limits = "; ".join(space.all_constraints) or "none"
     fits = f"must fit the memory of {space.edge_device}" if space.fit == "device" else "need not fit"
     console.print(f"objectives: {', '.join(space.objectives)}; constraints: {limits}; {fits}")
-    if space.training.start == "dense":
-        dense, warm = space.recipe.epochs, space.warm_recipe.epochs
-        console.print(
-            f"training: first the dense network of each variant, {dense} epochs; sparse networks start from "
-            f"that of their variant, {warm} epochs",
-            highlight=False,
-        )
+    if space.training.dense_first:
+        console.print(_dense_first(space.training), highlight=False)
     console.print(f"distinct networks: {inventory.num_networks:,}", highlight=False)
+
+
+def _dense_first(training: TrainingSpec) -> str:
+    epochs = training.epochs_from_dense if training.start == "dense" else training.epochs
+    verbs = ["start"] * (training.start == "dense") + ["learn"] * (training.teacher == "dense")
+    return (
+        f"training: first the dense network of each variant, {training.epochs} epochs; sparse networks "
+        f"{' and '.join(verbs)} from that of their variant, {epochs} epochs"
+    )
 
 
 def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> None:
@@ -138,7 +143,8 @@ def inventory_content(inventory: Inventory, data: DataSet) -> dict[str, Any]:
         "training": {
             "start": space.training.start,
             "epochs": space.recipe.epochs,
-            "warm_epochs": space.warm_recipe.epochs if space.training.start == "dense" else None,
+            "warm_epochs": space.training.epochs_from_dense if space.training.start == "dense" else None,
+            "teacher": space.training.teacher,
         },
         "networks": inventory.num_networks,
     }

@@ -81,8 +81,8 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
 
 
 def _starts(session: Session, store: Store) -> set[str]:
-    """Networks that others start from, whose weights are kept: the search may be resumed."""
-    if session.space.training.start == "scratch":
+    """Networks that others start or learn from, whose weights are kept: the search may be resumed."""
+    if not session.space.training.dense_first:
         return set()
     return {key for key in store if not store.read_spec(key).is_sparse}
 

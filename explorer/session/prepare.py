@@ -39,6 +39,7 @@ from explorer.space.inventory import build_inventory
 from explorer.space.metrics import ALL_METRICS
 from explorer.space.quality_spec import with_class_numbers
 from explorer.space.schema import SearchSpace
+from explorer.space.training import TrainingSpec
 from explorer.space.variants import Inventory
 
 
@@ -226,14 +227,17 @@ def _session(
             "--encoding must be conditional with --sampler front, which proposes any densities, got "
             f"{record.encoding!r}; name another --sampler"
         )
-    if record.rungs == "on" and space.training.start == "dense":
-        raise UserError(
-            "--rungs must be off with training.start: dense, whose sparse networks train for fewer epochs "
-            "than the dense ones they start from, got 'on'"
-        )
+    if record.rungs == "on" and space.training.dense_first:
+        raise UserError(f"--rungs must be off with training.{_no_rungs(space.training)}, got 'on'")
     rungs = rungs_of(space, len(data.train)) if record.rungs == "on" else (space.recipe.total_epochs,)
     storage = options.storage or record.storage or f"sqlite:///{folder / 'study.db'}"
     return Session(folder, record, space, data, inventory, setting, rungs, storage)
+
+
+def _no_rungs(training: TrainingSpec) -> str:
+    if training.start == "dense":
+        return "start: dense, whose sparse networks train for fewer epochs than those they start from"
+    return "teacher: dense, since a dense network teaches when it is trained to the end"
 
 
 def space_of(options: Options) -> tuple[SearchSpace, str, str]:

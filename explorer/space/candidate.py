@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.exits import ExitKind
 from explorer.core.graph.split_points import OUTPUT
-from explorer.core.quality import Quality
+from explorer.core.recipe import Recipe
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.layers import DRAWN, InitialWeights
 from explorer.core.sparsity.patterns import PatternName
-from explorer.core.training import Recipe
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,8 +37,8 @@ class NetworkSpec:
         bottleneck: The learned bottleneck; None for none.
         max_crossing_tensors: How many tensors a split point may send together.
         initial: What sparse layers start from.
-        dense_epochs: Joint epochs of the trained dense network that it starts from, see :attr:`dense`; None
-            for a training from scratch.
+        dense_epochs: Joint epochs of the trained dense network that it starts from or learns from, see
+            :attr:`dense`; None where it needs none.
         input_pool: Extent of the average pooling before the backbone, see :mod:`explorer.core.input_pool`.
 
     Example:
@@ -93,12 +92,17 @@ class NetworkSpec:
 
     @property
     def dense(self) -> "NetworkSpec | None":
-        """The dense network it starts from, which is trained from scratch; None where it starts from none."""
+        """The dense network it starts or learns from, which needs no other; None where it needs none."""
         if self.dense_epochs is None:
             return None
         densities = tuple((path, Fraction(1)) for path, _ in self.densities)
-        recipe = replace(self.recipe, epochs=self.dense_epochs)
+        recipe = replace(self.recipe, epochs=self.dense_epochs, teacher=None)
         return replace(self, densities=densities, recipe=recipe, initial=DRAWN, dense_epochs=None)
+
+    @property
+    def starts_from_dense(self) -> bool:
+        """Whether it takes over the weights of :attr:`dense`."""
+        return self.dense_epochs is not None and self.initial.source == "dense"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; inverse of :meth:`from_json`.
@@ -115,11 +119,7 @@ class NetworkSpec:
         """Rebuild a spec; ``content`` as :meth:`to_json` gives it."""
         densities = tuple((path, Fraction(text)) for path, text in content["densities"].items())
         texts = {key: json.dumps(content[key], sort_keys=True) for key in ("arguments", "data")}
-        weights = tuple((name, weight) for name, weight in content["recipe"].get("exit_loss_weights", ()))
-        quality = dict(content["recipe"].get("quality", {}))
-        quality["class_weights"] = tuple(map(tuple, quality.get("class_weights", ())))
-        typed_recipe = {"exit_loss_weights": weights, "quality": Quality(**quality)}
-        recipe = Recipe(**(content["recipe"] | typed_recipe))
+        recipe = Recipe.from_json(content["recipe"])
         exits_at = None if content.get("exits_at") is None else tuple(content["exits_at"])
         bottleneck = Bottleneck(**content["bottleneck"]) if content.get("bottleneck") else None
         typed = {"densities": densities, "recipe": recipe, "exits_at": exits_at, "bottleneck": bottleneck}

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -20,6 +18,8 @@ from pydantic import (
 from explorer.core.sparsity.layers import InitialWeights
 from explorer.data.checks import Layout
 from explorer.data.sources import given_arrays
+from explorer.space.strict import Strict
+from explorer.space.training import Start, TrainingOverrides
 from explorer.utils.imports import name_of
 from explorer.utils.numbers import Number, Whole, shown
 
@@ -27,21 +27,6 @@ from explorer.utils.numbers import Number, Whole, shown
 INPUT_POOL_CHOICE, BOTTLENECK_CHOICE = "input-pool", "learned-bottleneck"
 MAX_STEPS = 10_000  # of confidence thresholds; the sweep reads every distinct one whatever the steps
 _FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
-
-
-class Strict(BaseModel):
-    """A part of a search space: its keys are known, and it does not change.
-
-    Example:
-        >>> class Size(Strict):
-        ...     width: int
-        >>> Size(width=3, height=4)
-        Traceback (most recent call last):
-            ...
-        pydantic_core._pydantic_core.ValidationError: ... Extra inputs are not permitted ...
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _fraction(value: object) -> float:
@@ -61,7 +46,6 @@ def _once(values: list[Any]) -> list[Any]:
     return values
 
 
-Start = Literal["scratch", "dense"]  # of sparse networks
 Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 
@@ -205,6 +189,7 @@ class BackboneSpec(Strict):
             :class:`explorer.core.sparsity.layers.InitialWeights`; None: ``keep``
             where the factory gives trained weights, else ``draw``.
         rescale, placement: See there.
+        training: What its networks are trained with in place of the space's own.
 
     Example:
         >>> spec = BackboneSpec(factory="explorer.backbones:mlp", densities={"fc*": ["1/4", 1]})
@@ -227,6 +212,7 @@ class BackboneSpec(Strict):
     initial_weights: Literal["draw", "keep"] | None = None
     rescale: Literal["linear", "all", "none"] = "linear"
     placement: Literal["seed", "magnitude"] = "seed"
+    training: TrainingOverrides = TrainingOverrides()
 
     def initial(self, pretrained: bool, start: Start = "scratch") -> InitialWeights:
         """What sparse layers start from; ``pretrained`` was found out, for where the space is silent.

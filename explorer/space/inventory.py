@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.backbones import build_backbone
+from explorer.core.augmenter import check_augment
 from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.failures import failure_reason
 from explorer.core.graph.dataflow import total_macs
@@ -23,6 +24,7 @@ from explorer.space.choices import BackboneSpec, DensityRange
 from explorer.space.density_groups import group_junctions
 from explorer.space.pretrained import trained_parameters
 from explorer.space.schema import SearchSpace
+from explorer.space.training import TrainingSpec
 from explorer.space.variants import Inventory, Variant
 
 
@@ -56,10 +58,12 @@ def build_inventory(space: SearchSpace, input_shape: tuple[int, ...], num_classe
         also = f" (and {len(every) - 1} more variants fail)" if len(every) > 1 else ""
         raise UserError(f"backbones.{every[0].backbone}: {every[0].failure}{also}")
     for name, spec in space.backbones.items():
+        where = "training.augment" if spec.training.augment is None else f"backbones.{name}.training.augment"
+        check_augment(space.recipe_of(name).augment, input_shape, where)
         if usable := inventory.usable(name):
             _check_groups(name, spec, usable)
-        if space.training.start == "dense":
-            _check_dense(name, usable)
+        if space.training.dense_first:
+            _check_dense(name, usable, space.training)
     _check_loss_weights(space, variants)
     return inventory
 
@@ -80,13 +84,14 @@ def _check_groups(name: str, spec: BackboneSpec, variants: Sequence[Variant]) ->
             raise UserError(f"{where}: no junction fits {unknown[0]!r}; this backbone has: {paths}")
 
 
-def _check_dense(name: str, variants: Sequence[Variant]) -> None:
-    """The dense network of every variant must lie in the space: sparse ones start from it."""
+def _check_dense(name: str, variants: Sequence[Variant], training: TrainingSpec) -> None:
+    """The dense network of every variant must lie in the space: sparse ones start or learn from it."""
+    key = "start" if training.start == "dense" else "teacher"
     for variant in variants:
         for path, choices in variant.densities.items():
             if choices[-1] < 1:
                 raise UserError(
-                    f"backbones.{name}.densities: must reach 1 at every junction with training.start: dense, "
+                    f"backbones.{name}.densities: must reach 1 at every junction with training.{key}: dense, "
                     f"got {' '.join(map(str, choices))} at {path} of {variant.name}"
                 )
 

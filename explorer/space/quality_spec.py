@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag
 
 from explorer.core.quality import Quality, QualityName
 from explorer.errors import UserError
-from explorer.space.choices import Strict
+from explorer.space.strict import Strict
 
 
 class ClassWeights(Strict):

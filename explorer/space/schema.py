@@ -6,21 +6,23 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     Field,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from explorer.core.calibration import InferenceConfig, Temperature
 from explorer.core.exits import ExitKind, Score
-from explorer.core.graph.same_training import Precision
 from explorer.core.payload import Entropy, PayloadForm, Ranges
+from explorer.core.recipe import ExitTraining, Recipe
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
-from explorer.core.training import BackboneTraining, ExitTraining, Recipe
 from explorer.devices import Deadline, ProtocolName, Setting
-from explorer.space.choices import BackboneSpec, DataSpec, Name, Start, Strict, ThresholdRange
+from explorer.space.choices import BackboneSpec, DataSpec, Name, ThresholdRange
 from explorer.space.fit import Fit, memory_limits
 from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
 from explorer.space.quality_spec import QualitySpec, check_asked_for, quality_name, quality_of
+from explorer.space.strict import Strict
+from explorer.space.training import TrainingSpec
 from explorer.utils.numbers import Number, Whole
 
 
@@ -32,54 +34,6 @@ def _known_pattern(name: PatternName) -> PatternName:
 
 Pattern = Annotated[PatternName, AfterValidator(_known_pattern)]
 EXIT_EPOCHS = 5  # of exits that are trained alone, where the space does not say
-
-
-class TrainingSpec(Strict):
-    """The recipe every network is trained with; see :class:`explorer.core.training.Recipe`.
-
-    With ``epochs: 0`` networks stay as their factory gives them: only exits, and bottlenecks, are trained.
-
-    Attributes:
-        start: Of sparse networks. ``dense``: the trained dense network of their variant, see
-            :mod:`explorer.core.warm_start`; ``scratch``: what their factory gives.
-        warm_epochs: Joint epochs of those that start from a dense one; None: half of ``epochs``, rounded up.
-
-    Example:
-        >>> spec = TrainingSpec(epochs=3, learning_rate=0.01)
-        >>> spec.batch_size, spec.precision, spec.start
-        (64, 'float32', 'scratch')
-    """
-
-    epochs: Whole = Field(ge=0)
-    start: Start = "scratch"
-    warm_epochs: Whole | None = Field(default=None, ge=1)
-    backbone: BackboneTraining = "train"
-    batch_size: Whole = Field(default=64, ge=1)
-    learning_rate: Number = Field(default=3e-3, gt=0)
-    weight_decay: Number = Field(default=1e-4, ge=0)
-    exit_loss_weight: Number = Field(default=0.3, ge=0)
-    output_loss_weight: Number = Field(default=1.0, gt=0)
-    exit_features: Whole = Field(default=64, ge=1)
-    seed: Whole = Field(default=0, ge=0)
-    precision: Precision = "float32"
-
-    @model_validator(mode="after")
-    def _start_fits(self) -> "TrainingSpec":
-        warm = self.warm_epochs
-        if self.start == "scratch":
-            if warm is not None:
-                raise ValueError(f"warm_epochs must be left out without start: dense, got {warm}")
-            return self
-        rule = "with start: dense, which trains the dense network first"
-        if self.epochs == 0:
-            raise ValueError(f"epochs must be at least 1 {rule}, got 0")
-        if self.backbone == "frozen":
-            raise ValueError(f"backbone must be train {rule}, got 'frozen'")
-        if warm is not None and warm > self.epochs:
-            raise ValueError(
-                f"`warm_epochs <= epochs` must hold, got warm_epochs={warm}, epochs={self.epochs}"
-            )
-        return self
 
 
 class PayloadSpec(Strict):
@@ -183,6 +137,11 @@ class SearchSpace(Strict):
                 raise ValueError(f"{rule}, got patterns {self.patterns}")
             if self.training.start == "dense":
                 _check_warm_start(name, backbone)
+            try:
+                self.training_of(name)
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"backbones.{name}.training: {problem}") from None
         return self
 
     @model_validator(mode="after")
@@ -254,25 +213,34 @@ class SearchSpace(Strict):
 
     @property
     def recipe(self) -> Recipe:
-        """How its networks are trained."""
-        content = self.training.model_dump(exclude={"exit_features", "start", "warm_epochs"})
-        weights = tuple(sorted(self.exits.loss_weights.items()))
+        """How networks are trained whose backbone says nothing of its own."""
+        return self._recipe(self.training)
+
+    def recipe_of(self, backbone: str) -> Recipe:
+        """How networks of a backbone are trained that wait for no dense one."""
+        return self._recipe(self.training_of(backbone))
+
+    def sparse_recipe_of(self, backbone: str) -> Recipe:
+        """How its sparse networks are trained, which may start from a dense one or learn from it."""
+        own = self.training_of(backbone)
+        epochs = own.epochs_from_dense if own.start == "dense" else own.epochs
+        return replace(self._recipe(own), epochs=epochs, teacher=own.learned_from)
+
+    def training_of(self, backbone: str) -> TrainingSpec:
+        """The space's training with what a backbone has in place of it."""
+        return self.training.overridden(self.backbones[backbone].training)
+
+    def _recipe(self, training: TrainingSpec) -> Recipe:
         exit_epochs = self.exits.epochs
         if exit_epochs is None:
-            exit_epochs = 0 if self.training.epochs else EXIT_EPOCHS
+            exit_epochs = 0 if training.epochs else EXIT_EPOCHS
         return Recipe(
-            **content,
+            **training.for_recipe,
             exit_training=self.exits.training,
-            exit_loss_weights=weights,
+            exit_loss_weights=tuple(sorted(self.exits.loss_weights.items())),
             exit_epochs=exit_epochs,
             quality=quality_of(self.quality),
         )
-
-    @property
-    def warm_recipe(self) -> Recipe:
-        """How those of its networks are trained that start from a dense one."""
-        half = (self.training.epochs + 1) // 2
-        return replace(self.recipe, epochs=self.training.warm_epochs or half)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -19,7 +19,7 @@ from benchmarks.plain_training import (
     run_search,
     space_text,
 )
-from explorer.core.training import Recipe
+from explorer.core.recipe import Recipe
 from explorer.data.dataset import DataSet, Subset
 from explorer.space.files import parse_space
 

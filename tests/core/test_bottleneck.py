@@ -12,7 +12,7 @@ from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.calibration import InferenceConfig
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
-from explorer.core.training import Recipe
+from explorer.core.recipe import Recipe
 from explorer.costs.evaluate import TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet, Subset
 from explorer.errors import UserError

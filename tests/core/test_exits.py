@@ -16,8 +16,9 @@ from explorer.core.evidence import collect_evidence
 from explorer.core.exits import ExitClassifier, Score, confidence, fitted_temperature
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
+from explorer.core.recipe import Recipe
 from explorer.core.sweep import sweep
-from explorer.core.training import Recipe, train
+from explorer.core.training import train
 from explorer.data.dataset import Subset
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=3, max_size=3).map(torch.tensor)

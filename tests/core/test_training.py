@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
-from math import cos, log, pi
+from math import log
 from typing import Any
 
 import pytest
@@ -12,57 +12,16 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from trainings import RECIPE, data, network
 
 from explorer.core.bottleneck import Bottleneck, with_bottleneck
+from explorer.core.losses import joint_loss, loss_weights
 from explorer.core.network import Network
 from explorer.core.quality import Quality
+from explorer.core.recipe import Recipe
 from explorer.core.sparsity.sparsify import sparsify
-from explorer.core.training import (
-    Recipe,
-    Training,
-    TrainingFailedError,
-    joint_loss,
-    loss_weights,
-    train,
-)
+from explorer.core.training import Training, TrainingFailedError, train
 from explorer.data.dataset import Subset
-
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.5,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
-
-
-def network(seed: int = 0) -> Network:
-    torch.manual_seed(seed)
-    backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2))
-    return Network(backbone, torch.zeros(1, 4), 2, exit_features=8)
-
-
-def data(samples: int) -> Subset:
-    inputs = torch.randn(samples, 4, generator=torch.Generator().manual_seed(0))
-    return Subset(inputs, (inputs[:, 0] > 0).long())
-
-
-def test_joint_loss() -> None:
-    even, sure = torch.zeros(1, 2), torch.tensor([[log(3.0), 0.0]])  # probabilities 1/2 and 3/4 for class 0
-    labels = torch.tensor([0])
-    recipe = replace(RECIPE, exit_loss_weight=0.5, output_loss_weight=2.0)
-    # 2 x output + 0.5 x each exit
-    expected = 2.0 * -log(3 / 4) + 0.5 * (-log(1 / 2) - log(3 / 4))
-    weights = recipe.exit_weights(["fc1", "fc2"])
-    assert joint_loss([even, sure, sure], labels, weights, 2.0).item() == pytest.approx(expected)
-    assert joint_loss([even, sure], labels, [0.0], 2.0).item() == pytest.approx(2.0 * -log(3 / 4))
-    own = replace(recipe, exit_loss_weights=(("fc2", 0.0), ("fc3", 4.0))).exit_weights(["fc1", "fc2", "fc3"])
-    assert own == [0.5, 0.0, 4.0]
-    expected = 2.0 * -log(3 / 4) + 0.5 * -log(1 / 2) + 4.0 * -log(3 / 4)
-    assert joint_loss([even, even, sure, sure], labels, own, 2.0).item() == pytest.approx(expected)
 
 
 def test_classes_weigh_in_the_loss_as_in_the_quality() -> None:
@@ -75,7 +34,7 @@ def test_classes_weigh_in_the_loss_as_in_the_quality() -> None:
         sum(F.cross_entropy(own[labels == label], labels[labels == label]) / 2 for label in (0, 1))
         for own in logits
     ]
-    loss = joint_loss(logits, labels, [0.5], 1.0, weights)
+    loss = joint_loss(logits, labels, [0.5], 1.0, class_weights=weights)
     assert loss.item() == pytest.approx((0.5 * of_class[0] + of_class[1]).item(), rel=1e-6)
     assert loss_weights(labels, 2, Quality()) is None
     assert loss_weights(labels, 3, Quality("balanced_accuracy")).tolist()[2] == 0  # type: ignore[union-attr]
@@ -294,7 +253,7 @@ def test_state_is_flat_and_stays_as_it_was() -> None:
     stopped = network()
     state = train(stopped, data(16), replace(RECIPE, exit_loss_weight=0.0), 1).state
     assert state is not None
-    groups = {"epochs", "steps", "seconds", "generator", "network", "optimiser"}
+    groups = {"epochs", "steps", "seconds", "generator", "curve", "network", "optimiser"}
     assert {name.split(".")[0] for name in state} == groups
     assert {f"network.{name}" for name in stopped.weights()} <= state.keys()
     # 2 Linear layers and a normalisation have weight and bias, three slots each; exits were not trained
@@ -391,12 +350,3 @@ def test_phases_may_be_interrupted(stop: int) -> None:
     record = train(again, data(24), recipe, state=state).record
     assert record.steps == recipe.total_epochs * 3
     assert all(torch.equal(tensor, again.weights()[name]) for name, tensor in whole.weights().items())
-
-
-def test_learning_rates_of_both_phases() -> None:
-    """Half a cosine each: the peak first, near zero last."""
-    recipe = replace(RECIPE, epochs=2, exit_epochs=3, learning_rate=1.0)
-    rates = [[recipe.learning_rate_at(epoch, step, 4) for step in range(4)] for epoch in range(5)]
-    assert rates[0][0] == rates[2][0] == 1.0
-    assert rates[1][-1] == pytest.approx((1 + cos(pi * 7 / 8)) / 2)
-    assert rates[4][-1] == pytest.approx((1 + cos(pi * 11 / 12)) / 2)

@@ -13,8 +13,9 @@ from explorer.core.calibration import InferenceConfig
 from explorer.core.evidence import collect_evidence
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
+from explorer.core.recipe import Recipe
 from explorer.core.sparsity.sparsify import placement_checksum
-from explorer.core.training import Recipe, TrainingFailedError
+from explorer.core.training import TrainingFailedError
 from explorer.costs.evaluate import (
     EvaluatedNetwork,
     TrainingTask,

@@ -14,7 +14,8 @@ from loops import Killed, in_memory, proposals, results, silent
 from optuna.trial import TrialState
 from stand_ins import SETTING, SPACE, fabricate, make_proposer
 
-from explorer.core.training import TrainingFailedError, TrainingRecord
+from explorer.core.training import TrainingFailedError
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.costs.model import CostModel
 from explorer.engine.loop import SearchLoop
@@ -110,6 +111,19 @@ def test_proposals_are_those_of_a_search_from_scratch(
     assert proposals(scratch) == proposals(searched[0])
 
 
+def test_a_teacher_is_trained_before_those_that_learn_from_it(tmp_path: Path) -> None:
+    def taught(task: TrainingTask) -> EvaluatedNetwork:
+        assert task.until_epoch == EPOCHS
+        assert (task.dense is None) == (task.spec.recipe.teacher is None) == (not task.spec.is_sparse)
+        return replace(fabricate(task.spec), training=TrainingRecord(task.until_epoch, 7, 0.1, 1.0))
+
+    log = Log(taught)
+    make_loop(tmp_path, log, training={"epochs": EPOCHS, "teacher": "dense"}).run(30, None, silent)
+    sparse = [(place, task.spec) for place, task in enumerate(log.tasks) if task.spec.dense is not None]
+    assert sparse
+    assert all(spec.dense is not None and spec.dense.key in log.keys[:place] for place, spec in sparse)
+
+
 def fabricated(task: TrainingTask) -> EvaluatedNetwork:
     assert task.dense is None
     return replace(fabricate(task.spec), training=TrainingRecord(task.until_epoch, 7, 0.1, 1.0))
@@ -153,7 +167,7 @@ def test_networks_of_a_failed_dense_one_fail_with_its_reason(tmp_path: Path) -> 
     assert set(calls.values()) == {1}
     reasons = {result.reason for result in results(loop) if result.outcome == "failed"}
     (dense,) = (key for key in calls if key not in loop.networks)
-    no_start = f"the dense network it starts from, {dense} failed: diverged"
+    no_start = f"the dense network it needs, {dense} failed: diverged"
     assert reasons == {no_start}
     assert any(result.outcome == "trained" for result in results(loop))
     again = make_loop(tmp_path, counted, study=loop.study.optuna_study)

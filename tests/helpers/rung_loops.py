@@ -10,7 +10,7 @@ import torch
 from loops import in_memory
 from stand_ins import SETTING, fabricate, make_proposer
 
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.costs.model import CostModel
 from explorer.engine.loop import SearchLoop

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from stand_ins import fabricate
 
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 
 COMPLETE = 9  # epochs

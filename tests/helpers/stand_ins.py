@@ -12,7 +12,7 @@ import torch
 from explorer.core.calibration import uncalibrated
 from explorer.core.evidence import Evidence
 from explorer.core.payload import encoded_bytes
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import DeviceProfile, LinkProfile, Setting

@@ -10,9 +10,9 @@ import pytest
 
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.quality import Quality
+from explorer.core.recipe import Recipe
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.layers import InitialWeights
-from explorer.core.training import Recipe
 from explorer.space.candidate import Candidate, NetworkSpec
 
 RECIPE = Recipe(

@@ -180,7 +180,7 @@ def test_a_start_from_dense_networks_goes_before_trained_weights() -> None:
     (variant,) = build_inventory(space, (1, 8, 8), 10).variants["net"]
     assert all(junction.trained for junction in variant.junctions)
     assert variant.initial == InitialWeights("dense", "all")
-    assert (space.recipe.epochs, space.warm_recipe.epochs) == (3, 2)
+    assert (space.recipe_of("net").epochs, space.sparse_recipe_of("net").epochs) == (3, 2)
 
 
 def test_parameters_of_one_value_tell_nothing() -> None:

@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
 )
 
-from explorer.core.training import TrainingRecord
+from explorer.core.training_record import TrainingRecord
 from explorer.engine.storage.locks import lock_id
 from explorer.runs.store import Store
 
@@ -124,7 +124,7 @@ class PostgresNetworkSync:
 
     def _publish(self, key: str, files: dict[str, bytes]) -> None:
         """Give a network to all processes; one trained for as many epochs stays."""
-        training = TrainingRecord(**json.loads(files["network.json"])["training"])
+        training = TrainingRecord.from_json(json.loads(files["network.json"])["training"])
         version, epochs = _version(training), training.epochs
         of_key = (_NETWORKS.c.study_id == self._study_id) & (_NETWORKS.c.key == key)
         with self._connection.begin():

@@ -13,7 +13,8 @@ from explorer.core.evidence import collect_evidence
 from explorer.core.graph.same_training import Steps
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
-from explorer.core.training import Recipe, train
+from explorer.core.recipe import Recipe
+from explorer.core.training import train
 from explorer.data.dataset import Subset
 from explorer.errors import UserError
 from explorer.space.rebuilt import sample_logits
