@@ -22,6 +22,7 @@ from explorer.costs.split_costs import SplitCosts
 from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
 from explorer.devices.operators import KINDS, Operator, operator_columns
 from explorer.report.classes import embedded_classes
+from explorer.report.learning import learning_curves
 from explorer.report.numbers import typed_column
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
@@ -75,6 +76,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "groups": list(GROUPS.values()),
         "profiles": _profiles(results.record),
         "networks": _networks(networks),
+        "curves": learning_curves(networks.values()),
         "splitNames": [split.name for split in splits],
         "splits": _splits(networks, splits),
         "operators": _operators(_distinct_operators(splits)),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from explorer.core.augmenter import AugmentStep
 from explorer.core.graph.same_training import Precision
@@ -62,7 +62,7 @@ _Momentum = Annotated[Number, Field(ge=0, lt=1)]
 _WarmUp = Annotated[Number, Field(ge=0)]
 _Clip = Annotated[Number, Field(ge=0)]
 _Smoothing = Annotated[Number, Field(ge=0, lt=1)]
-_Augment = list[Annotated[str | dict[str, dict[str, float] | None], PlainValidator(_augment)]]
+_Augment = list[Annotated[Any, AfterValidator(_augment)]]
 
 
 class TrainingOverrides(Strict):

@@ -1,6 +1,7 @@
 """The page in a real browser: that it draws, reacts, stays silent and asks nobody anything."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -362,6 +363,9 @@ def test_a_point_opens_with_threshold_to_drag_and_command_to_copy(
     assert json.loads(visit.text("#configuration"))["point_id"] == point
     assert "conv2" in visit.text("#pipeline")
     assert visit.page.locator("#splits .bar-row").count() == 5
+    assert visit.page.locator("#learning path").count() == 6  # the loss, and five places
+    said = str(visit.page.locator("#learning svg").get_attribute("aria-label"))
+    assert re.search(r"; accuracy at last: input .*, conv2 .* %, .*output .* %$", said)
     handle = visit.page.locator("#threshold-handle")
     before = float(handle.get_attribute("aria-valuenow"))
     handle.press("ArrowRight")

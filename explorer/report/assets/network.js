@@ -7,6 +7,7 @@ import { messageBytes } from "./cost.js";
 import { drawClasses } from "./classes.js";
 import { byId, copyText, element } from "./dom.js";
 import { quantity } from "./format.js";
+import { learningChart } from "./learning.js";
 import { drawNeighbours } from "./neighbourhood.js";
 import { drawPipeline } from "./pipeline.js";
 
@@ -70,6 +71,7 @@ export class NetworkCard {
     drawPipeline(this);
     this.drawThreshold();
     this.drawSplits();
+    this.drawLearning();
     drawNeighbours(this);
     drawClasses(this.run, row);
     const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
@@ -186,6 +188,15 @@ export class NetworkCard {
         (line) => this.handlers.select(places[line].row, false),
       ),
     );
+  }
+
+  drawLearning() {
+    const { run, network } = this;
+    const curve = run.curves[network];
+    byId("learning-part").hidden = !curve;
+    if (!curve) return;
+    const names = curve.places.map((place) => run.splitNames[run.networks.firstSplit[network] + place]);
+    byId("learning").replaceChildren(learningChart(curve, names));
   }
 
   record() {

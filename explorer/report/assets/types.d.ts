@@ -176,6 +176,17 @@ interface Operator {
   added_bytes: number;
 }
 
+/** How a network learned; right answers of so many samples, one per place. */
+interface LearningCurve {
+  losses: number[];
+  samples: number;
+  /** Places of the exits in order, and of the output, among the network's split points. */
+  places: number[];
+  /** Epochs, counted from 1, after which the samples were looked at. */
+  epochs: number[];
+  right: number[][];
+}
+
 /** One entry per network and split point; operators lie end to end, from one `start` to the next. */
 interface Splits<Column> {
   network: Column;
@@ -249,6 +260,8 @@ interface EmbeddedRun {
   groups: string[];
   profiles: Profiles;
   networks: Networks<EncodedColumn>;
+  /** One per network; null where nothing is known. */
+  curves: (LearningCurve | null)[];
   splitNames: string[];
   splits: Splits<EncodedColumn>;
   operators: { kinds: string[] } & OperatorColumns<EncodedColumn>;
