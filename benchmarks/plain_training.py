@@ -11,7 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,22 +154,33 @@ def network_row(stored: StoredNetwork, data: DataSet) -> dict[str, Any]:
     }
 
 
-def plain_accuracy(backbone: nn.Module, data: DataSet, recipe: Recipe) -> float:
-    """Validation accuracy after the loop that every PyTorch tutorial has."""
-    torch.manual_seed(recipe.seed)
+def train_plainly(
+    backbone: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    prepare: Callable[[Tensor], Tensor] = lambda batch: batch,
+) -> None:
+    """The loop that every PyTorch tutorial has; ``prepare`` normalises and augments a batch of inputs."""
     optimiser = torch.optim.AdamW(
         backbone.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    batches = -(-len(data.train) // recipe.batch_size)
+    batches = -(-len(labels) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs * batches)
     backbone.train()
     for _ in range(recipe.epochs):
-        for batch in torch.randperm(len(data.train)).split(recipe.batch_size):
-            loss = F.cross_entropy(backbone(data.train.inputs[batch]), data.train.labels[batch])
+        for batch in torch.randperm(len(labels)).split(recipe.batch_size):
+            loss = F.cross_entropy(backbone(prepare(inputs[batch])), labels[batch])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
+
+
+def plain_accuracy(backbone: nn.Module, data: DataSet, recipe: Recipe) -> float:
+    """Validation accuracy after that loop."""
+    torch.manual_seed(recipe.seed)
+    train_plainly(backbone, data.train.inputs, data.train.labels, recipe)
     backbone.eval()
     with torch.inference_mode():
         answers = torch.cat([backbone(inputs).argmax(-1) for inputs in data.validation.inputs.split(256)])

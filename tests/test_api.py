@@ -179,7 +179,7 @@ def test_an_interrupt_returns_what_was_done(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_space_survives_its_text() -> None:
-    for name in ("digits", "mnist_mlp", "fashion_cnn", "cifar10_resnet", "sensor_cnn1d"):
+    for name in ("digits", "mnist_mlp", "fashion_cnn", "cifar10_resnet", "cifar10_quick", "sensor_cnn1d"):
         loaded = explorer.load_space(name)
         assert parse_space(space_text(loaded), name) == loaded
     own = explorer.load_space(space())

@@ -4,8 +4,10 @@ Worker processes import these functions by name, as those of :mod:`benchmarks.se
 """
 
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +15,7 @@ import torch
 from benchmarks.search_efficiency.curves import Curve, Sample
 from benchmarks.search_efficiency.ours import ENDLESS, VARIANTS, WHOLE, make_loop
 from benchmarks.search_efficiency.spaces import SPACES, make_space
+from explorer.core.calibration import InferenceConfig
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet
 from explorer.engine.outcomes import Progress
@@ -45,6 +48,9 @@ class StartTask:
     data_dir: Path | None
 
 
+Evaluate = Callable[[TrainingTask, DataSet, InferenceConfig], EvaluatedNetwork]
+
+
 class _SpentError(Exception):
     """The trainings have taken their budget."""
 
@@ -57,8 +63,25 @@ def start_space(name: str, start: Start, seed: int) -> SearchSpace:
     return SearchSpace.model_validate(content)
 
 
+def on_cpu(train: Evaluate) -> Evaluate:
+    """``train`` whose seconds of training are those of the CPU: the share that it had all along."""
+
+    def timed(task: TrainingTask, data: DataSet, inference_config: InferenceConfig) -> EvaluatedNetwork:
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        network = train(task, data, inference_config)
+        share = (time.process_time() - cpu_s) / (time.perf_counter() - wall_s)
+        return replace(network, training=replace(network.training, seconds=network.training.seconds * share))
+
+    return timed
+
+
 def samples_of(
-    space: SearchSpace, data: DataSet, seed: int, budget_s: float, trials: int = ENDLESS
+    space: SearchSpace,
+    data: DataSet,
+    seed: int,
+    budget_s: float,
+    trials: int = ENDLESS,
+    train: Evaluate = evaluate_network,
 ) -> list[Sample]:
     """Search until trainings have taken the budget; returns where the search stood after each trial.
 
@@ -68,7 +91,7 @@ def samples_of(
 
     def timed(task: TrainingTask) -> EvaluatedNetwork:
         nonlocal seconds
-        network = evaluate_network(task, data, space.inference_config)
+        network = train(task, data, space.inference_config)
         seconds += network.training.seconds
         return network
 

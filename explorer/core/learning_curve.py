@@ -11,10 +11,10 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.data.dataset import Subset
 
-CHECKS = 5  # of the quality, in a whole training
-COST_SHARE = 0.02  # of the training's time that the checks may take, by count
+CHECKS = 4  # looks at the quality in a whole training
+COST_SHARE = 0.01  # of the training's time that the looks may take, by count; small networks take twice that
 _FORWARD_SHARE = 1 / 3  # of a training step: backward takes about two forwards
-_FEWEST_SAMPLES = 16  # fewer tell nothing
+_BATCH, _FEWEST_SAMPLES = 512, 16  # fewer tell nothing
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def checked_epochs(total: int) -> tuple[int, ...]:
 
     Example:
         >>> checked_epochs(10), checked_epochs(3)
-        ((2, 4, 6, 8, 10), (1, 2, 3))
+        ((3, 5, 8, 10), (1, 2, 3))
     """
     return tuple(sorted({-(-total * check // CHECKS) for check in range(1, CHECKS + 1)}))
 
@@ -99,7 +99,7 @@ def checked_samples(total_epochs: int, train_samples: int, validation_samples: i
 
     Example:
         >>> checked_samples(10, 1000, 400), checked_samples(10, 10_000, 400), checked_samples(1, 50, 400)
-        (120, 400, 0)
+        (75, 400, 0)
     """
     affordable = (
         COST_SHARE / _FORWARD_SHARE * total_epochs * train_samples / len(checked_epochs(total_epochs))
@@ -109,21 +109,20 @@ def checked_samples(total_epochs: int, train_samples: int, validation_samples: i
 
 
 @torch.no_grad()
-def accuracies(network: Network, samples: Subset, batch_size: int) -> list[float]:
+def accuracies(network: Network, samples: Subset) -> list[float]:
     """Shares of right answers of every exit in order, then of the output; leaves the network in eval mode.
 
     Args:
         network: Trained so far.
         samples: At least one.
-        batch_size: Samples at a time.
 
     Example:
         >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
-        >>> len(accuracies(network, Subset(torch.zeros(8, 4), torch.arange(8) % 2), batch_size=4))
+        >>> len(accuracies(network, Subset(torch.zeros(8, 4), torch.arange(8) % 2)))
         2
     """
     network.eval()
-    batches = zip(samples.inputs.split(batch_size), samples.labels.split(batch_size), strict=True)
+    batches = zip(samples.inputs.split(_BATCH), samples.labels.split(_BATCH), strict=True)
     right = sum(
         torch.stack([(logits.argmax(-1) == labels).sum() for logits in network(inputs)])
         for inputs, labels in batches

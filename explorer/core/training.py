@@ -133,7 +133,7 @@ def _train(
             )
         curve = curve.after(mean_loss)
         if looked_at is not None and epoch + 1 in checked_epochs(recipe.total_epochs):
-            shares = accuracies(network, looked_at, recipe.batch_size)
+            shares = accuracies(network, looked_at)
             curve = curve.checked(len(looked_at), network.exit_names, shares)
     network.eval()
     seconds = so_far.seconds + time.perf_counter() - start

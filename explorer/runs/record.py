@@ -17,7 +17,7 @@ from explorer.space.quality_spec import ClassWeights, quality_of
 from explorer.utils.files import read_json, write_json
 
 RUN_FILE = "run.json"
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class _Part(BaseModel):
