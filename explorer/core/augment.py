@@ -125,10 +125,8 @@ def _crop_and_flip(batch: Batch, generator: torch.Generator, pixels: int, flip: 
     rows = torch.arange(height, device=device) + top
     places = (rows[:, :, None] * (width + 2 * pixels) + columns[:, None, :]).view(count, 1, -1)
     padded = F.pad(images, [pixels] * 4).flatten(2)
-    taken = padded.gather(2, places.expand(count, channels, -1)).view(images.shape)
-    if images.is_contiguous(memory_format=torch.channels_last):
-        taken = taken.contiguous(memory_format=torch.channels_last)
-    return replace(batch, inputs=taken)
+    taken = padded.gather(2, places.expand(count, channels, -1))
+    return replace(batch, inputs=taken.view(images.shape))
 
 
 @augmentation("cutout", IMAGES, size=Option(8, low=1))

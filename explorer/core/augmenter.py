@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -138,9 +138,13 @@ class Augmenter:
         """
         digest = hashlib.blake2b(f"{self._seed}/{step}".encode(), digest_size=7).digest()
         self._generator.manual_seed(int.from_bytes(digest))
+        augmented = batch
         for function in self._functions:
-            batch = function(batch, self._generator)
-        return batch
+            augmented = function(augmented, self._generator)
+        # convolutions take their memory format from the strides, even of a single channel
+        if augmented.inputs.stride() != batch.inputs.stride():
+            augmented = replace(augmented, inputs=torch.empty_like(batch.inputs).copy_(augmented.inputs))
+        return augmented
 
 
 def _function(step: AugmentStep) -> Augmentation:

@@ -6,12 +6,21 @@ import pytest
 import torch
 
 from benchmarks import training_speed
-from benchmarks.training_speed import CASES, Case, measured, prepared, runs_of, shortfalls, sparse_backbone
+from benchmarks.training_speed import (
+    ALL,
+    CASES,
+    Case,
+    measured,
+    prepared,
+    runs_of,
+    shortfalls,
+    sparse_backbone,
+)
 from explorer.errors import UserError
 
 pytestmark = pytest.mark.slow
 
-TINY = Case("tiny", "explorer.backbones:mlp", {"hidden": [16, 16]}, (1, 4, 4), 32, 16, 12)
+TINY = Case("tiny", "explorer.backbones:mlp", {"hidden": [16, 16]}, (1, 4, 4), 32, 16, ALL, 12)
 
 
 def test_shortfalls_are_named() -> None:
@@ -28,7 +37,9 @@ def test_a_plain_batch_is_normalised_and_cropped() -> None:
     assert set(batch.unique().tolist()) <= {0.0, 2.0}  # (1 - 0.5) / 0.25, and what was padded
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.sparse_from], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "sparse" in case.contestants], ids=lambda case: case.name
+)
 def test_wide_layers_are_sparse(case: Case) -> None:
     dense = sum(p.numel() for p in sparse_backbone(replace(case, sparse_from=10_000)).parameters())
     sparse = sum(p.numel() for p in sparse_backbone(case).parameters())

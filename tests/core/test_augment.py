@@ -39,7 +39,7 @@ def test_crop_and_flip_gives_a_window_of_each_image(memory_format: torch.memory_
     seen = set()
     for step in range(20):
         got = augmented("crop_and_flip", images, step, pixels=2).inputs
-        assert got.is_contiguous(memory_format=memory_format)
+        assert got.stride() == images.stride()
         for image, own in zip(IMAGES, got, strict=True):
             (which,) = [n for n, window in enumerate(windows(image, 2)) if torch.equal(window, own)]
             seen.add(which)
