@@ -25,7 +25,7 @@ from explorer.space.files import load_space_data
 from explorer.utils.environment import machine, versions
 from explorer.utils.files import write_json
 
-BUDGET_S = {"digits": 3.0, "fashion_mnist": 5.0, "cifar10": 6.0}
+BUDGET_S = {"digits": 3.0, "fashion_mnist": 30.0, "cifar10": 90.0}
 QUICK_BUDGET_S, SEEDS, THREADS = 1.0, 3, 1
 LABELS = next(iter(WAYS))
 
@@ -87,18 +87,23 @@ def network_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def search_table(curves: Sequence[Curve]) -> list[dict[str, Any]]:
-    """A row per space and way: hypervolume after the seconds that all searches of the space reached."""
+    """A row per space and way: hypervolume after the seconds that all searches of the space reached.
+
+    Figures are None where some search of the space had told of no network by then.
+    """
     table = []
     for space in dict.fromkeys(curve.space for curve in curves):
         own = [curve for curve in curves if curve.space == space]
         second = min(curve.budget_s for curve in own)
+        known = all(curve.seconds and curve.seconds[0] <= second for curve in own)
         found = {(curve.variant, curve.seed): curve.at([second], "seconds")[0] for curve in own}
         for way in dict.fromkeys(curve.variant for curve in own):
             pairs = [(value, found[LABELS, seed]) for (of, seed), value in found.items() if of == way]
             gains = [value - plain for value, plain in pairs]
-            entry = {"space": space, "way": way, "seconds": second}
-            entry["hypervolume"] = statistics.median(value for value, _ in pairs)
-            table.append(entry | {"gain_low": min(gains), "gain_high": max(gains)})
+            figures = (statistics.median(value for value, _ in pairs), min(gains), max(gains))
+            names = ("hypervolume", "gain_low", "gain_high")
+            entry: dict[str, Any] = {"space": space, "way": way, "seconds": second}
+            table.append(entry | dict(zip(names, figures if known else (None,) * 3, strict=True)))
     return table
 
 

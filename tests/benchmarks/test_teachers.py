@@ -39,6 +39,14 @@ def test_searches_are_compared_after_equal_seconds() -> None:
     assert taught["gain_low"] == taught["gain_high"] == pytest.approx(0.1)
 
 
+def test_a_search_that_found_nothing_yet_leaves_its_space_empty() -> None:
+    curves = [
+        Curve("cifar10", "labels", 0, 6.0, (5.0,), (1,), (0.2,), 5),
+        Curve("cifar10", "own output", 0, 6.0, (), (), (), 0),
+    ]
+    assert [row["hypervolume"] for row in search_table(curves)] == [None, None]
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_ways_differ_in_teachers_only(name: str) -> None:
     spaces = {way: teacher_space(name, way, 3).model_dump() for way in WAYS}
