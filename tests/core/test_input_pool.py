@@ -16,6 +16,7 @@ from explorer.core.graph.trace import trace
 from explorer.core.input_pool import INPUT_POOL, pooled_shape, with_input_pool
 from explorer.core.network import Network
 from explorer.costs.split_costs import dense_counts, split_costs
+from explorer.devices.operators import Operator
 from explorer.errors import NetworkError, UserError
 
 CLASSES = 3
@@ -88,8 +89,9 @@ def test_it_is_a_split_point_without_macs(case: Any) -> None:
     assert own[0].server_macs == own[1].server_macs
     # the pooling itself: every value read once, every average written once
     elements = network.split_points[0].payload_elements
-    assert own[1].operators == ((0, 4 * (elements + own[1].payload_elements)),)
-    assert own[1].peak_activation_bytes == 4 * (elements + own[1].payload_elements)
+    moved = 4 * (elements + own[1].payload_elements)
+    assert own[1].operators == (Operator(0, moved, "pool"),)
+    assert own[1].peak_activation_bytes == moved
 
 
 def test_without_pooling_nothing_is_touched() -> None:
