@@ -378,7 +378,7 @@ def test_the_dry_run_says_what_starts_from_what(from_dense: Path, capsys: pytest
     assert f"{said}, 2 epochs" in printed
     assert search.main(["--space", str(from_dense), "--dry-run", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert content["training"] == {"start": "dense", "epochs": 3, "warm_epochs": 2}
+    assert content["training"] == {"start": "dense", "epochs": 3, "warm_epochs": 2, "teacher": "none"}
 
 
 def test_two_workers_start_from_dense_networks(from_dense: Path) -> None:

@@ -88,7 +88,7 @@ def learned(session: Session, study: optuna.Study, results: RunResults) -> Learn
 def _observe(surrogate: Surrogate, results: RunResults, costs: CostModel) -> set[int]:
     """Let a surrogate learn from every network; the epochs of those that are not trained to the end then."""
     store, paused = Store(results.path), set[int]()
-    needed = dict.fromkeys([*POINT_COLUMNS, *(metric.name for metric in results.objectives)])
+    needed = dict.fromkeys([*POINT_COLUMNS, *(metric.name for metric in surrogate.metrics)])
     swept = results.points[is_deployable(results.points)]
     points_now = dict(iter(swept[[*needed]].groupby(swept["network_key"], sort=False)))
     for key, stored in results.networks.items():

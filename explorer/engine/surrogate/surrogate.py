@@ -89,7 +89,9 @@ class Surrogate:
     ) -> None:
         self.architectures = Architectures(inventory, make_spec)
         self._prefer = prefer
-        self._constraints = inventory.space.constraints_on(costs.setting)
+        limits = inventory.space.constraints_on(costs.setting)  # what they allow must stay
+        asked_for = *inventory.space.metrics, *(SEARCHED_METRICS[own.column] for own in limits)
+        self.metrics = tuple({metric.name: metric for metric in asked_for}.values())
         self._corners = reference_and_ideal(inventory.space.metrics, inventory.space.objectives)
         self._predictor = FrontPredictor(self.architectures, costs, inventory.space, *self._corners)
         self.history = History()
@@ -105,7 +107,7 @@ class Surrogate:
         Args:
             spec: What was trained.
             evidence: Its validation outcomes.
-            points: Its swept points with all costs.
+            points: Its swept points with the columns of :attr:`metrics`.
             seconds: What training took.
         """
         where = self.architectures.of(spec)
@@ -114,11 +116,7 @@ class Surrogate:
             and where is not None
             and self.architectures.is_countable(where.variant)
         ):
-            space = self.architectures.space
-            # what they allow must stay
-            limited = [SEARCHED_METRICS[own.column] for own in self._constraints]
-            metrics = list({metric.name: metric for metric in (*space.metrics, *limited)}.values())
-            observation = Observation.of(where, evidence, points, metrics, seconds)
+            observation = Observation.of(where, evidence, points, self.metrics, seconds)
             self.history.observe(spec.key, spec.backbone, observation)
             self._dense |= {} if spec.dense is None else {spec.key: spec.dense.key}
 
