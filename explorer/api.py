@@ -204,6 +204,7 @@ class Run:
         ids: Sequence[str] = (),
         seeds: int = 3,
         workers: int | None = None,
+        device: str = "auto",
         data_dir: str | Path | None = None,
     ) -> list[Confirmed]:
         """Train points anew with other seeds, as ``explorer confirm`` does, and write ``confirmed.json``.
@@ -213,6 +214,7 @@ class Run:
             ids: These points instead.
             seeds: Trainings of each network.
             workers: Trainings at a time.
+            device: Where to train, as of :func:`run_search`.
             data_dir: Where data files lie.
 
         Returns:
@@ -223,7 +225,7 @@ class Run:
         """
         data = self.load_data(data_dir)
         points = points_to_confirm(self.results, top, ids)
-        options = Options.of_run(self.path, data=data, workers=workers)
+        options = Options.of_run(self.path, data=data, workers=workers, device=device)
         with torch_threads(options.threads):
             return confirm(self.results, points, options, seeds)
 
@@ -282,6 +284,7 @@ def run_search(
     seed: int | None = None,
     sampler: str | None = None,
     workers: int | None = None,
+    device: str = "auto",
     timeout_s: float | None = None,
     data_dir: str | Path | None = None,
     reports: str | Path = REPORTS,
@@ -301,6 +304,7 @@ def run_search(
         seed: Of the sampler; 0 unless said.
         sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         workers: Trainings at a time; 1 trains in this process, which alone gives the same proposals twice.
+        device: Where networks are trained: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         timeout_s: Begin no training after so many seconds.
         data_dir: Where data files lie.
         reports: Where run folders lie.
@@ -323,6 +327,7 @@ def run_search(
         seed=seed,
         sampler=sampler,
         workers=workers,
+        device=device,
         timeout_s=timeout_s,
         data_dir=None if data_dir is None else Path(data_dir),
         reports=Path(reports),

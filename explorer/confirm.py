@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import run_command
 from explorer.runs.folder import REPORTS, find_run
-from explorer.utils.arguments import make_parser, whole_number
+from explorer.utils.arguments import device, make_parser, whole_number
 
 if TYPE_CHECKING:
     from explorer.runs.confirmed import Confirmed
@@ -37,7 +37,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     results = load_run(folder)
     points = points_to_confirm(results, parsed.top, parsed.ids)
-    options = Options.of_run(folder, data_dir=parsed.data_dir, workers=parsed.workers)
+    options = Options.of_run(folder, data_dir=parsed.data_dir, workers=parsed.workers, device=parsed.device)
     with torch_threads(options.threads):
         found = confirm(results, points, options, parsed.seeds, _show_on_stderr)
     if parsed.json:
@@ -88,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=whole_number(1), default=3, metavar="N", help="trainings of each network (default: 3)"
     )
     add("--workers", type=whole_number(1), metavar="N", help="trainings at a time, as of a search")
+    add("--device", type=device, default="auto", metavar="NAME", help="where to train, as of a search")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
     add("--json", action="store_true", help="print confirmed points for machines, progress on stderr")

@@ -20,7 +20,7 @@ from explorer.engine.defaults import (
 )
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import REPORTS
-from explorer.utils.arguments import above_zero, make_parser, whole_number
+from explorer.utils.arguments import above_zero, device, make_parser, whole_number
 
 EXAMPLES = """examples:
   explorer search --trials 200                                  the shipped digits space
@@ -62,6 +62,7 @@ def run(parsed: argparse.Namespace) -> int:
         energy=not parsed.no_energy,
         workers=parsed.workers,
         threads=parsed.threads,
+        device=parsed.device,
         scheduler=parsed.scheduler,
         resources=dict(parsed.resource),
         time_limit_s=parsed.time_limit,
@@ -140,8 +141,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=whole_number(1),
         metavar="N",
-        help="trainings at a time, each in a process of its own; 1: in this process, which alone gives the "
-        "same proposals twice (default: 1, then one per core if the first trainings foretell a long search)",
+        help="trainings at a time, each in a process of its own, on every GPU that --device allows; 1: in "
+        "this process, which alone gives the same proposals twice (default: 1, then one per core, or four "
+        "per GPU, if the first trainings foretell a long search)",
+    )
+    add(
+        "--device",
+        type=device,
+        default="auto",
+        metavar="NAME",
+        help="where networks are trained: auto (a GPU if there is one), cpu, cuda or cuda:N (default: auto)",
     )
     add(
         "--scheduler",

@@ -268,6 +268,8 @@ def test_rungs_do_not_go_with_a_start_from_dense_networks(
         (["--trials", "0"], ["--trials", "'0'"]),
         (["--trials", "ten"], ["--trials", "'ten'"]),
         (["--workers", "0"], ["--workers", "'0'"]),
+        (["--device", "tpu"], ["--device", "auto, cpu, cuda or cuda:N", "'tpu'"]),
+        (["--device", "cuda:99"], ["--device", "sees", "'cuda:99'"]),
         (["--scheduler", "nonsense"], ["--scheduler", "tcp://HOST:PORT", "'nonsense'"]),
         (["--time-limit", "-1"], ["--time-limit", "'-1'"]),
         (["--memory-limit", "much"], ["--memory-limit", "'much'"]),

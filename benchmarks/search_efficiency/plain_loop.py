@@ -56,9 +56,9 @@ class SplitNetwork(nn.Module):
         self.edge, self.server, self.exit = edge, server, exit_
         self.exit_names = [] if exit_ is None else ["cut"]
 
-    def laid_out(self, inputs: Tensor) -> AbstractContextManager[Tensor]:
+    def laid_out(self, data: Subset) -> AbstractContextManager[Subset]:
         """As :meth:`Network.laid_out`: its backbones train the same in either format."""
-        return laid_out(self, inputs, inputs.dim() == 4)
+        return laid_out(self, data, data.samples.dim() == 4)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of the exit, where there is one, then of the server part."""

@@ -1,6 +1,7 @@
 """The loss of one batch under a recipe: what is done to its samples, and what is learned from them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -47,15 +48,16 @@ class BatchLoss:
         self._data, self._recipe, self._teacher = data, recipe, teacher
         self._forward = partial(network, detach_exits=True) if recipe.exit_training == "frozen" else network
         self._exit_weights = recipe.exit_weights(network.exit_names)
-        self._class_weights = loss_weights(data.labels, network.num_classes, recipe.quality)
+        weights = loss_weights(data.labels, network.num_classes, recipe.quality)
+        self._class_weights = None if weights is None else weights.to(data.device)
         self._augmenter: Augmenter | None = None
         self._answers: Tensor | None = None
         if recipe.augment:
             self._num_classes = network.num_classes
-            self._augmenter = Augmenter(recipe.augment, recipe.seed, data.inputs.device)
+            self._augmenter = Augmenter(recipe.augment, recipe.seed, data.device)
         elif teacher is not None:
             with torch.no_grad():
-                self._answers = torch.cat([teacher(some) for some in data.inputs.split(_TEACHER_BATCH)])
+                self._answers = torch.cat([teacher(some) for some, _ in data.batches(_TEACHER_BATCH)])
 
     def __call__(self, samples: Tensor, step: int) -> Tensor:
         """The mean loss of a batch.
@@ -65,13 +67,13 @@ class BatchLoss:
             step: Counted from the first of the training.
         """
         recipe = self._recipe
-        inputs, labels = self._data.inputs[samples], self._data.labels[samples]
+        inputs, labels = self._data.take(samples)
         if self._augmenter is not None:
             batch = self._augmenter(Batch(inputs, labels, self._num_classes), step)
             inputs, labels = batch.inputs, batch.labels
         taught = self._lesson(inputs, samples)
         half = recipe.precision == "bfloat16"
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(inputs.device.type, torch.bfloat16) if half else nullcontext():
             logits = self._forward(inputs)
             own = recipe.self_distillation
             return joint_loss(

@@ -92,7 +92,7 @@ def calibrate(
     network.eval()
     form = inference_config.payload
     with inference(network):
-        *crossing, _ = network.features(training.inputs[:CALIBRATION_SAMPLES])
+        *crossing, _ = network.features(training.first(CALIBRATION_SAMPLES))
         codecs = {
             (point.name, bits): fitted_codec(tensor, bits, form.ranges, form.entropy)
             for point, tensor in zip(network.split_points, crossing, strict=False)
@@ -106,9 +106,10 @@ def calibrate(
 
 def _fitted_temperatures(network: Network, validation: Subset) -> dict[str, float]:
     names = [point.name for point in network.split_points if network.exit_at(point.name) is not None]
-    batches = [network(inputs)[:-1] for inputs in validation.inputs.split(512)]
+    batches = [network(inputs)[:-1] for inputs, _ in validation.batches(512)]
+    labels = validation.labels.cpu()
     return {
-        name: fitted_temperature(torch.cat(logits), validation.labels)
+        name: fitted_temperature(torch.cat(logits).cpu(), labels)
         for name, logits in zip(names, zip(*batches, strict=True), strict=True)
     }
 

@@ -6,7 +6,7 @@ right given the *decoded* payload, and the payload's length: enough for every op
 Shape suffixes: S split points but ``output``, B payload bits, N samples.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from explorer.core.calibration import Calibration
+from explorer.core.device import CPU
 from explorer.core.exits import ExitClassifier
 from explorer.core.graph.module_state import inference
 from explorer.core.network import Network
@@ -108,8 +109,8 @@ def collect_evidence(
         >>> evidence.split_points, evidence.server_correct_SBN.shape, evidence.encoded_bytes_SBN.tolist()
         (('input',), (1, 2, 5), [[[26], [14]]])
     """
-    with network.laid_out(data.inputs) as inputs, inference(network):  # laid out as ordinary tensors
-        return _collected(network, replace(data, inputs=inputs), calibration, quality)
+    with network.laid_out(data) as laid_out, inference(network):  # laid out as ordinary tensors
+        return _collected(network, laid_out, calibration, quality)
 
 
 def _collected(network: Network, data: Subset, calibration: Calibration, quality: Quality) -> Evidence:
@@ -118,7 +119,7 @@ def _collected(network: Network, data: Subset, calibration: Calibration, quality
     names = tuple(point.name for point in network.split_points[:-1])
     servers = [network.parts(point).server for point in network.split_points[:-1]]
     confidence, exits, served, output, lengths = [], [], [], [], []
-    for inputs in data.inputs.split(_BATCH):
+    for inputs, _ in data.batches(_BATCH):
         *crossing, logits = network.features(inputs)
         own = [
             _exit_answers(network.exit_at(name), calibration, name, tensor)
@@ -143,14 +144,14 @@ def _collected(network: Network, data: Subset, calibration: Calibration, quality
     if calibration.inference_config.payload.entropy == "none":
         del lengths[1:]  # the same in every batch
     narrow = np.min_scalar_type(logits.shape[-1] - 1)
-    given = [torch.cat(batches, -1).numpy().astype(narrow) for batches in (exits, served, output)]
-    label_N = data.labels.numpy()
+    given = [torch.cat(batches, -1).numpy(force=True).astype(narrow) for batches in (exits, served, output)]
+    label_N = data.labels.numpy(force=True)
     has_exit_S = np.array([network.exit_at(name) is not None for name in names], dtype=np.bool_)
     exit_SN, server_SBN, output_N = given
     return Evidence(
         names,
         payload_bits,
-        torch.cat(confidence, -1).numpy(),
+        torch.cat(confidence, -1).numpy(force=True),
         (exit_SN == label_N) & has_exit_S[:, np.newaxis],
         server_SBN == label_N,
         output_N == label_N,
@@ -166,7 +167,8 @@ def _exit_answers(
 ) -> tuple[Tensor, Tensor]:
     """Confidence and answer, each (N,); NaN and 0 where there is no exit classifier."""
     if exit_ is None:
-        return torch.full((len(crossing),), torch.nan), torch.zeros(len(crossing), dtype=torch.int64)
+        unknown = torch.full((len(crossing),), torch.nan, device=crossing.device)
+        return unknown, torch.zeros(len(crossing), dtype=torch.int64, device=crossing.device)
     logits = exit_(crossing)
     return calibration.confidence(name, logits), logits.argmax(-1)
 
@@ -177,4 +179,4 @@ def _encoded_lengths(batch: Tensor, codec: Codec) -> Tensor:
         lengths = [encoded_bytes(batch[0].numel(), codec.bits, codec.ranges)]
     else:
         lengths = [len(encode(sample, codec)) for sample in batch]
-    return torch.tensor(lengths, dtype=torch.int32)
+    return torch.tensor(lengths, dtype=torch.int32, device=CPU)

@@ -122,10 +122,9 @@ def accuracies(network: Network, samples: Subset) -> list[float]:
         2
     """
     network.eval()
-    batches = zip(samples.inputs.split(_BATCH), samples.labels.split(_BATCH), strict=True)
     right = sum(
         torch.stack([(logits.argmax(-1) == labels).sum() for logits in network(inputs)])
-        for inputs, labels in batches
+        for inputs, labels in samples.batches(_BATCH)
     )
     assert isinstance(right, Tensor)
     return [count / len(samples) for count in right.tolist()]

@@ -10,8 +10,10 @@ from math import isnan
 import torch
 from torch import Tensor, fx, nn
 
+from explorer.core.device import CPU
 from explorer.core.exits import ExitClassifier, ExitKind
 from explorer.core.graph.module_state import evaluating, keeping_state
+from explorer.core.graph.moving import move
 from explorer.core.graph.parts import QuietGraphModule
 from explorer.core.graph.recording import batch_of
 from explorer.core.graph.refusals import refused_classes
@@ -20,6 +22,7 @@ from explorer.core.graph.split_points import SplitPoint, cut, find_split_points,
 from explorer.core.graph.trace import trace
 from explorer.core.graph.trace_checks import PROBE_BATCHES, difference
 from explorer.core.input_pool import pooled_shape, with_input_pool
+from explorer.data.subset import Subset
 from explorer.errors import NetworkError
 
 PROBE_TOLERANCE = 1e-5
@@ -135,9 +138,21 @@ class Network(nn.Module):
             failing |= self._failing(torch.randn(batch_of(sample, batch).shape, generator=generator))
         return failing
 
-    def laid_out(self, inputs: Tensor) -> AbstractContextManager[Tensor]:
-        """The network and ``inputs`` in the memory format in which it trains fastest; then back."""
-        return laid_out(self, inputs, self.channels_last)
+    def laid_out(self, data: Subset) -> AbstractContextManager[Subset]:
+        """The network and images in the memory format in which it trains fastest; then back."""
+        return laid_out(self, data, self.channels_last)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        return next((parameter.device for parameter in self.parameters()), CPU)
+
+    def move(self, device: torch.device) -> None:
+        """Move it to a device; there it is cut anew."""
+        if device != self.device:
+            move(self.backbone, device)
+            move(self.exits, device)
+            self._cut_at(self.split_points)
 
     def train(self, mode: bool = True) -> "Network":
         """Set the mode as the backbone's own ``train`` does, which may keep batch norms in eval mode."""
@@ -208,14 +223,18 @@ class Network(nn.Module):
         return next(point for point in self.split_points if point.name == name)
 
     def weights(self) -> dict[str, Tensor]:
-        """Parameters and buffers by name, without the aliases that parts and taps hold; shared ones once."""
+        """Parameters and buffers by name, without the aliases that parts and taps hold; shared ones once.
+
+        They are copies on the CPU.
+        """
         named: dict[str, Tensor] = {}
         seen: set[int] = set()
         for prefix, module in (("backbone", self.backbone), ("exits", self.exits)):
-            for name, tensor in module.state_dict().items():
-                if tensor.data_ptr() not in seen:
-                    seen.add(tensor.data_ptr())
-                    named[f"{prefix}.{name}"] = tensor.detach().clone().contiguous()
+            for name, tensor in module.state_dict(keep_vars=True).items():
+                address = tensor.data_ptr() or id(tensor)  # what is empty has none
+                if address not in seen:
+                    seen.add(address)
+                    named[f"{prefix}.{name}"] = tensor.detach().clone().contiguous().cpu()
         return named
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:

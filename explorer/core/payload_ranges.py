@@ -40,7 +40,7 @@ def fitted_codec(batch: Tensor, bits: int, ranges: Ranges, entropy: Entropy) -> 
     """
     if not is_calibrated(bits, ranges):
         return Codec(bits, ranges, entropy)
-    values = batch.detach().float().numpy()
+    values = batch.detach().float().cpu().numpy()
     channels = values.shape[1] if ranges == "channel" else 1
     rows = values.swapaxes(0, 1).reshape(channels, -1) if channels > 1 else values.reshape(1, -1)
     inside = rows.clip(-AFFINE_MAX, AFFINE_MAX)

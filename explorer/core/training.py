@@ -3,13 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
 
 from explorer.core.batch_loss import BatchLoss, Teacher
 from explorer.core.bottleneck import BOTTLENECK
+from explorer.core.device import CPU, FUSED, drawing_from
 from explorer.core.learning_curve import accuracies, checked_epochs, checked_samples
 from explorer.core.network import Network
 from explorer.core.recipe import Recipe
@@ -63,7 +65,7 @@ def train(
 
     Args:
         network: As built; its weights come from ``state`` where one is given.
-        data: Training subset.
+        data: Training subset, on the device of the network. Nothing waits for the device within an epoch.
         recipe: Learning rates follow its epochs, wherever training stops.
         until_epoch: Stop after so many epochs, counted from the first; None for all.
         state: What an earlier call left.
@@ -87,11 +89,9 @@ def train(
         >>> record.epochs, record.steps
         (1, 2)
     """
-    # dropout draws from torch's global generator
-    with torch.random.fork_rng(devices=[]), network.laid_out(data.inputs) as inputs:
-        torch.manual_seed(recipe.seed)
+    # dropout draws from torch's global generators
+    with drawing_from(recipe.seed, data.device), network.laid_out(data) as laid_out:
         until_epoch = recipe.total_epochs if until_epoch is None else until_epoch
-        laid_out = replace(data, inputs=inputs)
         return _train(network, laid_out, recipe, until_epoch, state, validation, teacher)
 
 
@@ -105,8 +105,8 @@ def _train(
     teacher: Teacher | None,
 ) -> Training:
     start = time.perf_counter()
-    order = torch.Generator().manual_seed(recipe.seed)
-    optimiser = _optimiser(network, recipe)
+    order = torch.Generator().manual_seed(recipe.seed)  # one order on every device
+    optimiser = _optimiser(network, recipe, fused=data.device.type in FUSED)
     so_far = TrainingRecord(0, 0, 0.0, 0.0) if state is None else restore(state, network, optimiser, order)
     if not so_far.epochs < until_epoch <= recipe.total_epochs:
         limits = f"`{so_far.epochs} < until_epoch <= {recipe.total_epochs}`"
@@ -116,9 +116,10 @@ def _train(
     looked_at = _looked_at(recipe, len(data), validation)
     steps, curve = so_far.steps, so_far.curve
     for epoch in range(so_far.epochs, until_epoch):
-        epoch_loss = torch.zeros(())
+        epoch_loss = torch.zeros((), device=data.device)
         with _mode_of_training(network, recipe.freezes(epoch)):
-            order_of_samples = torch.randperm(len(data), generator=order)
+            order_of_samples = torch.randperm(len(data), generator=order, device=CPU)
+            order_of_samples = order_of_samples.to(data.index_device)
             for number, samples in enumerate(order_of_samples.split(sizes)):
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(epoch, number, len(sizes))
                 loss = batch_loss(samples, epoch * len(sizes) + number)
@@ -127,7 +128,7 @@ def _train(
                     steps += 1
                 epoch_loss += loss.detach() * len(samples)
         mean_loss = epoch_loss.item() / len(data)
-        if not torch.isfinite(epoch_loss):
+        if not isfinite(mean_loss):
             raise TrainingFailedError(
                 f"diverged: loss {mean_loss} in epoch {epoch + 1} of {recipe.total_epochs}"
             )
@@ -142,11 +143,11 @@ def _train(
     return Training(record, None if complete else training_state(record, network, optimiser, order))
 
 
-def _optimiser(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimiser(network: Network, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:
     own, rate, decay = network.parameters(), recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(own, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=True)
-    return torch.optim.AdamW(own, lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.SGD(own, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=fused)
+    return torch.optim.AdamW(own, lr=rate, weight_decay=decay, fused=fused)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor, largest_norm: float) -> None:
@@ -162,7 +163,7 @@ def _looked_at(recipe: Recipe, train_samples: int, validation: Subset | None) ->
     if validation is None:
         return None
     samples = checked_samples(recipe.total_epochs, train_samples, len(validation))
-    return Subset(validation.inputs[:samples], validation.labels[:samples]) if samples else None
+    return validation.head(samples) if samples else None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from explorer.core.device import FUSED, generator_states, set_generator_states
 from explorer.core.learning_curve import LearningCurve
 from explorer.core.network import Network
 from explorer.core.training_record import TrainingRecord
@@ -11,7 +12,7 @@ from explorer.core.training_record import TrainingRecord
 def training_state(
     record: TrainingRecord, network: Network, optimiser: torch.optim.Optimizer, order: torch.Generator
 ) -> dict[str, Tensor]:
-    """All that :func:`restore` needs, as contiguous tensors that share no memory.
+    """All that :func:`restore` needs, as contiguous tensors on the CPU that share no memory.
 
     Args:
         record: What the training took so far.
@@ -39,9 +40,12 @@ def training_state(
         "steps": torch.tensor(record.steps),
         "seconds": torch.tensor(record.seconds, dtype=torch.float64),
         "generator.order": order.get_state(),
-        "generator.dropout": torch.get_rng_state(),
+        **{f"generator.{name}": state for name, state in generator_states(network.device).items()},
         **curve,
-        **{name: t.clone(memory_format=torch.contiguous_format) for name, t in (weights | moments).items()},
+        **{
+            name: tensor.clone(memory_format=torch.contiguous_format).cpu()
+            for name, tensor in (weights | moments).items()
+        },
     }
 
 
@@ -61,13 +65,15 @@ def restore(
         4
     """
     load_trained_weights(network, state)
+    device = network.device
     for index, parameter in enumerate(network.parameters()):
         for name, tensor in _under(state, f"optimiser.{index}.").items():
             # the fused step walks through memory: moments must lie there as their parameter does
             like = parameter if tensor.shape == parameter.shape else tensor
-            optimiser.state[parameter][name] = torch.empty_like(like).copy_(tensor)
+            there = torch.empty_like(like, device=device if device.type in FUSED else like.device)
+            optimiser.state[parameter][name] = there.copy_(tensor)
     order.set_state(state["generator.order"])
-    torch.set_rng_state(state["generator.dropout"])
+    set_generator_states(_under(state, "generator."), device)
     curve = LearningCurve.of_tensors(_under(state, "curve."), network.exit_names)
     final_loss = curve.losses[-1] if curve.losses else 0.0
     return TrainingRecord(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from explorer.backbones import build_backbone
 from explorer.core.bottleneck import with_bottleneck
 from explorer.core.calibration import Calibration, InferenceConfig, calibrate
+from explorer.core.device import CPU, chosen_device, computing_on
 from explorer.core.evidence import Evidence, collect_evidence
 from explorer.core.failures import failing_alone
 from explorer.core.input_pool import pooled_shape
@@ -20,10 +21,11 @@ from explorer.core.training_record import TrainingRecord
 from explorer.core.training_state import load_trained_weights
 from explorer.core.warm_start import start_from_dense
 from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
-from explorer.data.dataset import DataSet
+from explorer.data.dataset import DataSet, on_device
 from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import (
+    SAMPLES,
     Built,
     Signature,
     another_network,
@@ -141,6 +143,7 @@ def evaluate_network(
     data: DataSet,
     inference_config: InferenceConfig,
     signatures: Mapping[Built, Signature] | None = None,
+    device: str = "cpu",
 ) -> EvaluatedNetwork:
     """Build, probe and train a network as far as asked, and measure it on the validation subset.
 
@@ -150,6 +153,8 @@ def evaluate_network(
         inference_config: How it is run; server answers are recomputed for each of its payload bits.
         signatures: What factories built where the search began, by what they were given; None where that
             is here and now.
+        device: Where it is trained and measured, see :func:`explorer.core.device.chosen_device`. It is built
+            on the CPU, so that initial weights, placements and costs are the same wherever that is.
 
     Raises:
         TrainingFailedError: Training diverged, memory ran out, a crossing tensor holds NaN, the factory
@@ -171,23 +176,30 @@ def evaluate_network(
             inner = pooled_shape(data.input_shape, task.spec.input_pool)
             built = (task.spec.factory, task.spec.arguments, inner)
             check_factory(*built, data.num_classes, task.spec.recipe.seed, signatures[built])
-        return _evaluated(task, data, inference_config)
+        there = chosen_device(device)
+        with computing_on(there):
+            return _evaluated(task, data, inference_config, there)
 
 
-def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceConfig) -> EvaluatedNetwork:
-    spec = task.spec
+def _evaluated(
+    task: TrainingTask, data: DataSet, inference_config: InferenceConfig, device: torch.device
+) -> EvaluatedNetwork:
+    spec, there = task.spec, on_device(data, device)
     network = build_network(spec, data.input_shape, data.num_classes)
-    network.check_split_points(data.validation.inputs[:2])
     if task.state is not None:
         _check_checkpoint(network, spec, data, task.state)
     elif spec.starts_from_dense:
         assert task.dense is not None, spec.key
         start_from_dense(network, task.dense)
+    network.move(device)
+    network.check_split_points(there.validation.first(2))
     how = (spec.recipe, task.until_epoch, task.state)
-    training = train(network, data.train, *how, validation=data.validation, teacher=_teacher(task, data))
-    calibration = calibrate(network, data.train, data.validation, inference_config)
-    evidence = collect_evidence(network, data.validation, calibration, spec.recipe.quality)
-    logits = sample_logits(network, data.validation.inputs)
+    teacher = _teacher(task, data, device)
+    training = train(network, there.train, *how, validation=there.validation, teacher=teacher)
+    calibration = calibrate(network, there.train, there.validation, inference_config)
+    evidence = collect_evidence(network, there.validation, calibration, spec.recipe.quality)
+    network.move(CPU)  # where it will be restored, and its logits compared
+    logits = sample_logits(network, data.validation.first(SAMPLES))
     if not logits.isfinite().all():
         raise TrainingFailedError("diverged: a logit is infinite or NaN")
     dense = dense_counterpart(spec, data.input_shape, data.num_classes)
@@ -205,7 +217,7 @@ def _evaluated(task: TrainingTask, data: DataSet, inference_config: InferenceCon
     )
 
 
-def _teacher(task: TrainingTask, data: DataSet) -> nn.Module | None:
+def _teacher(task: TrainingTask, data: DataSet, device: torch.device) -> nn.Module | None:
     """The trained dense network's backbone in eval mode, where the recipe has a teacher."""
     dense = task.spec.dense
     if task.spec.recipe.teacher is None or dense is None:
@@ -213,6 +225,7 @@ def _teacher(task: TrainingTask, data: DataSet) -> nn.Module | None:
     assert task.dense is not None, task.spec.key
     network = build_network(dense, data.input_shape, data.num_classes, probe=False)
     network.load_weights(task.dense)
+    network.move(device)
     return network.eval().backbone
 
 
@@ -222,7 +235,7 @@ def _check_checkpoint(network: Network, spec: NetworkSpec, data: DataSet, state:
         load_trained_weights(network, state)
     except ValueError as error:
         raise another_network(spec.factory, str(error)) from error
-    check_logits(network, spec.factory, data.validation.inputs, state[_STATE_LOGITS])
+    check_logits(network, spec.factory, data.validation.first(SAMPLES), state[_STATE_LOGITS])
 
 
 def costs_before_training(

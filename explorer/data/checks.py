@@ -110,7 +110,7 @@ def _checked_values(inputs: Array, where: str) -> Array:
     """Numbers that a float32 can hold, at least one."""
     if inputs.dtype.kind not in "buif":
         raise UserError(f"{where} must hold numbers, got dtype {inputs.dtype}")
-    if inputs.size:
+    if inputs.size and inputs.dtype.kind == "f":  # whole numbers fit, and may lie in a large file
         low, high = float(inputs.min()), float(inputs.max())  # NaN propagates into both
         if not (low >= -_LARGEST_FLOAT32 and high <= _LARGEST_FLOAT32):
             raise UserError(f"{where} must be finite and fit float32, got values from {low} to {high}")

@@ -6,7 +6,8 @@ Shapes: N samples, C channels, H and W pixels, F features.
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -17,35 +18,19 @@ import torch
 from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
 from explorer.data.division import IndexArray, divided, draw, quotas
+from explorer.data.mapped import MappedArray, as_tensor
 from explorer.data.sources import RawData, read_source
+from explorer.data.subset import Normalisation, Subset
 from explorer.errors import UserError
+
+__all__ = ["DataSet", "GivenMoments", "Scaling", "Subset", "load_data", "on_device"]
 
 Scaling = Literal["train", "none"]
 GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
 
-_CHUNK = 1024  # samples normalised at once; bounds the float64 copies
+_CHUNK, _CHUNK_VALUES = 1024, 2**24  # samples and values normalised at once; bounds the float64 copies
+_COPIED_SHARE = 0.25  # of an array; where more of it is chosen, it stays whole and is not copied
 _TEST_SEED = 0  # the test subset is the same for every seed
-
-
-@dataclass(frozen=True, eq=False)
-class Subset:
-    """Samples of one subset.
-
-    Attributes:
-        inputs: float32, shape (N, ...), normalised.
-        labels: int64, shape (N,), values 0 .. num_classes - 1.
-
-    Example:
-        >>> subset = Subset(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 2, 1]))
-        >>> len(subset), subset.inputs.shape
-        (4, torch.Size([4, 1, 8, 8]))
-    """
-
-    inputs: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +90,21 @@ class DataSet:
             for name, subset in subsets.items()
         }
 
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of the samples of all subsets, as they are held."""
+        return sum(subset.sample_bytes for subset in (self.train, self.validation, self.test))
+
+    def without_test(self) -> "DataSet":
+        """Without the samples of the test subset, which no training may see."""
+        return replace(self, test=self.test.without_samples())
+
+    def compact(self) -> "DataSet":
+        """With copies of the chosen samples alone, so that no file and no other sample travels along."""
+        parts = (self.train, self.validation, self.test)
+        train, validation, test = (part.compact() for part in parts)
+        return replace(self, train=train, validation=validation, test=test)
+
 
 def load_data(
     source: str,
@@ -128,6 +128,8 @@ def load_data(
         * ``npz:PATH``: ``x_train``, ``y_train``, ``x_test``, ``y_test``, and ``class_names`` (text, one per
           class) where classes have names; a relative path may also lie below ``data_dir`` or
           ``EXPLORER_DATA_DIR``.
+        * ``npy:DIR``: a folder with ``x_train.npy``, ``y_train.npy``, ``x_test.npy``, ``y_test.npy``; samples
+          stay in their files, which may be larger than memory; likewise.
         * ``folder:PATH``: images, see :func:`explorer.data.images.read_image_folder`; likewise.
         * ``package.module:function``: returns the tuple ``(x_train, y_train, x_test, y_test)``; found on the
           path or from the working directory.
@@ -141,6 +143,9 @@ def load_data(
     from instead. Class shares follow the part's; with enough samples every class is present, and
     a class with a single training sample keeps it in train. Validation does not depend on
     ``train_samples``, test not on ``seed``. The order within a subset is shuffled.
+
+    Samples stay as they are where they are uint8 or lie in a file (``npy:DIR``), and each batch is normalised
+    when it is taken; others are normalised at once. The numbers are the same.
 
     Inputs: (N, H, W) becomes (N, 1, H, W). uint8 arrays (N, H, W, C) with C of 1, 3 or 4 become
     (N, C, H, W); other types must have channels first. (N, F) stays. With ``layout`` ``series``
@@ -183,11 +188,13 @@ def load_data(
     mean, std = _scaling(raw, train, normalise)
     drawn = [(raw.x_train, raw.y_train, train), (*raw.validation_part, validation)]
     drawn += [(raw.x_test, raw.y_test, test)]
+    divisor = 255.0 if raw.x_train.dtype == np.uint8 else 1.0
+    subsets = _subsets(drawn, Normalisation.of(divisor, mean, std))
     return DataSet(
         name=raw.name,
-        train=_subset(*drawn[0], mean, std),
-        validation=_subset(*drawn[1], mean, std),
-        test=_subset(*drawn[2], mean, std),
+        train=subsets[0],
+        validation=subsets[1],
+        test=subsets[2],
         num_classes=num_classes,
         input_shape=tuple(raw.x_train.shape[1:]),
         mean=tuple(mean.ravel().tolist()),
@@ -202,8 +209,15 @@ def load_data(
 def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:
     """The chosen samples as float64, uint8 scaled to [0, 1], a bounded number at a time."""
     divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
-    for start in range(0, len(indices), _CHUNK):
-        yield inputs[indices[start : start + _CHUNK]].astype(np.float64) / divisor
+    size = _chunk(inputs)
+    for start in range(0, len(indices), size):
+        values = inputs[indices[start : start + size]].astype(np.float64)
+        values /= divisor
+        yield values
+
+
+def _chunk(inputs: Array) -> int:
+    return max(1, min(_CHUNK, _CHUNK_VALUES // math.prod(inputs.shape[1:])))
 
 
 def _scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) -> tuple[Array, Array]:
@@ -238,19 +252,64 @@ def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
     total = sum(chunk.sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices))
     mean = np.asarray(total / count)
     squares = sum(
-        np.square(chunk - mean).sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices)
+        _squared(chunk, mean).sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices)
     )
     std = np.sqrt(squares / count)
     is_constant = std <= np.finfo(np.float32).eps * np.abs(mean)  # nothing but rounding
     return mean, np.where(is_constant, 1.0, std)
 
 
-def _subset(inputs: Array, labels: Array, indices: IndexArray, mean: Array, std: Array) -> Subset:
-    """Normalise the chosen samples, subtracting in float64 so that large offsets lose no digits."""
+def _squared(chunk: npt.NDArray[np.float64], mean: Array) -> npt.NDArray[np.float64]:
+    """Squared differences from the mean, in place of the chunk."""
+    chunk -= mean
+    return np.square(chunk, out=chunk)
+
+
+def _subsets(drawn: list[tuple[Array, Array, IndexArray]], normalisation: Normalisation) -> list[Subset]:
+    """The chosen samples of each part; parts of one array share it."""
+    whole = {id(inputs): as_tensor(inputs) for inputs, *_ in drawn if _stays(inputs)}
+    chosen = {key: sum(len(i) for inputs, _, i in drawn if id(inputs) == key) for key in whole}
+    subsets = list[Subset]()
+    for inputs, labels, indices in drawn:
+        key, own_labels, rows = id(inputs), torch.from_numpy(labels[indices]), torch.from_numpy(indices)
+        if key not in whole:
+            subsets.append(Subset(_normalised(inputs, indices, normalisation), own_labels))
+            continue
+        subset = Subset(whole[key], own_labels, rows, normalisation, mapped=MappedArray.of(inputs))
+        few = subset.mapped is None and chosen[key] <= _COPIED_SHARE * len(inputs)
+        subsets.append(subset.compact() if few else subset)
+    return subsets
+
+
+def _stays(inputs: Array) -> bool:
+    """Whether samples are kept as the source has them."""
+    return inputs.dtype == np.uint8 or MappedArray.of(inputs) is not None
+
+
+def _normalised(inputs: Array, indices: IndexArray, normalisation: Normalisation) -> torch.Tensor:
     normalised = torch.empty((len(indices), *inputs.shape[1:]), dtype=torch.float32)
-    for start, chunk in zip(range(0, len(indices), _CHUNK), _scaled_chunks(inputs, indices), strict=True):
-        normalised[start : start + len(chunk)] = torch.from_numpy((chunk - mean) / std)
-    return Subset(normalised, torch.from_numpy(labels[indices]))
+    size = _chunk(inputs)
+    for start in range(0, len(indices), size):
+        samples = torch.from_numpy(inputs[indices[start : start + size]].astype(np.float64))
+        normalised[start : start + len(samples)] = normalisation(samples)
+    return normalised
+
+
+def on_device(data: DataSet, device: torch.device) -> DataSet:
+    """The data on a device; copied there once, however many networks are trained on them.
+
+    Example:
+        >>> data = load_data("digits", train_samples=99, validation_samples=9, test_samples=9, seed=0)
+        >>> on_device(data, torch.device("cpu")) is data
+        True
+    """
+    return data if device.type == "cpu" else _copied(data, device)
+
+
+@lru_cache(maxsize=1)
+def _copied(data: DataSet, device: torch.device) -> DataSet:
+    train, validation = (subset.to(device) for subset in (data.train, data.validation))
+    return replace(data, train=train, validation=validation)
 
 
 def _fingerprint(drawn: list[tuple[Array, Array, IndexArray]]) -> str:
@@ -258,7 +317,8 @@ def _fingerprint(drawn: list[tuple[Array, Array, IndexArray]]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for inputs, labels, indices in drawn:
         digest.update(f"{inputs.dtype.str} {inputs.shape[1:]} {len(indices)}".encode())
-        for start in range(0, len(indices), _CHUNK):
-            chosen = indices[start : start + _CHUNK]
+        size = _chunk(inputs)
+        for start in range(0, len(indices), size):
+            chosen = indices[start : start + size]
             digest.update(inputs[chosen].tobytes() + labels[chosen].tobytes())
     return digest.hexdigest()

@@ -1,5 +1,7 @@
 """Image folders: one folder per class, read with Pillow."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from explorer.data.groups import GROUPS_FILE, read_groups, whole_groups
+from explorer.data.image_cache import cached
 from explorer.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -20,7 +23,8 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
 
     Without ``train`` and ``test`` a fixed fifth of each class is the test part, at least one image. Classes
     are numbered in the order of their names. Images are grey when all are, else RGB. With ``groups.csv`` (see
-    :mod:`explorer.data.groups`) the test part, where it is not given, takes whole groups.
+    :mod:`explorer.data.groups`) the test part, where it is not given, takes whole groups. Images are decoded
+    once: the next time they are read from a cache, see :mod:`explorer.data.image_cache`.
 
     Returns:
         Train inputs, train labels, test inputs, test labels, and with ``groups.csv`` the groups of train;
@@ -48,8 +52,8 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
         train, test = _held_out(_images_by_class(folder))
     else:
         train, test = _held_out_groups(_images_by_class(folder), folder, groups)
-    images = [_opened(path) for part in (train, test) for paths in part.values() for path in paths]
-    stacked = _stacked(images)
+    files = [path for part in (train, test) for paths in part.values() for path in paths]
+    stacked = cached(files, lambda: _decoded(files))
     labels = [
         np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()]) for part in (train, test)
     ]
@@ -119,25 +123,43 @@ def _groups_of(images: dict[str, list[Path]], folder: Path, groups: dict[str, st
     return np.array([groups[name] for name in names])
 
 
-def _opened(path: Path) -> tuple[Path, Image.Image]:
+def _decoded(paths: Sequence[Path]) -> npt.NDArray[np.uint8]:
+    """All images, one after the other, so that none is held beside its place in the result."""
+    first = _opened(paths[0])
+    modes = set[str]()
+    for path in paths:  # an image is grey when all are, which only their headers tell
+        with _readable(path) as image:
+            _check(path, image, paths[0], first)
+            modes.add(image.mode)
+    mode = "L" if modes <= {*_GREY} else "RGB"
+    channels = () if mode == "L" else (3,)
+    images = np.empty((len(paths), first.height, first.width, *channels), np.uint8)
+    for number, path in enumerate(paths):
+        images[number] = np.asarray(_opened(path).convert(mode))
+    return images
+
+
+def _opened(path: Path) -> Image.Image:
+    with _readable(path) as image:
+        image.load()
+        return image
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            image.load()
-            return path, image
+            yield image
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: must be a readable image, got: {error}") from error
 
 
-def _stacked(images: list[tuple[Path, Image.Image]]) -> npt.NDArray[np.uint8]:
-    (first, opened), *_ = images
-    for path, image in images:
-        if image.size != opened.size:
-            (width, height), (other_width, other_height) = opened.size, image.size
-            raise UserError(
-                f"{path}: all images must have one size, {first.name} has {width} x {height}, got "
-                f"{other_width} x {other_height}; resize them first"
-            )
-        if image.mode not in (*_GREY, *_COLOUR):
-            raise UserError(f"{path}: must have 8 bits per channel, got mode {image.mode!r}")
-    mode = "L" if all(image.mode in _GREY for _, image in images) else "RGB"
-    return np.stack([np.asarray(image.convert(mode)) for _, image in images])
+def _check(path: Path, image: Image.Image, first_path: Path, first: Image.Image) -> None:
+    if image.size != first.size:
+        (width, height), (other_width, other_height) = first.size, image.size
+        raise UserError(
+            f"{path}: all images must have one size, {first_path.name} has {width} x {height}, got "
+            f"{other_width} x {other_height}; resize them first"
+        )
+    if image.mode not in (*_GREY, *_COLOUR):
+        raise UserError(f"{path}: must have 8 bits per channel, got mode {image.mode!r}")

@@ -19,6 +19,7 @@ import numpy as np
 
 from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
 from explorer.data.images import read_image_folder
+from explorer.data.npy_folder import read_npy_folder
 from explorer.errors import UserError
 from explorer.utils.imports import give, import_function, user_code
 
@@ -128,18 +129,20 @@ def read_source(source: str, data_dir: Path | None) -> RawData:
     kind, _, rest = source.partition(":")
     if kind == "npz" and rest:
         return _read_npz(Path(rest).expanduser(), folders)
-    if kind == "folder" and rest:
-        path = Path(rest).expanduser()
-        found = _find(path, folders, Path.is_dir)
+    if kind in ("folder", "npy") and rest:
+        found = _find(Path(rest).expanduser(), folders, Path.is_dir)
         if found is None:
             raise UserError(f"{source}: must name an existing folder, found none")
+        if kind == "npy":
+            keys = (*NPZ_KEYS, *_more_keys(found, [path.stem for path in found.glob("*.npy")]))
+            return _named(f"npy:{found.name}", read_npy_folder(found, keys), keys)
         arrays, class_names = read_image_folder(found)
         raw = _named(f"folder:{found.name}", arrays, _KEYS_BY_COUNT[len(arrays)])
         return replace(raw, class_names=class_names)
     if _FUNCTION.fullmatch(source):
         return _call(source)
     raise UserError(
-        f"data source must be digits, {', '.join(ARCHIVED_SOURCES)}, npz:PATH, folder:PATH or "
+        f"data source must be digits, {', '.join(ARCHIVED_SOURCES)}, npz:PATH, npy:DIR, folder:PATH or "
         f"package.module:function, got {source!r}"
     )
 

@@ -212,7 +212,7 @@ def _write_samples(reference: Reference, points: Sequence[RunPoint], path: Path)
 def _write_test_samples(data: DataSet, path: Path, most: int) -> None:
     """Labelled samples to measure with; uint8 where they came so."""
     count = min(most, len(data.test), MOST_BYTES // (4 * prod(data.input_shape)))
-    raw = data.raw(data.test.inputs[:count])
+    raw = data.raw(data.test.first(count))
     if count:
         raw = raw.astype(np.uint8) if data.dtype == "uint8" else raw
         np.savez_compressed(path, allow_pickle=False, x_test=raw, y_test=data.test.labels[:count].numpy())

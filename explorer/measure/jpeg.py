@@ -71,7 +71,7 @@ def jpeg_outcome(network: Network, data: DataSet, subset: Subset, quality: int) 
     network.eval()
     right, sent_bytes = [], 0
     levels = GreyLevels(data)
-    for inputs, labels in zip(subset.inputs.split(_BATCH), subset.labels.split(_BATCH), strict=True):
+    for inputs, labels in subset.batches(_BATCH):
         files = [jpeg_file(image, quality) for image in levels.of(inputs)]
         received = levels.inputs(np.stack([_pixels(file) for file in files]))
         right.append(network.backbone(received).argmax(-1) == labels)
@@ -116,8 +116,9 @@ class GreyLevels:
     def __init__(self, data: DataSet) -> None:
         shape = (1, -1, 1, 1)
         self._mean, self._std = (torch.tensor(values).view(shape) for values in (data.mean, data.std))
-        raw = self._raw(data.train.inputs)
-        self._low, self._high = float(raw.min()), float(raw.max())
+        ends = [self._raw(inputs).aminmax() for inputs, _ in data.train.batches(_BATCH)]
+        self._low = min(float(low) for low, _ in ends)
+        self._high = max(float(high) for _, high in ends)
 
     def _raw(self, inputs: Tensor) -> Tensor:
         return inputs * self._std + self._mean

@@ -154,5 +154,5 @@ def _measured_codec(codec: Codec, tensor: Floats) -> dict[str, float]:
 @torch.inference_mode()
 def _crossing(network: Network, split_point: str, data: DataSet) -> Floats:
     """Of one sample, as the codec gets it."""
-    tensor: Tensor = network.parts(network.split_point(split_point)).edge(data.validation.inputs[:1])
+    tensor: Tensor = network.parts(network.split_point(split_point)).edge(data.validation.first(1))
     return tensor[0].numpy().copy()

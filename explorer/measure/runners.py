@@ -72,7 +72,7 @@ class OnnxRunners:
         self._places = {point.name: place for place, point in enumerate(cuts)}
         self._names = set(chain.names)
         self._shapes = chain.shapes
-        self._sample = data.raw(data.validation.inputs[:1])
+        self._sample = data.raw(data.validation.first(1))
 
     def edge(self, split_point: str) -> Call:
         """See :class:`Runners`."""
@@ -142,4 +142,4 @@ def runners_of(
     try:
         return OnnxRunners(network, calibration, split_points, data), ""
     except UserError as error:
-        return TorchRunners(network, data.validation.inputs[:1]), str(error)
+        return TorchRunners(network, data.validation.first(1)), str(error)

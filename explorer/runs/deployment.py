@@ -17,6 +17,7 @@ from explorer.runs.results import RunResults, front_columns, records
 from explorer.runs.store import Store
 from explorer.space.files import load_space_data, parse_space
 from explorer.space.fit import misfit
+from explorer.space.rebuilt import SAMPLES
 from explorer.utils.imports import user_code
 
 
@@ -37,7 +38,7 @@ def restored(store: Store, key: str, data: DataSet) -> Network:
     with user_code(f"{stored.spec.factory}: the trained network cannot be built again", told=(UserError,)):
         return restore_network(
             *(stored.spec, weights, stored.placement_checksum, logits),
-            *(data.validation.inputs, data.num_classes),
+            *(data.validation.first(SAMPLES), data.num_classes),
         )
 
 

@@ -45,6 +45,8 @@ class DataRecord(_Part):
 class SessionReading(_Part):
     """What one session of the search took; an energy that is not known is None.
 
+    ``device`` is where networks were trained: the processor, or a GPU by its name.
+
     Example:
         >>> unread = {"energy_j": None, "method": "codecarbon", "reason": "energy was not asked for"}
         >>> reading = SessionReading(seconds=12.5, suggest_seconds=0.4, suggest_median_s=0.002, **unread)
@@ -54,6 +56,7 @@ class SessionReading(_Part):
 
     energy_j: float | None
     seconds: float
+    device: str = "cpu"
     method: str
     reason: str
     memory_j: float | None = None

@@ -28,7 +28,7 @@ PAYLOAD_BITS = (32, 16, 8, 6, 4, 2)
 _OWN_RANGE, _CALIBRATED = 1, 2
 _COMPRESSED = 0x80
 _HEADER, _RANGE = struct.Struct("<BB"), struct.Struct("<ff")
-_HALF_MAX = float(np.finfo(np.float16).max)
+HALF_MAX = float(np.finfo(np.float16).max)
 AFFINE_MAX = float(np.finfo(np.float32).max) / 4  # so that high - low is finite
 _STORED: dict[int, Any] = {32: np.dtype("<f4"), 16: np.dtype("<f2")}
 _STATES_SIZE = 0xE0  # bits of a frame's first byte (RFC 8878, 3.1.1.1.1)
@@ -198,7 +198,7 @@ def to_codes(batch: Floats, codec: Codec) -> tuple[Codes, Floats, Floats]:
     if codec.bits == 32:
         return batch.astype("<f4", copy=False), low, step
     if codec.bits == 16:
-        return batch.clip(-_HALF_MAX, _HALF_MAX).astype("<f2"), low, step
+        return batch.clip(-HALF_MAX, HALF_MAX).astype("<f2"), low, step
     batch = batch.clip(-AFFINE_MAX, AFFINE_MAX)
     if codec.ranges == "sample":
         axes = tuple(range(1, batch.ndim))

@@ -28,8 +28,9 @@ class Options:
         keep_weights: Keep weights of networks that left the front.
         live_s: Seconds between two live reports.
         energy: Measure the energy of the front's parts.
-        workers: Trainings at a time.
+        workers: Trainings at a time, of each GPU where there are several.
         threads: Of a training.
+        device: Where networks are trained: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         scheduler: Address of a Dask cluster.
         resources: What a training takes of a worker there.
         time_limit_s, memory_limit_bytes: Of a training.
@@ -60,6 +61,7 @@ class Options:
     energy: bool = True
     workers: int | None = None
     threads: int = 1
+    device: str = "auto"
     scheduler: str | None = None
     resources: dict[str, float] = field(default_factory=dict)
     time_limit_s: float | None = None
@@ -73,8 +75,15 @@ class Options:
         data: DataSet | None = None,
         data_dir: Path | None = None,
         workers: int | None = None,
+        device: str = "auto",
     ) -> Self:
         """To go on with a run, by its folder."""
         return cls(
-            run=folder.name, reports=folder.parent, resume=True, data=data, data_dir=data_dir, workers=workers
+            run=folder.name,
+            reports=folder.parent,
+            resume=True,
+            data=data,
+            data_dir=data_dir,
+            workers=workers,
+            device=device,
         )

@@ -1,11 +1,11 @@
 """Where a session's networks are trained: in this process, in local workers, or on a Dask cluster."""
 
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from explorer.core.device import chosen_device, described, gpus_of
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
-from explorer.data.dataset import Subset
+from explorer.data.dataset import DataSet
 from explorer.engine.pool.auto import AutoPool, workers_per_machine
 from explorer.engine.pool.base import Pool, SerialPool
 from explorer.engine.pool.child import Limits
@@ -16,6 +16,10 @@ from explorer.utils.imports import is_given
 
 if TYPE_CHECKING:
     from explorer.engine.pool.dask import DaskPool
+
+# Small networks do not fill a GPU; `benchmarks.gpu` measures what other numbers give.
+WORKERS_PER_GPU = 4
+SENT_BYTES = 2**31  # samples that are sent to a cluster; more must lie in files that its machines share
 
 
 def check_workers(session: Session, options: Options) -> None:
@@ -60,32 +64,36 @@ def open_pool(
         ...     pool.slots, pool.under_this_process
         (1, True)
     """
-    test = session.data.test
-    data = replace(session.data, test=Subset(test.inputs[:0].clone(), test.labels[:0].clone()))
+    data = session.data.without_test()
     work = partial(
         evaluate_network,
         data=data,
         inference_config=session.space.inference_config,
         signatures=None if other_seeds else session.inventory.signatures,
+        device=options.device,
     )
     limits = Limits(options.time_limit_s, options.memory_limit_bytes)
-    workers = options.workers or workers_per_machine(options.threads)
+    gpus = gpus_of(options.device) if options.scheduler is None else ()
+    cores = workers_per_machine(options.threads)
+    per_gpu = options.workers or min(WORKERS_PER_GPU, max(1, cores // max(1, len(gpus))))
+    workers = per_gpu * len(gpus) if gpus else options.workers or cores
 
     def open_workers() -> "DaskPool[TrainingTask, EvaluatedNetwork]":
         from explorer.engine.pool.dask import DaskPool
 
         return DaskPool(
-            work,
+            partial(work, **_for_workers(data, options, gpus)),
             workers=workers,
             threads=options.threads,
             limits=limits,
             scheduler=options.scheduler,
             resources=options.resources,
+            gpus=gpus,
         )
 
     if options.scheduler is not None or limits != Limits():
         return open_workers()
-    if workers == 1 or _given_objects(session):
+    if options.workers == 1 or workers == 1 or _given_objects(session):
         return SerialPool(work)
     if options.workers is not None:
         return open_workers()
@@ -96,3 +104,22 @@ def open_pool(
         return pool
 
     return AutoPool(work, open_ready_workers, session.record.trials_asked)
+
+
+def _for_workers(data: DataSet, options: Options, gpus: tuple[str, ...]) -> dict[str, Any]:
+    """What worker processes are told otherwise: each sees one GPU, and a cluster has not our files."""
+    if options.scheduler is None:
+        return {"device": "cuda" if gpus else "cpu"}
+    return {"data": data.compact()} if data.sample_bytes <= SENT_BYTES else {}
+
+
+def device_name(options: Options) -> str:
+    """Where a session trains, for its record.
+
+    Example:
+        >>> device_name(Options(device="cpu")), device_name(Options(scheduler="tcp://host:8786"))
+        ('cpu', 'auto, as each worker has it')
+    """
+    if options.scheduler is not None:
+        return f"{options.device}, as each worker has it"
+    return described(chosen_device(options.device))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 
+from explorer.core.device import chosen_device
 from explorer.data.dataset import DataSet
 from explorer.devices import Setting
 from explorer.engine.defaults import (
@@ -98,6 +99,8 @@ def prepare(options: Options) -> Session:
         raise UserError(
             f"--study {options.study!r}: names a study in the database of --storage, which is missing"
         )
+    if options.scheduler is None:
+        chosen_device(options.device)  # that there is none is said before data are read
     return _resumed(options, _folder_to_resume(options)) if options.resume else _new(options)
 
 

@@ -20,7 +20,7 @@ from explorer.runs.record import RUN_FILE, RungResults, SessionReading
 from explorer.runs.store import Store
 from explorer.session.live import LiveReport
 from explorer.session.options import Options
-from explorer.session.pool import check_workers, open_pool
+from explorer.session.pool import check_workers, device_name, open_pool
 from explorer.session.prepare import Session
 
 
@@ -74,7 +74,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
     elsewhere = ["workers of a cluster"] * (not pool.under_this_process)
     elsewhere += ["other processes of the study"] * (opened.sync.taken > 0)
     reading = asdict(_honest(meter.reading, elsewhere)) | loop.study.suggest_times.summary()
-    record.sessions.append(SessionReading.model_validate(reading))
+    record.sessions.append(SessionReading.model_validate(reading | {"device": device_name(options)}))
     return opened.study, interrupted
 
 

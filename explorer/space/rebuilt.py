@@ -29,7 +29,7 @@ Built = tuple[str, str, tuple[int, ...]]  # factory, arguments as JSON text, inp
 
 
 def sample_logits(network: Network, inputs: Tensor) -> Tensor:
-    """Logits of all exits and of the output, float32.
+    """Logits of all exits and of the output, float32, on the CPU.
 
     Args:
         network: Run in eval mode.
@@ -44,7 +44,7 @@ def sample_logits(network: Network, inputs: Tensor) -> Tensor:
         torch.Size([2, 8, 3])
     """
     with keeping_state(network), evaluating(network):
-        return torch.stack(network(inputs[:SAMPLES].contiguous()))
+        return torch.stack(network(inputs[:SAMPLES].contiguous())).cpu()
 
 
 def check_logits(network: Network, factory: str, inputs: Tensor, expected: Tensor) -> None:

@@ -44,6 +44,22 @@ def above_zero(text: str) -> float:
     return number
 
 
+def device(text: str) -> str:
+    """The name of a device, as of :func:`explorer.core.device.chosen_device`.
+
+    Example:
+        >>> device("cuda:1")
+        'cuda:1'
+        >>> device("gpu")
+        Traceback (most recent call last):
+            ...
+        argparse.ArgumentTypeError: must be auto, cpu, cuda or cuda:N, got 'gpu'
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be auto, cpu, cuda or cuda:N, got {text!r}")
+    return text
+
+
 def make_parser(
     module: str, about: str | None, examples: str, add_arguments: Callable[[argparse.ArgumentParser], None]
 ) -> argparse.ArgumentParser:

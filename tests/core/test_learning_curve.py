@@ -42,7 +42,7 @@ def test_the_curve_says_losses_and_accuracies() -> None:
     assert curve.losses[-1] == record.final_loss < curve.losses[0]
     assert curve.epochs == (2, 3, 5, 6)
     assert curve.names == (*trained.exit_names, "output")
-    some = replace(subset, inputs=subset.inputs[: curve.samples], labels=subset.labels[: curve.samples])
+    some = subset.head(curve.samples)
     with torch.no_grad():
         shares = [float((own.argmax(1) == some.labels).double().mean()) for own in trained(some.inputs)]
     assert list(curve.accuracies[-1]) == shares == accuracies(trained, some)

@@ -25,6 +25,7 @@ from explorer.core.payload import (
     least_encoded_bytes,
     range_bytes,
     roundtrip,
+    roundtrip_there,
 )
 
 BITS = st.sampled_from(PAYLOAD_BITS)
@@ -238,3 +239,16 @@ def test_any_bytes_decode_or_are_refused(content: bytes, bits: int, entropy: Any
     except PayloadError:
         return
     assert decoded.shape == (2, 3)
+
+
+@given(data=st.data())
+def test_another_device_gives_the_same_bits(data: st.DataObject) -> None:
+    tensor = data.draw(tensors())
+    codec = data.draw(codecs(tuple(tensor.shape)))
+    batch = torch.stack([tensor, -tensor, tensor / 3])
+    assert torch.equal(roundtrip_there(batch, codec), roundtrip(batch, codec))
+
+
+def test_another_device_refuses_nan() -> None:
+    with pytest.raises(PayloadError, match="cannot encode NaN"):
+        roundtrip_there(torch.tensor([[0.0, float("nan")]]), Codec(8))

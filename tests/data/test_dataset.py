@@ -332,7 +332,7 @@ def test_load_data_npz_relative_to_working_directory_then_data_dir(
 def test_load_data_unknown_source(source: str) -> None:
     with pytest.raises(
         UserError,
-        match=r"must be digits, mnist, fashion_mnist, cifar10, npz:PATH, folder:PATH or \S+, got ",
+        match=r"must be digits, mnist, fashion_mnist, cifar10, npz:PATH, npy:DIR, folder:PATH or \S+, got ",
     ):
         load(source)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from explorer.core.graph.module_state import keeping_state
 from explorer.core.graph.refusals import logits_of
 from explorer.core.sparsity.layers import BlockConv, IndexedConv, PeriodicConv
+from explorer.data.subset import Subset
 from explorer.utils.imports import seeded
 
 Precision = Literal["float32", "bfloat16"]
@@ -135,21 +136,22 @@ def to_layout(module: nn.Module, layout: torch.memory_format) -> None:
 
 
 @contextmanager
-def laid_out(module: nn.Module, inputs: Tensor, channels_last: bool) -> Iterator[Tensor]:
+def laid_out(module: nn.Module, data: Subset, channels_last: bool) -> Iterator[Subset]:
     """Kernels of convolutions, and the images given, in the memory format asked for; then back.
 
     Measured on CPU, channels last: a training step of a small CNN takes 0.7 of the time, evidence 0.45.
 
     Example:
-        >>> with laid_out(nn.Conv2d(3, 8, 3), torch.zeros(2, 3, 4, 4), channels_last=True) as inputs:
-        ...     inputs.shape, inputs.stride()
+        >>> data = Subset(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]))
+        >>> with laid_out(nn.Conv2d(3, 8, 3), data, channels_last=True) as images:
+        ...     images.inputs.shape, images.inputs.stride()
         (torch.Size([2, 3, 4, 4]), (48, 1, 12, 3))
     """
     if not channels_last:
-        yield inputs
+        yield data
         return
     to_layout(module, torch.channels_last)
     try:
-        yield inputs.contiguous(memory_format=torch.channels_last)
+        yield data.laid_out(channels_last)
     finally:
         to_layout(module, torch.contiguous_format)

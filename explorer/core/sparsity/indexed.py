@@ -43,7 +43,7 @@ class IndexedLinear(SparseLayer):
         self.register_buffer("positions", positions, persistent=False)
         self.values_K = nn.Parameter(torch.empty(len(self.positions)))
         self.reset(self.values_K)
-        self._prepared: tuple[int, LinearForms] | None = None
+        self._prepared: tuple[tuple[int, torch.device], LinearForms] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Inputs (..., inputs) to (..., outputs)."""
@@ -57,7 +57,7 @@ class IndexedLinear(SparseLayer):
 
     def forms(self) -> LinearForms:
         """The forms of the product for the present values; prepared again after these change."""
-        version = self.values_K._version
+        version = self.values_K._version, self.values_K.device
         if self._prepared is None or self._prepared[0] != version:
             weight = scattered_weight(self.values_K.detach(), self.positions, self)
             self._prepared = (version, LinearForms(weight, self.bias, repr(self)))

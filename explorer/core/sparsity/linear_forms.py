@@ -60,10 +60,10 @@ class LinearForms:
     def __call__(self, x: Tensor) -> Tensor:
         """The product in the fastest form; ``x`` is (..., inputs)."""
         x_BI = x.reshape(-1, x.shape[-1])
-        forms = {"dense": self.dense}
+        form = self.dense
         if x.device.type == "cpu" and torch.backends.mkl.is_available():
-            forms["csr"] = self.csr
-        form = forms[fastest(self.shape, x_BI, forms)]
+            forms = {"dense": self.dense, "csr": self.csr}
+            form = forms[fastest(self.shape, x_BI, forms)]
         return form(x_BI).reshape(*x.shape[:-1], -1)
 
 
@@ -102,7 +102,7 @@ def fastest(shape: str, x_BI: Tensor, forms: Mapping[str, Callable[[Tensor], Ten
     )
     key, choices = "; ".join(conditions), _remembered(cache_file())
     if choices.get(key) not in forms:
-        choices[key] = _measure(x_BI, forms) if len(forms) > 1 else next(iter(forms))
+        choices[key] = _measure(x_BI, forms)
         _remember(cache_file(), choices)
     return choices[key]
 

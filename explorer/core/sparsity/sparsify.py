@@ -232,5 +232,5 @@ def placement_checksum(module: nn.Module) -> int:
         if positions is None and isinstance(layer, BlockLinear | BlockConv) and layer.by_magnitude:
             positions = layer.kept_positions()
         if positions is not None:
-            checksum = zlib.crc32(positions.numpy().tobytes(), checksum)
+            checksum = zlib.crc32(positions.cpu().numpy().tobytes(), checksum)
     return checksum

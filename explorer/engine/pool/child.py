@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +24,8 @@ from queue import SimpleQueue
 from typing import Any, Literal
 
 import psutil
+
+from explorer.engine.pool.parcel import Parcel
 
 # What became of a task: a pickled result, a pickled exception, or the UTF-8 text of a reason.
 Kind = Literal["result", "error", "failed"]
@@ -40,7 +42,8 @@ class Limits:
 
     Attributes:
         seconds: Wall-clock time, without the start of the process.
-        memory_bytes: Resident memory of the process, its libraries (torch: 400 MB) and data included.
+        memory_bytes: Memory of the process's own. Files that it maps, such as libraries and shared data, are
+            not counted: the system takes them back when memory is short.
 
     Example:
         >>> Limits(seconds=60)  # as much memory as there is
@@ -59,19 +62,27 @@ class Child:
     """The process as its parent sees it. One task at a time; not for several threads, but for :meth:`kill`.
 
     Args:
-        work: The pickled callable.
+        work: What it runs.
         threads: Computing threads.
         memory_bytes: Limit that holds while starting too.
+        environment: Variables that are set in it, such as the GPU that it sees.
 
     Example:
-        >>> child = Child(pickle.dumps(len), threads=1, memory_bytes=None)
+        >>> from explorer.engine.pool.parcel import pack
+        >>> child = Child(pack(len, folder=None), threads=1, memory_bytes=None)
         >>> kind, result = child.run(pickle.dumps("abc"), Limits(seconds=60))
         >>> child.kill()
         >>> kind, pickle.loads(result)
         ('result', 3)
     """
 
-    def __init__(self, work: bytes, threads: int, memory_bytes: int | None) -> None:
+    def __init__(
+        self,
+        work: Parcel,
+        threads: int,
+        memory_bytes: int | None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(
@@ -84,11 +95,11 @@ class Child:
                     str(threads),
                 ],
                 stdin=subprocess.DEVNULL,
-                env=_environment(threads),
+                env={**_environment(threads), **(environment or {})},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C in a terminal is for the parent only
             )
-        self._start_failure = self._exchange(work, Limits(START_SECONDS, memory_bytes))
+        self._start_failure = self._exchange(pickle.dumps(work), Limits(START_SECONDS, memory_bytes))
 
     @property
     def usable(self) -> bool:
@@ -135,7 +146,8 @@ class Child:
 
     def _used_bytes(self) -> int:
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            memory = psutil.Process(self._process.pid).memory_info()
+            return int(memory.rss - getattr(memory, "shared", 0))  # known on Linux
         except psutil.Error:  # it just died, which the connection will tell
             return 0
 
@@ -162,7 +174,8 @@ def main(descriptor: int, threads: int) -> None:
     """Run tasks until the parent closes the connection.
 
     Example:
-        >>> child = Child(pickle.dumps(len), threads=1, memory_bytes=None)  # a process that runs it
+        >>> from explorer.engine.pool.parcel import pack
+        >>> child = Child(pack(len, folder=None), threads=1, memory_bytes=None)  # a process that runs it
         >>> outcomes = [child.run(pickle.dumps(task), Limits())[0] for task in ("abc", 3)]
         >>> child.kill()
         >>> outcomes
@@ -174,7 +187,8 @@ def main(descriptor: int, threads: int) -> None:
     inbox: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     try:
-        work: Callable[[Any], Any] = pickle.loads(inbox.get())
+        parcel: Parcel = pickle.loads(inbox.get())
+        work = parcel.unpack()
     except Exception as error:
         connection.send(_failure(error))
         return

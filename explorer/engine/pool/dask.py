@@ -9,10 +9,12 @@ import pickle
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Generic, Self, TypeVar
 
 from distributed import Client, KilledWorker
@@ -30,6 +32,7 @@ from explorer.engine.pool.cluster import (
     offers,
     suits,
 )
+from explorer.engine.pool.parcel import pack
 from explorer.engine.pool.queue_depth import QueueDepth
 from explorer.engine.pool.worker_plugin import ChildPlugin, prepare, run_task
 from explorer.errors import UserError
@@ -56,10 +59,11 @@ class DaskPool(Generic[T, R]):
     of ``work`` reaches the future as it is, or as :class:`WorkerFailedError` if it cannot be pickled.
 
     Without ``scheduler`` the workers are processes of this machine that offer no resources, reachable from
-    this machine only. A Dask resource such as ``GPU`` merely counts: start each worker of a GPU with its own
-    ``CUDA_VISIBLE_DEVICES`` and ``--resources GPU=1``; child processes inherit the variable. On one GPU per
-    machine nothing needs to be set. Workers of a cluster need this package and whatever ``work`` needs; start
-    them with ``--nthreads 1``, since a worker runs one task at a time.
+    this machine only; the large arrays of ``work`` lie in files that they share. A Dask resource such as
+    ``GPU`` merely counts: start each worker of a GPU with its own ``CUDA_VISIBLE_DEVICES`` and ``--resources
+    GPU=1``; child processes inherit the variable. On one GPU per machine nothing needs to be set. Workers of
+    a cluster need this package and whatever ``work`` needs; start them with ``--nthreads 1``, since a worker
+    runs one task at a time.
 
     Args:
         work: Picklable callable; reaches every worker once.
@@ -68,6 +72,7 @@ class DaskPool(Generic[T, R]):
         limits: Of one task.
         scheduler: Address of an existing cluster, ``tcp://HOST:PORT``.
         resources: What a task needs of its worker.
+        gpus: That processes started here share in turn, as ``CUDA_VISIBLE_DEVICES`` names them.
         reconnect_seconds: How long a scheduler, or all its workers, may be gone before tasks fail.
 
     Raises:
@@ -88,12 +93,12 @@ class DaskPool(Generic[T, R]):
         limits: Limits,
         scheduler: str | None = None,
         resources: Mapping[str, float] | None = None,
+        gpus: Sequence[str] = (),
         reconnect_seconds: float = 120.0,
     ) -> None:
         self._workers, self._queue_depth = 0, QueueDepth()
         self.under_this_process = scheduler is None
         self._name = f"explorer-{uuid.uuid4().hex}"
-        self._plugin = ChildPlugin(pickle.dumps(work), threads, limits, ignore_interrupt=scheduler is None)
         self._resources, self._reconnect_seconds = dict(resources or {}), reconnect_seconds
         self._tasks: dict[Future[R], bytes] = {}  # not finished yet
         self._lock = threading.RLock()  # a future that is done calls back at once
@@ -104,6 +109,13 @@ class DaskPool(Generic[T, R]):
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._stack = ExitStack()
         try:
+            folder = None
+            if scheduler is None:
+                where = TemporaryDirectory(prefix="explorer-data-", ignore_cleanup_errors=True)
+                folder = Path(self._stack.enter_context(where))
+            self._plugin = ChildPlugin(
+                pack(work, folder), threads, limits, ignore_interrupt=scheduler is None, gpus=gpus
+            )
             self._stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
             self.address = scheduler or self._stack.enter_context(local_cluster(workers)).scheduler_address
             self._connect(WORKERS_SECONDS)

@@ -5,24 +5,31 @@ Imports neither torch nor the work: a Dask worker sees bytes only.
 
 import signal
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 from distributed import Reschedule, Worker, WorkerPlugin, get_worker
 
 from explorer.engine.pool.child import Child, Limits, Outcome
+from explorer.engine.pool.parcel import Parcel, drop_links, own_links
 
 
 class ChildPlugin(WorkerPlugin):
     """One child process per Dask worker, started at once and replaced, when lost, with the next task.
 
     Args:
-        work: The pickled callable; reaches a worker once, with the plugin.
+        work: What a child runs; reaches a worker once, with the plugin. Workers of one machine that have a
+            folder in common keep its large arrays there once.
         threads: Computing threads of the child.
         limits: Of one task.
         ignore_interrupt: Leave Ctrl-C to the program that started the worker.
+        gpus: That workers started here share, as ``CUDA_VISIBLE_DEVICES`` names them: each child sees one.
 
     Example:
         >>> import pickle
-        >>> plugin = ChildPlugin(pickle.dumps(len), threads=1, limits=Limits(60), ignore_interrupt=False)
+        >>> from explorer.engine.pool.parcel import pack
+        >>> work = pack(len, folder=None)
+        >>> plugin = ChildPlugin(work, threads=1, limits=Limits(60), ignore_interrupt=False)
         >>> plugin.setup(worker=None)
         >>> kind, result = plugin.run(pickle.dumps("abc"))
         >>> plugin.teardown(worker=None)
@@ -30,14 +37,30 @@ class ChildPlugin(WorkerPlugin):
         ('result', 3)
     """
 
-    def __init__(self, work: bytes, threads: int, limits: Limits, *, ignore_interrupt: bool) -> None:
+    def __init__(
+        self,
+        work: Parcel,
+        threads: int,
+        limits: Limits,
+        *,
+        ignore_interrupt: bool,
+        gpus: Sequence[str] = (),
+    ) -> None:
         self._work, self._threads, self._limits = work, threads, limits
-        self._ignore_interrupt = ignore_interrupt
+        self._ignore_interrupt, self._gpus = ignore_interrupt, tuple(gpus)
+        self._environment: dict[str, str] = {}
+        self._shared: Path | None = None  # holds the files that came with the work
 
     def setup(self, worker: Worker) -> None:
         """Called by Dask on the worker, in the thread that answers the scheduler."""
         self._lock, self._closed = threading.Lock(), False
         self._child: Child | None = None
+        if self._gpus:
+            self._environment["CUDA_VISIBLE_DEVICES"] = self._gpus[int(worker.name) % len(self._gpus)]
+        if self._work.contents:
+            own = Path(worker.local_directory)
+            self._shared = own.parent
+            self._work = own_links(self._work.laid_down(self._shared), own)
         if self._ignore_interrupt and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=self.prepare, daemon=True).start()
@@ -47,6 +70,8 @@ class ChildPlugin(WorkerPlugin):
         self._closed = True
         if self._child is not None:
             self._child.kill()
+        if self._shared is not None:
+            drop_links(self._work, self._shared)
 
     def prepare(self) -> None:
         """Have a child ready before the first task; returns when it is."""
@@ -75,7 +100,7 @@ class ChildPlugin(WorkerPlugin):
     def _started(self) -> Child:
         """The child, started if there is none; the lock is held."""
         if self._child is None:
-            self._child = Child(self._work, self._threads, self._limits.memory_bytes)
+            self._child = Child(self._work, self._threads, self._limits.memory_bytes, self._environment)
         return self._child
 
     def _drop(self) -> None:
