@@ -51,8 +51,11 @@ class Mask(nn.Module):
 class SplitNetwork(nn.Module):
     """A sequential backbone cut in two, with at most one exit classifier at the cut."""
 
-    def __init__(self, edge: nn.Sequential, server: nn.Sequential, exit_: ExitClassifier | None) -> None:
+    def __init__(
+        self, edge: nn.Sequential, server: nn.Sequential, exit_: ExitClassifier | None, num_classes: int
+    ) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.edge, self.server, self.exit = edge, server, exit_
         self.exit_names = [] if exit_ is None else ["cut"]
 
@@ -125,7 +128,7 @@ def build(choice: Choice, inventory: Inventory) -> SplitNetwork:
     edge, server = layers[:end], layers[end:]
     assert isinstance(edge, nn.Sequential)
     assert isinstance(server, nn.Sequential)
-    return SplitNetwork(edge, server, exit_)
+    return SplitNetwork(edge, server, exit_, inventory.num_classes)
 
 
 def _mask(layer: nn.Module, path: str, density: Fraction, pattern: Any, seed: int, interleaved: bool) -> None:

@@ -206,7 +206,7 @@ def test_weights_of_another_spec_are_refused(evaluated: EvaluatedNetwork) -> Non
     ],
 )
 def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("explorer.costs.evaluate.train", failing)
@@ -229,7 +229,7 @@ def test_what_is_a_failed_training(monkeypatch: pytest.MonkeyPatch, error: Excep
 def test_whatever_is_raised_is_the_failure_of_that_network(
     monkeypatch: pytest.MonkeyPatch, raised: BaseException, reason: str
 ) -> None:
-    def failing(*_: object) -> Tensor:
+    def failing(*_: object, **__: object) -> Tensor:
         raise raised
 
     monkeypatch.setattr("explorer.costs.evaluate.train", failing)
@@ -238,7 +238,7 @@ def test_whatever_is_raised_is_the_failure_of_that_network(
 
 
 def test_an_interrupt_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> Tensor:
+    def interrupted(*_: object, **__: object) -> Tensor:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("explorer.costs.evaluate.train", interrupted)
