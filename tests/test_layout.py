@@ -30,6 +30,7 @@ PACKAGES = (
         "front",
         "runs",
         "deploy",
+        "microcontroller",
         "measure",
         "engine.storage",
         "engine.halving",

@@ -1,0 +1,1 @@
+"""Single layers on an emulated microcontroller: instructions, flash and RAM of dense and sparse ones."""

@@ -1,0 +1,70 @@
+"""``python -m benchmarks.microcontroller``: layers on an emulated Cortex-M4, in instructions and bytes.
+
+Contestants: the dense layer, `block`, and freely placed connections with their indices (CSR); float32 and
+int8. Instructions are those of the layer alone, as QEMU counts them; they are no cycles. Flash is that of the
+layer's constants: weights, tables, four bytes for each output in int8; the length of the functions stands
+beside it, since they are there once for all layers.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.microcontroller import sizes
+from benchmarks.microcontroller.layers import CORE, Row, measured
+from explorer.errors import run_command
+from explorer.utils.files import write_json
+
+MOST_PER_MAC = {("linear 256x256", "int8"): 2.0, ("conv 64->64 16x16", "int8"): 1.6}
+MOST_INSTRUCTIONS, MOST_FLASH = 0.18, 0.14  # of dense int8, `block` int8 at 1/8
+
+
+def shortfalls(rows: Sequence[Row]) -> list[str]:
+    """What falls short, one line per figure."""
+    short = []
+    for row in rows:
+        where = f"{row.layer}, {row.weights}, {row.kind} {row.density}"
+        most = MOST_PER_MAC.get((row.layer, row.weights))
+        if row.kind == "dense" and most is not None and row.instructions_per_mac > most:
+            short.append(f"{where}: {row.instructions_per_mac:.2f} instructions per MAC, at most {most}")
+        if row.kind != "block":
+            continue
+        eighth = row.weights == "int8" and row.density == "1/8"
+        if row.instructions_of_dense > (MOST_INSTRUCTIONS if eighth else 1.0):
+            short.append(f"{where}: {row.instructions_of_dense:.3f} of dense instructions")
+        if row.flash_of_dense > (MOST_FLASH if eighth else 1.0):
+            short.append(f"{where}: {row.flash_of_dense:.3f} of dense flash")
+    return short
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; ``--check`` fails where a figure falls short."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.microcontroller", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 if a figure falls short, and name it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON")
+    text = "measure how long the C functions are on every core, and write what predicted sizes come from"
+    parser.add_argument("--sizes", type=Path, metavar="FILE", help=text)
+    parsed = parser.parse_args(arguments)
+    if parsed.sizes:
+        write_json(parsed.sizes, sizes.measured())
+        return 0
+    print(f"Cortex-{CORE.upper()}, instructions of the layer, bytes of its constants, static RAM")
+    print(f"{'layer':<20}{'weights':<8}{'kind':<7}{'density':>8}{'instructions':>14}{'per MAC':>9}"
+          f"{'of dense':>10}{'flash':>9}{'of dense':>10}{'code':>7}{'RAM':>8}")  # fmt: skip
+    rows = list[Row]()
+    for row in measured():
+        rows.append(row)
+        print(f"{row.layer:<20}{row.weights:<8}{row.kind:<7}{row.density:>8}{row.instructions:>14,.0f}"
+              f"{row.instructions_per_mac:>9.2f}{row.instructions_of_dense:>10.3f}{row.flash:>9,}"
+              f"{row.flash_of_dense:>10.3f}{row.text:>7,}{row.ram:>8,}", flush=True)  # fmt: skip
+    if parsed.out:
+        write_json(parsed.out, {"core": CORE, "rows": [row.to_json() for row in rows]})
+    short = shortfalls(rows) if parsed.check else []
+    for line in short:
+        print(f"falls short: {line}")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,114 @@
+"""Flash and RAM of an edge part, known without a compiler.
+
+Constants and the arena are counted. Of functions the lengths and frames stand in ``code_bytes.json``, which
+``python -m benchmarks.microcontroller --sizes`` measures; other compilers give other ones.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from explorer.microcontroller.emit import EdgeCode
+from explorer.microcontroller.kernels import sections
+
+# Bytes of the structures of constants on a 32-bit device, as the C has them.
+_TABLE_BYTES = {
+    "float": {"blocks": 60, "indexed": 60, "periodic": 56, "depthwise": 44, "window": 28, "thin": 20},
+    "int8": {
+        "blocks": 64,
+        "indexed": 64,
+        "periodic": 60,
+        "depthwise": 48,
+        "window": 24,
+        "thin": 16,
+        "add": 16,
+    },
+}
+_FUNCTION = re.compile(r"^KERNEL [\w *]*?(\w+)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What an edge part takes of a device.
+
+    Attributes:
+        text: Instructions.
+        rodata: Constants.
+        bss: Static RAM: the arena.
+        stack: Most bytes of stack.
+
+    Example:
+        >>> Predicted(600, 4000, 512, 96).flash
+        4600
+    """
+
+    text: int
+    rodata: int
+    bss: int
+    stack: int
+
+    @property
+    def flash(self) -> int:
+        """Instructions and constants."""
+        return self.text + self.rodata
+
+    @property
+    def ram(self) -> int:
+        """Static RAM and stack; the caller's input and output apart."""
+        return self.bss + self.stack
+
+
+def predicted(code: EdgeCode, weights: str, core: str) -> Predicted:
+    """Flash and RAM of an edge part on a core.
+
+    Args:
+        code: As emitted.
+        weights: ``float`` or ``int8``.
+        core: One of :data:`explorer.microcontroller.toolchain.CORES`.
+
+    Example:
+        >>> predicted(code, "int8", "m4").bss == code.static_bytes  # doctest: +SKIP
+        True
+    """
+    known = _known()[core][weights]
+    called = [name for name in code.functions if name in known["functions"]]
+    text = sum(known["functions"][name][0] for name in called)
+    text += known["run"] + known["call"] * code.calls
+    rodata = code.constant_bytes + sum(_TABLE_BYTES[weights][kind] for kind in code.tables)
+    depths = [_depth(name, weights, known["functions"]) for name in called]
+    return Predicted(round(text), rodata, code.static_bytes, known["frame"] + max(depths, default=0))
+
+
+def _depth(name: str, weights: str, functions: Mapping[str, Any]) -> int:
+    """Stack of a function and the deepest of those that it calls."""
+    own = {
+        key: value
+        for file in (f"{weights}.c", "kernels.c", "output.c")
+        for key, value in sections(file).items()
+    }
+    below = max((_depth(other, weights, functions) for other in own[name][0]), default=0)
+    return below + (functions[name][1] if name in functions else 0)
+
+
+def symbols(name: str, weights: str) -> list[str]:
+    """The C functions of a section that are never inlined.
+
+    Example:
+        >>> symbols("blocks_1", "int8"), symbols("between", "int8")
+        (['blocks_1'], [])
+    """
+    for file in (f"{weights}.c", "kernels.c", "output.c"):
+        if name in sections(file):
+            found = _FUNCTION.findall(sections(file)[name][1])
+            return [*found, "explorer_edge_frame"] if name == "frame" else found
+    raise KeyError(name)
+
+
+@cache
+def _known() -> Any:
+    text = resources.files("explorer.microcontroller").joinpath("code_bytes.json").read_text("utf-8")
+    return json.loads(text)["cores"]
