@@ -1,11 +1,11 @@
-"""``explorer search|pick|confirm|deploy|serve|edge|measure|report|inspect|calibrate``: every command."""
+"""``explorer search|pick|confirm|deploy|serve|edge|emulate|measure|report|inspect|calibrate``: every command."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from explorer import __version__, calibrate, confirm, edge, pick, search, serve
+from explorer import __version__, calibrate, confirm, edge, emulate, pick, search, serve
 from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Any] = {
     "deploy": deploy,
     "serve": serve,
     "edge": edge,
+    "emulate": emulate,
     "measure": measure,
     "report": report,
     "inspect": inspect,

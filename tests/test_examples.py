@@ -20,7 +20,9 @@ NAMES = sorted(
     if not path.name.startswith("__")
 )
 # Commands are shown by the examples of their help, which tests/test_main.py runs.
-COMMANDS = {f"explorer.{name}" for name in ("calibrate", "confirm", "edge", "pick", "search", "serve")}
+COMMANDS = {
+    f"explorer.{name}" for name in ("calibrate", "confirm", "edge", "emulate", "pick", "search", "serve")
+}
 
 
 def public(module: ModuleType) -> dict[str, Any]:

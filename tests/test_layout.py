@@ -49,6 +49,7 @@ PACKAGES = (
         "serve",
         "edge",
         "calibrate",
+        "emulate",
         "__main__",
     ),
 )

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   explorer deploy RUN --out bundle
   explorer deploy RUN --where "accuracy >= 0.95" --minimize payload_bytes --out bundle
   explorer deploy RUN --point mlp-1.2.3 --policy --accuracy-floor 0.93 --out bundle
+  explorer deploy RUN --c-code int8 --out bundle     # for a microcontroller
 """
 LEAST_SAMPLES, SAMPLES = 200, 600
 EXIT_NOT_EQUIVALENT = 1
@@ -36,6 +37,8 @@ def run(parsed: argparse.Namespace) -> int:
     folder = find_run(parsed.run, parsed.reports)
     if parsed.accuracy_floor is not None and not parsed.policy:
         raise UserError("--accuracy-floor: goes with --policy")
+    if parsed.c_code is not None and parsed.policy:
+        raise UserError("--c-code: takes one operating point, and so does not go with --policy")
     if parsed.samples < LEAST_SAMPLES:
         raise UserError(f"--samples: must be at least {LEAST_SAMPLES}, got {parsed.samples}")
     with rarely_collected():
@@ -46,6 +49,7 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.deploy.bundle import Source, build_bundle
     from explorer.deploy.equivalence import NotEquivalentError
     from explorer.deploy.plan import policy_rows, row_of
+    from explorer.microcontroller.edge_part import edge_part, write_edge_part
     from explorer.runs.deployment import load_run_data
     from explorer.runs.store import Store
 
@@ -62,16 +66,24 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     data = load_run_data(results, parsed.data_dir)
     try:
         source = Source.of_run(results, choice.network_key, data)
+        # what there is no C for is refused before anything is written
+        part = None if parsed.c_code is None else edge_part(source, rows[0], parsed.c_code)
         built = build_bundle(source, rows, parsed.out, parsed.samples, parsed.test_samples)
     except NotEquivalentError as error:
         print(f"not equivalent: {error}; nothing was written", file=sys.stderr)
         return EXIT_NOT_EQUIVALENT
+    code = None if part is None else write_edge_part(part, built.folder, built.digest)
     if parsed.json:
         checked = [own.to_json() for own in built.checked]
         content = {"folder": str(built.folder), "bundle": built.digest, "files": built.file_bytes}
+        if part is not None and code is not None:
+            content["c_code"] = {"static_bytes": code.static_bytes, "agreement": part.agreement}
         print(json.dumps(content | {"why": choice.why, "checked": checked}, indent=1, allow_nan=False))
     else:
         _show(built, choice.why)
+        if part is not None:
+            own = f"within {part.agreement:.1g} of the stored network, relative to the largest value"
+            print(f"      explorer emulate {shlex.quote(str(built.folder))}    # the C edge in c/, {own}")
     return 0
 
 
@@ -104,6 +116,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="where the bundle is written; must not exist")
     add("--json", action="store_true", help="print JSON instead of text")
+    code = "write C99 of the edge part for a microcontroller besides, with weights of float32 or 8 bits"
+    add("--c-code", choices=("float", "int8"), metavar="WEIGHTS", help=f"{code}: float, int8")
     add("--policy", action="store_true", help="add points of the network for slower and faster links")
     floor = "least validation accuracy of these, or other quality (default: that of the picked point)"
     add("--accuracy-floor", type=float, metavar="A", help=floor)
