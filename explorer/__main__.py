@@ -1,4 +1,4 @@
-"""``explorer search|pick|confirm|deploy|serve|edge|emulate|measure|report|inspect|calibrate``: every command."""
+"""``explorer search|pick|confirm|deploy|serve|edge|emulate|measure|report|inspect|calibrate``: commands."""
 
 import argparse
 import sys

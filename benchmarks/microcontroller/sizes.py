@@ -33,7 +33,7 @@ from explorer.runtime.manifest import ExitRule
 
 
 def measured() -> dict[str, Any]:
-    """Bytes of code and stack by core, weights and section; of ``run``, at the start and each call."""
+    """Bytes of code and stack by core, weights and section; of a run, with a payload or alone, and a call."""
     cores: dict[str, Any] = {}
     for core in CORES:
         cores[core] = {}
@@ -51,8 +51,10 @@ def measured() -> dict[str, Any]:
             run = lengths["explorer_edge_run"]
             small = _small(weights)
             call = (run - _lengths(small, core)[0]["explorer_edge_run"]) / (code.calls - small.calls)
+            alone = _alone(weights)
             cores[core][weights] = {
                 "run": round(run - call * code.calls),
+                "alone": round(_lengths(alone, core)[0]["explorer_edge_run"] - call * alone.calls),
                 "call": round(call, 1),
                 "frame": frames["explorer_edge_run"],
                 "functions": dict(sorted(functions.items())),
@@ -85,6 +87,19 @@ def _small(weights: str) -> EdgeCode:
     )
     ops = (start, replace(flatten, inputs=(INPUT,)), layer)
     return _code(weights, replace(program, ops=ops), Codec(8), "max_softmax")
+
+
+def _alone(weights: str) -> EdgeCode:
+    """A device that computes all: logits and a label, and nothing to send."""
+    program = _program()
+    start, flatten, layer = (
+        program.producer(name) for name in (INPUT, program.crossing, program.logits or "")
+    )
+    ops = (start, replace(flatten, inputs=(INPUT,)), layer)
+    raw = np.random.default_rng(0).uniform(0, 1, size=(4, 8, 8, 8)).astype(np.float32)
+    program = replace(program, ops=ops, crossing=program.logits or "")
+    numbers = FloatNumbers(program) if weights == "float" else Int8Numbers(quantised(program, raw))
+    return emitted(numbers, Task(4))
 
 
 def _codes(weights: str) -> list[EdgeCode]:

@@ -77,7 +77,7 @@ def predicted(code: EdgeCode, weights: str, core: str) -> Predicted:
     known = _known()[core][weights]
     called = [name for name in code.functions if name in known["functions"]]
     text = sum(known["functions"][name][0] for name in called)
-    text += known["run"] + known["call"] * code.calls
+    text += known["run" if "frame" in code.functions else "alone"] + known["call"] * code.calls
     rodata = code.constant_bytes + sum(_TABLE_BYTES[weights][kind] for kind in code.tables)
     depths = [_depth(name, weights, known["functions"]) for name in called]
     return Predicted(round(text), rodata, code.static_bytes, known["frame"] + max(depths, default=0))
