@@ -22,7 +22,8 @@ from .stages import INPUT, open_session
 NETWORKS, TIMES = "networks.json", "times.json"
 QUANTILE = 0.2  # of the times of one call: what else a machine does only adds to them
 PAUSE_S = 0.004  # before each call, in which caches cool down as between samples
-LEAST_ROUNDS, MOST_ROUNDS, _WARM_UP = 5, 400, 2
+LEAST_ROUNDS = 5
+MOST_ROUNDS, _WARM_UP = 400, 2
 Call = Callable[[], object]
 
 

@@ -186,4 +186,5 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"{path}: required key is missing"
     rule = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {rule}" if ", got " in rule else f"{path}: {rule}, got {shown(problem['input'])}"
+    said = rule if ", got " in rule else f"{rule}, got {shown(problem['input'])}"
+    return f"{path}: {said}" if path else said  # a rule on the whole space names its keys itself

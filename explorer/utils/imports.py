@@ -65,7 +65,7 @@ def user_code(
     """Whatever a user's code raises meanwhile, ``sys.exit`` included, is refused in one sentence.
 
     All calls of user code go through here, or through :func:`explorer.core.failures.failing_alone` where what
-    fails is one network of many, or are told by :mod:`explorer.core.graph` as the reason of a refusal.
+    fails is one network of many, or are told by ``explorer.core.graph`` as the reason of a refusal.
 
     Args:
         what: Names what was called, in the message.

@@ -83,7 +83,7 @@ def test_size_ranks_variants_by_their_weights() -> None:
     [([4], [1, 3]), ([16, 8], [1, 2, 3]), ([8] * 3, [1, 2, 2, 3]), ([8] * 5, [1, 1, 2, 2, 3, 3])],
 )
 def test_groups_by_depth(hidden: list[int], groups: list[int]) -> None:
-    space = {"backbones": {"mlp": MLP | {"arguments": {"hidden": [hidden, [8] * 5]}}}}
+    space = {"backbones": {"mlp": MLP | {"arguments": {"hidden": [hidden, [8] * 6]}}}}
     variant = make_inventory(**space).variants["mlp"][0]
     for group in (1, 2, 3):
         encoding = ENCODINGS["fixed"](make_inventory(**space))

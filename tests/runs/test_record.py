@@ -31,7 +31,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema_version must be 5, got 2: another version of the explorer wrote it"),
+        ({"schema_version": 2}, "schema_version must be 6, got 2: another version of the explorer wrote it"),
         ({"seed": "often"}, "seed: .*got 'often'"),
         ({"colour": 1}, "colour: "),
         ({"protocol": "mqtt"}, "protocol: .*got 'mqtt'"),
@@ -47,5 +47,5 @@ def test_what_cannot_be_read(tmp_path: Path, change: dict[str, object], message:
 
 def test_a_record_that_is_no_mapping(tmp_path: Path) -> None:
     write_json(tmp_path / "run.json", [1])
-    with pytest.raises(UserError, match="schema_version must be 5, got None"):
+    with pytest.raises(UserError, match="schema_version must be 6, got None"):
         RunRecord.read(tmp_path)

@@ -24,7 +24,11 @@ def test_plain_accuracy_is_the_default_and_changes_no_recipe() -> None:
 
 def test_a_quality_is_part_of_the_recipe() -> None:
     space = space_from(changed("balanced_accuracy", balanced_accuracy=0.5))
-    assert space.recipe.quality == space.warm_recipe.quality == Quality("balanced_accuracy")
+    assert (
+        space.recipe.quality
+        == space.sparse_recipe_of(next(iter(space.backbones))).quality
+        == Quality("balanced_accuracy")
+    )
     space = space_from(changed({"weights": {3: 5, "1": 2}}, weighted_accuracy=0.5))
     assert space.recipe.quality == Quality("weighted_accuracy", ((1, 2.0), (3, 5.0)))
     assert parse_space(space_text(space), "written").recipe == space.recipe
