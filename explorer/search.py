@@ -56,6 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
         storage=parsed.storage,
         study=parsed.study,
         data_dir=parsed.data_dir,
+        max_data_bytes=parsed.max_data_bytes,
         reports=parsed.reports,
         keep_weights=parsed.keep_weights,
         live_s=parsed.live,
@@ -123,6 +124,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--study", metavar="NAME", help="name of the study in --storage (default: that of the run)")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
+    add(
+        "--max-data-bytes",
+        type=whole_number(1),
+        metavar="N",
+        help="refuse data files that would take more memory (default: EXPLORER_MAX_DATA_BYTES, or half of "
+        "this machine's memory)",
+    )
     add(
         "--reports",
         type=Path,

@@ -12,18 +12,21 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from explorer.data.claims import check_claim
 from explorer.errors import UserError
 
 Array = npt.NDArray[Any]
 
 DATA_DIR_VARIABLE = "EXPLORER_DATA_DIR"
 DOWNLOAD_TIMEOUT_S = 30.0
+_md5 = partial(hashlib.md5, usedforsecurity=False)
 _IDX_UINT8 = 0x0800  # type code of a magic number; its lowest byte is the number of axes
 
 
@@ -96,20 +99,21 @@ _CIFAR10_PIXELS = (3, 32, 32)
 ARCHIVED_SOURCES = (*IDX_SOURCES, CIFAR10)
 
 
-def read_archived(source: str, folders: list[Path]) -> list[Array]:
+def read_archived(source: str, folders: list[Path], limit: int) -> list[Array]:
     """Read one of :data:`ARCHIVED_SOURCES` as train inputs, train labels, test inputs, test labels.
 
     Args:
         source: Its name.
         folders: Looked through before anything is downloaded, each with ``<source>/`` in it first.
+        limit: Bytes of memory that each file's array may take.
 
     Raises:
-        UserError: Missing, unreadable, damaged or wrong file; failed download.
+        UserError: Missing, unreadable, damaged, too large or wrong file; failed download.
 
     Example:
         >>> Path("mnist").mkdir()
         >>> Path("mnist/train-images-idx3-ubyte").touch()
-        >>> read_archived("mnist", [Path(".")])
+        >>> read_archived("mnist", [Path(".")], limit=10**9)
         Traceback (most recent call last):
             ...
         explorer.runtime.errors.UserError: mnist: must hold all four files of mnist ..., missing ...
@@ -119,7 +123,7 @@ def read_archived(source: str, folders: list[Path]) -> list[Array]:
         return _read_cifar10(places)
     files = IDX_SOURCES[source].files
     paths = _find_idx(source, places) or [_download_idx(source, file) for file in files]
-    return [_read_idx(path, file) for path, file in zip(paths, files, strict=True)]
+    return [_read_idx(path, file, limit) for path, file in zip(paths, files, strict=True)]
 
 
 def _find_idx(source: str, places: list[Path]) -> list[Path] | None:
@@ -164,30 +168,40 @@ def _download(source: str, url: str, name: str, md5: str, what: str) -> Path:
     return Path(path)
 
 
-def _read_idx(path: Path, file: IdxFile) -> Array:
+def _read_idx(path: Path, file: IdxFile, limit: int) -> Array:
     """Read one IDX file of uint8 values and check its form and the MD5 of its decompressed bytes."""
     try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            with gzip.GzipFile(fileobj=raw) if zipped else raw as opened:
+                content, shape = _idx_content(path, file, opened, limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: must be a whole gzip file, got a damaged one ({error})") from error
     except OSError as error:
         raise UserError(f"{path}: must be readable, got {error.strerror}") from error
+    _check_md5(path, _md5(content).hexdigest(), file.md5, "decompressed bytes")
+    return np.frombuffer(content, dtype=np.uint8, offset=len(content) - math.prod(shape)).reshape(shape)
+
+
+def _idx_content(path: Path, file: IdxFile, opened: BufferedIOBase, limit: int) -> tuple[bytes, list[int]]:
+    """All bytes, and the shape of the array; never more than the header says."""
     header_bytes = 4 * (1 + file.axes)
-    magic, *shape = (int.from_bytes(content[at : at + 4], "big") for at in range(0, header_bytes, 4))
+    header = opened.read(header_bytes)
+    magic, *shape = (int.from_bytes(header[at : at + 4], "big") for at in range(0, header_bytes, 4))
     if magic != _IDX_UINT8 + file.axes:
         expected = _IDX_UINT8 + file.axes
         raise UserError(f"{path}: must start with the IDX magic number {expected:#010x}, got {magic:#010x}")
     expected_bytes = header_bytes + math.prod(shape)
+    check_claim(str(path), expected_bytes, limit)
+    content = header + opened.read(expected_bytes - header_bytes + 1)
     if len(content) != expected_bytes:
-        raise UserError(f"{path}: must hold {expected_bytes} bytes for shape {shape}, got {len(content)}")
-    _check_md5(path, content, file.md5, "decompressed bytes")
-    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+        got = "more" if len(content) > expected_bytes else len(content)
+        raise UserError(f"{path}: must hold {expected_bytes} bytes for shape {shape}, got {got}")
+    return content, shape
 
 
-def _check_md5(path: Path, content: bytes, expected: str, what: str) -> None:
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+def _check_md5(path: Path, md5: str, expected: str, what: str) -> None:
     if md5 != expected:
         raise UserError(f"{path}: {what} must have the MD5 {expected}, got {md5}")
 
@@ -198,7 +212,9 @@ def _read_cifar10(places: list[Path]) -> list[Array]:
     if found is None:
         found = _download(CIFAR10, CIFAR10_URL, CIFAR10_ARCHIVE, CIFAR10_MD5, CIFAR10_ARCHIVE)
     try:
-        _check_md5(found, found.read_bytes(), CIFAR10_MD5, "the archive")
+        with found.open("rb") as file:
+            md5 = hashlib.file_digest(file, _md5).hexdigest()
+        _check_md5(found, md5, CIFAR10_MD5, "the archive")
         with tarfile.open(found, "r:gz") as archive:
             train, test = (_cifar10_records(archive, names) for names in (_CIFAR10_TRAIN, _CIFAR10_TEST))
     except OSError as error:

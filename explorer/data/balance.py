@@ -34,6 +34,19 @@ def imbalance_note(data: DataSet, quality: str = "accuracy") -> str:
     )
 
 
+def data_notes(data: DataSet, quality: str = "accuracy") -> list[str]:
+    """All that a reader should know of data before anything is trained, a sentence each.
+
+    Example:
+        >>> import torch
+        >>> from explorer.data.dataset import Subset
+        >>> few = Subset(torch.zeros(2, 2), torch.tensor([0, 1]))
+        >>> data_notes(DataSet("mine", few, few, few, num_classes=2, input_shape=(2,), notes=("odd",)))
+        ['odd']
+    """
+    return [*data.notes, *filter(None, [imbalance_note(data, quality)])]
+
+
 def class_labels(data: DataSet) -> list[str]:
     """Names of the classes, or their numbers where the source has no names.
 

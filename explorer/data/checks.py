@@ -109,12 +109,21 @@ def _checked_validation(raw: RawData, layout: Layout, num_classes: int) -> RawDa
 def _checked_values(inputs: Array, where: str) -> Array:
     """Numbers that a float32 can hold, at least one."""
     if inputs.dtype.kind not in "buif":
-        raise UserError(f"{where} must hold numbers, got dtype {inputs.dtype}")
+        raise UserError(f"{where} must hold numbers, got {_described(inputs)}")
     if inputs.size and inputs.dtype.kind == "f":  # whole numbers fit, and may lie in a large file
         low, high = float(inputs.min()), float(inputs.max())  # NaN propagates into both
         if not (low >= -_LARGEST_FLOAT32 and high <= _LARGEST_FLOAT32):
             raise UserError(f"{where} must be finite and fit float32, got values from {low} to {high}")
     return inputs
+
+
+def _described(values: Array) -> str:
+    """What an array holds in place of numbers."""
+    if values.size and values.dtype.kind in "US":
+        return f"text such as {str(values.flat[0])!r}"
+    if values.size and values.dtype.kind == "O":
+        return f"objects such as {type(values.flat[0]).__name__}"
+    return f"dtype {values.dtype}"
 
 
 def _channels_first(inputs: Array, layout: Layout, where: str) -> Array:
@@ -158,8 +167,7 @@ def _checked_labels(labels: Array, num_samples: int, where: str) -> Array:
     if labels.shape != (num_samples,):
         raise UserError(f"{where} must hold one label per sample, shape ({num_samples},), got {labels.shape}")
     if labels.dtype.kind not in "buif":
-        got = f"text such as {str(labels[0])!r}" if labels.dtype.kind in "US" else f"dtype {labels.dtype}"
-        raise UserError(f"{where} must hold whole numbers, got {got}")
+        raise UserError(f"{where} must hold whole numbers, got {_described(labels)}")
     with np.errstate(invalid="ignore"):  # what does not fit changes, and is named below
         as_int64: Array = np.nan_to_num(labels).astype(np.int64)
     if (changed := labels[as_int64 != labels]).size:

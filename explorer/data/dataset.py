@@ -19,6 +19,7 @@ from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
 from explorer.data.division import IndexArray, divided, draw, quotas
 from explorer.data.mapped import MappedArray, as_tensor
+from explorer.data.notes import exchanged_axes_note, repeated_note
 from explorer.data.sources import RawData, read_source
 from explorer.data.subset import Normalisation, Subset
 from explorer.errors import UserError
@@ -49,6 +50,7 @@ class DataSet:
         dtype: Of the samples as the source has them: ``uint8`` or ``float32``.
         validation_is_apart: Why validation shares no person, device or recording with train; empty where that
             is not known.
+        notes: What looks wrong, one sentence each; the data can be used all the same.
 
     Example:
         >>> data = load_data("digits", train_samples=100, validation_samples=50, test_samples=20, seed=0)
@@ -68,6 +70,7 @@ class DataSet:
     class_names: tuple[str, ...] = ()
     dtype: str = "float32"
     validation_is_apart: str = ""
+    notes: tuple[str, ...] = ()
 
     def raw(self, inputs: torch.Tensor) -> npt.NDArray[np.float32]:
         """Normalised samples (N, ...) as they came: 0 to 255 where the source has uint8.
@@ -116,6 +119,7 @@ def load_data(
     data_dir: Path | None = None,
     layout: Layout = "images",
     normalise: Scaling | GivenMoments = "train",
+    max_bytes: int | None = None,
 ) -> DataSet:
     """Load a data set; equal arguments give equal tensors, whatever was called before.
 
@@ -164,6 +168,8 @@ def load_data(
         layout: What the axes of arrays mean, see above.
         normalise: ``train``: see above; ``none``: nothing is subtracted; or (mean, std), each one number per
             channel, or a single one for all.
+        max_bytes: That arrays read from files may take in memory; None: ``EXPLORER_MAX_DATA_BYTES``, else
+            half of the machine's memory. What stays in its files (``npy:DIR``) does not count.
 
     Raises:
         UserError: Unknown source, unusable file or array, failed download, impossible size or seed.
@@ -175,7 +181,7 @@ def load_data(
     """
     if not 0 <= seed < 2**32:
         raise UserError(f"{source}: `0 <= seed < 2**32` must hold, got seed={seed}")
-    raw = checked(read_source(source, data_dir), layout)
+    raw = checked(read_source(source, data_dir, max_bytes), layout)
     num_classes = int(raw.y_train.max()) + 1
     test_samples = len(raw.y_test) if test_samples is None else test_samples
     if not 1 <= test_samples <= len(raw.y_test):
@@ -203,7 +209,16 @@ def load_data(
         class_names=raw.class_names,
         dtype="uint8" if raw.x_train.dtype == np.uint8 else "float32",
         validation_is_apart=raw.validation_is_apart,
+        notes=tuple(filter(None, _notes(drawn, layout))),
     )
+
+
+def _notes(drawn: list[tuple[Array, Array, IndexArray]], layout: Layout) -> Iterator[str]:
+    """What a reader should know of the chosen samples; empty where there is nothing."""
+    (*known, test) = [(inputs, rows) for inputs, _, rows in drawn]
+    if layout == "series":
+        yield exchanged_axes_note(test[0].shape[1:])
+    yield repeated_note(known, test)
 
 
 def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from explorer.data.claims import check_regular
 from explorer.errors import UserError
 
 GROUPS_FILE = "groups.csv"  # in a folder of images
@@ -58,8 +59,9 @@ def read_groups(folder: Path) -> dict[str, str] | None:
         {'cat/1.png': 'camera 3'}
     """
     path = folder / GROUPS_FILE
-    if not path.is_file():
+    if not path.exists():
         return None
+    check_regular(path)
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if not {"file", "group"} <= set(reader.fieldnames or ()):

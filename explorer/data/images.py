@@ -1,5 +1,6 @@
 """Image folders: one folder per class, read with Pillow."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from explorer.data.claims import check_claim, check_regular
 from explorer.data.groups import GROUPS_FILE, read_groups, whole_groups
 from explorer.data.image_cache import cached
 from explorer.errors import UserError
@@ -18,7 +20,7 @@ TEST_SHARE = 0.2
 _GREY, _COLOUR = ("1", "L"), ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr")
 
 
-def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, ...]]:
+def read_image_folder(folder: Path, limit: int) -> tuple[list[npt.NDArray[Any]], tuple[str, ...]]:
     """Read ``folder/<class>/*.png|jpg``, or ``folder/train/<class>/..`` and ``folder/test/<class>/..``.
 
     Without ``train`` and ``test`` a fixed fifth of each class is the test part, at least one image. Classes
@@ -26,19 +28,24 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
     :mod:`explorer.data.groups`) the test part, where it is not given, takes whole groups. Images are decoded
     once: the next time they are read from a cache, see :mod:`explorer.data.image_cache`.
 
+    Args:
+        folder: Where they are.
+        limit: Bytes of memory that decoded images may take, all together.
+
     Returns:
         Train inputs, train labels, test inputs, test labels, and with ``groups.csv`` the groups of train;
         inputs uint8 (N, H, W) or (N, H, W, 3). And the names of the classes.
 
     Raises:
         UserError: No class, a class without image, classes of train and test that differ, an image that
-            cannot be read or has another size than the first.
+            cannot be read or has another size than the first; a pipe or a device in an image's place;
+            more than ``limit``.
 
     Example:
         >>> for number, name in enumerate(["cat", "cat", "dog", "dog"]):
         ...     Path("pets", name).mkdir(parents=True, exist_ok=True)
         ...     Image.new("RGB", (8, 6), (number, 0, 0)).save(f"pets/{name}/{number}.png")
-        >>> (x_train, y_train, x_test, y_test), names = read_image_folder(Path("pets"))
+        >>> (x_train, y_train, x_test, y_test), names = read_image_folder(Path("pets"), limit=10**6)
         >>> x_train.shape, y_train.tolist(), names
         ((2, 6, 8, 3), [0, 1], ('cat', 'dog'))
     """
@@ -53,7 +60,7 @@ def read_image_folder(folder: Path) -> tuple[list[npt.NDArray[Any]], tuple[str, 
     else:
         train, test = _held_out_groups(_images_by_class(folder), folder, groups)
     files = [path for part in (train, test) for paths in part.values() for path in paths]
-    stacked = cached(files, lambda: _decoded(files))
+    stacked = cached(files, lambda: _decoded(files, limit))
     labels = [
         np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()]) for part in (train, test)
     ]
@@ -78,6 +85,8 @@ def _images_by_class(folder: Path) -> dict[str, list[Path]]:
     for name, files in found.items():
         if not files:
             raise UserError(f"{folder / name}: must hold images ({', '.join(SUFFIXES)}), got none")
+        for file in files:
+            check_regular(file)
     return found
 
 
@@ -123,17 +132,20 @@ def _groups_of(images: dict[str, list[Path]], folder: Path, groups: dict[str, st
     return np.array([groups[name] for name in names])
 
 
-def _decoded(paths: Sequence[Path]) -> npt.NDArray[np.uint8]:
+def _decoded(paths: Sequence[Path], limit: int) -> npt.NDArray[np.uint8]:
     """All images, one after the other, so that none is held beside its place in the result."""
-    first = _opened(paths[0])
+    with _readable(paths[0]) as image:
+        width, height = image.size
     modes = set[str]()
     for path in paths:  # an image is grey when all are, which only their headers tell
         with _readable(path) as image:
-            _check(path, image, paths[0], first)
+            _check(path, image, paths[0], (width, height))
             modes.add(image.mode)
     mode = "L" if modes <= {*_GREY} else "RGB"
-    channels = () if mode == "L" else (3,)
-    images = np.empty((len(paths), first.height, first.width, *channels), np.uint8)
+    shape = (len(paths), height, width, *(() if mode == "L" else (3,)))
+    where = f"{paths[0].parent.parent}: {len(paths):,} images of {width} x {height}"
+    check_claim(where, math.prod(shape), limit)
+    images = np.empty(shape, np.uint8)
     for number, path in enumerate(paths):
         images[number] = np.asarray(_opened(path).convert(mode))
     return images
@@ -154,9 +166,9 @@ def _readable(path: Path) -> Iterator[Image.Image]:
         raise UserError(f"{path}: must be a readable image, got: {error}") from error
 
 
-def _check(path: Path, image: Image.Image, first_path: Path, first: Image.Image) -> None:
-    if image.size != first.size:
-        (width, height), (other_width, other_height) = first.size, image.size
+def _check(path: Path, image: Image.Image, first_path: Path, size: tuple[int, int]) -> None:
+    if image.size != size:
+        (width, height), (other_width, other_height) = size, image.size
         raise UserError(
             f"{path}: all images must have one size, {first_path.name} has {width} x {height}, got "
             f"{other_width} x {other_height}; resize them first"

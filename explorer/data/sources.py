@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
+from explorer.data.claims import check_npz, check_regular, max_data_bytes
+from explorer.data.conversion import as_array
 from explorer.data.images import read_image_folder
 from explorer.data.npy_folder import read_npy_folder
 from explorer.errors import UserError
@@ -81,7 +83,7 @@ def given_arrays(value: Any) -> str:
             ``x_validation`` and ``y_validation``, may follow.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is neither, or an array is none.
 
     Example:
         >>> x, y = np.zeros((2, 4)), np.array([0, 1])
@@ -94,22 +96,24 @@ def given_arrays(value: Any) -> str:
         value = [value[key] for key in keys]
     if not isinstance(value, tuple | list) or len(value) not in _KEYS_BY_COUNT:
         raise ValueError(f"arrays must be given as ({', '.join(NPZ_KEYS)})")
-    arrays = tuple(np.asarray(array) for array in value)
+    names = _KEYS_BY_COUNT[len(value)]
+    arrays = tuple(as_array(array, name) for array, name in zip(value, names, strict=True))
     digest = hashlib.blake2b(digest_size=6)
     for array in arrays:
         digest.update(f"{array.dtype.str} {array.shape}".encode() + array.tobytes())
     return give(f"arrays_{digest.hexdigest()}", lambda: arrays)
 
 
-def read_source(source: str, data_dir: Path | None) -> RawData:
+def read_source(source: str, data_dir: Path | None, max_bytes: int | None = None) -> RawData:
     """Read one of the sources that :func:`explorer.data.dataset.load_data` lists.
 
     Args:
         source: Name of the source.
         data_dir: Folder with data files; ``EXPLORER_DATA_DIR`` is looked at after it.
+        max_bytes: That arrays of files may take in memory, see :func:`explorer.data.claims.max_data_bytes`.
 
     Raises:
-        UserError: Unknown source; missing, unreadable, damaged or wrong file; failed download.
+        UserError: Unknown source; missing, unreadable, damaged, too large or wrong file; failed download.
 
     Example:
         >>> raw = read_source("digits", data_dir=None)
@@ -124,19 +128,20 @@ def read_source(source: str, data_dir: Path | None) -> RawData:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: --data-dir and {DATA_DIR_VARIABLE} must name an existing folder")
+    limit = max_data_bytes(max_bytes)
     if source in ARCHIVED_SOURCES:
-        return RawData(source, *read_archived(source, folders))
+        return RawData(source, *read_archived(source, folders, limit))
     kind, _, rest = source.partition(":")
     if kind == "npz" and rest:
-        return _read_npz(Path(rest).expanduser(), folders)
+        return _read_npz(Path(rest).expanduser(), folders, limit)
     if kind in ("folder", "npy") and rest:
         found = _find(Path(rest).expanduser(), folders, Path.is_dir)
         if found is None:
             raise UserError(f"{source}: must name an existing folder, found none")
         if kind == "npy":
             keys = (*NPZ_KEYS, *_more_keys(found, [path.stem for path in found.glob("*.npy")]))
-            return _named(f"npy:{found.name}", read_npy_folder(found, keys), keys)
-        arrays, class_names = read_image_folder(found)
+            return _named(f"npy:{found.name}", read_npy_folder(found, keys, limit), keys)
+        arrays, class_names = read_image_folder(found, limit)
         raw = _named(f"folder:{found.name}", arrays, _KEYS_BY_COUNT[len(arrays)])
         return replace(raw, class_names=class_names)
     if _FUNCTION.fullmatch(source):
@@ -160,9 +165,11 @@ def _call(source: str) -> RawData:
     if not isinstance(returned, tuple) or len(returned) not in _KEYS_BY_COUNT:
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
-    with user_code(f"data source {source!r}: must return arrays"):
-        arrays = [np.asarray(value) for value in returned]
-    return _named(source, arrays, _KEYS_BY_COUNT[len(returned)])
+    keys = _KEYS_BY_COUNT[len(returned)]
+    arrays = [
+        as_array(value, f"data source {source!r}: {key}") for value, key in zip(returned, keys, strict=True)
+    ]
+    return _named(source, arrays, keys)
 
 
 def _named(name: str, arrays: Iterable[Array], keys: Sequence[str]) -> RawData:
@@ -193,25 +200,29 @@ def _digits_table() -> Array:
     return np.loadtxt(path, delimiter=",")
 
 
-def _read_npz(path: Path, folders: list[Path]) -> RawData:
+def _read_npz(path: Path, folders: list[Path], limit: int) -> RawData:
     """Read a user's arrays."""
-    found = _find(path, folders, Path.is_file)
+    found = _find(path, folders, Path.exists)
     if found is None:
         raise UserError(f"npz:{path}: must name an existing .npz file, found none")
+    check_regular(found)
     with found.open("rb") as file:
-        archive = _readable(found, "the file", partial(np.load, file, allow_pickle=False))
-        if not isinstance(archive, np.lib.npyio.NpzFile):
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
             raise UserError(
                 f"{found}: must be an .npz archive with {', '.join(NPZ_KEYS)}, got a single array"
             )
+        file.seek(0)
+        archive = _readable(found, "the file", partial(np.load, file, allow_pickle=False))
         if missing := [key for key in NPZ_KEYS if key not in archive]:
             held = ", ".join(archive.files) or "nothing"
             raise UserError(f"{found}: must hold {', '.join(NPZ_KEYS)}, got {held}; missing {missing[0]}")
         more = _more_keys(found, archive.files)
         keys = (*NPZ_KEYS, *more)
+        named = [CLASS_NAMES] if CLASS_NAMES in archive else []
+        _readable(found, "the file", lambda: check_npz(found, [*keys, *named], limit))
         arrays = [np.asarray(_readable(found, key, partial(archive.__getitem__, key))) for key in keys]
         names: tuple[str, ...] = ()
-        if CLASS_NAMES in archive:
+        if named:
             given = np.asarray(_readable(found, CLASS_NAMES, partial(archive.__getitem__, CLASS_NAMES)))
             names = _checked_names(found, given)
     return replace(_named(f"npz:{found.name}", arrays, keys), class_names=names)
@@ -240,6 +251,8 @@ def _readable(path: Path, what: str, read: Callable[[], Any]) -> Any:
     """Call ``read``; what numpy says about pickled or damaged content becomes a :class:`UserError`."""
     try:
         return read()
+    except UserError:
+        raise
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         what_is_wrong = "pickled or damaged data" if isinstance(error, ValueError) else error
         raise UserError(

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import torch
 from rich.console import Console
 
-from explorer.data.balance import imbalance_note
+from explorer.data.balance import data_notes
 from explorer.engine.progress import make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
@@ -108,7 +108,7 @@ def _announce(session: Session, stream: TextIO) -> None:
     )
     for variant in session.inventory.failures:
         print(printable(f"{variant.name} cannot be used: {variant.failure}"), file=stream, flush=True)
-    if note := imbalance_note(session.data, record.quality.name):
+    for note in data_notes(session.data, record.quality.name):
         print(note, file=stream, flush=True)
 
 
@@ -161,6 +161,8 @@ def _resume_hint(options: Options, session: Session) -> str:
         words += ["--reports", str(options.reports)]
     if options.data_dir is not None:
         words += ["--data-dir", str(options.data_dir)]
+    if options.max_data_bytes is not None:
+        words += ["--max-data-bytes", str(options.max_data_bytes)]
     return f"interrupted; go on with `{shlex.join(words)}`"
 
 

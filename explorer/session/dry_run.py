@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import encoded_bytes
-from explorer.data.balance import imbalance_note
+from explorer.data.balance import data_notes
 from explorer.data.dataset import DataSet
 from explorer.errors import printable
 from explorer.space.pretrained import origins
@@ -29,7 +29,7 @@ def print_data(data: DataSet, console: Console, quality: str = "accuracy") -> No
         f" ({', '.join(data.class_names)})" if data.class_names else ""
     )
     console.print(f"data: {printable(data.name)}, {shape}, {classes}; {sizes}", markup=False, highlight=False)
-    if note := imbalance_note(data, quality):
+    for note in data_notes(data, quality):
         console.print(note, markup=False, highlight=False)
 
 

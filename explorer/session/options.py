@@ -24,6 +24,7 @@ class Options:
         storage: Optuna storage URL.
         study: Name of the study there.
         data_dir: Where data files lie.
+        max_data_bytes: That data read from files may take in memory.
         reports: Where run folders lie.
         keep_weights: Keep weights of networks that left the front.
         live_s: Seconds between two live reports.
@@ -55,6 +56,7 @@ class Options:
     storage: str | None = None
     study: str | None = None
     data_dir: Path | None = None
+    max_data_bytes: int | None = None
     reports: Path = Path("reports")
     keep_weights: bool = False
     live_s: float | None = None

@@ -145,7 +145,7 @@ def _new(options: Options) -> Session:
     folder = new_run_folder(options.reports, options.run, name)
     where = "space" if isinstance(options.space, SearchSpace) else options.space or DEFAULT_SPACE
     with naming(where):
-        data = options.data or load_space_data(space, options.data_dir)
+        data = options.data or load_space_data(space, options.data_dir, options.max_data_bytes)
         space = _with_class_numbers(space, data)
         setting = load_space_setting(space)
     record = RunRecord(
@@ -203,7 +203,7 @@ def _resumed(options: Options, folder: Path) -> Session:
             f"--study must be what {folder} was begun with, {record.study!r}, got {options.study!r}"
         )
     with naming(where):
-        data = options.data or load_space_data(space, options.data_dir)
+        data = options.data or load_space_data(space, options.data_dir, options.max_data_bytes)
     if data.fingerprint != record.data_fingerprint:
         raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
     space = _with_class_numbers(space, data)

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 
 from explorer.costs.dense_macs import free_operators, uncounted_arithmetic
-from explorer.data.balance import imbalance_note
+from explorer.data.balance import data_notes
 from explorer.engine.outcomes import TrialResult, finished_trials
 from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.store import Store
@@ -84,8 +84,7 @@ def _notes(session: Session) -> list[str]:
             notes.append(f"{backbone}: no reference small_dense_pooled, since {rule}")
     if session.data.validation_is_apart:
         notes.append(f"validation is independent: {session.data.validation_is_apart}")
-    if note := imbalance_note(session.data, session.record.quality.name):
-        notes.append(note)
+    notes += data_notes(session.data, session.record.quality.name)
     if session.space.payload.entropy != "none":
         notes.append("modelled times and energies leave out what compressing payloads takes")
     return notes

@@ -40,12 +40,14 @@ def load_space(name: str) -> tuple[SearchSpace, str, str]:
     return space, text, path.stem
 
 
-def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
+def load_space_data(space: SearchSpace, data_dir: Path | None, max_bytes: int | None = None) -> DataSet:
     """The data set that a space names.
 
     Args:
         space: The space.
         data_dir: Where data files lie; None: the environment variable ``EXPLORER_DATA_DIR``, or a cache.
+        max_bytes: That data read from files may take in memory; None: see
+            :func:`explorer.data.claims.max_data_bytes`.
 
     Raises:
         UserError: The data cannot be read, or do not fit what the space says of them.
@@ -66,6 +68,7 @@ def load_space_data(space: SearchSpace, data_dir: Path | None) -> DataSet:
             data_dir=data_dir,
             layout=spec.layout,
             normalise=spec.scaling,
+            max_bytes=max_bytes,
         )
 
 

@@ -382,7 +382,7 @@ IMAGES = arrays()["x_train"].astype(np.float32)
         ({"x_train": IMAGES.astype(np.float64) * 1e300}, r"x_train must be finite and fit float32"),
         ({"x_train": IMAGES}, r"both be uint8 .* or neither, got float32 and uint8"),
         ({"x_train": IMAGES.astype(complex)}, r"x_train must hold numbers, got dtype complex128"),
-        ({"x_train": np.full((40, 5, 6), "a")}, r"x_train must hold numbers, got dtype <U1"),
+        ({"x_train": np.full((40, 5, 6), "a")}, r"x_train must hold numbers, got text such as 'a'"),
         ({"x_train": IMAGES[:, :4].astype(np.uint8)}, r"one shape, got \(1, 4, 6\) and \(1, 5, 6\)"),
         ({"x_train": IMAGES[:, 0, 0]}, r"x_train must have the shape .*, got \(40,\)"),
         ({"x_train": IMAGES[:0]}, r"x_train must have the shape .* not be empty, got \(0, 5, 6\)"),
@@ -411,9 +411,8 @@ def test_load_data_npz_files_that_are_not_archives(tmp_path: Path) -> None:
     for path in (text, empty):
         with pytest.raises(UserError, match=rf"{path.name}: the file must be plain numpy data"):
             load(f"npz:{path}")
-    for path in (tmp_path / "absent.npz", tmp_path):
-        with pytest.raises(UserError, match=r"must name an existing .npz file, found none"):
-            load(f"npz:{path}")
+    with pytest.raises(UserError, match=r"must name an existing .npz file, found none"):
+        load(f"npz:{tmp_path / 'absent.npz'}")
 
 
 def test_load_data_never_unpickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,7 +565,7 @@ def test_known_hashes_are_distinct_md5s() -> None:
 def test_read_idx_checks_form_before_hash(tmp_path: Path) -> None:
     content = idx_bytes(np.arange(6).reshape(1, 2, 3))
     (tmp_path / "file").write_bytes(content)
-    read = data_archives._read_idx(tmp_path / "file", IdxFile("file", 3, "", md5(content)))
+    read = data_archives._read_idx(tmp_path / "file", IdxFile("file", 3, "", md5(content)), 1000)
     assert read.shape == (1, 2, 3)
     assert read.ravel().tolist() == list(range(6))
 
@@ -594,7 +593,7 @@ def test_cifar10_from_its_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / place / data_archives.CIFAR10_ARCHIVE
     records = cifar10_archive(path)
     monkeypatch.setattr(data_archives, "CIFAR10_MD5", md5(path.read_bytes()))
-    x_train, y_train, x_test, y_test = data_archives.read_archived("cifar10", [tmp_path])
+    x_train, y_train, x_test, y_test = data_archives.read_archived("cifar10", [tmp_path], limit=10**6)
     assert x_train.shape == (30, 3, 32, 32)
     assert np.array_equal(y_train, records[:30, 0])
     assert np.array_equal(y_test, records[30:, 0])

@@ -26,28 +26,28 @@ def test_classes_are_numbered_by_name(tmp_path: Path) -> None:
     write_classes(tmp_path)
     (tmp_path / "ant" / "notes.txt").write_text("no image")
     (tmp_path / ".cache").mkdir()
-    (x_train, y_train, x_test, y_test), names = read_image_folder(tmp_path)
+    (x_train, y_train, x_test, y_test), names = read_image_folder(tmp_path, limit=10**6)
     assert names == ("ant", "bird")
     assert x_train.shape == (16, 4, 6)  # 6 wide, 4 high; a fifth of each class is held out
     assert x_test.shape == (4, 4, 6)
     for images, labels in ((x_train, y_train), (x_test, y_test)):
         assert np.array_equal(labels, images[:, 0, 0] < 100)  # ants have values from 100 on and label 0
     assert sorted({*x_train[:, 0, 0], *x_test[:, 0, 0]}) == [*range(10), *range(100, 110)]
-    again, _ = read_image_folder(tmp_path)
+    again, _ = read_image_folder(tmp_path, limit=10**6)
     assert np.array_equal(again[2], x_test)
 
 
 def test_given_train_and_test(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", 3)
     write_classes(tmp_path / "test", 2)
-    (x_train, _, x_test, _), names = read_image_folder(tmp_path)
+    (x_train, _, x_test, _), names = read_image_folder(tmp_path, limit=10**6)
     assert (len(x_train), len(x_test), names) == (6, 4, ("ant", "bird"))
 
 
 def test_colour_where_any_image_has_some(tmp_path: Path) -> None:
     write_classes(tmp_path)
     write_image(tmp_path / "ant" / "red.jpg", 250, mode="RGB")
-    (x_train, *_), _ = read_image_folder(tmp_path)
+    (x_train, *_), _ = read_image_folder(tmp_path, limit=10**6)
     assert x_train.shape[1:] == (4, 6, 3)
 
 
@@ -62,26 +62,26 @@ def test_as_a_data_set(tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must hold one folder per class, got none"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)
     write_classes(tmp_path)
     (tmp_path / "cow").mkdir()
     with pytest.raises(UserError, match=r"cow: must hold images \(.png, .jpg, .jpeg\), got none"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)
     write_image(tmp_path / "cow" / "big.png", 1, size=(7, 4))
     write_image(tmp_path / "cow" / "big2.png", 1, size=(7, 4))
     with pytest.raises(UserError, match=r"big2?.png: all images must have one size, .* has 6 x 4, got 7 x 4"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)
     for name in ("big.png", "big2.png"):
         (tmp_path / "cow" / name).write_bytes(b"no image at all")
     with pytest.raises(UserError, match=r"big2?.png: must be a readable image"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)
 
 
 def test_sixteen_bits_per_pixel_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path)
     write_image(tmp_path / "ant" / "deep.png", 1000, mode="I;16")
     with pytest.raises(UserError, match=r"deep.png: must have 8 bits per channel, got mode 'I;16'"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)
 
 
 def test_train_and_test_of_other_classes(tmp_path: Path) -> None:
@@ -89,4 +89,4 @@ def test_train_and_test_of_other_classes(tmp_path: Path) -> None:
     write_classes(tmp_path / "test", 2)
     write_image(tmp_path / "test" / "cow" / "0.png", 1)
     with pytest.raises(UserError, match="must hold the same classes, only one has 'cow'"):
-        read_image_folder(tmp_path)
+        read_image_folder(tmp_path, limit=10**6)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from explorer.data.balance import imbalance_note
 from explorer.data.dataset import DataSet, Subset
-from explorer.session.dry_run import imbalance_note, print_data
+from explorer.session.dry_run import print_data
 
 
 def data(*per_class: int) -> DataSet:

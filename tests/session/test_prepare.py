@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from stand_ins import SPACE
@@ -74,3 +75,18 @@ def test_wire_bytes_need_nothing_of_the_profiles(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
     session = prepare(Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports"))
     assert [metric.name for metric in session.space.metrics] == ["accuracy", "wire_bytes"]
+
+
+def test_data_files_are_held_against_the_limit(tmp_path: Path) -> None:
+    arrays = {
+        "x_train": np.eye(30),
+        "y_train": np.arange(30) % 2,
+        "x_test": np.eye(30),
+        "y_test": np.eye(30)[0],
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    space = {**SPACE, "data": {"source": f"npz:{tmp_path / 'own.npz'}", "validation_samples": 5}}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path, max_data_bytes=7199)
+    with pytest.raises(UserError, match=r"space.yaml: data: .*own.npz: x_train .* a claim of 7,200$"):
+        prepare(options)
