@@ -1,6 +1,7 @@
 """``python -m explorer.search``: search a space and write its Pareto-front report."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def run(parsed: argparse.Namespace) -> int:
         prefer=parsed.prefer,
         timeout_s=parsed.timeout,
         resume=parsed.resume,
-        storage=parsed.storage,
+        storage=_storage(parsed),
         study=parsed.study,
         data_dir=parsed.data_dir,
         max_data_bytes=parsed.max_data_bytes,
@@ -72,9 +73,24 @@ def run(parsed: argparse.Namespace) -> int:
     return dry_run(options, parsed.json) if parsed.dry_run else search_and_report(options, parsed.json)
 
 
+def _storage(parsed: argparse.Namespace) -> str | None:
+    """The URL as typed, else that of the environment; a run that goes on has its own."""
+    from explorer.engine.storage.database import STORAGE_VARIABLE, has_password
+
+    if parsed.storage is None:
+        return None if parsed.resume else os.environ.get(STORAGE_VARIABLE) or None
+    if has_password(parsed.storage):
+        print(
+            "warning: --storage: all users of this machine see a password that is typed here; give it in "
+            f"PGPASSWORD or ~/.pgpass, or the whole URL in {STORAGE_VARIABLE}",
+            file=sys.stderr,
+        )
+    return str(parsed.storage)
+
+
 def _address(text: str) -> str:
     if not re.fullmatch(r"(tcp|tls)://[^\s:/]+:\d{1,5}", text):
-        raise argparse.ArgumentTypeError(f"must be tcp://HOST:PORT, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be tcp://HOST:PORT or tls://HOST:PORT, got {text!r}")
     return text
 
 
@@ -119,8 +135,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--storage",
         metavar="URL",
-        help="Optuna storage (default: SQLite in the run folder); several searches may share a study in "
-        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
+        help="Optuna storage (default: EXPLORER_STORAGE, or SQLite in the run folder); several searches may "
+        "share a study in postgresql+psycopg://USER@HOST/DATABASE, with the password in PGPASSWORD",
     )
     add("--study", metavar="NAME", help="name of the study in --storage (default: that of the run)")
     add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
@@ -164,7 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler",
         type=_address,
         metavar="URL",
-        help="train on the workers of a Dask cluster: tcp://HOST:PORT",
+        help="train on the workers of a Dask cluster: tcp://HOST:PORT, or tls://HOST:PORT",
     )
     add(
         "--resource",

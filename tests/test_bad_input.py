@@ -17,6 +17,7 @@ from explorer import pick, search
 from explorer.errors import EXIT_USER_ERROR, run_command
 from explorer.report.__main__ import main as report_main
 from explorer.runs import store
+from explorer.session.options import Options
 
 pytestmark = pytest.mark.slow
 
@@ -272,6 +273,7 @@ def test_rungs_do_not_go_with_a_start_from_dense_networks(
         (["--device", "cuda:99"], ["--device", "sees", "'cuda:99'"]),
         (["--scheduler", "nonsense"], ["--scheduler", "tcp://HOST:PORT", "'nonsense'"]),
         (["--time-limit", "-1"], ["--time-limit", "'-1'"]),
+        (["--max-data-bytes", "0"], ["--max-data-bytes", "at least 1", "'0'"]),
         (["--memory-limit", "much"], ["--memory-limit", "'much'"]),
         (["--timeout", "-3"], ["--timeout", "'-3'"]),
         (["--seed", "-1"], ["--seed"]),
@@ -296,6 +298,33 @@ def test_bad_search_options(
     message = fails(capsys, search.main, *arguments)
     for word in words:
         assert word in message
+
+
+def test_a_password_that_is_typed_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--space", str(write_space(tmp_path)), "--dry-run", "--storage"]
+    for url, warned in (("postgresql://me:s3cret@host/d", True), ("postgresql://me@host/d", False)):
+        assert search.main([*arguments, url]) == 0
+        said = capsys.readouterr()
+        assert said.err.startswith("warning: --storage: all users of this machine see") == warned
+        assert "s3cret" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "storage"),
+    [
+        (["--run", "new"], "postgresql://me:s3cret@host/d"),
+        (["--run", "new", "--storage", "postgresql://me@other/d"], "postgresql://me@other/d"),
+        (["--run", "old", "--resume"], None),
+    ],
+)
+def test_the_storage_of_the_environment_is_for_new_runs(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], storage: str | None
+) -> None:
+    monkeypatch.setenv("EXPLORER_STORAGE", "postgresql://me:s3cret@host/d")
+    asked = list[Options]()
+    monkeypatch.setattr("explorer.session.command.dry_run", lambda options, _: asked.append(options) or 0)
+    assert search.main([*arguments, "--dry-run"]) == 0
+    assert asked[0].storage == storage
 
 
 def test_space_that_is_no_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

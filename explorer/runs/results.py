@@ -28,6 +28,7 @@ from explorer.runs.store import Store, StoredNetwork
 from explorer.space.fit import memory_limits
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, OF_A_QUALITY, Metric
 from explorer.space.names import network_words, point_name
+from explorer.utils.csv_files import csv_text
 from explorer.utils.files import read_json, write_json, write_text
 
 TRIALS_FILE, MEASUREMENTS_FILE = "trials.json", "measurements.json"
@@ -359,7 +360,7 @@ def write_front(results: RunResults) -> None:
         True
     """
     columns = front_columns(results.points)
-    write_text(results.path / "front.csv", results.front[columns].to_csv(index=False))
+    write_text(results.path / "front.csv", csv_text(results.front[columns]))
     write_json(results.path / "front.json", front_content(results))
 
 

@@ -22,7 +22,7 @@ from explorer.engine.defaults import (
     DEFAULT_TRIALS,
 )
 from explorer.engine.halving.rungs import worthwhile_rungs
-from explorer.engine.storage.database import without_password
+from explorer.engine.storage.database import from_environment, without_password
 from explorer.errors import UserError, naming
 from explorer.runs.folder import checked_name, list_runs, new_run_folder
 from explorer.runs.owner import owned, owner_of
@@ -233,7 +233,7 @@ def _session(
     if record.rungs == "on" and space.training.dense_first:
         raise UserError(f"--rungs must be off with training.{_no_rungs(space.training)}, got 'on'")
     rungs = rungs_of(space, len(data.train)) if record.rungs == "on" else (space.recipe.total_epochs,)
-    storage = options.storage or record.storage or f"sqlite:///{folder / 'study.db'}"
+    storage = options.storage or from_environment(record.storage) or f"sqlite:///{folder / 'study.db'}"
     return Session(folder, record, space, data, inventory, setting, rungs, storage)
 
 

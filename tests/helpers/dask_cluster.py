@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,18 +20,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster(port: int, folder: Path) -> Iterator[None]:
+def cluster(
+    port: int, folder: Path, protocol: str = "tcp", variables: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """A scheduler and a worker as a user starts them by hand; killed without warning."""
-    address, dask = f"tcp://127.0.0.1:{port}", [sys.executable, "-m", "dask"]
+    address, dask = f"{protocol}://127.0.0.1:{port}", [sys.executable, "-m", "dask"]
     bare = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     small = ["--nthreads", "1", "--no-nanny", "--resources", "GPU=1", "--local-directory", str(folder)]
     commands = [
-        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), *bare],
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--protocol", protocol, *bare],
         [*dask, "worker", address, *bare, *small],
     ]
     log = (folder / "log").open("a")
     environment = {
         **os.environ,
+        **(variables or {}),
         "PYTHONPATH": os.pathsep.join([HERE, str(Path(explorer.__file__).parent.parent)]),
     }
     processes = [

@@ -42,6 +42,7 @@ from explorer.runs.results import RunResults, points_of
 from explorer.space.fit import misfit
 from explorer.space.metrics import CORRECTED_METRICS, METRICS, OF_A_QUALITY
 from explorer.utils.arguments import make_parser
+from explorer.utils.csv_files import csv_text
 
 NODE = shutil.which("node")
 pytestmark = [pytest.mark.skipif(NODE is None, reason="no node on PATH"), pytest.mark.slow]
@@ -446,3 +447,13 @@ def test_hypervolumes_agree() -> None:
     ]
     expected = [hypervolume(points, np.full(axes, 0.9), np.full(axes, -0.1)) for points, axes in cases]
     assert run_node(HYPERVOLUME, content) == pytest.approx(expected, abs=1e-12)
+
+
+def test_csv_cells() -> None:
+    """What a spreadsheet would run is disarmed alike in the page's CSV and in ``front.csv``."""
+    starts = ["", "=", "+", "-", "@", "\t", "'", "a=", " =", '"', ",", "\n"]
+    texts = [f"{start}{rest}" for start in starts for rest in ("mlp", "1+1", 'say "x", y')]
+    script = "import { csvField } from './format.js';\nconsole.log(JSON.stringify(input.map(csvField)));"
+    cells = run_node(script, texts)
+    for text, cell in zip(texts, cells, strict=True):
+        assert csv_text(pd.DataFrame({"key": ["x"], "text": [text]})) == f"key,text\nx,{cell}\n"

@@ -83,7 +83,7 @@ def connecting(address: str, seconds: float) -> Iterator[Client]:
     """
     try:
         client = Client(address, timeout=max(1.0, min(CONNECT_SECONDS, seconds)), set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: TLS without certificates
         raise UserError(f"cannot reach the Dask scheduler {address}: {error}") from error
     try:
         yield client

@@ -1,5 +1,6 @@
 """The study's database: its URL without secrets, what goes wrong with it, and a connection of our own."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from explorer.errors import UserError
 
+STORAGE_VARIABLE = "EXPLORER_STORAGE"  # a URL, which other users of the machine do not see
 LOST_AFTER_S = 60  # a machine that lost its power holds its locks this long
 _CREDENTIALS = re.compile(r"(?<=://)(?P<user>[^:/?]*):(?P<password>[^?]*)@")
 _QUERY_PASSWORD = re.compile(r"(?<=[?&])password=(?P<password>[^&]*)&?")
@@ -34,6 +36,32 @@ def without_password(url: str) -> str:
         'postgresql+psycopg://me@host/studies'
     """
     return _QUERY_PASSWORD.sub("", _CREDENTIALS.sub(r"\g<user>@", url)).rstrip("?&")
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL holds a password.
+
+    Example:
+        >>> has_password("postgresql://me:secret@host/studies"), has_password("postgresql://me@host/studies")
+        (True, False)
+    """
+    found = (*_CREDENTIALS.finditer(url), *_QUERY_PASSWORD.finditer(url))
+    return any(match["password"] for match in found)
+
+
+def from_environment(stored: str | None) -> str | None:
+    """A stored URL with the password that ``EXPLORER_STORAGE`` has for it, if that is the same URL otherwise.
+
+    Example:
+        >>> os.environ[STORAGE_VARIABLE] = "postgresql://me:secret@host/studies"
+        >>> from_environment("postgresql://me@host/studies")
+        'postgresql://me:secret@host/studies'
+        >>> from_environment("postgresql://me@other/studies")
+        'postgresql://me@other/studies'
+        >>> del os.environ[STORAGE_VARIABLE]
+    """
+    given = os.environ.get(STORAGE_VARIABLE, "")
+    return given if stored is not None and without_password(given) == stored else stored
 
 
 def described(url: str) -> str:

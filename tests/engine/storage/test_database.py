@@ -8,9 +8,12 @@ import sqlalchemy
 from private_postgres import PASSWORD, Server, free_port
 
 from explorer.engine.storage.database import (
+    STORAGE_VARIABLE,
     connecting,
     described,
     failures_explained,
+    from_environment,
+    has_password,
     is_postgresql,
     without_password,
 )
@@ -39,6 +42,17 @@ pytestmark = pytest.mark.slow
 def test_passwords_are_neither_shown_nor_stored(url: str, shown: str, stored: str) -> None:
     assert described(url) == f"--storage {shown!r}"
     assert without_password(url) == stored
+    assert has_password(url) == (url != stored)
+
+
+def test_the_environment_adds_the_password_of_the_same_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
+    stored = "postgresql://u@h/d"
+    assert from_environment(stored) == stored
+    monkeypatch.setenv(STORAGE_VARIABLE, "postgresql://u:pw@h/d")
+    assert from_environment(stored) == "postgresql://u:pw@h/d"
+    assert from_environment("postgresql://u@h/other") == "postgresql://u@h/other"
+    assert from_environment(None) is None  # SQLite, in the run folder
 
 
 def test_what_is_postgresql() -> None:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from certificates import write_certificate
 from hostile_requests import HOSTILE, body_of, valid
 from served_bundles import Answer, Served, command, error_of, received, response_of, serving
 
@@ -366,24 +366,6 @@ def test_https(bundle: Path, tmp_path: Path) -> None:
             plain.sendall(message(served))
             assert plain.recv(100) == b""
         assert not [line for line in served.lines if line["level"] == "error"]
-
-
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """One for localhost that vouches for itself."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    secret, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    cert = builder.add_extension(names, critical=False).sign(secret, hashes.SHA256())
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (folder / "cert.pem").write_bytes(cert.public_bytes(encoding))
-    (folder / "key.pem").write_bytes(secret.private_bytes(encoding, form, serialization.NoEncryption()))
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def test_a_defect_is_answered_with_one_line_and_logged(bundle: Path) -> None:
