@@ -10,6 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+HASHED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 INSTALLED := .venv/.installed
@@ -67,12 +68,14 @@ clean:
 $(BIN)/pip:
 	$(PYTHON) -m venv .venv
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) -e .
+# Everything but torch is held to its hash; what is left to the second call is torch, and this project.
+$(INSTALLED): pyproject.toml constraints.txt requirements.txt | $(BIN)/pip
+	$(HASHED) -r requirements.txt
+	$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 # The tools for development include the project: one installation serves both stamps.
-$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
+$(INSTALLED_DEV): $(INSTALLED)
 	$(INSTALL) -e '.[dev,docs]'
 	@touch $(INSTALLED) $@
 
