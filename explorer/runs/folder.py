@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 
 from explorer.errors import UserError
+from explorer.utils.files import is_temporary
 
 REPORTS = Path("reports")
 LOCK_FILE = "search.lock"  # see explorer/runs/owner.py
-_BARELY_BEGUN = {LOCK_FILE, "run.json.tmp"}  # what a search leaves that is killed before it has a record
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -23,20 +23,28 @@ def new_run_folder(reports: Path, name: str | None, space: str) -> Path:
         'reports/first'
         >>> new_run_folder(Path("reports"), None, "digits").as_posix()
         'reports/digits-...'
+        >>> new_run_folder(Path("reports"), None, "mein großer raum").as_posix()
+        'reports/mein-gro-er-raum-...'
     """
-    name = name or f"{space}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = name or f"{_plain(space)}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = reports / checked_name(name, "--run")
     if (folder / "run.json").exists():
         raise UserError(
             f"--run {name!r}: {folder} exists; add --resume to go on with it, or choose another name"
         )
-    if folder.exists() and not (folder.is_dir() and _BARELY_BEGUN.issuperset(map(_name, folder.iterdir()))):
+    if folder.exists() and not (folder.is_dir() and all(map(_barely_begun, folder.iterdir()))):
         raise UserError(f"--run {name!r}: {folder} exists and holds no run; choose another name")
     return folder
 
 
-def _name(path: Path) -> str:
-    return path.name
+def _plain(space: str) -> str:
+    """The name of a space file as the beginning of a folder's: other characters become hyphens."""
+    return re.sub("[^A-Za-z0-9._-]+", "-", space).strip("-._")[:60] or "space"
+
+
+def _barely_begun(path: Path) -> bool:
+    """Whether a search that is killed before it has a record leaves such a file."""
+    return path.name == LOCK_FILE or is_temporary(path.name)
 
 
 def checked_name(name: str, option: str) -> str:
