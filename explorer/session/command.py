@@ -22,6 +22,7 @@ from explorer.session.finish import finish
 from explorer.session.options import Options
 from explorer.session.prepare import Session, owning, prepare
 from explorer.session.run import search
+from explorer.utils.signals import ended_by_signals
 
 
 def dry_run(options: Options, as_json: bool) -> int:
@@ -59,7 +60,7 @@ def search_and_report(options: Options, as_json: bool) -> int:
     """
     torch.set_num_threads(options.threads)
     stream = sys.stderr if as_json else sys.stdout
-    with owning(options) as session:
+    with ended_by_signals(), owning(options) as session:
         _announce(session, stream)
         try:
             results, interrupted = _searched(session, options, stream)

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from types import ModuleType
 import dask
 from distributed import Client, LocalCluster
 
+from explorer.engine.pool.scratch import scratch_folder
 from explorer.errors import UserError
 
 CONNECT_SECONDS = 15.0
@@ -37,7 +37,7 @@ def local_cluster(workers: int) -> Iterator[LocalCluster]:
         ...     cluster.scheduler_address
         'tcp://127.0.0.1:34567'
     """
-    with tempfile.TemporaryDirectory(prefix="explorer-workers-", ignore_cleanup_errors=True) as folder:
+    with scratch_folder() as folder:
         with _no_main_module(), dask.config.set(_LOCAL):
             cluster = LocalCluster(
                 n_workers=workers,

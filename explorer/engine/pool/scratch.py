@@ -1,0 +1,66 @@
+"""Temporary folders that are removed also where their owner was killed: by whoever makes the next one.
+
+Each holds a file that its owner has locked (``flock``); the lock ends with the process, however that ends.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX, _LOCK = "explorer-workers-", "owner.lock"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder under the system's temporary folder; those of owners that were killed are removed.
+
+    Example:
+        >>> with scratch_folder() as folder:
+        ...     Path(folder).is_relative_to(tempfile.gettempdir())
+        True
+        >>> Path(folder).exists()
+        False
+    """
+    remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
+        lock = Path(folder) / f"{_LOCK}.new"
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with suppress(OSError):  # a file system without locks, where nobody removes it either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rename(lock, Path(folder) / _LOCK)  # locked before others look for it
+            yield folder
+        finally:
+            os.close(descriptor)
+
+
+def remove_abandoned() -> None:
+    """Remove this user's folders whose owner is gone.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp(prefix="explorer-workers-"))
+        >>> (folder / "owner.lock").touch()
+        >>> remove_abandoned()
+        >>> folder.exists()
+        False
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            if folder.lstat().st_uid == os.getuid():
+                _remove_unless_owned(folder)
+        except OSError:  # owned, or another process removes it just now
+            continue
+
+
+def _remove_unless_owned(folder: Path) -> None:
+    """Raises OSError where somebody holds the lock, or there is none."""
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
