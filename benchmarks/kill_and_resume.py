@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from explorer.errors import UserError, run_command
+from explorer.runs.results import read_rows
 
 
 def _command(space: str, trials: int, run: str, reports: Path) -> list[str]:
@@ -73,8 +74,7 @@ def proposals(run: Path) -> list[object]:
 
 
 def _read_trials(run: Path) -> list[dict[str, object]]:
-    trials: list[dict[str, object]] = json.loads((run / "trials.json").read_text(encoding="utf-8"))
-    return trials
+    return read_rows(run / "trials.json")
 
 
 def kill_and_resume(

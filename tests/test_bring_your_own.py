@@ -89,5 +89,5 @@ def test_a_model_outside_the_repository(tmp_path: Path) -> None:
     run("explorer.pick", "own", "--where", "accuracy >= 0.5", "--minimize", "payload_bytes")
     picked = json.loads((tmp_path / "reports" / "own" / "pick.json").read_text("utf-8"))
     assert picked["network"]["factory"] == "own_code.nets:make_net"
-    trials = json.loads((tmp_path / "reports" / "own" / "trials.json").read_text("utf-8"))
+    trials = json.loads((tmp_path / "reports" / "own" / "trials.json").read_text("utf-8"))["rows"]
     assert {trial["state"] for trial in trials} == {"COMPLETE"}

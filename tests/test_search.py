@@ -22,7 +22,15 @@ from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
 from explorer.report.summary import summary_info
 from explorer.runs.deployment import load_run_data, restored
-from explorer.runs.results import BASELINES_FILE, FRONT_COLUMNS, RunResults, is_deployable, load_run
+from explorer.runs.reads import read_points
+from explorer.runs.results import (
+    BASELINES_FILE,
+    FRONT_COLUMNS,
+    RunResults,
+    is_deployable,
+    load_run,
+    read_rows,
+)
 from explorer.runs.store import Store
 from explorer.session import finish, live
 from explorer.space.files import SHIPPED, load_space_data, parse_space
@@ -156,7 +164,7 @@ def test_measured_columns_are_filled_for_the_front(folder: Path) -> None:
 
 def test_jpeg_baselines_are_shown_but_never_chosen(folder: Path) -> None:
     results = load_run(folder / "reports" / "run")
-    stored = json.loads((results.path / BASELINES_FILE).read_text(encoding="utf-8"))
+    stored = read_rows(results.path / BASELINES_FILE)
     rows = results.points[~is_deployable(results.points)]
     assert set(rows["reference"]) == {"jpeg_90", "jpeg_50"}
     assert sorted(rows["network_key"]) == sorted(row["network_key"] for row in stored)
@@ -259,14 +267,14 @@ def test_pick_counts_reads_of_the_test_subset_and_can_do_without(
     content = json.loads(capsys.readouterr().out)
     assert content["test"] is None
     assert content["weights"].endswith("weights.safetensors")
-    before = set(results.record.test_reads)
+    before = set(read_points(results.path))
     for point_id in (first, second):
         assert pick.main(["run", "--id", point_id, "--json"]) == 0
         before.add(point_id)
         assert json.loads(capsys.readouterr().out)["test"]["reads"] == len(before)
     assert pick.main(["run", "--id", first]) == 0
     assert f"read {len(before)} times: no longer unbiased" in capsys.readouterr().out
-    assert set(load_run(results.path).record.test_reads) == before
+    assert set(read_points(results.path)) == before
 
 
 def test_pick_by_id_and_knee(folder: Path) -> None:

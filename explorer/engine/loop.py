@@ -116,6 +116,8 @@ class SearchLoop:
         self._elsewhere: Waiting = []  # for networks that another process trains
         self._for_dense: Waiting = []  # for the dense networks that theirs need
         self._load_history()
+        # told by earlier sessions, but no longer stored: their files were damaged
+        self._lost = [spec for spec in self.study.networks_told() if spec.key not in self.networks]
 
     def _load_history(self) -> None:
         """Enter what earlier sessions of this run, and other processes of the study, have told."""
@@ -213,7 +215,7 @@ class SearchLoop:
         """Use a free slot; False when there is nothing to do with it now."""
         proposed = sum(len(waiting) for _, waiting in self._under_way.values())
         proposed += len(self._elsewhere) + len(self._for_dense)
-        if (task := self.networks.promotion()) is not None:
+        if (task := self._lost_task() or self.networks.promotion()) is not None:
             self._submit(task, [])
         elif (ready := self._no_longer_waiting()) is not None:
             self._handle(*ready)
@@ -256,6 +258,21 @@ class SearchLoop:
                 if self.networks.awaited(candidate.network) is not None:
                     return self.networks.task(dense)
                 self.networks.unlock(dense.key)
+        return None
+
+    def _lost_task(self) -> TrainingTask | None:
+        """Training of a network that was lost, and of the dense one that it needs before it."""
+        while self._lost:
+            spec = self._lost[0]
+            wanted = self.networks.awaited(spec) or spec
+            if wanted is spec:
+                self._lost.pop(0)
+            if self.networks.start_failure(spec) or not self.networks.lock(wanted.key):
+                return None  # it cannot be trained, or is being trained
+            self._sync()
+            if wanted.key not in self.networks:
+                return self.networks.task(wanted)
+            self.networks.unlock(wanted.key)
         return None
 
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:

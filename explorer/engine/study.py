@@ -22,7 +22,7 @@ from explorer.engine.samplers import FrontSampler, make_sampler, trial_seed
 from explorer.engine.storage.locks import Locks
 from explorer.engine.suggest_time import SuggestTimes
 from explorer.engine.surrogate.surrogate import Suggestion, Surrogate
-from explorer.space.candidate import Candidate
+from explorer.space.candidate import Candidate, NetworkSpec
 
 _STATES: dict[TrialOutcome, TrialState] = {
     "trained": TrialState.COMPLETE,
@@ -149,6 +149,15 @@ class SearchStudy:
                 result = TrialResult.of(trial)
                 self._count(trial.number, result, trial.params)
                 yield result
+
+    def networks_told(self) -> list[NetworkSpec]:
+        """Networks that finished trials were answered from, each once, in the order of the trials."""
+        found: dict[str, NetworkSpec] = {}
+        for trial in finished_trials(self.optuna_study):
+            result = TrialResult.of(trial)
+            if result.outcome in ("trained", "cached") and result.network_key not in found:
+                found[result.network_key] = self._candidate(trial.params).network
+        return list(found.values())
 
     def _tell(
         self,

@@ -12,9 +12,9 @@ from explorer.report.embedded import metric_record
 from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.report.summary import moment_text
 from explorer.runs.record import RUN_FILE, RunRecord
-from explorer.runs.results import TRIALS_FILE
+from explorer.runs.results import TRIALS_FILE, read_rows, read_summary
 from explorer.space.metrics import METRICS
-from explorer.utils.files import read_json, write_text
+from explorer.utils.files import write_text
 from explorer.utils.units import PREFIXES
 
 
@@ -137,8 +137,8 @@ def index_info(reports_dir: Path) -> IndexInfo:
 def _row(folder: Path) -> IndexRow:
     record = RunRecord.read(folder)
     finished = (folder / TRIALS_FILE).is_file() and (folder / "front.json").is_file()
-    trials = read_json(folder / TRIALS_FILE) if finished else []
-    content = read_json(folder / "front.json") if finished else {"points": []}
+    trials = read_rows(folder / TRIALS_FILE) if finished else []
+    content = read_summary(folder / "front.json") if finished else {"points": []}
     front = content["points"]
     return IndexRow(
         name=record.name,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from explorer.utils.files import read_json, write_json
+from explorer.runs.sealed import read_sealed, write_sealed
 
 CONFIRMED_FILE = "confirmed.json"
 
@@ -86,7 +86,7 @@ def write_confirmed(folder: Path, points: list[Confirmed]) -> Path:
         ('confirmed.json', True)
     """
     known = {point.point_id: point for point in (*read_confirmed(folder), *points)}
-    write_json(folder / CONFIRMED_FILE, {"points": [point.to_json() for point in known.values()]})
+    write_sealed(folder / CONFIRMED_FILE, {"points": [point.to_json() for point in known.values()]})
     return folder / CONFIRMED_FILE
 
 
@@ -98,4 +98,7 @@ def read_confirmed(folder: Path) -> list[Confirmed]:
         []
     """
     path = folder / CONFIRMED_FILE
-    return [Confirmed.from_json(own) for own in read_json(path)["points"]] if path.exists() else []
+    if not path.exists():
+        return []
+    content = read_sealed(path, "remove it, and `python -m explorer.confirm` trains anew")
+    return [Confirmed.from_json(own) for own in content["points"]]

@@ -7,7 +7,6 @@ chosen by them, too.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -20,7 +19,7 @@ from explorer.costs.intervals import learned_columns
 from explorer.data.dataset import DataSet
 from explorer.front.select import Pick
 from explorer.runs.deployment import restored
-from explorer.runs.record import RunRecord
+from explorer.runs.reads import counted_read
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.space.metrics import Constraint, assured_columns
@@ -34,7 +33,7 @@ LEVEL = (
 def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str, Any]:
     """Accuracy and exit rate on the test subset, and what speaks against them. The only place that reads it.
 
-    The read is counted in ``run.json``, once per operating point: the same point again tells nothing new.
+    The read is counted in ``test_reads.txt``, once per point: the same point again tells nothing new.
 
     Args:
         results: The run.
@@ -83,22 +82,6 @@ def _measured(columns: Mapping[Any, Any], name: str, samples: int) -> "Measured"
     if name != "accuracy":
         ends = shown - float(columns[f"{name}_ci95_low"]), float(columns[f"{name}_ci95_high"]) - shown
     return Measured(shown if math.isnan(corrected) else corrected, samples, name, ends)
-
-
-def counted_read(folder: Path, point_id: str) -> int:
-    """Note in ``run.json`` that a point's answers on the test subset are known; returns how many are.
-
-    Example:
-        >>> from explorer import run_search
-        >>> run = run_search("digits", trials=1, name="counted", workers=1, energy=False, progress=False)
-        >>> [counted_read(run.path, point_id) for point_id in ("a", "b", "a")]
-        [1, 2, 2]
-    """
-    record = RunRecord.read(folder)
-    if point_id not in record.test_reads:
-        record.test_reads.append(point_id)
-        record.write(folder)
-    return len(record.test_reads)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""The files in a network's folder: evidence, calibration and points as arrays, and back. No pickle."""
+"""The files in a network's folder: evidence, calibration and points as bytes, and back. No pickle."""
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,8 +9,8 @@ import numpy as np
 import pandas as pd
 from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from explorer.core.evidence import Answers, Evidence
 from explorer.core.payload import Codec, PayloadForm, is_calibrated
@@ -20,35 +21,33 @@ from explorer.errors import UserError
 T = TypeVar("T")
 
 
-def load(read: Callable[[Path], T], path: Path) -> T:
-    """Read a safetensors file.
+def load(parse: Callable[[bytes], T], content: bytes, path: Path) -> T:
+    """What the content of a safetensors file says.
 
     Raises:
-        UserError: Missing or unreadable.
+        UserError: It is none.
 
     Example:
-        >>> save_arrays({"labels": np.array([3, 1])}, "labels.safetensors")
-        >>> load(load_arrays, Path("labels.safetensors"))
+        >>> load(load_arrays, save_arrays({"labels": np.array([3, 1])}), Path("labels.safetensors"))
         {'labels': array([3, 1])}
     """
     try:
-        return read(path)
-    except (FileNotFoundError, SafetensorError) as error:
+        return parse(content)
+    except SafetensorError as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
 _ANSWERS = ("exit_answer", "server_answer", "output_answer")  # runs of old have none
 
 
-def write_evidence(path: Path, evidence: Evidence) -> None:
-    """Write per-sample validation outcomes.
+def evidence_content(evidence: Evidence) -> bytes:
+    """Per-sample validation outcomes as a safetensors file.
 
     Example:
         >>> right, sure = np.array([[True, False]]), np.array([[0.9, 0.6]], dtype=np.float32)
         >>> sizes, labels = np.array([[[74]]], dtype=np.int32), np.array([3, 7])
         >>> own = Evidence(("input",), (8,), sure, right, right[None], right[0], sizes, labels)
-        >>> write_evidence(Path("evidence.safetensors"), own)
-        >>> load_arrays("evidence.safetensors")["exit_correct"].tolist()
+        >>> load_arrays(evidence_content(own))["exit_correct"].tolist()
         [[1, 0]]
     """
     arrays = {
@@ -62,11 +61,13 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
     }
     if (answers := evidence.answers) is not None:
         arrays |= dict(zip(_ANSWERS, (answers.exit_SN, answers.server_SBN, answers.output_N), strict=True))
-    save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    return bytes(save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def read_evidence(path: Path, splits: Sequence[SplitCosts], quality: Quality = ACCURACY) -> Evidence:
-    """Inverse of :func:`write_evidence`; ``splits`` are the network's, ``output`` included.
+def parse_evidence(
+    content: bytes, path: Path, splits: Sequence[SplitCosts], quality: Quality = ACCURACY
+) -> Evidence:
+    """Inverse of :func:`evidence_content`; ``splits`` are the network's, ``output`` included.
 
     ``quality`` is what the network's recipe says; the file does not repeat it.
 
@@ -75,10 +76,10 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts], quality: Quality = A
         >>> run = run_search("digits", trials=1, name="read", workers=1, energy=False, progress=False)
         >>> key, stored = next(iter(run.results.networks.items()))
         >>> path = run.path / "networks" / key / "evidence.safetensors"
-        >>> read_evidence(path, stored.splits).num_samples
+        >>> parse_evidence(path.read_bytes(), path, stored.splits).num_samples
         400
     """
-    arrays = load(load_arrays, path)
+    arrays = load(load_arrays, content, path)
     payload_bits = tuple(arrays["payload_bits"].tolist())
     return Evidence(
         tuple(split.name for split in splits[:-1]),
@@ -94,13 +95,12 @@ def read_evidence(path: Path, splits: Sequence[SplitCosts], quality: Quality = A
     )
 
 
-def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_points: Sequence[str]) -> None:
-    """Write fitted ranges, named ``<number of the split point>.<bits>.<low or step>``.
+def codecs_content(codecs: Mapping[tuple[str, int], Codec], split_points: Sequence[str]) -> bytes:
+    """Fitted ranges as a safetensors file, named ``<number of the split point>.<bits>.<low or step>``.
 
     Example:
         >>> codec = Codec(8, "tensor", "none", low=np.zeros(1, np.float32), step=np.ones(1, np.float32))
-        >>> write_codecs(Path("codecs.safetensors"), {("conv1", 8): codec}, ["input", "conv1"])
-        >>> sorted(load_arrays("codecs.safetensors"))
+        >>> sorted(load_arrays(codecs_content({("conv1", 8): codec}, ["input", "conv1"])))
         ['1.8.low', '1.8.step']
     """
     arrays = {
@@ -109,19 +109,21 @@ def write_codecs(path: Path, codecs: Mapping[tuple[str, int], Codec], split_poin
         for end, array in (("low", codec.low), ("step", codec.step))
         if array is not None
     }
-    save_arrays(arrays, path)
+    return bytes(save_arrays(arrays))
 
 
-def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> dict[tuple[str, int], Codec]:
-    """Inverse of :func:`write_codecs`; there is no file where each sample has its own range.
+def parse_codecs(
+    content: bytes | None, path: Path, form: PayloadForm, split_points: Sequence[str]
+) -> dict[tuple[str, int], Codec]:
+    """Inverse of :func:`codecs_content`; None where each sample has its own range, and there is no file.
 
     Example:
         >>> codec = Codec(8, "tensor", "none", low=np.zeros(1, np.float32), step=np.ones(1, np.float32))
-        >>> write_codecs(Path("ranges.safetensors"), {("input", 8): codec}, ["input"])
-        >>> read_codecs(Path("ranges.safetensors"), PayloadForm((8,), "tensor"), ["input"])["input", 8].step
+        >>> content, form = codecs_content({("input", 8): codec}, ["input"]), PayloadForm((8,), "tensor")
+        >>> parse_codecs(content, Path("calibration.safetensors"), form, ["input"])["input", 8].step
         array([1.], dtype=float32)
     """
-    arrays: dict[str, Any] = {} if form.ranges == "sample" else load(load_arrays, path)
+    arrays: dict[str, Any] = {} if content is None else load(load_arrays, content, path)
     codecs = {}
     for number, name in enumerate(split_points):
         for bits in form.bits:
@@ -131,19 +133,38 @@ def read_codecs(path: Path, form: PayloadForm, split_points: Sequence[str]) -> d
     return codecs
 
 
-def read_points(path: Path) -> pd.DataFrame:
-    """Read swept points.
-
-    Raises:
-        UserError: Missing or unreadable.
+def points_content(points: pd.DataFrame) -> bytes:
+    """Swept points as a Parquet file.
 
     Example:
-        >>> pd.DataFrame({"split_point": ["input", "output"]}).to_parquet("points.parquet")
-        >>> read_points(Path("points.parquet"))["split_point"].tolist()
-        ['input', 'output']
+        >>> points_content(pd.DataFrame({"split_point": ["input", "output"]}))[:4]
+        b'PAR1'
+    """
+    content: bytes = points.to_parquet(index=False)
+    return content
+
+
+def parse_points(content: bytes, path: Path, num_samples: int) -> pd.DataFrame:
+    """Inverse of :func:`points_content`; ``num_samples`` are those of the validation subset.
+
+    Raises:
+        UserError: It is no Parquet file, or more samples were counted than there are.
+
+    Example:
+        >>> content = points_content(pd.DataFrame({"correct": [40.0], "exited": [41]}))
+        >>> parse_points(content, Path("points.parquet"), 41)["exited"].tolist()
+        [41]
+        >>> parse_points(content, Path("points.parquet"), 40)
+        Traceback (most recent call last):
+            ...
+        explorer.runtime.errors.UserError: points.parquet: exited must be from 0 to 40, got 41
     """
     try:
-        table: pd.DataFrame = ParquetFile(path).read(use_threads=False).to_pandas()
-        return table
-    except (FileNotFoundError, ValueError, OSError) as error:
+        points: pd.DataFrame = ParquetFile(BytesIO(content)).read(use_threads=False).to_pandas()
+    except (ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    for column in ("correct", "exited"):
+        counted = points[column] if column in points else pd.Series(dtype=float)
+        if (wrong := counted[~counted.between(0, num_samples)]).size:
+            raise UserError(f"{path}: {column} must be from 0 to {num_samples}, got {wrong.iloc[0]}")
+    return points

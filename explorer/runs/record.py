@@ -11,13 +11,15 @@ from explorer.devices import ProtocolName, Setting
 from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.runs.learned import Learned
+from explorer.runs.sealed import unsealed, write_sealed
 from explorer.space.fit import memory_limits
 from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
 from explorer.space.quality_spec import ClassWeights, quality_of
-from explorer.utils.files import read_json, write_json
+from explorer.utils.files import read_json
 
 RUN_FILE = "run.json"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
+_REMEDY = "put back a copy of it, or search anew under another name"
 
 
 class _Part(BaseModel):
@@ -122,8 +124,7 @@ class RunRecord(_Part):
     """Contents of ``run.json``.
 
     The first block is what the run was begun with and does not change; the second grows from session to
-    session; the third is written anew at the end of each, and while a live report is kept. Whoever reads the
-    test subset adds the id of the point to ``test_reads``.
+    session; the third is written anew at the end of each, and while a live report is kept.
 
     Example:
         >>> from explorer import run_search
@@ -171,20 +172,19 @@ class RunRecord(_Part):
     learned: Learned | None = None
     optimism: Optimism | None = None
     notes: list[str] = Field(default_factory=list)
-    test_reads: list[str] = Field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a run folder's record.
 
         Raises:
-            UserError: Missing, unreadable or of another schema version.
+            UserError: Missing, unreadable, changed or of another schema version.
         """
         path = folder / RUN_FILE
         content = read_json(path)
         check_schema(content, path)
         try:
-            return cls.model_validate(content)
+            return cls.model_validate(unsealed(content, path, _REMEDY))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -192,7 +192,7 @@ class RunRecord(_Part):
 
     def write(self, folder: Path) -> None:
         """Write it whole into the run folder."""
-        write_json(folder / RUN_FILE, self.model_dump(mode="json"))
+        write_sealed(folder / RUN_FILE, self.model_dump(mode="json"))
 
     @property
     def setting(self) -> Setting:

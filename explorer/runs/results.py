@@ -24,15 +24,17 @@ from explorer.front.paired import Comparison, cheaper_alike, compared
 from explorer.front.pareto import mark_front
 from explorer.front.select import Pick, Selection, select
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
+from explorer.runs.sealed import read_sealed, write_sealed
 from explorer.runs.store import Store, StoredNetwork
 from explorer.space.fit import memory_limits
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS, METRICS, OF_A_QUALITY, Metric
 from explorer.space.names import network_words, point_name
 from explorer.utils.csv_files import csv_text
-from explorer.utils.files import read_json, write_json, write_text
+from explorer.utils.files import write_text
 
 TRIALS_FILE, MEASUREMENTS_FILE = "trials.json", "measurements.json"
 BASELINES_FILE = "baselines.json"  # rows of explorer.measure.jpeg
+SUMMARIES = (TRIALS_FILE, MEASUREMENTS_FILE, BASELINES_FILE)  # each session writes them anew
 _LEADING = [  # of front.csv, in the order that other programs may rely on
     *("point_id", "network_key", "backbone", "pattern", "densities"),
     *("split_point", "confidence_threshold", "payload_bits"),
@@ -178,11 +180,68 @@ def load_run(path: Path) -> RunResults:
     """
     record = RunRecord.read(path)
     if not (path / TRIALS_FILE).exists():
-        raise UserError(
-            f"{path}: the search was cut off; go on with "
-            f"`python -m explorer.search --run {path.name} --resume`"
-        )
-    return run_results(path, record, read_json(path / TRIALS_FILE))
+        raise UserError(f"{path}: the search was cut off; go on with `{_resume(path)}`")
+    results = run_results(path, record, read_rows(path / TRIALS_FILE))
+    if lost := lost_networks(results.trials, results.networks):
+        raise UserError(f"{path}: network {lost[0]} is missing; `{_resume(path)}` trains it anew")
+    return results
+
+
+def lost_networks(trials: pd.DataFrame, stored: Container[str]) -> list[str]:
+    """Keys of networks that proposals were answered from, and that are stored no longer.
+
+    Example:
+        >>> trials = pd.DataFrame({"outcome": ["trained", "failed"], "network_key": ["mlp-1", "mlp-2"]})
+        >>> lost_networks(trials, stored=[])
+        ['mlp-1']
+    """
+    answered = trials.loc[trials["outcome"].isin(["trained", "cached"]), "network_key"].unique()
+    return [str(key) for key in answered if key not in stored]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write ``trials.json`` or ``baselines.json``, with a checksum.
+
+    Example:
+        >>> write_rows(Path("trials.json"), [{"number": 0}])
+        >>> read_rows(Path("trials.json"))
+        [{'number': 0}]
+    """
+    write_sealed(path, {"rows": rows})
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Inverse of :func:`write_rows`.
+
+    Raises:
+        UserError: Missing, unreadable or changed.
+
+    Example:
+        >>> read_rows(Path("baselines.json"))
+        Traceback (most recent call last):
+            ...
+        explorer.runs.sealed.DamagedError: baselines.json: no such file; ...
+    """
+    rows: list[dict[str, Any]] = read_summary(path)["rows"]
+    return rows
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """One of :data:`SUMMARIES`, or ``front.json``, without its checksum.
+
+    Raises:
+        UserError: Missing, unreadable or changed.
+
+    Example:
+        >>> write_sealed(Path("measurements.json"), {"parts": []})
+        >>> read_summary(Path("measurements.json"))
+        {'parts': []}
+    """
+    return read_sealed(path, f"`{_resume(path.parent)}` writes it anew")
+
+
+def _resume(folder: Path) -> str:
+    return f"python -m explorer.search --run {folder.name} --resume"
 
 
 def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]]) -> RunResults:
@@ -191,19 +250,19 @@ def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]])
     Args:
         path: The run folder.
         record: Contents of ``run.json``.
-        trial_rows: Contents of ``trials.json``.
+        trial_rows: Rows of ``trials.json``.
 
     Example:
         >>> from explorer import run_search
         >>> run = run_search("digits", trials=1, name="so-far", workers=1, energy=False, progress=False)
-        >>> results = run_results(run.path, run.record, read_json(run.path / TRIALS_FILE))
+        >>> results = run_results(run.path, run.record, read_rows(run.path / TRIALS_FILE))
         >>> results.front["point_id"].equals(run.front["point_id"])
         True
     """
     trials = pd.DataFrame(trial_rows, columns=TRIAL_COLUMNS)
     store, setting = Store(path), record.setting
     networks = {key: store.read(key) for key in store}
-    baselines = read_json(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
+    baselines = read_rows(path / BASELINES_FILE) if (path / BASELINES_FILE).exists() else []
     points = _all_points(networks, store, trials, pd.DataFrame(baselines), setting)
     points = _add_measurements(_corrected(points, networks, record), path / MEASUREMENTS_FILE)
     points = mark_front(points, record.objectives, record.constraints_on(setting))
@@ -324,7 +383,7 @@ def _corrected(
 
 def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Columns measured on this host for the parts on the front; NaN where nothing was measured."""
-    content = read_json(path) if path.exists() else {}
+    content = read_summary(path) if path.exists() else {}
     points = points.drop(columns=list(MEASURED_METRICS), errors="ignore")
     codecs = {name for name in MEASURED_METRICS if name.startswith(("encode", "decode"))}
     for table, at, columns in (
@@ -361,7 +420,7 @@ def write_front(results: RunResults) -> None:
     """
     columns = front_columns(results.points)
     write_text(results.path / "front.csv", csv_text(results.front[columns]))
-    write_json(results.path / "front.json", front_content(results))
+    write_sealed(results.path / "front.json", front_content(results))
 
 
 def front_content(results: RunResults) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from safetensors.torch import load_file as load_tensors
-from safetensors.torch import save_file as save_tensors
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from explorer.core.calibration import Calibration, InferenceConfig
@@ -24,18 +25,21 @@ from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
 from explorer.errors import UserError
 from explorer.runs.network_files import (
+    codecs_content,
+    evidence_content,
     load,
-    read_codecs,
-    read_evidence,
-    read_points,
-    write_codecs,
-    write_evidence,
+    parse_codecs,
+    parse_evidence,
+    parse_points,
+    points_content,
 )
 from explorer.runs.record import SCHEMA_VERSION, check_schema
+from explorer.runs.sealed import DamagedError, checksum, read_checked, unsealed, write_sealed
 from explorer.space.candidate import NetworkSpec
-from explorer.utils.files import read_json, write_json
+from explorer.utils.files import naming_file, read_json
 
-_UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
+_UNFINISHED, _REPLACED, _DAMAGED = ".unfinished-", ".replaced-", ".damaged-"
+_NETWORK, _WEIGHTS = "network.json", "weights.safetensors"
 _POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
 _EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
 _CALIBRATION, _LOGITS = "calibration.safetensors", "logits.safetensors"
@@ -43,6 +47,7 @@ _FILE = re.compile(
     rf"network\.json|weights\.safetensors|{re.escape(_CALIBRATION)}|{re.escape(_LOGITS)}|{re.escape(_TRAINING_STATE)}"
     rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)})"
 )
+_DROPPED = (_WEIGHTS, _TRAINING_STATE)  # of networks that left the front
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as NetworkSpec.key makes them
 
 
@@ -106,7 +111,7 @@ class Store:
                 shutil.rmtree(old)
             else:
                 os.rename(old, self.networks / key)
-        for leftover in self.networks.glob(f"{_UNFINISHED}*"):
+        for leftover in (*self.networks.glob(f"{_UNFINISHED}*"), *self.networks.glob(f"{_DAMAGED}*")):
             shutil.rmtree(leftover)
 
     def __iter__(self) -> Iterator[str]:
@@ -134,8 +139,6 @@ class Store:
                 store holds is published, wherever the writer was killed.
         """
         key, unfinished = network.spec.key, self._write_unfinished(network, points)
-        if key in self:
-            self._carry_over(key, unfinished)
         if publish is not None:
             publish(_read_files(unfinished))
         self._put(unfinished, key)
@@ -148,17 +151,21 @@ class Store:
         """Store what :meth:`read_files` read elsewhere, in place of what is here under the key.
 
         Raises:
-            UserError: A name is no file of a network, or the key is not that of the network.
+            UserError: A name is no file of a network, the key is not that of the network, or a file is not
+                what was written.
         """
         if unknown := [name for name in files if not _FILE.fullmatch(name)]:
             raise UserError(f"network {key!r}: no file of a network is called {unknown[0]!r}")
         if not _KEY.fullmatch(key) or json.loads(files.get("network.json", b"{}")).get("key") != key:
             raise UserError(f"network {key!r}: its network.json is missing or says another key")
+        expected = json.loads(files[_NETWORK]).get("files", {})
+        for name, content in files.items():
+            if name != _NETWORK and checksum(content) != expected.get(name):
+                raise UserError(f"network {key!r}: its {name} is not what was written (its checksum differs)")
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
         for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
+            _write(folder / name, content)
         self._put(folder, key)
 
     def _put(self, unfinished: Path, key: str) -> None:
@@ -170,29 +177,23 @@ class Store:
         os.rename(unfinished, folder)
         shutil.rmtree(replaced)
 
-    def _carry_over(self, key: str, successor: Path) -> None:
-        """Copy what is kept of a network, at the epochs it has now and at earlier ones, to its successor."""
-        folder, earlier = self.networks / key, successor / _EARLIER
-        if (folder / _EARLIER).exists():
-            shutil.copytree(folder / _EARLIER, earlier)
-        now = earlier / str(self.read(key).training.epochs)
-        now.mkdir(parents=True)
-        for name in (_POINTS, _EVIDENCE):
-            shutil.copyfile(folder / name, now / name)
+    def _kept_of_earlier(self, key: str) -> dict[str, bytes]:
+        """Files of a network to be replaced that stay: points and evidence at its epochs, now and earlier."""
+        if key not in self:
+            return {}
+        record = self._record(key)
+        now = record["training"]["epochs"]
+        names = {name: name for name in record["files"] if name.startswith(f"{_EARLIER}/")}
+        names |= {f"{_EARLIER}/{now}/{name}": name for name in (_POINTS, _EVIDENCE)}
+        return {name: self._content(key, own, record) for name, own in names.items()}
 
     def _write_unfinished(self, network: EvaluatedNetwork, points: pd.DataFrame) -> Path:
         key = network.spec.key
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
-        write_evidence(folder / _EVIDENCE, network.evidence)
-        save_tensors(network.weights, folder / "weights.safetensors")
-        save_tensors({"logits": network.logits}, folder / _LOGITS)
-        if network.calibration.inference_config.payload.ranges != "sample":
-            splits = [split.name for split in network.splits]
-            write_codecs(folder / _CALIBRATION, network.calibration.codecs, splits)
-        if network.training_state is not None:
-            save_tensors(network.training_state, folder / _TRAINING_STATE)
-        points.to_parquet(folder / _POINTS, index=False)
+        files = _contents(network, points) | self._kept_of_earlier(key)
+        for name, content in files.items():
+            _write(folder / name, content)
         record = {
             "schema_version": SCHEMA_VERSION,
             "key": key,
@@ -204,21 +205,58 @@ class Store:
             "temperatures": dict(network.calibration.temperatures),
             "uncounted_operators": network.uncounted,
             "splits": [split.to_json() for split in network.splits],
+            "files": {name: checksum(content) for name, content in files.items()},
         }
-        write_json(folder / "network.json", record)
+        write_sealed(folder / _NETWORK, record)
         return folder
+
+    def _record(self, key: str) -> dict[str, Any]:
+        """What ``network.json`` says."""
+        path = self.networks / key / _NETWORK
+        try:
+            record = read_json(path)
+        except UserError as error:
+            raise DamagedError(str(error), self._remedy) from None
+        check_schema(record, path)
+        return unsealed(record, path, self._remedy)
+
+    def _content(self, key: str, name: str, record: Mapping[str, Any] | None = None) -> bytes:
+        """A file of a network, as it was written; ``record`` is its ``network.json`` where that is read."""
+        files = (record or self._record(key))["files"]
+        return read_checked(self.networks / key / name, files.get(name), self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"`python -m explorer.search --run {self.run.name} --resume` trains the network anew"
+
+    def check(self, key: str) -> None:
+        """Read every file of a network; weights and training state may have been dropped.
+
+        Raises:
+            DamagedError: One is missing or not what was written.
+        """
+        record = self._record(key)
+        for name in record["files"]:
+            if name not in _DROPPED or (self.networks / key / name).exists():
+                self._content(key, name, record)
+
+    def remove(self, key: str) -> None:
+        """Forget a network, as if it had never been trained; for the one writer only."""
+        away = self.networks / f"{_DAMAGED}{key}"
+        os.rename(self.networks / key, away)
+        shutil.rmtree(away)
 
     def read(self, key: str) -> StoredNetwork:
         """Read everything but evidence and weights.
 
         Raises:
-            UserError: A file is missing, unreadable or of another schema version.
+            UserError: A file is missing, unreadable, changed or of another schema version.
         """
-        path = self.networks / key / "network.json"
-        record = read_json(path)
-        check_schema(record, path)
+        record = self._record(key)
         splits = tuple(SplitCosts.from_json(split) for split in record["splits"])
-        points = read_points(self.networks / key / _POINTS)
+        points = parse_points(
+            self._content(key, _POINTS, record), self.networks / key / _POINTS, record["num_samples"]
+        )
         return StoredNetwork(
             NetworkSpec.from_json(record["spec"]),
             splits,
@@ -231,16 +269,15 @@ class Store:
 
     def read_splits(self, key: str) -> tuple[SplitCosts, ...]:
         """Costs at every split point of a network, without its points."""
-        splits = read_json(self.networks / key / "network.json")["splits"]
-        return tuple(SplitCosts.from_json(split) for split in splits)
+        return tuple(SplitCosts.from_json(split) for split in self._record(key)["splits"])
 
     def read_spec(self, key: str) -> NetworkSpec:
         """What was trained."""
-        return NetworkSpec.from_json(read_json(self.networks / key / "network.json")["spec"])
+        return NetworkSpec.from_json(self._record(key)["spec"])
 
     def read_training(self, key: str) -> TrainingRecord:
         """What training a network took."""
-        return TrainingRecord.from_json(read_json(self.networks / key / "network.json")["training"])
+        return TrainingRecord.from_json(self._record(key)["training"])
 
     def earlier_epochs(self, key: str) -> list[int]:
         """Epochs at which a network was paused before it was trained as far as it is now, ascending."""
@@ -249,22 +286,27 @@ class Store:
 
     def read_earlier_points(self, key: str, epochs: int) -> pd.DataFrame:
         """Swept points of a network when it was paused, see :meth:`earlier_epochs`."""
-        return read_points(self.networks / key / _EARLIER / str(epochs) / _POINTS)
+        name, record = f"{_EARLIER}/{epochs}/{_POINTS}", self._record(key)
+        content = self._content(key, name, record)
+        return parse_points(content, self.networks / key / name, record["num_samples"])
 
     def read_evidence(self, key: str, epochs: int | None = None) -> Evidence:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
-        folder = self.networks / key
-        path = (folder if epochs is None else folder / _EARLIER / str(epochs)) / _EVIDENCE
-        return read_evidence(path, self.read_splits(key), self.read_spec(key).recipe.quality)
+        name = _EVIDENCE if epochs is None else f"{_EARLIER}/{epochs}/{_EVIDENCE}"
+        record, path = self._record(key), self.networks / key / name
+        splits = tuple(SplitCosts.from_json(split) for split in record["splits"])
+        quality = NetworkSpec.from_json(record["spec"]).recipe.quality
+        return parse_evidence(self._content(key, name, record), path, splits, quality)
 
     def read_calibration(self, key: str) -> Calibration:
         """What was fitted to a network besides its weights."""
-        record = read_json(self.networks / key / "network.json")
+        record = self._record(key)
         splits = [split["name"] for split in record["splits"][:-1]]
         payload = record["inference_config"]["payload"]
         form = PayloadForm(**(payload | {"bits": tuple(payload["bits"])}))
         inference_config = InferenceConfig(**(record["inference_config"] | {"payload": form}))
-        codecs = read_codecs(self.networks / key / _CALIBRATION, form, splits)
+        content = None if form.ranges == "sample" else self._content(key, _CALIBRATION, record)
+        codecs = parse_codecs(content, self.networks / key / _CALIBRATION, form, splits)
         return Calibration(inference_config, codecs, record["temperatures"])
 
     def read_weights(self, key: str) -> dict[str, Tensor]:
@@ -273,17 +315,19 @@ class Store:
         Raises:
             UserError: They were dropped when the network left the front, or cannot be read.
         """
-        path = self.networks / key / "weights.safetensors"
+        path = self.networks / key / _WEIGHTS
         if not path.exists():
             raise UserError(
                 f"{path}: weights were dropped when the network left the front (see --keep-weights)"
             )
-        tensors: dict[str, Tensor] = load(load_tensors, path)
+        tensors: dict[str, Tensor] = load(load_tensors, self._content(key, _WEIGHTS), path)
         return tensors
 
     def read_logits(self, key: str) -> Tensor:
         """Logits of a network's first validation samples, :func:`explorer.space.rebuilt.sample_logits`."""
-        tensors: dict[str, Tensor] = load(load_tensors, self.networks / key / _LOGITS)
+        tensors: dict[str, Tensor] = load(
+            load_tensors, self._content(key, _LOGITS), self.networks / key / _LOGITS
+        )
         return tensors["logits"]
 
     def read_training_state(self, key: str) -> dict[str, Tensor] | None:
@@ -291,17 +335,40 @@ class Store:
         path = self.networks / key / _TRAINING_STATE
         if not path.exists():
             return None
-        state: dict[str, Tensor] = load(load_tensors, path)
+        state: dict[str, Tensor] = load(load_tensors, self._content(key, _TRAINING_STATE), path)
         return state
 
     def has_weights(self, key: str) -> bool:
         """Whether the weights were kept."""
-        return (self.networks / key / "weights.safetensors").exists()
+        return (self.networks / key / _WEIGHTS).exists()
 
     def drop_weights(self, key: str) -> None:
         """Forget weights and training state of a network; its points and evidence stay."""
-        for name in ("weights.safetensors", _TRAINING_STATE):
+        for name in _DROPPED:
             (self.networks / key / name).unlink(missing_ok=True)
+
+
+def _contents(network: EvaluatedNetwork, points: pd.DataFrame) -> dict[str, bytes]:
+    """Files of a network by name, but ``network.json``."""
+    calibration = network.calibration
+    files = {
+        _EVIDENCE: evidence_content(network.evidence),
+        _WEIGHTS: save_tensors(network.weights),
+        _LOGITS: save_tensors({"logits": network.logits}),
+        _POINTS: points_content(points),
+    }
+    if calibration.inference_config.payload.ranges != "sample":
+        files[_CALIBRATION] = codecs_content(calibration.codecs, [split.name for split in network.splits])
+    if network.training_state is not None:
+        files[_TRAINING_STATE] = save_tensors(network.training_state)
+    return files
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a new file into a folder that nobody else knows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming_file(path):
+        path.write_bytes(content)
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:

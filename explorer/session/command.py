@@ -107,6 +107,8 @@ def _announce(session: Session, stream: TextIO) -> None:
         file=stream,
         flush=True,
     )
+    for mended in session.mended:
+        print(printable(f"damaged: {mended}"), file=stream, flush=True)
     for variant in session.inventory.failures:
         print(printable(f"{variant.name} cannot be used: {variant.failure}"), file=stream, flush=True)
     for note in data_notes(session.data, record.quality.name):

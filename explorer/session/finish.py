@@ -21,15 +21,17 @@ from explorer.runs.results import (
     MEASUREMENTS_FILE,
     TRIALS_FILE,
     RunResults,
-    load_run,
+    lost_networks,
+    run_results,
     write_front,
+    write_rows,
 )
+from explorer.runs.sealed import write_sealed
 from explorer.runs.store import Store
 from explorer.session.learned import learned_or_why_not
 from explorer.session.options import Options
 from explorer.session.prepare import Session
 from explorer.session.summary import summarised, trial_rows
-from explorer.utils.files import write_json
 
 ENERGY_SECONDS = 0.25
 
@@ -49,20 +51,25 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
          'trials.json']
     """
     folder, store = session.folder, Store(session.folder)
-    write_json(folder / TRIALS_FILE, trial_rows(study))
+    rows = trial_rows(study)
+    write_rows(folder / TRIALS_FILE, rows)
     record = summarised(session, study, store)
     record.write(folder)
-    so_far = load_run(folder)
+    so_far = run_results(folder, record, rows)
+    record.notes += [
+        f"network {key} was damaged, and is trained anew when the search goes on: its points are missing"
+        for key in lost_networks(so_far.trials, so_far.networks)
+    ]
     points = so_far.points
     thresholds = session.space.confidence_thresholds
     record.optimism = run_optimism(so_far, thresholds.low, thresholds.high)
     record.learned, why_not = learned_or_why_not(session, study, so_far)
     record.notes += [why_not] if why_not else []
-    write_json(folder / BASELINES_FILE, _baselines(points, store, session.data))
+    write_rows(folder / BASELINES_FILE, _baselines(points, store, session.data))
     parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
     energy_seconds = ENERGY_SECONDS if options.energy else 0.0
     measured = measure_parts(parts, store, session.data, energy_seconds=energy_seconds)
-    write_json(folder / MEASUREMENTS_FILE, measured)
+    write_sealed(folder / MEASUREMENTS_FILE, measured)
     failures = measured["conditions"]["failures"]
     record.notes += [f"{key} was not measured: {reason}" for key, reason in failures.items()]
     if not options.keep_weights:
@@ -73,7 +80,7 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
         "front": int(points["on_front"].sum()),
     }
     record.write(folder)
-    results = load_run(folder)
+    results = run_results(folder, record, rows)
     write_front(results)
     write_report(results, study)
     write_index(options.reports)

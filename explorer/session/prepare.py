@@ -25,6 +25,7 @@ from explorer.engine.halving.rungs import worthwhile_rungs
 from explorer.engine.storage.database import from_environment, without_password
 from explorer.errors import UserError, naming
 from explorer.runs.folder import checked_name, list_runs, new_run_folder
+from explorer.runs.mend import mend
 from explorer.runs.owner import owned, owner_of
 from explorer.runs.record import RUN_FILE, DataRecord, RunRecord
 from explorer.session.options import Options
@@ -57,6 +58,7 @@ class Session:
         setting: Devices and link.
         rung_epochs: Epochs at which training pauses; the last is a complete training.
         storage: Optuna storage URL.
+        mended: What was damaged in the run folder and is made anew, one sentence each.
 
     Example:
         >>> session = prepare(Options(space="digits", seed=3))
@@ -72,6 +74,7 @@ class Session:
     setting: Setting
     rung_epochs: tuple[int, ...]
     storage: str
+    mended: tuple[str, ...] = ()
 
     @property
     def begun_with(self) -> dict[str, object]:
@@ -121,7 +124,8 @@ def owning(options: Options) -> Iterator[Session]:
     if options.resume:
         folder = _folder_to_resume(options)
         with owned(folder):
-            yield prepare(replace(options, run=folder.name))
+            session = prepare(replace(options, run=folder.name))
+            yield replace(session, mended=tuple(mend(folder)))
         return
     session = prepare(options)
     with owned(session.folder):

@@ -67,12 +67,12 @@ def die_in_training(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: i
 
 
 def die_while_storing(spy: Spy, loop: SearchLoop, patch: pytest.MonkeyPatch, at: int) -> None:
-    def dying(self: pd.DataFrame, *arguments: Any, **options: Any) -> None:
+    def dying(self: pd.DataFrame, *arguments: Any, **options: Any) -> Any:
         if len(spy.calls) == at:
             (key,) = (key for key in spy.calls if key not in loop.networks.store)
             spy.calls[key] -= 1  # nothing of it was kept
             raise Killed
-        original(self, *arguments, **options)
+        return original(self, *arguments, **options)
 
     original = pd.DataFrame.to_parquet
     patch.setattr(pd.DataFrame, "to_parquet", dying)

@@ -15,9 +15,8 @@ from explorer.front.pareto import hypervolume, reference_and_ideal
 from explorer.report.columns import metric_text
 from explorer.report.index import write_index
 from explorer.report.page import write_report
-from explorer.runs.results import RunResults, write_front
+from explorer.runs.results import RunResults, write_front, write_rows
 from explorer.space.metrics import loss_values
-from explorer.utils.files import write_json
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -474,7 +473,7 @@ def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Pa
         folder.mkdir()
         results = make_results(folder, num_points=count)
         results.record.model_copy(update={"name": name}).write(folder)
-        write_json(folder / "trials.json", [{"hypervolume": 0.5}])
+        write_rows(folder / "trials.json", [{"hypervolume": 0.5}])
         write_front(results)
     visit = open_page(browser, write_index(tmp_path))
     marks = "document.querySelectorAll('#overlay path').length"

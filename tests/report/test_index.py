@@ -4,6 +4,8 @@ from typing import Any
 
 from benchmarks.report_scale.synthetic import make_record, make_setting
 from explorer.report.index import IndexRow, index_info, write_index
+from explorer.runs.results import write_rows
+from explorer.runs.sealed import write_sealed
 
 RUN = make_record(
     "<b>one</b>",
@@ -24,9 +26,14 @@ FRONT = {
 
 def write_run(folder: Path, run: Any = RUN, trials: Any = TRIALS, front: Any = FRONT) -> None:
     folder.mkdir(parents=True)
-    for name, content in (("run", run), ("trials", trials), ("front", front)):
-        if content is not None:
-            (folder / f"{name}.json").write_text(json.dumps(content))
+    if isinstance(run, dict):
+        write_sealed(folder / "run.json", run)
+    else:
+        (folder / "run.json").write_text(json.dumps(run))
+    if trials is not None:
+        write_rows(folder / "trials.json", trials)
+    if front is not None:
+        write_sealed(folder / "front.json", front)
 
 
 def test_index_info_reads_finished_runs_newest_first(tmp_path: Path) -> None:

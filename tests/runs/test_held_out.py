@@ -3,8 +3,9 @@
 import pytest
 from scipy.stats import chi2_contingency
 
-from explorer import Run, UserError, load_run, run_search
+from explorer import Run, UserError, run_search
 from explorer.runs.held_out import Measured, chance_of_difference, warnings_of
+from explorer.runs.reads import read_points
 from explorer.space.metrics import parse_constraint
 
 
@@ -18,8 +19,7 @@ def test_every_other_point_that_is_read_counts_once(run: Run) -> None:
     best, cheap = run.select(maximize="accuracy"), run.select(minimize="edge_macs")
     reads = [run.test(pick)["reads"] for pick in (best, cheap, best)]
     assert reads == [1, 2, 2]
-    again = load_run(run.path)
-    assert again.record.test_reads == [best.point["point_id"], cheap.point["point_id"]]
+    assert read_points(run.path) == [best.point["point_id"], cheap.point["point_id"]]
 
 
 def test_a_constraint_that_was_assured_is_held_against_the_test_subset(run: Run) -> None:
@@ -60,7 +60,7 @@ def test_chance_is_that_of_the_chi_squared_test() -> None:
 
 
 def test_unknown_point_is_not_counted(run: Run) -> None:
-    before = load_run(run.path).record.test_reads
+    before = read_points(run.path)
     with pytest.raises(UserError, match="no operating point"):
         run.test(run.select(point_id="none"))
-    assert load_run(run.path).record.test_reads == before
+    assert read_points(run.path) == before

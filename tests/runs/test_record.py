@@ -7,8 +7,9 @@ from stand_ins import SETTING
 
 from benchmarks.report_scale.synthetic import SEARCHED, make_record
 from explorer.errors import UserError
-from explorer.runs.record import Promotion, RunRecord, SessionReading
-from explorer.utils.files import read_json, write_json
+from explorer.runs.record import SCHEMA_VERSION, Promotion, RunRecord, SessionReading
+from explorer.runs.sealed import read_sealed, write_sealed
+from explorer.utils.files import write_json
 
 RECORD = make_record("run", {"accuracy": 0.5, "edge_macs": 1e6}, ["accuracy >= 0.9"], SETTING, **SEARCHED)
 
@@ -31,7 +32,10 @@ def test_there_and_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema_version must be 6, got 2: another version of the explorer wrote it"),
+        (
+            {"schema_version": 2},
+            f"schema_version must be {SCHEMA_VERSION}, got 2: another version of the explorer wrote it",
+        ),
         ({"seed": "often"}, "seed: .*got 'often'"),
         ({"colour": 1}, "colour: "),
         ({"protocol": "mqtt"}, "protocol: .*got 'mqtt'"),
@@ -40,12 +44,20 @@ def test_there_and_back(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_read(tmp_path: Path, change: dict[str, object], message: str) -> None:
     RECORD.write(tmp_path)
-    write_json(tmp_path / "run.json", read_json(tmp_path / "run.json") | change)
+    write_sealed(tmp_path / "run.json", read_sealed(tmp_path / "run.json", "") | change)
     with pytest.raises(UserError, match=rf"run\.json: {message}"):
         RunRecord.read(tmp_path)
 
 
 def test_a_record_that_is_no_mapping(tmp_path: Path) -> None:
     write_json(tmp_path / "run.json", [1])
-    with pytest.raises(UserError, match="schema_version must be 6, got None"):
+    with pytest.raises(UserError, match=f"schema_version must be {SCHEMA_VERSION}, got None"):
+        RunRecord.read(tmp_path)
+
+
+def test_a_record_that_was_changed(tmp_path: Path) -> None:
+    RECORD.write(tmp_path)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace("accuracy >= 0.9", "accuracy >= 0.8"))
+    with pytest.raises(UserError, match=r"run\.json: is not what was written .*; put back a copy of it, or "):
         RunRecord.read(tmp_path)

@@ -19,7 +19,8 @@ from explorer.errors import UserError
 from explorer.front.pareto import knee, mark_front, non_dominated
 from explorer.front.select import Selection
 from explorer.runs.record import SCHEMA_VERSION
-from explorer.runs.results import FRONT_COLUMNS, RunResults, load_run, write_front
+from explorer.runs.results import FRONT_COLUMNS, RunResults, load_run, write_front, write_rows
+from explorer.runs.sealed import write_sealed
 from explorer.runs.store import Store
 from explorer.session.summary import trial_rows
 from explorer.space.fit import misfit
@@ -46,7 +47,7 @@ def write_run(folder: Path, trials: int) -> None:
     )
     loop.run(trials, None, lambda progress: None)
     make_record(folder.name, OBJECTIVES, [LIMIT], SETTING).write(folder)
-    write_json(folder / "trials.json", trial_rows(study))
+    write_rows(folder / "trials.json", trial_rows(study))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_measurements_belong_to_network_and_split_point(tmp_path: Path) -> None:
     codec = {"network_key": key, "split_point": "relu1", "payload_bits": 8}
     codec |= {"encode_latency_host_s": 0.125, "decode_latency_host_s": 0.0625}
     content = {"conditions": {}, "parts": [part], "codecs": [codec]}
-    write_json(tmp_path / "measurements.json", content)
+    write_sealed(tmp_path / "measurements.json", content)
     points = load_run(tmp_path).points
     measured = (points["network_key"] == key) & (points["split_point"] == "relu1")
     assert set(points.loc[measured, "edge_latency_host_s"]) == {0.25}

@@ -22,7 +22,8 @@ from explorer.core.quality import Quality
 from explorer.core.sweep import sweep
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.errors import UserError
-from explorer.runs.network_files import read_evidence, write_evidence
+from explorer.runs.network_files import evidence_content, parse_evidence
+from explorer.runs.sealed import DamagedError
 from explorer.runs.store import SCHEMA_VERSION, Store
 
 
@@ -82,13 +83,13 @@ def test_evidence_round_trip(stored: Stored) -> None:
     pd.testing.assert_frame_equal(sweep(evidence, 0.2, 0.9), sweep(own.evidence, 0.2, 0.9))
 
 
-def test_evidence_keeps_what_was_answered_where_that_is_known(tmp_path: Path, stored: Stored) -> None:
+def test_evidence_keeps_what_was_answered_where_that_is_known(stored: Stored) -> None:
     _, own = stored
     answered, shapes = np.arange(24, dtype=np.uint8), ((2, 12), (1, 2, 12), (24,))
     answers = Answers(*(answered.reshape(shape) for shape in shapes))
-    path, quality = tmp_path / "evidence.safetensors", Quality("balanced_accuracy")
-    write_evidence(path, dataclasses.replace(own.evidence, answers=answers))
-    evidence = read_evidence(path, own.splits, quality)
+    quality = Quality("balanced_accuracy")
+    content = evidence_content(dataclasses.replace(own.evidence, answers=answers))
+    evidence = parse_evidence(content, Path("evidence.safetensors"), own.splits, quality)
     assert evidence.quality == quality
     assert evidence.answers is not None
     for field in dataclasses.fields(answers):
@@ -141,7 +142,7 @@ def test_keys_are_sorted_and_other_things_are_no_networks(stored: Stored) -> Non
     assert "mlp-000000000000" not in store
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "write_evidence", "write_json", "os.rename"])
+@pytest.mark.parametrize("step", ["save_tensors", "evidence_content", "write_sealed", "os.rename"])
 def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def dying(*_: object) -> None:
         raise KeyboardInterrupt
@@ -335,8 +336,8 @@ def test_a_network_is_carried_under_its_own_key(partly: Stored, tmp_path: Path, 
     ("step", "calls", "new_is_there"),
     [
         ("save_tensors", 0, False),
-        ("write_evidence", 0, False),
-        ("write_json", 0, False),
+        ("evidence_content", 0, False),
+        ("write_sealed", 0, False),
         ("os.rename", 0, False),  # the new one is written
         ("os.rename", 1, False),  # the old one is away
         ("shutil.rmtree", 0, True),  # the new one is in its place
@@ -427,3 +428,52 @@ def test_damaged_arrays_name_the_file(stored: Stored) -> None:
     remove("logits.safetensors")(store.networks / key)
     with pytest.raises(UserError, match=r"logits\.safetensors: cannot be read: "):
         store.read_logits(key)
+
+
+@pytest.mark.parametrize(
+    "name", ["points.parquet", "evidence.safetensors", "weights.safetensors", "logits.safetensors"]
+)
+def test_a_flipped_bit_is_told_when_the_file_is_read(stored: Stored, name: str) -> None:
+    store, own = stored
+    key, path = own.spec.key, store.networks / own.spec.key / name
+    store.check(key)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    readers = (store.check, store.read, store.read_evidence, store.read_weights, store.read_logits)
+    told = 0
+    for read in readers:
+        try:
+            read(key)
+        except DamagedError as error:
+            told += name in str(error) and "--resume` trains the network anew" in str(error)
+    assert told == 2  # by the check, and by its own reader
+
+
+def test_dropped_weights_are_no_damage(partly: Stored) -> None:
+    store, own = partly
+    store.drop_weights(own.spec.key)
+    store.check(own.spec.key)
+
+
+def test_a_removed_network_is_gone(partly: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, own = partly
+    kill(lambda: store.remove(own.spec.key), monkeypatch, "shutil.rmtree")
+    assert list(store) == []
+    store.remove_unfinished()
+    assert list(store.networks.iterdir()) == []
+
+
+def test_damaged_files_are_not_carried(partly: Stored, tmp_path: Path) -> None:
+    store, own = partly
+    other, key = Store(tmp_path / "other"), own.spec.key
+    with pytest.raises(UserError, match=r"its points\.parquet is not what was written"):
+        other.write_files(key, store.read_files(key) | {"points.parquet": b"PAR1"})
+    assert list(other.networks.iterdir()) == []
+
+
+def test_more_right_answers_than_samples_are_refused(tmp_path: Path) -> None:
+    store, own = Store(tmp_path), network()
+    store.write(own, points(own).assign(correct=41.0))
+    with pytest.raises(UserError, match=r"points\.parquet: correct must be from 0 to 40, got 41\.0"):
+        store.read(own.spec.key)

@@ -12,6 +12,7 @@ from explorer.report.page import report_html
 from explorer.report.rebuild import load_study
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults, load_run
+from explorer.runs.sealed import read_sealed, write_sealed
 from explorer.session import learned as session_learned
 from explorer.session.command import search_and_report
 from explorer.session.learned import learned, learned_or_why_not
@@ -19,7 +20,6 @@ from explorer.session.options import Options
 from explorer.session.prepare import Session, prepare
 from explorer.space.candidate import NetworkSpec
 from explorer.space.files import space_from
-from explorer.utils.files import read_json, write_json
 
 pytestmark = pytest.mark.slow
 
@@ -86,9 +86,9 @@ def test_the_same_is_learned_from_the_folder_alone(
 
 
 def test_older_records_have_none_and_their_reports_say_nothing(tmp_path: Path, results: RunResults) -> None:
-    content = read_json(results.path / "run.json")
+    content = read_sealed(results.path / "run.json", "")
     del content["learned"]
-    write_json(tmp_path / "run.json", content)
+    write_sealed(tmp_path / "run.json", content)
     record = RunRecord.read(tmp_path)
     assert record.learned is None
     results.record.learned = None

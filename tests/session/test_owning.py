@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr("explorer.runs.record.write_json", full)
+        patched.setattr("explorer.runs.record.write_sealed", full)
         with pytest.raises(OSError, match="No space left"):
             search.main(["--space", "space.yaml", "--run", "run"])
     assert not (folder / "reports").exists()

@@ -22,10 +22,10 @@ from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_net
 from explorer.data.dataset import DataSet, Subset
 from explorer.errors import EXIT_ALL_FAILED, EXIT_USER_ERROR, UserError, run_command
 from explorer.runs.deployment import check_factories
+from explorer.runs.results import read_rows
 from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import Signature, check_factory, signature
-from explorer.utils.files import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -200,7 +200,7 @@ def test_commands_refuse_an_edited_factory(capsys: pytest.CaptureFixture[str]) -
     assert REFUSAL.match(capsys.readouterr().err)
     assert searched("--trials", "8", "--resume") == EXIT_USER_ERROR
     assert REFUSAL.match(capsys.readouterr().err.splitlines()[-1])
-    assert len(read_json(Path("reports/own/trials.json"))) == 6
+    assert len(read_rows(Path("reports/own/trials.json"))) == 6
     write_nets(classes=10)
     assert searched("--trials", "8", "--resume") == 0
 
@@ -221,6 +221,6 @@ def test_worker_processes_with_another_file_fail() -> None:
     """Only the process that searches has the file as it was."""
     write_nets(10, activation=f"nn.ReLU() if os.getpid() == {os.getpid()} else nn.Sigmoid()")
     assert searched("--trials", "4", "--time-limit", "100") == EXIT_ALL_FAILED
-    trials = read_json(Path("reports/own/trials.json"))
+    trials = read_rows(Path("reports/own/trials.json"))
     assert {trial["state"] for trial in trials} == {"FAIL"}
     assert all("builds another network here" in trial["reason"] for trial in trials)
