@@ -16,6 +16,7 @@ import torch
 
 from explorer import pick, search
 from explorer.errors import run_command
+from explorer.report import __main__ as report
 from explorer.session import command  # noqa: F401  # what a search imports once its command line is read
 
 SECONDS, MEMORY_BYTES = 30.0, 2**30
@@ -23,7 +24,7 @@ PATIENCE_S = (
     900.0  # of the clock, after which a command that waits is killed: others may use the machine, too
 )
 ADDRESS_BYTES = 2**33  # of virtual memory, which allocators reserve in plenty; beyond it memory is refused
-_MODULES = {"search": search, "pick": pick}
+_MODULES = {"search": search, "pick": pick, "report": report}
 _CRASHED = 70
 
 

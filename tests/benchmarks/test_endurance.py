@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.endurance.damage import damage
 from benchmarks.endurance.forked import Ended, run_forked
 from benchmarks.endurance.fuzz import LEFT_ALONE, SEARCHED, SMALL, commands_of, counted
 from benchmarks.endurance.mutations import broken_file, pick_line
@@ -70,3 +71,18 @@ def test_a_fork_ends_like_a_process() -> None:
     assert [ended[tuple(command)].code for command in commands] == [2, 0, 2, 2]
     assert "error: 'nowhere': no such run" in ended["pick", "nowhere"].message
     assert not any(one.problem for one in ended.values())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_file_is_damaged_in_one_place(tmp_path: Path, seed: int) -> None:
+    content = bytes(range(200))
+    (tmp_path / "run.json").write_bytes(content)
+    done = damage(tmp_path, "run.json", random.Random(seed))
+    now = (tmp_path / "run.json").read_bytes()
+    assert done.startswith("run.json, ")
+    if "flipped" in done:
+        differing = [one ^ other for one, other in zip(content, now, strict=True) if one != other]
+        assert [one.bit_count() for one in differing] == [1]
+    else:
+        assert content.startswith(now)
+        assert len(now) < len(content)
