@@ -166,9 +166,9 @@ def _call(source: str) -> RawData:
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         raise UserError(f"data source {source!r}: must return the tuple ({', '.join(NPZ_KEYS)}), got {got}")
     keys = _KEYS_BY_COUNT[len(returned)]
-    arrays = [
-        as_array(value, f"data source {source!r}: {key}") for value, key in zip(returned, keys, strict=True)
-    ]
+    where = f"data source {source!r}"
+    with user_code(f"{where}: must return arrays", told=(UserError,)):  # a type of theirs may do anything
+        arrays = [as_array(value, f"{where}: {key}") for value, key in zip(returned, keys, strict=True)]
     return _named(source, arrays, keys)
 
 
