@@ -7,21 +7,11 @@ from math import cos, pi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trainings import RECIPE
 
 from explorer.core.augmenter import AugmentStep
 from explorer.core.losses import Distillation
 from explorer.core.recipe import Recipe
-
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.5,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
 
 
 def test_weights_of_exits() -> None:
