@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.calibration import Calibration
+from explorer.core.exits import Score
 from explorer.core.graph.split_points import OUTPUT, SplitPoint, cut
 from explorer.core.network import Network
 from explorer.deploy.folded import fold_norms
@@ -109,6 +110,11 @@ class DeployedChain(nn.Module):
         for place, point in enumerate(cuts):
             self.shapes[crossing_name(place)] = point.shape
             self.shapes |= {exit_name(place): last.shape, confidence_name(place): ()}
+
+    def scored_by(self, split_point: str) -> tuple[Score, float]:
+        """By which score an exit is sure, and the temperature that divides its logits first."""
+        config = self._calibration.inference_config
+        return config.score, self._calibration.temperatures.get(split_point, 1.0)
 
     def _placed(self, found: Mapping[str, nn.Module | None]) -> list[tuple[int, nn.Module]]:
         return [

@@ -1,32 +1,26 @@
-"""The chain as ONNX: exported once, cleaned of whatever is not computed, and cut into files.
+"""The chain as ONNX: written down or exported once, cleaned of what is not computed, and cut into files.
 
 Files hold standard operators only. Positions of freely placed weights are stored in as few bytes as they
-need, see :mod:`explorer.core.sparsity.positions`; the exporter's eight would outweigh the weights.
+need, see :mod:`explorer.core.sparsity.positions`; the eight that ONNX reads would outweigh the weights.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import helper, numpy_helper
 
 from explorer.core.sparsity.positions import narrow_type
 from explorer.deploy.chain import DeployedChain
-from explorer.errors import UserError
+from explorer.deploy.direct import direct_model
+from explorer.deploy.exporter import exported
+from explorer.deploy.onnx_graph import described, model_of
 from explorer.runtime.stages import INPUT
-
-OPSET = 20
-_BATCH = "batch"
 
 
 def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.ModelProto:
-    """Export the chain with a free batch axis.
+    """The chain with a free batch axis: by :mod:`explorer.deploy.direct`, or else by torch's exporter.
 
     Args:
         chain: In eval mode.
@@ -39,6 +33,7 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.core.network import Network
         >>> from explorer.deploy.chain import Normalise
+        >>> import torch
         >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
         >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> cuts, normalise = [network.split_point("1")], Normalise([0.0], [1.0], (4,), "float32")
@@ -51,60 +46,11 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
         >>> [node.op_type for node in file.graph.node], file.graph.input[0].name
         (['Gemm'], 'input')
     """
-    sample = torch.zeros(2, *input_shape)
-    _remember_operators()
-    try:
-        with _quiet(), torch.no_grad():
-            program = torch.onnx.export(
-                chain.eval(),
-                (sample,),
-                dynamo=True,
-                verbose=False,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=chain.names,
-                dynamic_shapes=({0: torch.export.Dim(_BATCH)},),
-            )
-            assert program is not None
-            model: onnx.ModelProto = program.model_proto
-    except Exception as error:  # the exporter has many ways to fail, and they are the network's
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"the network cannot be exported to ONNX: {reason}") from error
-    foreign = sorted({f"{node.domain}:{node.op_type}" for node in model.graph.node if node.domain})
-    if foreign or model.functions:
-        raise UserError(f"the network needs operators outside the ONNX standard: {', '.join(foreign)}")
+    model = direct_model(chain, input_shape)
+    if model is None:
+        model = exported(chain, input_shape)
     _narrow_positions(model.graph)
     return model
-
-
-@cache
-def _remember_operators() -> None:
-    """Let the exporter read its table of operators once: it parses 497 functions anew at every export.
-
-    That is a third of a small network's export (torch 2.13). The table is private; where it is not found,
-    exports take as long as they take.
-    """
-    with suppress(ImportError, AttributeError):
-        from torch.onnx._internal.exporter import _registration
-
-        library: Any = _registration.onnxscript_apis  # type: ignore[attr-defined]
-        library.get_torchlib_ops = cache(library.get_torchlib_ops)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter says of itself: its warnings are no user's business."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def sliced(
@@ -136,23 +82,16 @@ def sliced(
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     constants = [own for own in graph.initializer if own.name in needed]
-    file = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "network",
-            [_described(INPUT, shapes[start])],
-            [_described(own, shapes[name]) for name, own in outputs.items()],
-            constants,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=model.ir_version,
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [described(INPUT, shapes[start])],
+        [described(own, shapes[name]) for name, own in outputs.items()],
+        constants,
     )
+    file = model_of(graph, model.ir_version)
     onnx.checker.check_model(file)
     return bytes(file.SerializeToString(deterministic=True))
-
-
-def _described(name: str, shape: Sequence[int]) -> Any:
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [_BATCH, *shape])
 
 
 def _bare(node: Any) -> Any:

@@ -7,6 +7,7 @@ Modelled columns have other names and other axes.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from explorer.core.network import Network
 from explorer.core.sweep import is_deployable
 from explorer.core.training import TrainingFailedError
 from explorer.data.dataset import DataSet
+from explorer.measure.budget import Budget
 from explorer.measure.energy import measure_energy_per_call
 from explorer.measure.runners import Runners, runners_of
 from explorer.measure.timer import measure_seconds
@@ -26,6 +28,7 @@ from explorer.runs.store import Store
 from explorer.runtime.codec import Codec, Floats, decode, encode
 
 WARMUP, REPEATS = 5, 30
+_LATE = "of some parts only times were measured, to keep to the time for measuring"
 
 
 def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
@@ -49,11 +52,16 @@ class _EnergyMeter:
     """Energy of calls, and how it was measured or why not."""
 
     seconds: float
+    budget: Budget
     method: str = ""
     reasons: dict[str, None] = field(default_factory=dict)
 
     def joules(self, run: Callable[[], object]) -> float | None:
         if self.seconds <= 0:
+            return None
+        self.budget.begin_part()
+        if not self.budget.is_on_time:
+            self.reasons[_LATE] = None
             return None
         reading = measure_energy_per_call(run, seconds=self.seconds)
         self.method = reading.method
@@ -68,6 +76,7 @@ def measure_parts(
     data: DataSet,
     *,
     energy_seconds: float,
+    budget_s: float = inf,
 ) -> dict[str, Any]:
     """Time and energy per inference of edge and server parts, time of encoder and decoder, batch of one.
 
@@ -76,11 +85,13 @@ def measure_parts(
         store: Holds the weights.
         data: One validation sample is run.
         energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
+        budget_s: How long all may take. Energies are left out while measuring is behind its time, and
+            networks that are not begun by its end are not measured.
 
     Returns:
         Plain data: the conditions, a row per part and a row per codec. The edge part includes normalisation
         and exit; its row says whether torch ran it, and why. A network that fails has no rows, but a reason
-        among the conditions.
+        among the conditions, which also say how many parts there was no time for.
 
     Example:
         >>> from explorer import run_search
@@ -90,12 +101,17 @@ def measure_parts(
         >>> len(measured["parts"]), measured["conditions"]["repeats"]
         (1, 30)
     """
-    meter, failures = _EnergyMeter(energy_seconds), dict[str, str]()
+    budget, failures = Budget(budget_s, len({part[:2] for part in parts})), dict[str, str]()
+    meter, unmeasured = _EnergyMeter(energy_seconds, budget), 0
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
     for key, group in groupby(sorted(parts), key=lambda part: part[0]):
+        ways = [part[1:] for part in group]
+        if budget.is_spent:
+            unmeasured += len(ways)
+            continue
         try:
             with failing_alone():
-                own = _measured_network(key, [part[1:] for part in group], store, data, meter)
+                own = _measured_network(key, ways, store, data, meter)
         except TrainingFailedError as error:
             failures[key] = str(error)
         else:
@@ -110,6 +126,7 @@ def measure_parts(
         "energy_method": meter.method,
         "energy_reasons": list(meter.reasons),
         "failures": failures,
+        "unmeasured": unmeasured,
     }
     return {"conditions": conditions, **rows}
 

@@ -80,7 +80,7 @@ def search_and_report(options: Options, as_json: bool) -> int:
 def _searched(session: Session, options: Options, stream: TextIO) -> tuple[RunResults, bool]:
     with make_reporter(stream) as reporter:
         study, interrupted = search(session, options, reporter)
-    print("measuring the parts on the front, one at a time ...", file=stream, flush=True)
+    print("measuring parts, for at most a quarter of the search's time ...", file=stream, flush=True)
     with failures_explained(session.storage):
         return finish(session, options, study), interrupted
 
