@@ -34,7 +34,7 @@ def exported(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.ModelPr
         >>> normalise = Normalise([0.0], [1.0], (4,), "float32")
         >>> model = exported(DeployedChain(network, [], set(), uncalibrated([], (8,)), normalise), (4,))
         >>> [node.op_type for node in model.graph.node]
-        ['Gemm', 'Softplus', 'Tanh', 'Mul']
+        ['Gemm', 'Mish']
     """
     sample = torch.zeros(2, *input_shape)
     _remember_operators()
