@@ -1,6 +1,6 @@
 # make search   install once, then search for 200 trials; more options: make search ARGS="--seed 1"
-# make test     all tests but the guides; some: make test ARGS="tests/core -k split"
-# make quick    what can be tested in a minute
+# make test     tests of everything, five minutes on two cores; some: make test ARGS="tests/core -k split"
+# make slow     the tests that take long: many processes, killed searches, whole benchmarks
 # make guides   run the README, the tutorials, the how-to guides and the examples of the reference
 # make check    linting, formatting, types, of the page's JavaScript too; whether the documentation builds
 # make docs     the documentation as a site: open site/index.html
@@ -19,20 +19,20 @@ INSTALLED_JS := node_modules/.installed
 CLIENT := .client
 
 .DEFAULT_GOAL := search
-.PHONY: search test quick guides check check-js docs client clean
+.PHONY: search test slow guides check check-js docs client clean
 .NOTPARALLEL:
 
 search: $(INSTALLED)
 	$(BIN)/python -m explorer.search --trials 200 $(ARGS)
 
 test: $(INSTALLED_DEV)
-	$(PYTEST) -m "not guide" $(ARGS)
+	$(PYTEST) -m "not slow and not guide" $(ARGS)
+
+slow: $(INSTALLED_DEV)
+	$(PYTEST) -m "slow and not guide" $(ARGS)
 
 guides: $(INSTALLED_DEV)
 	$(PYTEST) -m guide $(ARGS)
-
-quick: $(INSTALLED_DEV)
-	$(PYTEST) -m "not slow and not guide" $(ARGS)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check

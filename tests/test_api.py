@@ -17,8 +17,6 @@ from explorer.runs.split_network import SplitNetwork
 from explorer.runtime.sizes import FRAME_BYTES, REQUEST_OVERHEAD
 from explorer.space.files import parse_space, space_text
 
-pytestmark = pytest.mark.slow
-
 RNG = np.random.default_rng(0)
 
 

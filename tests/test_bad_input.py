@@ -20,8 +20,6 @@ from explorer.report.__main__ import main as report_main
 from explorer.runs import store
 from explorer.session.options import Options
 
-pytestmark = pytest.mark.slow
-
 TINY: dict[str, Any] = {
     "data": {"source": "digits", "train_samples": 200, "validation_samples": 100},
     "backbones": {

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 
 import explorer
 from explorer.space.files import load_space
 from explorer.space.inventory import build_inventory
-
-pytestmark = pytest.mark.slow
 
 
 def test_the_whole_recipe() -> None:

@@ -13,8 +13,6 @@ from explorer.runs.results import RunResults, load_run
 from explorer.space.inventory import build_inventory
 from explorer.space.schema import SearchSpace
 
-pytestmark = pytest.mark.slow
-
 NETS = '''
 """Networks that fail in one way each."""
 import sys

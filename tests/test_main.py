@@ -10,8 +10,6 @@ import pytest
 import explorer
 from explorer import __main__ as command_line
 
-pytestmark = pytest.mark.slow
-
 OF_RUNS = ("search", "pick", "confirm", "deploy", "report", "inspect")
 OF_BUNDLES = ("serve", "edge", "measure")
 COMMANDS = (*OF_RUNS, *OF_BUNDLES)

@@ -10,8 +10,6 @@ import explorer
 from explorer import pick, search
 from explorer.report.__main__ import main as report_main
 
-pytestmark = pytest.mark.slow
-
 HARMLESS = """
 from explorer.backbones import mlp as net
 import numpy as np

@@ -36,8 +36,6 @@ from explorer.session import finish, live
 from explorer.space.files import SHIPPED, load_space_data, parse_space
 from explorer.space.metrics import MEASURED_METRICS
 
-pytestmark = pytest.mark.slow
-
 SPACE = {
     "data": {"source": "digits", "train_samples": 300, "validation_samples": 150},
     "backbones": {
@@ -345,6 +343,7 @@ def test_live_search_writes_a_report_that_reloads_itself(
     assert "still running" not in report
 
 
+@pytest.mark.slow
 def test_killed_searches_from_dense_networks_resume_to_the_same_result(
     from_dense: Path, tmp_path: Path
 ) -> None:
@@ -352,6 +351,7 @@ def test_killed_searches_from_dense_networks_resume_to_the_same_result(
     assert kill_and_resume(str(from_dense), reports=tmp_path / "reports", **how) == []  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_search_from_dense_networks_goes_on_and_is_picked_from(from_dense: Path) -> None:
     command = ["--run", "dense", "--no-energy", "--workers", "1", "--keep-weights"]
     assert search.main(["--space", str(from_dense), *command, "--trials", "4"]) == 0
@@ -389,6 +389,7 @@ def test_the_dry_run_says_what_starts_from_what(from_dense: Path, capsys: pytest
     assert content["training"] == {"start": "dense", "epochs": 3, "warm_epochs": 2, "teacher": "none"}
 
 
+@pytest.mark.slow
 def test_two_workers_start_from_dense_networks(from_dense: Path) -> None:
     arguments = ["--space", str(from_dense), "--no-energy", "--trials", "12", "--run", "dense-workers"]
     arguments.append("--keep-weights")
@@ -404,6 +405,7 @@ def test_two_workers_start_from_dense_networks(from_dense: Path) -> None:
             torch.testing.assert_close(trained[name], tensor)
 
 
+@pytest.mark.slow
 def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
     arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
     assert search.main([*arguments, "--trials", "12", "--run", "workers", "--workers", "2"]) == 0

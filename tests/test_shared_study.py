@@ -51,7 +51,6 @@ def searching(url: str, run: str, *more: str) -> int:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_searches_share_a_study_and_one_is_killed(postgres_url: str, tmp_path: Path) -> None:
     assert share_and_kill(str(tmp_path / "space.yaml"), postgres_url, 20, tmp_path / "reports") == []
@@ -115,7 +114,6 @@ def test_a_storage_that_cannot_be_used_leaves_no_run(tmp_path: Path) -> None:
     assert not (tmp_path / "reports" / "run").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_server_that_goes_down_in_the_midst_of_a_search(tmp_path: Path) -> None:
     """One message; what was trained stays, and the search goes on when the server is back."""

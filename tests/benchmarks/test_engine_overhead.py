@@ -26,8 +26,6 @@ from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.engine.proposals import Proposer
 from explorer.space.variants import Inventory
 
-pytestmark = pytest.mark.slow
-
 CASE = Case(DEFAULT_SAMPLER, "sqlite", "distinct", 200)
 GOOD = Overhead(
     CASE,

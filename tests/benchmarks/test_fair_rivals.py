@@ -52,7 +52,6 @@ def test_shape_and_rate_are_chosen_by_validation_with_the_first_seed(monkeypatch
     assert (row["test"], row["test_min"], row["test_max"]) == pytest.approx((0.8, 0.7, 0.9))
 
 
-@pytest.mark.slow
 def test_a_rival_learns_to_tell_bright_from_dark() -> None:
     bright = torch.arange(200) % 2
     inputs = bright.float()[:, None, None, None] + 0.1 * torch.randn(200, 1, 28, 28)

@@ -65,7 +65,6 @@ def test_what_falls_short_is_said() -> None:
     assert len(shortfalls("parts", bad)) == 3
 
 
-@pytest.mark.slow
 def test_parts_of_a_network_are_both_halves_at_two_cuts() -> None:
     parts = list(parts_of(ARCHITECTURES[0], Fraction(1, 4)))
     assert [(part.half, part.place) for part in parts] == [

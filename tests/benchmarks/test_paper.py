@@ -153,7 +153,6 @@ def test_check_wants_every_figure() -> None:
     assert "no network of the wide family" in shortfalls(_rows()[:-1])[0]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(
     "EXPLORER_DATA_DIR" not in os.environ, reason="EXPLORER_DATA_DIR names no folder with MNIST"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from torch import nn
 
@@ -22,8 +21,6 @@ from benchmarks.plain_training import (
 from explorer.core.recipe import Recipe
 from explorer.data.dataset import DataSet, Subset
 from explorer.space.files import parse_space
-
-pytestmark = pytest.mark.slow
 
 RECIPE = Recipe(
     epochs=8,

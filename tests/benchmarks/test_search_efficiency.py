@@ -38,8 +38,6 @@ from explorer.space.inventory import build_inventory
 from explorer.space.schema import SearchSpace
 from explorer.space.variants import Inventory
 
-pytestmark = pytest.mark.slow
-
 MLP = make_space("mlp", 0)  # references 0.5, 500,000 MACs, 3,200 bytes
 
 

@@ -12,8 +12,6 @@ from benchmarks.teachers.spaces import SPACES, WAYS, teacher_space
 from explorer.engine.proposals import Proposer
 from explorer.space.inventory import build_inventory
 
-pytestmark = pytest.mark.slow
-
 
 def test_networks_are_compared_seed_by_seed() -> None:
     rows = [

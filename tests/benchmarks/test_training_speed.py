@@ -18,8 +18,6 @@ from benchmarks.training_speed import (
 )
 from explorer.errors import UserError
 
-pytestmark = pytest.mark.slow
-
 TINY = Case("tiny", "explorer.backbones:mlp", {"hidden": [16, 16]}, (1, 4, 4), 32, 16, ALL, 12)
 
 

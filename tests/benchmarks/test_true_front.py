@@ -18,8 +18,6 @@ from explorer.errors import UserError
 from explorer.space.inventory import build_inventory
 from explorer.space.schema import SearchSpace
 
-pytestmark = pytest.mark.slow
-
 
 def tiny() -> SearchSpace:
     content = make_space("digits").model_dump(mode="json")

@@ -9,8 +9,6 @@ from explorer.errors import UserError
 from explorer.space.files import load_space_data
 from explorer.space.schema import SearchSpace
 
-pytestmark = pytest.mark.slow
-
 
 def _curve(start: str, steps: dict[float, float], seed: int = 0, budget_s: float = 20.0) -> Curve:
     """A curve with two networks at its first trial and one more at each other."""

@@ -142,7 +142,6 @@ def test_tensors_that_a_forward_makes(elsewhere: list[Elsewhere]) -> None:
     assert elsewhere[-1].seen
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("elsewhere")
 def test_whole_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)

@@ -134,7 +134,6 @@ def test_the_dense_weights_stay_as_they_are() -> None:
     assert all(torch.equal(weights[name], before[name]) for name in before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ZOO, ids=lambda kind: kind.name)
 def test_any_module_finds_its_weights(kind: Kind) -> None:
     """Traced by torch.fx, exported or left whole in part: sparse and dense name their tensors alike."""

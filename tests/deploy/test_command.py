@@ -13,8 +13,6 @@ from explorer.deploy.equivalence import NotEquivalentError
 from explorer.errors import UserError
 from explorer.runtime.manifest import load_bundle
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:

@@ -21,7 +21,7 @@ from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.engine.storage.open import open_study
 from explorer.space.candidate import NetworkSpec
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from explorer.engine.pool.base import SerialPool
 from explorer.engine.storage.open import opening
 from explorer.runs.store import Store
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 EPOCHS, WARM = 5, 3
 FROM_DENSE = {"epochs": EPOCHS, "start": "dense"}

@@ -15,7 +15,7 @@ from explorer.core.run_point import RunPoint
 from explorer.engine.encodings import ENCODINGS, ParamChoice
 from explorer.engine.references import references
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 FIXED = {"backbone", "size", "density.1", "density.2", "density.3", "split_point"}
 HOW_TO_RUN = {"confidence_threshold", "payload_bits"}

@@ -28,7 +28,7 @@ from explorer.engine.defaults import SAMPLERS
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import Progress, TrialResult
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 def test_exactly_the_trials_asked_for(finished: Finished) -> None:

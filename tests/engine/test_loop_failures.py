@@ -17,7 +17,7 @@ from explorer.engine.loop import SearchLoop
 from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 def dense_fails(spec: NetworkSpec) -> EvaluatedNetwork:

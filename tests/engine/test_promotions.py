@@ -15,7 +15,7 @@ from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.engine.loop import SearchLoop
 from explorer.engine.outcomes import REFERENCE, Progress, TrialResult
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from explorer.engine.storage.open import open_study
 from explorer.space.metrics import METRICS
 
 GENERATION, METRICS_USED = 50, [METRICS["accuracy"], METRICS["edge_macs"]]
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
 def propose(file: Path, sampler: str, until: int, unfinished: bool = False) -> list[dict[str, float]]:

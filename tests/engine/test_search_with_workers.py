@@ -20,7 +20,6 @@ from explorer.engine.pool.dask import DaskPool, Limits
 from explorer.runs.store import Store
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]

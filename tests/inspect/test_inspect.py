@@ -15,8 +15,6 @@ from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
 from explorer.inspect.page import render_page
 from explorer.inspect.tables import title
 
-pytestmark = pytest.mark.slow
-
 MLP = [
     "explorer.backbones:mlp",
     "--input-shape",

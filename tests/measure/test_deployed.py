@@ -26,7 +26,6 @@ from explorer.measure.deployed import (
 )
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
 
-pytestmark = pytest.mark.slow
 LINK = LinkProfile(name="test", kind="link", description="", uplink_bits_per_s=1e6, rtt_s=0.01)
 SAMPLES = 25
 

@@ -25,7 +25,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:
     return explorer.run_search("digits", trials=3, name="made", reports=reports, **options)
 
 
-@pytest.mark.slow
 @needs_emulator
 @pytest.mark.parametrize("weights", ["float", "int8"])
 def test_from_a_run_to_an_emulated_device(
@@ -42,7 +41,6 @@ def test_from_a_run_to_an_emulated_device(
     assert emulate_command.main([str(folder), "--samples", "5", "--flip-weight"]) == 1
 
 
-@pytest.mark.slow
 def test_one_point_only(run: explorer.Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--c-code: takes one operating point"):
         command.main([str(run.path), "--c-code", "int8", "--policy", "--out", str(tmp_path / "b")])

@@ -45,7 +45,7 @@ from explorer.utils.arguments import make_parser
 from explorer.utils.csv_files import csv_text
 
 NODE = shutil.which("node")
-pytestmark = [pytest.mark.skipif(NODE is None, reason="no node on PATH"), pytest.mark.slow]
+pytestmark = pytest.mark.skipif(NODE is None, reason="no node on PATH")
 
 COLUMNS = [*METRICS, *CORRECTED_METRICS]
 

@@ -26,7 +26,6 @@ HOSTILE = """<img src=x onerror="document.title='owned'"></script><b>'"& 🦊 \u
 WIDTHS = (1400, 390)
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"),
 ]

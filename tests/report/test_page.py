@@ -17,8 +17,6 @@ from explorer.report.embedded import run_argument
 from explorer.report.html import bundle, packed, script_json
 from explorer.report.page import report_html, write_report
 
-pytestmark = pytest.mark.slow
-
 NO_RATE = DeviceProfile(name="none", kind="device", description="")
 HOSTILE = """</script><script>alert('1')</script><img src=x onerror="alert(2)">&\u2028'"{{ 7 * 7 }}"""
 

@@ -41,7 +41,6 @@ def test_what_is_encoded_is_decoded(bits: int) -> None:
     assert np.abs(decoded - np.linspace(0, 1, 64)).max() <= 0.5 / (2**bits - 1) + 1e-6  # type: ignore[operator]
 
 
-@pytest.mark.slow
 def test_a_device_without_this_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folder is timed by a process that sees nothing else, and what it writes becomes a profile."""
     folder, out = tmp_path / "folder", tmp_path / "board.yaml"
@@ -58,7 +57,6 @@ def test_a_device_without_this_package(tmp_path: Path, capsys: pytest.CaptureFix
     assert "left out" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_this_machine(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "explorer", "calibrate", "--out", "mine.yaml", "--seconds", "0.01"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=200)

@@ -11,7 +11,6 @@ import explorer
 from explorer.devices.calibration import write_profile
 
 
-@pytest.mark.slow
 def test_a_search_by_times_of_operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_profile(tmp_path / "timed.yaml", calibrated_device("timed"))

@@ -21,8 +21,6 @@ from explorer.session.prepare import Session, prepare
 from explorer.space.candidate import NetworkSpec
 from explorer.space.files import space_from
 
-pytestmark = pytest.mark.slow
-
 SPACE: dict[str, Any] = {
     "data": {"source": "digits", "train_samples": 200, "validation_samples": 100},
     "backbones": {
@@ -122,6 +120,7 @@ def test_a_search_whose_networks_all_failed_says_nothing(
     assert load_run(tmp_path / "run").record.learned is None
 
 
+@pytest.mark.slow
 def test_with_rungs_it_learns_what_networks_were_at_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,8 +24,6 @@ from explorer.space.inventory import build_inventory
 from explorer.space.pretrained import origins, trained_parameters
 from explorer.space.schema import SearchSpace
 
-pytestmark = pytest.mark.slow
-
 NET = """
 from pathlib import Path
 

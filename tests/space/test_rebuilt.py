@@ -27,8 +27,6 @@ from explorer.runs.store import Store
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import Signature, check_factory, signature
 
-pytestmark = pytest.mark.slow
-
 MODULE = "edited_nets"
 NETS = """
 import os
@@ -189,6 +187,7 @@ REFUSAL = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_commands_refuse_an_edited_factory(capsys: pytest.CaptureFixture[str]) -> None:
     write_nets(classes=10)
     assert searched("--trials", "6") == 0

@@ -11,8 +11,6 @@ from explorer.core.graph.split_points import find_split_points
 from explorer.core.network import Network
 from explorer.costs.split_costs import dense_counts, split_costs
 
-pytestmark = pytest.mark.slow
-
 KINDS = {kind.name: kind for kind in ZOO}
 
 

@@ -19,8 +19,6 @@ from explorer.data.dataset import Subset
 from explorer.errors import UserError
 from explorer.space.rebuilt import sample_logits
 
-pytestmark = pytest.mark.slow
-
 SAMPLE = torch.zeros(1, *SHAPE)
 RECIPE = Recipe(
     epochs=1,

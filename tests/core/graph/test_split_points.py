@@ -27,8 +27,6 @@ from explorer.core.graph.split_points import cut, find_split_points
 from explorer.core.graph.trace import Trace, trace
 from explorer.errors import UserError
 
-pytestmark = pytest.mark.slow
-
 
 def traced(net: Callable[[], nn.Module]) -> Trace:
     return trace(build(net), torch.zeros(1, *IMAGE))

@@ -9,8 +9,6 @@ from explorer.core.graph.dataflow import total_macs
 from explorer.core.network import Network
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
 
-pytestmark = pytest.mark.slow
-
 NAMES = [kind.name for kind in ZOO]
 
 

@@ -12,8 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from explorer.core.sparsity.layers import BlockConv, BlockLinear, DenseLayer, SparseLayer, sparse_layer
 from explorer.core.sparsity.patterns import PATTERN_NAMES, PatternName, adjacency
 
-pytestmark = pytest.mark.slow
-
 SEED = 5
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 Placement = tuple[PatternName, bool]

@@ -14,8 +14,6 @@ from explorer.engine.halving.ranking import Ranking, greedy_gains, rankings, thi
 from explorer.engine.halving.rungs import LEAST_STEPS, Rungs, rung_epochs, worthwhile_rungs
 from explorer.front.pareto import Losses, non_dominated
 
-pytestmark = pytest.mark.slow
-
 Points = Sequence[Sequence[float]]
 FRONTS = st.lists(  # whole numbers, so that ties, duplicates and zeros are common
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=4), min_size=1, max_size=14

@@ -19,8 +19,6 @@ from explorer.engine.storage.database import (
 )
 from explorer.errors import UserError
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(
     ("url", "shown", "stored"),

@@ -18,8 +18,6 @@ from explorer.engine.storage.network_sync import PostgresNetworkSync
 from explorer.errors import UserError
 from explorer.runs.store import Store
 
-pytestmark = pytest.mark.slow
-
 Side = tuple[Store, PostgresNetworkSync]
 
 

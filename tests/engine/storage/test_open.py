@@ -21,7 +21,7 @@ from explorer.errors import UserError
 from explorer.runs.store import Store
 from explorer.space.metrics import METRICS, Metric
 
-pytestmark = [pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 BOTH = (METRICS["accuracy"], METRICS["edge_macs"])
 Use = Callable[[SearchLoop], None]
@@ -75,6 +75,7 @@ def folder_contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_together_exactly_what_was_asked_for(postgres_url: str, tmp_path: Path) -> None:
     log, folders = Log(takes_a_while), [tmp_path / "one", tmp_path / "two"]
     begun = time.perf_counter()

@@ -21,8 +21,6 @@ from explorer.runtime.policy.bundle_policy import bundle_policy
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
 from explorer.runtime.stages import EdgeParts, EdgeResult
 
-pytestmark = pytest.mark.slow
-
 NET, SAMPLES = TinyNet(), tiny_samples(200)
 POINTS = (
     TinyPoint(threshold=0.6),
@@ -160,6 +158,7 @@ class SlowParts(EdgeParts):
         return super().run(sample, point)
 
 
+@pytest.mark.slow
 def test_policy_follows_a_real_link_whose_rate_falls_and_recovers(tmp_path: Path) -> None:
     """At 1 Mbit/s it is faster to send, 10 + 8 * 714 / 1000 ms; at 50 kbit/s, 124 ms, to stay on the edge."""
     folder = tiny_bundle(

@@ -26,8 +26,6 @@ from explorer.runtime.edge.client import Client
 from explorer.runtime.edge.edge_runtime import Answer, EdgeRuntime, NoAnswerError
 from explorer.runtime.manifest import load_bundle
 
-pytestmark = pytest.mark.slow
-
 NET, NEVER_SURE, NO_EXIT = TinyNet(), TinyPoint(threshold=1.1), TinyPoint(threshold=None)
 SAMPLES = np.stack(
     [one for one in tiny_samples(1000) if NET.exit_label(one) != NET.server_label(one, NEVER_SURE)]
@@ -275,6 +273,7 @@ def test_without_exit_there_is_an_error_until_the_server_is_back(tmp_path: Path)
         assert (answer.source, answer.label) == ("server", NET.server_label(SAMPLES[1], NO_EXIT))
 
 
+@pytest.mark.slow
 def test_none_lost_none_twice_whatever_happens(folder: Path, tmp_path: Path, server: ServerProcess) -> None:
     """A stream through the command, while the server is killed, stopped and restarted at random."""
     count, rng = 600, random.Random(0)
