@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from explorer.core.sparsity.base import ConvGeometry, DenseConv, SparseLayer, scattered_weight
+from explorer.core.sparsity.block_product import block_product
+from explorer.core.sparsity.channels import gather_channels, reading_places
 from explorer.core.sparsity.patterns import block_shape, block_source_groups
 
 Sources = NDArray[np.int64]  # input groups that each group of outputs reads, (g, k)
 
 ASSEMBLED = 4096  # dense weights up to which overlapping Linear blocks train as one product
+BY_HAND = 65_536  # kept weights above which Linear blocks train by a backward of their own
 VECTOR_WIDTH = 8  # input channels below which convolution groups train merged
 # Overlapping convolution groups train by themselves only where that beats one dense convolution.
 OVERLAPPING_CHANNELS, OVERLAPPING_READS, OVERLAPPING_DENSITY = 64, 3, Fraction(1, 2)
@@ -31,8 +34,10 @@ class BlockLinear(SparseLayer):
     ``sources`` says which input groups each block reads, where that is not the rule.
 
     In training samples come last in memory: a chain of such layers then copies nothing between products
-    (``benchmarks.paper``: 800-240-240-10 at 1/16 takes 0.37 of the dense seconds). Overlapping blocks of a
-    junction of at most ``ASSEMBLED`` weights train faster as one dense product, since gathering dominates.
+    (``benchmarks.paper``: 800-240-240-10 at 1/16 takes 0.37 of the dense seconds). With more than ``BY_HAND``
+    kept weights forward and backward are those of :mod:`explorer.core.sparsity.block_product`. Overlapping
+    blocks of a junction of at most ``ASSEMBLED`` weights train faster as one dense product, since gathering
+    dominates.
 
     Example:
         >>> layer = BlockLinear(nn.Linear(8, 4), Fraction(1, 2))
@@ -53,6 +58,7 @@ class BlockLinear(SparseLayer):
         self.groups, reads = block_shape(density)
         fan_in = reads * self.inputs // self.groups
         self.weight_GIO = nn.Parameter(torch.empty(self.groups, fan_in, self.outputs // self.groups))
+        self.by_hand = sources is None and self.num_weights > BY_HAND
         gathers = reads > 1 or sources is not None
         self.register_buffer("sources", self._source_index() if gathers else None, persistent=False)
         assembled = reads > 1 and self.inputs * self.outputs <= ASSEMBLED
@@ -64,12 +70,13 @@ class BlockLinear(SparseLayer):
         x_BI = x.reshape(-1, self.inputs)
         if not self.training:
             y_BO = self._samples_first(x_BI)
-        elif self.positions is None:
-            y_BO = self._samples_last(x_BI)
+        elif self.positions is not None:
+            weight_OI = scattered_weight(self.weight_GIO.flatten(), self.positions, self)
+            y_BO = F.linear(x_BI, weight_OI, self.bias)
+        elif self.by_hand:
+            y_BO = block_product(x_BI, self.weight_GIO, self.bias, self.interleaved)
         else:
-            y_BO = F.linear(
-                x_BI, scattered_weight(self.weight_GIO.flatten(), self.positions, self), self.bias
-            )
+            y_BO = self._samples_last(x_BI)
         return y_BO.reshape(*x.shape[:-1], self.outputs)
 
     def _samples_first(self, x_BI: Tensor) -> Tensor:
@@ -129,6 +136,7 @@ class BlockConv(SparseLayer):
 
     compact, kept = True, "weight"
     sources: Tensor | None
+    places: Tensor | None
     positions: Tensor | None
 
     def __init__(
@@ -151,7 +159,9 @@ class BlockConv(SparseLayer):
         channels_GI = order.reshape(self.groups, -1)[source_index(density, sources)].reshape(self.groups, -1)
         self._channels_GI = channels_GI
         gathers = reads > 1 or interleaved or sources is not None
+        places_KI = reading_places(channels_GI.flatten(), self.inputs) if gathers else None
         self.register_buffer("sources", channels_GI.flatten() if gathers else None, persistent=False)
+        self.register_buffer("places", places_KI, persistent=False)
         assembled = reads > 1 and (
             self.inputs < OVERLAPPING_CHANNELS or reads > OVERLAPPING_READS or density > OVERLAPPING_DENSITY
         )
@@ -165,11 +175,16 @@ class BlockConv(SparseLayer):
             weight = scattered_weight(kept, self.positions, self)
             return self.geometry.convolve(x, weight, self.bias, groups=1)
         if self.sources is not None:
-            x = x.index_select(1, self.sources)
+            x = self._gathered(x, self.sources)
         if self.training and self.merged > 1:
             weight = _on_diagonal(self.weight, self.groups, self.merged)
             return self.geometry.convolve(x, weight, self.bias, groups=self.groups // self.merged)
         return self.geometry.convolve(x, self.weight, self.bias, groups=self.groups)
+
+    def _gathered(self, x: Tensor, sources: Tensor) -> Tensor:
+        if self.training and self.places is not None:
+            return gather_channels(x, sources, self.places)
+        return x.index_select(1, sources)
 
     def kept_positions(self) -> Tensor:
         """Connections, by group, output and input, in the flat dense weight (outputs, inputs)."""
