@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.sparse_layers.cases import Shape, contestants, onnx_bytes, stored_bytes, training_bytes
+from benchmarks.sparse_layers.shares import shares_of
 
 SAMPLE_S = 2e-3  # shorter calls are repeated within one sample
 INFERENCE_ONLY = ("csr",)
@@ -149,7 +150,12 @@ def measure(
             run, optimizer = _training_step(layer.train(), x, target, bfloat16 and name != "dense")
             runs[name], memory[name] = run, training_bytes(layer, run, optimizer)
     for row in rows("training step", runs):
-        yield row | {"training_bytes_ratio": memory[row["contestant"]] / memory["dense"]}
+        name, profiled = (
+            row["contestant"],
+            device == "cpu" and row["contestant"].startswith(("dense", "block")),
+        )
+        shares = {"shares": shares_of(runs[name])} if profiled else {}
+        yield row | {"training_bytes_ratio": memory[name] / memory["dense"]} | shares
 
 
 def _onnx_rows(
