@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-import sqlalchemy
 import torch
 from calibrated import remember_host
 from hypothesis import settings
-from private_postgres import MissingPostgresError, Server, running_server
+
+from benchmarks.private_postgres import MissingPostgresError, Server, running_server
 
 torch.set_num_threads(1)
 settings.register_profile("explorer", deadline=None, max_examples=50, derandomize=True)
@@ -37,8 +37,5 @@ def postgres() -> Iterator[Server]:
 def postgres_url(postgres: Server) -> str:
     """Storage URL of an empty database."""
     name = f"test{next(_DATABASES)}"
-    engine = sqlalchemy.create_engine(postgres.url(), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
+    postgres.create(name)
     return postgres.url(name)

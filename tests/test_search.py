@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import torch
 import yaml
 from optuna import Study
 
-from benchmarks.kill_and_resume import kill_and_resume
+from benchmarks.endurance.kills import ALONE, kill_part
+from benchmarks.endurance.rounds import Found, Part
 from benchmarks.reproduce_front import replay_front
 from explorer import pick, search
 from explorer.errors import EXIT_ALL_FAILED, UserError
@@ -296,15 +298,7 @@ def test_report_is_rebuilt(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_killed_searches_resume_to_the_same_result(folder: Path, tmp_path: Path) -> None:
-    problems = kill_and_resume(
-        str(folder / "space.yaml"),
-        trials=12,
-        kills=1,
-        longest_delay_s=1.0,
-        seed=1,
-        reports=tmp_path / "reports",
-    )
-    assert problems == []
+    assert killed_once(folder / "space.yaml", tmp_path) == []
 
 
 @pytest.mark.slow
@@ -347,8 +341,17 @@ def test_live_search_writes_a_report_that_reloads_itself(
 def test_killed_searches_from_dense_networks_resume_to_the_same_result(
     from_dense: Path, tmp_path: Path
 ) -> None:
-    how = {"trials": 12, "kills": 1, "longest_delay_s": 1.0, "seed": 2}
-    assert kill_and_resume(str(from_dense), reports=tmp_path / "reports", **how) == []  # type: ignore[arg-type]
+    assert killed_once(from_dense, tmp_path) == []
+
+
+def killed_once(space: Path, folder: Path) -> list[str]:
+    """What is wrong with a search of a space that is killed while it trains, and gone on with."""
+    content = yaml.safe_load(space.read_text(encoding="utf-8"))
+    part = Part("killed", ["parent"], 1, 1, ALONE, content, trials=12, repeatable=True)
+    found = Found()
+    (folder / "kills").mkdir()
+    kill_part(part, 1, folder / "kills", random.Random(1), found)
+    return found.problems
 
 
 @pytest.mark.slow

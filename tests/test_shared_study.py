@@ -1,6 +1,7 @@
 """Searches that share a study in PostgreSQL: the whole experiment, and what a user may do wrong."""
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
-from private_postgres import PASSWORD, MissingPostgresError, Server, free_port, running_server
 
-from benchmarks.kill_and_resume import stored_networks
-from benchmarks.shared_study import share_and_kill
+from benchmarks.endurance.kills import ALONE
+from benchmarks.endurance.rounds import Found, Life, Outside, Part, Round
+from benchmarks.endurance.searches import stored_networks
+from benchmarks.private_postgres import PASSWORD, MissingPostgresError, Server, free_port, running_server
 from explorer import search
 from explorer.engine.defaults import DEFAULT_SAMPLER
 from explorer.errors import EXIT_USER_ERROR, UserError
@@ -52,8 +54,15 @@ def searching(url: str, run: str, *more: str) -> int:
 
 
 @pytest.mark.timeout(400)
-def test_two_searches_share_a_study_and_one_is_killed(postgres_url: str, tmp_path: Path) -> None:
-    assert share_and_kill(str(tmp_path / "space.yaml"), postgres_url, 20, tmp_path / "reports") == []
+def test_two_searches_share_a_study_and_one_is_killed(postgres: Server, tmp_path: Path) -> None:
+    part, found = Part("shared", ["parent"], 1, 1, ALONE, SPACE, trials=20, searches=2), Found()
+    own = Round(part, tmp_path, "shared", Outside(database=postgres), Life(), random.Random(0), found)
+    try:
+        assert own.strike("parent", "training")
+        own.end(None)
+    finally:
+        own.close()
+    assert found.problems == []
 
 
 def test_a_second_search_finds_everything_done(postgres_url: str, tmp_path: Path) -> None:

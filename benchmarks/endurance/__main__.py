@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.endurance import damage, fuzz
+from benchmarks.endurance import damage, fuzz, kills
 from explorer.errors import run_command
 from explorer.utils.arguments import whole_number
 from explorer.utils.environment import machine, versions
 from explorer.utils.files import write_json
 
-CAMPAIGNS = {"damage": damage, "fuzz": fuzz}
+CAMPAIGNS = {"damage": damage, "fuzz": fuzz, "kills": kills}
 SHOWN = 20  # problems on the terminal; JSON has all of them
 
 

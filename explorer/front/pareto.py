@@ -78,9 +78,11 @@ def log_scaled(losses: Losses, reference: Losses, ideal: Losses) -> Losses:
         ...            np.array([-1.0, 0.0])).round(2).tolist()
         [[0.4, 0.0], [0.4, 0.5], [1.0, 1.0]]
     """
+    is_share = ideal < 0
     linear = (losses - ideal) / (reference - ideal)
-    costs = np.log1p(np.maximum(losses, 0.0) / (SMALLEST_SHARE * np.abs(reference)))
-    return np.asarray(np.where(ideal < 0, linear, costs / np.log1p(1 / SMALLEST_SHARE)))
+    unit = np.where(is_share, 1.0, SMALLEST_SHARE * np.abs(reference))  # that of a share may be 0
+    costs = np.log1p(np.maximum(losses, 0.0) / unit)
+    return np.asarray(np.where(is_share, linear, costs / np.log1p(1 / SMALLEST_SHARE)))
 
 
 def reference_and_ideal(metrics: Sequence[Metric], reference: Mapping[str, float]) -> tuple[Losses, Losses]:

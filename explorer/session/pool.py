@@ -9,6 +9,7 @@ from explorer.data.dataset import DataSet
 from explorer.engine.pool.auto import AutoPool, workers_per_machine
 from explorer.engine.pool.base import Pool, SerialPool
 from explorer.engine.pool.child import Limits
+from explorer.engine.pool.scratch import remove_abandoned
 from explorer.errors import UserError
 from explorer.session.options import Options
 from explorer.session.prepare import Session
@@ -52,6 +53,8 @@ def open_pool(
 ) -> Pool[TrainingTask, EvaluatedNetwork]:
     """Open the pool that was asked for; workers get the data once, without the test subset.
 
+    Temporary files of searches that were killed are removed before.
+
     Args:
         session: What is trained.
         options: What was asked for.
@@ -64,6 +67,7 @@ def open_pool(
         ...     pool.slots, pool.under_this_process
         (1, True)
     """
+    remove_abandoned()
     data = session.data.without_test()
     work = partial(
         evaluate_network,

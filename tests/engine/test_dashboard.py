@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from loops import make_loop, silent
-from private_postgres import free_port
 from stand_ins import fabricate, make_proposer
 
+from benchmarks.private_postgres import free_port
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.engine.storage.open import open_study
 from explorer.space.candidate import NetworkSpec

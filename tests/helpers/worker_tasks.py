@@ -86,8 +86,8 @@ class Work:
         return open(os.devnull)
 
 
-def main(folder: Path) -> None:
-    """A command that waits for its workers; started and ended by a test."""
+def main(folder: Path, scheduler: str | None = None) -> None:
+    """A command that waits for its workers, or those of a cluster; started and ended by a test."""
     import worker_tasks
 
     from explorer.engine.pool.dask import DaskPool, Limits
@@ -95,9 +95,9 @@ def main(folder: Path) -> None:
     with (folder / "mains").open("a") as file:
         file.write(f"{os.getpid()}\n")
     work = worker_tasks.Work(folder / "arrivals")  # a class of __main__ would be unknown to the workers
-    with DaskPool[Task, Any](work, workers=1, threads=1, limits=Limits()) as pool:
+    with DaskPool[Task, Any](work, workers=1, threads=1, limits=Limits(), scheduler=scheduler) as pool:
         pool.submit(("note_and_sleep", str(folder / "runs"), 60)).result()
 
 
 if __name__ in {"__main__", "__mp_main__"}:  # the second is its name where a process imports it again
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,5 +1,7 @@
 """Who trains what where: processes for each GPU, and what worker processes are told."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +93,13 @@ def test_no_gpu_is_said_before_data_are_read() -> None:
     with pytest.raises(UserError, match="--device: torch must see this GPU, but it sees 0, got 'cuda'"):
         prepare(Options(space="digits", device="cuda"))
     assert prepare(Options(space="digits", device="cuda", scheduler="tcp://host:1"))  # workers may have one
+
+
+def test_what_killed_searches_left_is_removed_by_a_search_without_workers_too(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "explorer-workers-1").mkdir()
+    (tmp_path / "explorer-workers-1" / "owner.lock").touch()
+    with opened(session, workers=1):
+        assert list(tmp_path.iterdir()) == []

@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Scheduler, SchedulerPlugin
 
-from explorer.engine.pool.scratch import scratch_folder
 from explorer.errors import UserError
 
 CONNECT_SECONDS = 15.0
@@ -29,32 +29,35 @@ _LOCAL = {
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[LocalCluster]:
+def local_cluster(workers: int, folder: Path) -> Iterator[LocalCluster]:
     """Worker processes of one thread each, reachable from this machine only; ended with the context.
 
+    Args:
+        workers: How many.
+        folder: For their files.
+
     Example:
-        >>> with local_cluster(2) as cluster:  # doctest: +SKIP
+        >>> with local_cluster(2, Path("scratch")) as cluster:  # doctest: +SKIP
         ...     cluster.scheduler_address
         'tcp://127.0.0.1:34567'
     """
-    with scratch_folder() as folder:
-        with _no_main_module(), dask.config.set(_LOCAL):
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                # Dask opens an HTTP port all the same; by default a fixed one, which others may want
-                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                silence_logs=SILENT,
-                local_directory=folder,
-                memory_limit=0,  # tasks take their memory in child processes, which have a limit of their own
-            )
-        try:
-            yield cluster
-        finally:
-            with suppress(Exception):
-                cluster.close(timeout=10)
+    with _no_main_module(), dask.config.set(_LOCAL):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Dask opens an HTTP port all the same; by default a fixed one, which others may want
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            silence_logs=SILENT,
+            local_directory=str(folder),
+            memory_limit=0,  # tasks take their memory in child processes, which have a limit of their own
+        )
+    try:
+        yield cluster
+    finally:
+        with suppress(Exception):
+            cluster.close(timeout=10)
 
 
 @contextmanager
@@ -104,6 +107,47 @@ def close_client(client: Client) -> None:
     """
     with suppress(Exception):
         client.close(timeout=5)
+
+
+def end_with_client(client: Client, plugin: str) -> None:
+    """Have the scheduler remove a worker plugin once the client is gone, however it went.
+
+    The class is local so that it is pickled whole: a scheduler need not have this package. One that unpickles
+    nothing refuses it; then only a client that leaves in order takes its plugin along.
+
+    Args:
+        client: Connected; whose plugin it is.
+        plugin: Its name, as registered.
+
+    Example:
+        >>> from unittest.mock import Mock
+        >>> client, scheduler = Mock(id="Client-1"), Mock(worker_plugins={"explorer-1": b""})
+        >>> end_with_client(client, "explorer-1")
+        >>> watch = client.register_plugin.call_args.args[0]  # the scheduler has it now
+        >>> watch.remove_client(scheduler, "Client-2")
+        >>> scheduler.loop.add_callback.called
+        False
+        >>> watch.remove_client(scheduler, "Client-1")
+        >>> scheduler.loop.add_callback.called
+        True
+    """
+
+    class Watch(SchedulerPlugin):
+        """Knows whose plugin it is."""
+
+        def __init__(self, owner: str, worker_plugin: str, name: str) -> None:
+            self.owner, self.plugin, self.name = owner, worker_plugin, name
+
+        def remove_client(self, scheduler: Scheduler, client: str) -> None:
+            """Called by Dask for every client that leaves, or is lost."""
+            if client == self.owner:
+                scheduler.remove_plugin(self.name)
+                if self.plugin in scheduler.worker_plugins:
+                    scheduler.loop.add_callback(scheduler.unregister_worker_plugin, None, self.plugin)
+
+    name = f"{plugin}-{client.id}"
+    with suppress(ValueError):
+        client.register_plugin(Watch(client.id, plugin, name), name)
 
 
 def offers(client: Client) -> list[dict[str, float]]:

@@ -14,7 +14,6 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Generic, Self, TypeVar
 
 from distributed import Client, KilledWorker
@@ -28,12 +27,14 @@ from explorer.engine.pool.cluster import (
     close_client,
     connecting,
     count_workers,
+    end_with_client,
     local_cluster,
     offers,
     suits,
 )
 from explorer.engine.pool.parcel import pack
 from explorer.engine.pool.queue_depth import QueueDepth
+from explorer.engine.pool.scratch import scratch_folder
 from explorer.engine.pool.worker_plugin import ChildPlugin, prepare, run_task
 from explorer.errors import UserError
 
@@ -109,15 +110,13 @@ class DaskPool(Generic[T, R]):
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._stack = ExitStack()
         try:
+            self._stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
             folder = None
             if scheduler is None:
-                where = TemporaryDirectory(prefix="explorer-data-", ignore_cleanup_errors=True)
-                folder = Path(self._stack.enter_context(where))
-            self._plugin = ChildPlugin(
-                pack(work, folder), threads, limits, ignore_interrupt=scheduler is None, gpus=gpus
-            )
-            self._stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
-            self.address = scheduler or self._stack.enter_context(local_cluster(workers)).scheduler_address
+                folder = Path(self._stack.enter_context(scratch_folder()))
+                scheduler = self._stack.enter_context(local_cluster(workers, folder)).scheduler_address
+            self.address, alone = scheduler, self.under_this_process
+            self._plugin = ChildPlugin(pack(work, folder), threads, limits, ignore_interrupt=alone, gpus=gpus)
             self._connect(WORKERS_SECONDS)
             self._keeper.start()
         except BaseException:
@@ -206,6 +205,7 @@ class DaskPool(Generic[T, R]):
     def _connect(self, seconds: float) -> None:
         with connecting(self.address, seconds) as client:
             self._workers = count_workers(client, self._resources, seconds, self._closing)
+            end_with_client(client, self._name)  # first: it may be killed right after the next line
             client.register_plugin(self._plugin, self._name)
         with self._lock:
             self._client, self._connections = client, self._connections + 1

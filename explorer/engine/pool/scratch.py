@@ -1,4 +1,4 @@
-"""Temporary folders that are removed also where their owner was killed: by whoever makes the next one.
+"""Temporary folders that are removed also where their owner was killed: by whoever opens the next pool.
 
 Each holds a file that its owner has locked (``flock``); the lock ends with the process, however that ends.
 """
@@ -16,7 +16,7 @@ _PREFIX, _LOCK = "explorer-workers-", "owner.lock"
 
 @contextmanager
 def scratch_folder() -> Iterator[str]:
-    """A folder under the system's temporary folder; those of owners that were killed are removed.
+    """A folder under the system's temporary folder, for as long as the context lasts.
 
     Example:
         >>> with scratch_folder() as folder:
@@ -25,7 +25,6 @@ def scratch_folder() -> Iterator[str]:
         >>> Path(folder).exists()
         False
     """
-    remove_abandoned()
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
         lock = Path(folder) / f"{_LOCK}.new"
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
@@ -19,6 +20,7 @@ from worker_tasks import Task, Work
 from explorer.core.training import TrainingFailedError
 from explorer.engine.pool.base import Pool, SerialPool
 from explorer.engine.pool.dask import DaskPool, Limits, WorkerFailedError
+from explorer.engine.pool.scratch import remove_abandoned
 from explorer.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -186,7 +188,9 @@ def test_nothing_is_left_after_close(work: Work) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_a_command_that_was_ended(how: signal.Signals, tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_command_that_was_ended(
+    how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = subprocess.Popen(
         [sys.executable, "-m", "worker_tasks", str(tmp_path)],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -207,6 +211,10 @@ def test_nothing_is_left_of_a_command_that_was_ended(how: signal.Signals, tmp_pa
     assert lines(tmp_path / "mains") == [str(command.pid)]  # no worker imported the command again
     if how == signal.SIGINT:
         assert errors.count("Traceback") == 1  # the command's own
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        remove_abandoned()  # as the next search does
+    assert not list(tmp_path.glob("explorer-*"))
 
 
 def test_leaving_the_cluster_takes_the_children_along(work: Work, pool: DaskPool[Task, Any]) -> None:
@@ -214,6 +222,24 @@ def test_leaving_the_cluster_takes_the_children_along(work: Work, pool: DaskPool
     child = psutil.Process(guest.submit(("pid",)).result())
     guest.close()
     assert not psutil.wait_procs([child], timeout=5)[1]
+    assert pool.submit(("square", 3)).result() == 9
+
+
+def test_a_command_that_is_killed_leaves_nothing_on_the_cluster(
+    pool: DaskPool[Task, Any], tmp_path: Path
+) -> None:
+    """Its children, which hold its data, end, and no worker that comes later starts one."""
+    wait([pool.submit(("square", 3)), pool.submit(("square", 4))])
+    workers = [worker for worker in psutil.Process().children() if "spawn" in " ".join(worker.cmdline())]
+    own = {child for worker in workers for child in worker.children()}
+    line = [sys.executable, "-m", "worker_tasks", str(tmp_path), pool.address]
+    command = subprocess.Popen(line, cwd=HERE, stderr=subprocess.DEVNULL)
+    wait_until(lambda: lines(tmp_path / "runs"), 60)
+    theirs = {child for worker in workers for child in worker.children()} - own
+    assert theirs
+    command.kill()
+    command.wait()
+    assert not psutil.wait_procs(theirs, timeout=5)[1]
     assert pool.submit(("square", 3)).result() == 9
 
 

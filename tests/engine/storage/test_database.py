@@ -5,8 +5,8 @@ import sys
 
 import pytest
 import sqlalchemy
-from private_postgres import PASSWORD, Server, free_port
 
+from benchmarks.private_postgres import PASSWORD, Server, free_port
 from explorer.engine.storage.database import (
     STORAGE_VARIABLE,
     connecting,

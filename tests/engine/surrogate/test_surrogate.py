@@ -271,10 +271,12 @@ def test_the_front_of_scaled_losses() -> None:
     assert best_first(np.array([0, 1, 1]), np.array([0.1, 0.2, 0.2]), 1) == [1]
 
 
-def test_scaled_losses_put_the_reference_at_one_and_the_ideal_at_zero() -> None:
-    reference, ideal = np.array([-0.5, 1e3]), np.array([-1.0, 0.0])
-    corners = np.array([[-0.5, 1e3], [-1.0, 0.0]])
-    np.testing.assert_allclose(log_scaled(corners, reference, ideal), [[1, 1], [0, 0]])
+@pytest.mark.parametrize("worst_accuracy", [0.5, 0.0])
+def test_scaled_losses_put_the_reference_at_one_and_the_ideal_at_zero(worst_accuracy: float) -> None:
+    reference, ideal = np.array([-worst_accuracy, 1e3]), np.array([-1.0, 0.0])
+    corners = np.array([[-worst_accuracy, 1e3], [-1.0, 0.0]])
+    with np.errstate(all="raise"):
+        np.testing.assert_allclose(log_scaled(corners, reference, ideal), [[1, 1], [0, 0]])
 
 
 def test_what_was_stored_but_not_told_changes_no_proposal() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import Floats, TinyNet, TinyPoint, tiny_bundle, tiny_samples
-from server_process import ServerProcess, free_port, server_process
 
+from benchmarks.server_process import ServerProcess, free_port, server_process
 from explorer.deploy.link_proxy import LinkProxy
 from explorer.runtime.edge.client import Client
 from explorer.runtime.edge.edge_runtime import EdgeRuntime, open_edge

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from bundles import Floats, TinyNet, TinyPoint, tiny_bundle, tiny_samples
 from scripted_server import Reaction, ScriptedServer, reply, scripted_server
-from server_process import ServerProcess, server_process
 
+from benchmarks.server_process import ServerProcess, server_process
 from explorer.runtime.edge.breaker import Breaker
 from explorer.runtime.edge.client import Client
 from explorer.runtime.edge.edge_runtime import Answer, EdgeRuntime, NoAnswerError

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, which tests kill, stop and start again."""
+"""A real server in a process of its own, which is killed, stopped and started again."""
 
 import json
 import os

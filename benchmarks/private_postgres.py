@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: a new cluster in a temporary folder, gone afterwards."""
+"""A PostgreSQL server of one's own: a new cluster in a temporary folder, gone afterwards."""
 
 import os
 import shutil
@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+from sqlalchemy import create_engine, text
 
 USER, PASSWORD = "searcher", "s3cret:word"
 OWNER = "postgres"  # the server refuses to run as root; Debian's package makes this user
@@ -58,6 +61,20 @@ class Server:
     def stop(self) -> None:
         """As when the machine goes down: connections break."""
         self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """Kill it without warning, and wait until nothing of it holds its files any more."""
+        server = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        processes = [server, *server.children(recursive=True)]
+        server.kill()
+        psutil.wait_procs(processes, timeout=30)
+
+    def create(self, database: str) -> None:
+        """Make an empty database."""
+        engine = create_engine(self.url(), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {database}"))
+        engine.dispose()
 
     def url(self, database: str = "postgres", password: str = PASSWORD) -> str:
         """Storage URL of one of its databases."""
