@@ -14,7 +14,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -36,12 +36,14 @@ _RECIPE = {"batch_size": 8, "learning_rate": 0.01}
 SPACE = SMALL | {"training": {"epochs": 2, **_RECIPE}}
 WITH_RUNGS = SMALL | {"training": {"epochs": 9, **_RECIPE}}  # as many steps as two rungs need
 ALONE = ["--workers", "1"]
+FROM_DENSE = SMALL | {"training": {"epochs": 2, "start": "dense", **_RECIPE}}
 PARTS = (
-    Part("one worker", ["parent"], 14, 3, ALONE, SPACE, 16, repeatable=True),
+    Part("one worker", ["parent"], 8, 3, ALONE, SPACE, 16, repeatable=True),
+    Part("dense first", ["parent"], 8, 0, ALONE, FROM_DENSE, 12, repeatable=True),
     Part("rungs", ["parent"], 8, 0, [*ALONE, "--rungs", "on"], WITH_RUNGS, 12, repeatable=True),
-    Part("two workers", ["parent", "worker", "child"], 12, 1, ["--workers", "2"], SPACE, 24),
+    Part("two workers", ["parent", "worker", "child"], 9, 1, ["--workers", "2"], SPACE, 24),
     Part("cluster", ["scheduler", "parent", "worker", "child"], 8, 0, [], SPACE, 24),
-    Part("database", ["database", "parent"], 8, 0, ALONE, SPACE, 24, searches=2),
+    Part("database", ["database", "parent"], 9, 0, ALONE, SPACE, 24, searches=2),
 )
 KINDS = ("lost", "trials", "orphans", "temporary", "results", "ends", "commands")
 
@@ -62,10 +64,13 @@ def run(parsed: argparse.Namespace) -> dict[str, Any]:
     parts = [part for part in PARTS if kills[part.name] and parsed.only in (None, part.name)]
     told: dict[str, Any] = {"seed": parsed.seed, "quick": parsed.quick, "parts": {}, "problems": []}
     with ProcessPoolExecutor(parsed.jobs, multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(kill_searches, part, kills[part.name], parsed.seed) for part in parts]
+        running = {
+            pool.submit(kill_searches, part, kills[part.name], parsed.seed): part.name for part in parts
+        }
         if parsed.only in (None, STREAM):
-            running.append(pool.submit(stream, parsed.quick, parsed.seed))
-        for name, future in zip([*(part.name for part in parts), STREAM], running, strict=False):
+            running[pool.submit(stream, parsed.quick, parsed.seed)] = STREAM
+        for future in as_completed(running):
+            name = running[future]
             told["parts"][name], problems = future.result()
             told["problems"] += problems
             print(f"{name}: {told['parts'][name]}", flush=True)
@@ -112,7 +117,8 @@ def kill_part(part: Part, kills: int, folder: Path, rng: random.Random, found: F
             one = Round(part, folder, f"run{number}", outside, life, rng, found)
             try:
                 for victim, phase in _plan(part, min(ROUND, missing), found.counts["kills"], rng):
-                    one.strike(victim, phase)
+                    if one.strike(victim, phase):
+                        print(f"{part.name}: {victim} killed, {phase}", flush=True)
                 one.end(whole)
             finally:
                 one.close()
