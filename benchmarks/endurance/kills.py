@@ -116,7 +116,7 @@ def kill_part(part: Part, kills: int, folder: Path, rng: random.Random, found: F
                 return
             one = Round(part, folder, f"run{number}", outside, life, rng, found)
             try:
-                for victim, phase in _plan(part, min(ROUND, missing), found.counts["kills"], rng):
+                for victim, phase in plan(part, min(ROUND, missing), found.counts["kills"], rng):
                     if one.strike(victim, phase):
                         print(f"{part.name}: {victim} killed, {phase}", flush=True)
                 one.end(whole)
@@ -125,7 +125,7 @@ def kill_part(part: Part, kills: int, folder: Path, rng: random.Random, found: F
     raise UserError(f"{part.name}: only {found.counts['kills']} of {kills} kills met a search")
 
 
-def _plan(part: Part, count: int, done: int, rng: random.Random) -> list[tuple[str, str]]:
+def plan(part: Part, count: int, done: int, rng: random.Random) -> list[tuple[str, str]]:
     """Victims and phases, all in turn over a part; measuring is the last that can be interrupted of a run."""
     plan = []
     for number in range(done, done + count):

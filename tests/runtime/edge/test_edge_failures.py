@@ -3,13 +3,9 @@
 Samples are such that exit and server answer differently, so that an answer's label shows where it comes from.
 """
 
-import json
 import logging
-import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -271,44 +267,3 @@ def test_without_exit_there_is_an_error_until_the_server_is_back(tmp_path: Path)
         time.sleep(LONGEST_WAIT_S)
         answer = edge.answer(SAMPLES[1])
         assert (answer.source, answer.label) == ("server", NET.server_label(SAMPLES[1], NO_EXIT))
-
-
-@pytest.mark.slow
-def test_none_lost_none_twice_whatever_happens(folder: Path, tmp_path: Path, server: ServerProcess) -> None:
-    """A stream through the command, while the server is killed, stopped and restarted at random."""
-    count, rng = 600, random.Random(0)
-    command = [sys.executable, "-m", "explorer.edge", str(folder), "--server", server.url]
-    command += ["--data", "-", "--json", "--timeout", str(TIMEOUT_S)]
-    with (tmp_path / "answers").open("wb") as out:
-        edge = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out)
-        assert edge.stdin is not None
-        running = True
-        for number in range(count):
-            edge.stdin.write(SAMPLES[number % len(SAMPLES)].astype("<f4").tobytes())
-            edge.stdin.flush()
-            time.sleep(0.01)
-            if number % 60 != 59:
-                continue
-            if not running:
-                server.start()
-                running = True
-            elif (what := rng.choice(["kill", "stop", "restart"])) == "stop":
-                server.send(signal.SIGSTOP)
-                time.sleep(2 * TIMEOUT_S)
-                server.send(signal.SIGCONT)
-            elif what == "restart":
-                server.end(signal.SIGTERM)
-                server.start()
-            else:
-                server.end(signal.SIGKILL)
-                running = False
-        edge.stdin.close()
-        assert edge.wait(timeout=60) == 0
-    *lines, last = map(json.loads, (tmp_path / "answers").read_text().splitlines())
-    assert [line["sample"] for line in lines] == list(range(count))
-    for number, line in enumerate(lines):
-        assert line["source"] == source_of(SAMPLES[number % len(SAMPLES)], line["label"])
-    sources = Counter(line["source"] for line in lines)
-    assert min(sources["server"], sources["edge_fallback"]) > 50
-    assert last["summary"]["sources"] == {"exit": 0, **sources}
-    assert last["summary"]["breaker_openings"] >= 1
