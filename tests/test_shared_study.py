@@ -79,6 +79,19 @@ def test_a_second_search_finds_everything_done(postgres_url: str, tmp_path: Path
         assert not [path for path in (tmp_path / "reports" / run).rglob("*") if holds_password(path)]
 
 
+def test_a_damaged_network_is_taken_from_the_study(postgres_url: str, tmp_path: Path) -> None:
+    assert searching(postgres_url, "run") == 0
+    run = tmp_path / "reports" / "run"
+    before = {path: path.read_bytes() for path in run.glob("networks/*/*.[jp]*")}
+    damaged = sorted(before)[::3]
+    for path in damaged:
+        path.write_bytes(before[path][:-20])
+    again = ["--resume", "--run", "run", "--storage", postgres_url, "--trials", "6", "--no-energy"]
+    assert search.main(again) == 0
+    assert {path: path.read_bytes() for path in run.glob("networks/*/*.[jp]*")} == before
+    assert load_run(run).record.counts["trials"] == 6
+
+
 def holds_password(path: Path) -> bool:
     return path.is_file() and PASSWORD.encode() in path.read_bytes()
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,20 @@ class Ended:
         return ""
 
 
-def run_forked(commands: Sequence[Sequence[str]], folder: Path, jobs: int) -> Iterator[Ended]:
-    """Run commands in ``folder``, some at a time, each in a fork of this process; in the order they end."""
+def run_forked(
+    commands: Sequence[Sequence[str]],
+    folder: Path,
+    jobs: int,
+    prepare: Callable[[Sequence[str]], None] | None = None,
+) -> Iterator[Ended]:
+    """Run commands in ``folder``, some at a time, each in a fork of this process; in the order they end.
+
+    Args:
+        commands: Command lines, the name of the command first.
+        folder: Where they run.
+        jobs: How many at a time.
+        prepare: Called in each fork with its command line, before the command.
+    """
     torch.set_num_threads(1)  # a fork has no other threads
     waiting, running = list(reversed(commands)), dict[int, tuple[Sequence[str], float, Any]]()
     while waiting or running:
@@ -81,7 +93,7 @@ def run_forked(commands: Sequence[Sequence[str]], folder: Path, jobs: int) -> It
             arguments, printed = waiting.pop(), tempfile.TemporaryFile()  # noqa: SIM115
             sys.stdout.flush()
             if not (process := os.fork()):
-                _become(arguments, folder, printed.fileno())
+                _become(arguments, folder, printed.fileno(), prepare)
             running[process] = arguments, time.monotonic(), printed
         for process, (arguments, begun, printed) in list(running.items()):
             ended, status, usage = os.wait4(process, os.WNOHANG)
@@ -110,7 +122,9 @@ def run_process(arguments: Sequence[str], folder: Path) -> Ended:
     return Ended(tuple(arguments), done.returncode, seconds, 0, done.stdout + done.stderr)
 
 
-def _become(arguments: Sequence[str], folder: Path, printed: int) -> None:
+def _become(
+    arguments: Sequence[str], folder: Path, printed: int, prepare: Callable[[Sequence[str]], None] | None
+) -> None:
     """Turn this fork into a command."""
     code = _CRASHED
     try:
@@ -121,6 +135,8 @@ def _become(arguments: Sequence[str], folder: Path, printed: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (2 * int(SECONDS),) * 2)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
         module, *rest = arguments
+        if prepare is not None:
+            prepare(arguments)
         code = run_command(lambda: _MODULES[module].main(rest))
     except SystemExit as error:  # of argparse
         code = error.code if isinstance(error.code, int) else 1

@@ -12,7 +12,7 @@ Several processes may search one study: locks keep them apart, a network sync gi
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 import optuna
@@ -31,7 +31,7 @@ from explorer.engine.study import SearchStudy
 from explorer.engine.surrogate.surrogate import Surrogate
 from explorer.runs.record import Promotion
 from explorer.runs.store import Store
-from explorer.space.candidate import Candidate
+from explorer.space.candidate import Candidate, NetworkSpec
 from explorer.space.schema import SearchSpace
 
 Waiting = list[tuple[optuna.Trial, Candidate]]
@@ -53,6 +53,8 @@ class SearchLoop:
         prefer: What the sampler ``front`` looks for.
         locks: Held against other processes of the study; by default there are none.
         sync: Passes networks to and from them.
+        trained_to: Epochs that earlier sessions trained networks to, by key, where that is known: one that
+            was lost since is trained that far again.
 
     Example:
         >>> from pathlib import Path
@@ -92,6 +94,7 @@ class SearchLoop:
         prefer: str = "gain",
         locks: Locks | None = None,
         sync: NetworkSync | None = None,
+        trained_to: Mapping[str, int] | None = None,
     ) -> None:
         self.proposer, self.pool = proposer, pool
         self.space: SearchSpace = proposer.space
@@ -102,7 +105,7 @@ class SearchLoop:
         if sampler == "front":
             surrogate = Surrogate(proposer.inventory, proposer.network, costs, prefer)
         self.networks = NetworkRegistry(
-            store, self.space, costs, rung_epochs, self.locks, sync or NoSync(), surrogate
+            *(store, self.space, costs, rung_epochs, self.locks, sync or NoSync(), surrogate, trained_to)
         )
         self.networks.failures |= proposer.failures()
         self.study = SearchStudy(
@@ -116,8 +119,7 @@ class SearchLoop:
         self._elsewhere: Waiting = []  # for networks that another process trains
         self._for_dense: Waiting = []  # for the dense networks that theirs need
         self._load_history()
-        # told by earlier sessions, but no longer stored: their files were damaged
-        self._lost = [spec for spec in self.study.networks_told() if spec.key not in self.networks]
+        self._lost = self._find_lost()
 
     def _load_history(self) -> None:
         """Enter what earlier sessions of this run, and other processes of the study, have told."""
@@ -126,6 +128,12 @@ class SearchLoop:
                 self.networks.fail(result.network_key, result.reason)
             if result.reference:
                 self.networks.require(result.network_key)
+
+    def _find_lost(self) -> list[NetworkSpec]:
+        """Networks behind what was told that are stored no longer: files were damaged. Dense ones first."""
+        told = self.study.networks_told()
+        needed = {own.key: own for spec in told for own in (spec.dense, spec) if own is not None}
+        return [spec for key, spec in needed.items() if key not in self.networks]
 
     def _sync(self) -> None:
         """Enter what other processes of the study have trained and told meanwhile."""
@@ -261,18 +269,15 @@ class SearchLoop:
         return None
 
     def _lost_task(self) -> TrainingTask | None:
-        """Training of a network that was lost, and of the dense one that it needs before it."""
-        while self._lost:
-            spec = self._lost[0]
-            wanted = self.networks.awaited(spec) or spec
-            if wanted is spec:
-                self._lost.pop(0)
-            if self.networks.start_failure(spec) or not self.networks.lock(wanted.key):
-                return None  # it cannot be trained, or is being trained
+        """Training of a network that was lost; one that needs a dense network waits for it."""
+        while self._lost and self.networks.awaited(self._lost[0]) is None:
+            spec = self._lost.pop(0)
+            if self.networks.start_failure(spec) or not self.networks.lock(spec.key):
+                continue  # it cannot be trained, or is being trained
             self._sync()
-            if wanted.key not in self.networks:
-                return self.networks.task(wanted)
-            self.networks.unlock(wanted.key)
+            if spec.key not in self.networks:
+                return self.networks.task(spec)
+            self.networks.unlock(spec.key)
         return None
 
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
@@ -340,13 +345,13 @@ class SearchLoop:
         key, reason = task.spec.key, ""
         try:
             network = future.result()
+            self.networks.keep(network)
         except TrainingFailedError as error:
             reason = str(error)
             self.networks.fail(key, reason)
             for trial, candidate in waiting:
                 self.study.tell_failure(trial, candidate, reason)
         else:
-            self.networks.keep(network)
             for number, (trial, candidate) in enumerate(waiting):
                 outcome: TrialOutcome = "cached" if number else "trained"
                 self.study.tell_point(trial, candidate, outcome, network.evidence, network.splits)

@@ -1,12 +1,13 @@
 """What a search knows of its networks: in the store, on the front, in the rungs; and which failed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import pandas as pd
 
 from explorer.core.bottleneck import NARROW_POINT
 from explorer.core.evidence import Evidence
+from explorer.core.failures import failing_alone
 from explorer.core.sweep import sweep
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.costs.model import CostModel
@@ -39,6 +40,7 @@ class NetworkRegistry:
         locks: On networks being trained. Every task given out is locked, until it is unlocked.
         sync: Passes networks to and from other processes of the study.
         surrogate: Learns from what networks were at the first rung.
+        trained_to: Epochs that earlier sessions trained networks to, by key, where that is known.
 
     Example:
         >>> from pathlib import Path
@@ -62,6 +64,7 @@ class NetworkRegistry:
         locks: Locks,
         sync: NetworkSync,
         surrogate: Surrogate | None = None,
+        trained_to: Mapping[str, int] | None = None,
     ) -> None:
         self.store, self.space, self._costs = store, space, costs
         self._locks, self._network_sync, self._surrogate = locks, sync, surrogate
@@ -73,6 +76,7 @@ class NetworkRegistry:
         self._epochs: dict[str, int] = {}
         self._required: set[str] = set()
         self._load_history()
+        self._lost_at = {key: epochs for key, epochs in (trained_to or {}).items() if key not in self}
 
     def _load_history(self) -> None:
         """Enter the networks that earlier sessions of this run stored and other processes published."""
@@ -146,11 +150,16 @@ class NetworkRegistry:
         return self.store.read_evidence(key, earlier), self.store.read_splits(key)
 
     def keep(self, network: EvaluatedNetwork) -> None:
-        """Sweep and store a network, new or trained further."""
+        """Sweep and store a network, new or trained further.
+
+        Raises:
+            TrainingFailedError: It cannot be swept, or has no form as files; nothing is kept of it.
+        """
         key, thresholds = network.spec.key, self.space.confidence_thresholds
-        swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
+        with failing_alone():
+            swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
+            points = self._costs.points(swept, network.splits, network.evidence.num_samples)
         self.store.write(network, swept, self._network_sync.publisher(key))
-        points = self._costs.points(swept, network.splits, network.evidence.num_samples)
         self._enter(key, self._rung(network.spec, network.epochs), points)
         if self._surrogate is not None:
             self._surrogate.observe(network.spec, network.evidence, points, network.training.seconds)
@@ -171,12 +180,20 @@ class NetworkRegistry:
             self.failures.setdefault(named["key"], named["reason"])
 
     def promotion(self) -> TrainingTask | None:
-        """Training of a paused network up to its next rung, if one deserves it now."""
+        """Training of a paused network up to its next rung, if one deserves it now, or had it already."""
         others = set[str]()
-        while (found := self.rungs.promotable(others)) is not None:
+        while (found := self._regaining(others) or self.rungs.promotable(others)) is not None:
             if self._lock_as_known(found[0]):
                 return self._further(*found)
             others.add(found[0])
+        return None
+
+    def _regaining(self, others: Container[str]) -> tuple[str, int] | None:
+        """A network that was lost further than it is trained again now, and its next rung; not ``others``."""
+        for key, epochs in self._lost_at.items():
+            now = self._epochs.get(key, epochs)
+            if now < epochs and key not in others and self.rungs.may_continue(key):
+                return key, next(rung for rung in self.rungs.epochs if rung > now)
         return None
 
     def completion(self) -> TrainingTask | None:

@@ -11,8 +11,8 @@ from explorer.utils.files import remove_temporary
 def mend(folder: Path) -> list[str]:
     """Check every stored file of a run folder and remove what is damaged; for the run's owner only.
 
-    A network that is removed is trained anew by the search that goes on with the run; it is the same again
-    where trainings are (same seed, same machine).
+    A network that is removed is trained anew by the search that goes on with the run, as far as it was; it is
+    the same again where trainings are (same seed, same machine). In a shared study it is taken from there.
 
     Returns:
         One sentence for each thing removed.
@@ -34,7 +34,7 @@ def mend(folder: Path) -> list[str]:
             store.check(key)
         except DamagedError as error:
             store.remove(key)
-            removed.append(f"{error.what}; the network is trained anew")
+            removed.append(f"{error.what}; the network is made anew")
     for name in SUMMARIES:
         try:
             if (folder / name).exists():

@@ -211,6 +211,14 @@ class RunRecord(_Part):
         return quality_of(ClassWeights(**spec) if isinstance(spec, dict) else spec)
 
     @property
+    def trained_to(self) -> dict[str, int]:
+        """Epochs that networks were promoted to, by key: as far as their files need not say it."""
+        done = [entry for entry in self.promotions if not entry.reason]
+        return {
+            entry.network_key: entry.until_epoch for entry in sorted(done, key=lambda own: own.until_epoch)
+        }
+
+    @property
     def starts_from_dense(self) -> bool:
         """Whether sparse networks start from trained dense ones."""
         return bool(self.space.get("training", {}).get("start") == "dense")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from explorer.core.calibration import Calibration, InferenceConfig
 from explorer.core.evidence import Evidence
+from explorer.core.failures import failing_alone
 from explorer.core.payload import PayloadForm
 from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
@@ -137,6 +138,9 @@ class Store:
             points: Its swept frontier.
             publish: Given the files as of :meth:`read_files` just before they appear here. So what this
                 store holds is published, wherever the writer was killed.
+
+        Raises:
+            TrainingFailedError: What was trained has no form as a file; nothing is written.
         """
         key, unfinished = network.spec.key, self._write_unfinished(network, points)
         if publish is not None:
@@ -189,9 +193,11 @@ class Store:
 
     def _write_unfinished(self, network: EvaluatedNetwork, points: pd.DataFrame) -> Path:
         key = network.spec.key
+        with failing_alone():
+            files = _contents(network, points)
+        files |= self._kept_of_earlier(key)
         folder = self.networks / f"{_UNFINISHED}{key}"
         folder.mkdir()
-        files = _contents(network, points) | self._kept_of_earlier(key)
         for name, content in files.items():
             _write(folder / name, content)
         record = {

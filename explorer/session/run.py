@@ -60,6 +60,7 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
             prefer=record.prefer,
             locks=opened.locks,
             sync=opened.sync,
+            trained_to=record.trained_to,
         )
         check_factories(loop.networks.store, session.data)
         keep()

@@ -278,3 +278,21 @@ def test_a_dense_network_of_a_killed_process_is_taken_up(postgres_url: str, tmp_
     loop = loop_of(tmp_path / "two", log, 8)
     assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
     assert log.tasks[0].spec.dense is None
+
+
+@pytest.mark.parametrize("all_are_lost", [True, False])
+def test_lost_networks_are_trained_anew_dense_ones_first(tmp_path: Path, all_are_lost: bool) -> None:
+    first = make_loop(tmp_path, trained)
+    first.run(2, None, silent)
+    store, told = first.networks.store, {result.network_key for result in results(first)}
+    before = list(store)
+    lost = before if all_are_lost else [key for key in before if key not in told]
+    assert not set(lost) <= told, "a dense network that no proposal asked for"
+    for key in lost:
+        store.remove(key)
+    log = Log()
+    make_loop(tmp_path, log, study=first.study.optuna_study).run(2, None, silent)
+    assert list(store) == before
+    assert sorted(log.keys) == sorted(lost)
+    for place, task in enumerate(log.tasks):
+        assert not all_are_lost or task.spec.dense is None or task.spec.dense.key in log.keys[:place]

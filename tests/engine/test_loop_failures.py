@@ -1,13 +1,17 @@
 """Trainings that fail, and processes that die in the midst of a search."""
 
+import errno
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
-from loops import Finished, Killed, Spy, make_loop, proposals, results, silent
+import torch
+from loops import Evaluate, Finished, Killed, Spy, make_loop, proposals, results, silent
 from optuna.trial import FrozenTrial, TrialState
 from stand_ins import fabricate
 
@@ -42,6 +46,52 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
     assert {result.reason for result in own if result.outcome != "failed"} == {""}
     assert len(loop.study.optuna_study.trials) == 12  # failures count
     assert not [key for key in loop.networks.store if not loop.networks.store.read(key).spec.is_sparse]
+
+
+def has_no_form_as_a_file(spec: NetworkSpec) -> EvaluatedNetwork:
+    shared = torch.zeros(3)
+    return (
+        replace(fabricate(spec), weights={"one": shared, "other": shared})
+        if spec.is_sparse
+        else fabricate(spec)
+    )
+
+
+def has_no_points(spec: NetworkSpec) -> EvaluatedNetwork:
+    whole = fabricate(spec)
+    own = replace(whole.evidence, server_correct_SBN=whole.evidence.server_correct_SBN[:, :, 1:])
+    return replace(whole, evidence=own) if spec.is_sparse else whole
+
+
+@pytest.mark.parametrize("evaluate", [has_no_form_as_a_file, has_no_points])
+def test_a_network_that_cannot_be_swept_or_stored_fails_alone(tmp_path: Path, evaluate: Evaluate) -> None:
+    loop = make_loop(tmp_path, evaluate)
+    loop.run(12, None, silent)
+    assert len(loop.study.optuna_study.trials) == 12
+    stored = {key: loop.networks.store.read_spec(key) for key in loop.networks.store}
+    assert stored
+    assert not any(spec.is_sparse for spec in stored.values())
+    failed = [result for result in results(loop) if result.outcome == "failed"]
+    assert {result.network_key for result in results(loop)} - set(stored) == {
+        one.network_key for one in failed
+    }
+    assert failed
+    assert all(one.reason for one in failed)
+    assert not list(loop.networks.store.networks.glob(".*"))
+
+
+def test_a_disk_that_is_full_is_no_failed_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    spy = Spy()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            make_loop(tmp_path, spy).run(3, None, silent)
+    loop = make_loop(tmp_path, spy)
+    loop.run(3, None, silent)
+    assert {result.outcome for result in results(loop)} <= {"trained", "cached"}
 
 
 def test_a_defect_is_no_failed_training(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rungs in the loop: who is trained further, what samplers learn, what is left at the end."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,25 @@ def test_candidates_that_cost_too_much_are_not_trained(tmp_path: Path) -> None:
             untrained += 1
     assert untrained > 3
     assert len(loop.study.optuna_study.trials) == 30
+
+
+def test_a_lost_network_is_trained_as_far_as_it_was(tmp_path: Path) -> None:
+    first = make_loop(tmp_path, trained)
+    first.run(30, None, silent)
+    store = first.networks.store
+    before = {key: store.read(key).training.epochs for key in store}
+    promoted = {entry.network_key: entry.until_epoch for entry in first.promotions}
+    lost = [key for key in before if key in promoted][::2]
+    assert not set(lost) <= {*first.networks.archive.networks()}, "one that only its past is a reason for"
+    for key in lost:
+        store.remove(key)
+    log = Log()
+    again = make_loop(tmp_path, log, study=first.study.optuna_study, trained_to=promoted)
+    again.run(30, None, silent)
+    # a rung that is ranked anew may promote others, too: it waits for several results before it is
+    assert all(store.read(key).training.epochs >= epochs for key, epochs in before.items())
+    assert {key for key, begun_at, _ in log.pieces if not begun_at} == set(lost)
+    for key in lost:
+        pieces = [(begun_at, until) for own, begun_at, until in log.pieces if own == key]
+        rungs = [0, *(rung for rung in RUNGS if rung <= before[key])]
+        assert pieces[: len(rungs) - 1] == list(pairwise(rungs))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from explorer import load_run, run_search
 from explorer.errors import EXIT_USER_ERROR, UserError, run_command
@@ -91,6 +92,57 @@ def test_a_damaged_record_is_told(run: Path, capsys: pytest.CaptureFixture[str])
     assert resume() == EXIT_USER_ERROR
     (message,) = capsys.readouterr().err.splitlines()
     assert "run.json: " in message
+
+
+SPACE = {
+    "data": {"source": "digits", "train_samples": 800, "validation_samples": 100, "test_samples": 60},
+    "backbones": {
+        "mlp": {
+            "factory": "explorer.backbones:mlp",
+            "arguments": {"hidden": [[8], [16]]},
+            "densities": {"low": 0.25, "high": 1.0, "limit": 3},
+        }
+    },
+    "training": {"epochs": 3, "batch_size": 8, "learning_rate": 0.01},
+    "objectives": {"accuracy": 0.1, "edge_macs": 10_000},
+    "edge_device": "stm32h7a3",
+    "server_device": "xeon_8124m",
+    "link": "ble_2m_dle",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("options", "training"), [(["--rungs", "on"], {}), ([], {"start": "dense"})], ids=["rungs", "dense first"]
+)
+def test_on_two_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], training: dict[str, str]
+) -> None:
+    """Damaged networks are trained anew, as far as they were: every point is there again."""
+    monkeypatch.chdir(tmp_path)
+    space = SPACE | {"training": SPACE["training"] | training}  # type: ignore[operator]
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space), encoding="utf-8")
+    line = ["--run", "run", "--trials", "6", "--no-energy", "--workers", "2", *options]
+    assert search(["--space", "space.yaml", *line]) == 0
+    folder = tmp_path / "reports" / "run"
+    before = load_run(folder)
+    keys = sorted(before.results.networks)
+    for number, key in enumerate(keys[::2]):
+        flip(
+            folder / "networks" / key / ("points.parquet", "network.json", "evidence.safetensors")[number % 3]
+        )
+    assert search(["--resume", *line]) == 0
+    after = load_run(folder)
+    assert {key: own.training.epochs for key, own in before.results.networks.items()}.items() <= {
+        key: own.training.epochs for key, own in after.results.networks.items()
+    }.items()
+    columns = ["point_id", "correct", "exited", "edge_macs"]
+    pd.testing.assert_frame_equal(
+        after.points[columns].sort_values("point_id", ignore_index=True),
+        before.points[columns].sort_values("point_id", ignore_index=True),
+    )
+    assert after.record.counts["trials"] == 6
 
 
 def test_a_network_that_is_gone_is_told(run: Path) -> None:
