@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import run_command
 from explorer.runs.folder import REPORTS, find_run
-from explorer.utils.arguments import device, make_parser, whole_number
+from explorer.utils.arguments import add_data_options, device, make_parser, whole_number
 
 if TYPE_CHECKING:
     from explorer.runs.confirmed import Confirmed
@@ -37,7 +37,13 @@ def run(parsed: argparse.Namespace) -> int:
 
     results = load_run(folder)
     points = points_to_confirm(results, parsed.top, parsed.ids)
-    options = Options.of_run(folder, data_dir=parsed.data_dir, workers=parsed.workers, device=parsed.device)
+    options = Options.of_run(
+        folder,
+        data_dir=parsed.data_dir,
+        max_data_bytes=parsed.max_data_bytes,
+        workers=parsed.workers,
+        device=parsed.device,
+    )
     with torch_threads(options.threads):
         found = confirm(results, points, options, parsed.seeds, _show_on_stderr)
     if parsed.json:
@@ -54,14 +60,16 @@ def _show_on_stderr(line: str) -> None:
 
 def _print(found: "Sequence[Confirmed]") -> None:
     from rich.console import Console
-    from rich.table import Table
+
+    from explorer.space.texts import share_text
+    from explorer.utils.tables import make_table
 
     named = {point.quality.replace("_", " ") for point in found}
-    table = Table(
-        "point", f"{' or '.join(sorted(named))} as searched", "other seeds", "deviation", "", box=None
-    )
+    numbers = f"{' or '.join(sorted(named))} as searched", "other seeds", "deviation"
+    table = make_table("point", *numbers, "", right=numbers)
     for point in found:
-        cells = (f"{point.accuracy:.4f}", f"{point.mean:.4f} ({len(point.seeds)})", f"{point.deviation:.4f}")
+        other = f"{share_text(point.mean)} ({len(point.seeds)})"
+        cells = share_text(point.accuracy), other, share_text(point.deviation)
         table.add_row(point.point_id, *cells, "lucky" if point.lucky else "")
     Console().print(table, markup=False, highlight=False)
     for reason in sorted({reason for point in found for reason in point.failures}):
@@ -89,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--workers", type=whole_number(1), metavar="N", help="trainings at a time, as of a search")
     add("--device", type=device, default="auto", metavar="NAME", help="where to train, as of a search")
-    add("--data-dir", type=Path, metavar="DIR", help="where data files lie")
+    add_data_options(parser)
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
     add("--json", action="store_true", help="print confirmed points for machines, progress on stderr")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import REPORTS, find_run
-from explorer.utils.arguments import above_zero, make_parser
+from explorer.utils.arguments import above_zero, add_data_options, make_parser
 from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _pick(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.utils.files import write_json
 
     results, pick = picked(folder, parsed)
-    test = None if parsed.no_test else _test_outcome(results, pick, parsed.data_dir)
+    test = None if parsed.no_test else _test_outcome(results, pick, parsed)
     content = deployment(results, pick, test)
     path = results.path / "pick.json"
     write_json(path, content)
@@ -80,24 +80,29 @@ def _show(results: "RunResults", pick: "Pick", content: dict[str, Any], parsed: 
     from rich.console import Console
 
     from explorer.costs.battery import BatteryUse, battery_text
-    from explorer.data.balance import IMBALANCED
+    from explorer.data.balance import is_warning
     from explorer.devices import CELLS
     from explorer.front.classes import print_classes
-    from explorer.front.terminal import print_front, print_pick
+    from explorer.front.terminal import print_front, print_neighbours, print_pick
     from explorer.space.fit import misfit
 
     console = Console()
-    chances = [results.compare(pick.point, other).p_value for _, other in pick.neighbours.iterrows()]
+    others = [other for _, other in pick.neighbours.iterrows()]
+    names = [results.name_of(other) for other in others]
+    chances = [results.compare(pick.point, other).p_value for other in others]
     test, data = content["test"], results.record.data
     console.print(results.name_of(pick.point), style="bold", markup=False, highlight=False)
-    print_pick(pick, test, console, chances)
+    print_pick(pick, test, console)
+    console.print(f"setting: {results.setting.text}", markup=False, highlight=False)
+    if parsed.set:
+        console.print(f"changed: {', '.join(parsed.set)}", markup=False, highlight=False)
+    print_neighbours(pick, names, chances, console)
     if unfit := misfit(pick.point.to_dict(), results.setting.edge):
         console.print(f"{results.setting.edge.name}: {unfit}", markup=False, highlight=False)
     subsets = {"validation": content["validation"]} | ({"test": test["by_class"]} if test else {})
     print_classes(subsets, data.class_names or [str(label) for label in range(data.num_classes)], console)
-    for note in results.record.notes:
-        if note.startswith(IMBALANCED):
-            console.print(note, markup=False, highlight=False)
+    for note in filter(is_warning, results.record.notes):
+        console.print(note, markup=False, highlight=False)
     print(f"latency is modelled from: {results.setting.latency_basis}")
     if parsed.battery_wh is not None:
         asked = {"battery_wh": parsed.battery_wh, "samples_per_day": parsed.samples_per_day}
@@ -114,6 +119,8 @@ def _deploy_command(pick: "Pick", parsed: argparse.Namespace) -> str:
         words += ["--reports", str(parsed.reports)]
     if parsed.data_dir is not None:
         words += ["--data-dir", str(parsed.data_dir)]
+    if parsed.max_data_bytes is not None:
+        words += ["--max-data-bytes", str(parsed.max_data_bytes)]
     return shlex.join(words)
 
 
@@ -156,7 +163,7 @@ def _check_direction(direction: str, column: str | None) -> None:
         raise UserError(f"--{direction} {column}: the {better} the better; did you mean --{right} {column}?")
 
 
-def _test_outcome(results: "RunResults", pick: "Pick", data_dir: Path | None) -> dict[str, Any] | None:
+def _test_outcome(results: "RunResults", pick: "Pick", parsed: argparse.Namespace) -> dict[str, Any] | None:
     """The test subset's answer, where the network's weights are still there."""
     from explorer.runs.deployment import load_run_data
     from explorer.runs.held_out import read_test_subset
@@ -164,7 +171,8 @@ def _test_outcome(results: "RunResults", pick: "Pick", data_dir: Path | None) ->
 
     key = pick.network_key
     if Store(results.path).has_weights(key):
-        return read_test_subset(results, pick, load_run_data(results, data_dir))
+        data = load_run_data(results, parsed.data_dir, parsed.max_data_bytes)
+        return read_test_subset(results, pick, data)
     print(
         f"warning: weights of {key} were dropped when it left the run's front (see "
         "--keep-weights of explorer.search); the test subset is not read",
@@ -230,7 +238,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     add("--deadline", metavar="TIME", help=in_time)
     change = "another number, such as link.uplink_bits_per_s=250000; may be repeated"
     add("--set", action="append", default=[], metavar="ROLE.QUANTITY=N", help=change)
-    add("--data-dir", type=Path, metavar="DIR", help="where data files lie")
+    add_data_options(parser)
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are")
 
 

@@ -21,7 +21,7 @@ from explorer.engine.defaults import (
 )
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import REPORTS
-from explorer.utils.arguments import above_zero, device, make_parser, whole_number
+from explorer.utils.arguments import above_zero, add_data_options, device, make_parser, whole_number
 
 EXAMPLES = """examples:
   explorer search --trials 200                                  the shipped digits space
@@ -139,14 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "share a study in postgresql+psycopg://USER@HOST/DATABASE, with the password in PGPASSWORD",
     )
     add("--study", metavar="NAME", help="name of the study in --storage (default: that of the run)")
-    add("--data-dir", type=Path, metavar="DIR", help="where data files lie (default: EXPLORER_DATA_DIR)")
-    add(
-        "--max-data-bytes",
-        type=whole_number(1),
-        metavar="N",
-        help="refuse data files that would take more memory (default: EXPLORER_MAX_DATA_BYTES, or half of "
-        "this machine's memory)",
-    )
+    add_data_options(parser)
     add(
         "--reports",
         type=Path,

@@ -1,6 +1,7 @@
 """Whether some classes are much rarer than others."""
 
 from explorer.data.dataset import DataSet
+from explorer.data.notes import REPEATED
 
 IMBALANCE_NOTED = 1.5  # largest by smallest class
 IMBALANCED = "classes are imbalanced"
@@ -45,6 +46,16 @@ def data_notes(data: DataSet, quality: str = "accuracy") -> list[str]:
         ['odd']
     """
     return [*data.notes, *filter(None, [imbalance_note(data, quality)])]
+
+
+def is_warning(note: str) -> bool:
+    """Whether a note of a run speaks against all its accuracies: it belongs beside them.
+
+    Example:
+        >>> is_warning("1 of 3 test samples are in train or validation, too: ..."), is_warning("odd")
+        (True, False)
+    """
+    return note.startswith(IMBALANCED) or REPEATED in note
 
 
 def class_labels(data: DataSet) -> list[str]:

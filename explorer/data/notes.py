@@ -9,6 +9,7 @@ import numpy.typing as npt
 from explorer.data.division import IndexArray
 from explorer.data.mapped import Array
 
+REPEATED = "test samples are in train or validation, too"
 _HASHED_AT_ONCE = 1024  # samples; bounds what is copied of a file
 _Hashes = npt.NDArray[np.uint64]
 
@@ -56,10 +57,7 @@ def repeated_note(known: Sequence[tuple[Array, IndexArray]], test: tuple[Array, 
     count = int(np.isin(_hashes(*test), seen).sum())
     if count == 0:
         return ""
-    return (
-        f"{count:,} of {len(test[1]):,} test samples are in train or validation, too: test accuracy then "
-        "says little of new samples"
-    )
+    return f"{count:,} of {len(test[1]):,} {REPEATED}: test accuracy then says little of new samples"
 
 
 def _hashes(inputs: Array, rows: IndexArray) -> _Hashes:

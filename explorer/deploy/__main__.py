@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from explorer import pick
 from explorer.errors import UserError, run_command
 from explorer.runs.folder import find_run
-from explorer.utils.arguments import make_parser
+from explorer.utils.arguments import make_parser, share
 from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     if parsed.policy:
         floor = parsed.accuracy_floor
         rows = policy_rows(results, choice, rows[0][results.quality_column] if floor is None else floor)
-    data = load_run_data(results, parsed.data_dir)
+    data = load_run_data(results, parsed.data_dir, parsed.max_data_bytes)
     try:
         source = Source.of_run(results, choice.network_key, data)
         # what there is no C for is refused before anything is written
@@ -90,15 +90,17 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
 def _show(built: "Built", why: str) -> None:
     """Print what was written and proved."""
     from explorer.runtime.manifest import TEST_SAMPLES
+    from explorer.space.texts import share_text
 
     print(f"{built.checked[0].point_id}: {why}")
     for own in built.checked:
         values = (own.crossing, own.exit_logits, own.server_logits)
         most = max(value for value in values if value is not None)
+        tested = "" if own.accuracy is None else share_text(own.accuracy)
         print(
             f"  {own.point_id}: {own.samples} samples, values within {most:.1g}, {own.near_threshold} at the "
             f"threshold, {own.moved} answers moved by rounding"
-            + ("" if own.accuracy is None else f"; accuracy on {own.test_samples} test {own.accuracy:.4f}")
+            + (f"; accuracy on {own.test_samples} test {tested}" if tested else "")
         )
     for path, size in built.file_bytes.items():
         print(f"  {path}: {size:,} bytes")
@@ -119,8 +121,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     code = "write C99 of the edge part for a microcontroller besides, with weights of float32 or 8 bits"
     add("--c-code", choices=("float", "int8"), metavar="WEIGHTS", help=f"{code}: float, int8")
     add("--policy", action="store_true", help="add points of the network for slower and faster links")
-    floor = "least validation accuracy of these, or other quality (default: that of the picked point)"
-    add("--accuracy-floor", type=float, metavar="A", help=floor)
+    floor = "least validation accuracy of these, or other quality, e.g. 93 %% (default: the picked point's)"
+    add("--accuracy-floor", type=share, metavar="A", help=floor)
     compared = f"how many are compared at most (default: {SAMPLES})"
     brought = "labelled test samples that the bundle brings (default: 200)"
     add("--test-samples", type=int, default=200, metavar="N", help=brought)

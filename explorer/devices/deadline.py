@@ -9,7 +9,7 @@ from explorer.utils.units import scale_of
 
 _NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _DEADLINE = re.compile(
-    rf"^\s*(?P<time>{_NUMBER})\s*(?P<unit>[A-Za-zµ]+)(\s+for\s+(?P<share>{_NUMBER})\s*%)?\s*$"
+    rf"^\s*(?P<time>{_NUMBER})\s*(?P<unit>[A-Za-zµ]+)(\s+for\s+(?P<share>{_NUMBER})\s*(?P<percent>%)?)?\s*$"
 )
 
 
@@ -26,6 +26,8 @@ class Deadline:
         Deadline(seconds=0.1, share=0.95)
         >>> Deadline.parse("100 ms for 95 %", "--deadline").rules, Deadline.parse("0.1 s", "--deadline").rules
         (['deadline_missed <= 0.05'], [])
+        >>> Deadline.parse("100 ms for 0.95", "--deadline").share
+        0.95
     """
 
     seconds: float
@@ -33,7 +35,7 @@ class Deadline:
 
     @classmethod
     def parse(cls, text: str, where: str) -> Self:
-        """Read ``TIME UNIT for SHARE %`` or ``TIME UNIT``.
+        """Read ``TIME UNIT for SHARE %``, with a fraction instead of percent, or ``TIME UNIT``.
 
         Args:
             text: Units of time are s, ms and us.
@@ -47,7 +49,7 @@ class Deadline:
         if match is None or scale is None:
             raise UserError(f"{where}: must read like `0.1 s for 95 %` (units: s ms us), got {text!r}")
         seconds = float(match["time"]) * scale
-        share = None if match["share"] is None else float(match["share"]) / 100.0
+        share = None if match["share"] is None else float(match["share"]) / (100 if match["percent"] else 1)
         if not 0 < seconds < float("inf"):
             raise UserError(f"{where}: the time must be above 0 and finite, got {text!r}")
         if share is not None and not 0 < share <= 1:

@@ -73,6 +73,18 @@ class Setting:
         return {role: profile.model_dump(mode="json") for role, profile in self.profiles.items()}
 
     @property
+    def text(self) -> str:
+        """Names of the profiles and the protocol, and the deadline where there is one.
+
+        Example:
+            >>> Setting.load(edge="rpi4", server="nvidia_t4", link="lte_2021").text
+            'edge rpi4, server nvidia_t4, link lte_2021, protocol http'
+        """
+        late = "" if self.deadline_s is None else f", deadline {self.deadline_s:g} s"
+        names = ", ".join(f"{role} {profile.name}" for role, profile in self.profiles.items())
+        return f"{names}, protocol {self.protocol}{late}"
+
+    @property
     def latency_basis(self) -> str:
         """What modelled times of edge and server rest on, see :class:`explorer.devices.DeviceProfile`.
 

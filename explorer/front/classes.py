@@ -7,8 +7,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from explorer.space.texts import share_text
+from explorer.utils.tables import make_table
+
 ALL_SHOWN = 20  # classes; of more the worst are shown
 MATRIX_SHOWN = 12  # classes up to which a confusion matrix fits a terminal
+_UNBOUNDED = 10_000  # characters; wider than any matrix
 
 
 def print_classes(subsets: Mapping[str, Mapping[str, Any]], names: Sequence[str], console: Console) -> None:
@@ -24,20 +28,18 @@ def print_classes(subsets: Mapping[str, Mapping[str, Any]], names: Sequence[str]
         >>> from explorer.core.confusion import ByClass
         >>> own = ByClass.of(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), num_classes=2)
         >>> print_classes({"validation": own.to_json()}, ["fine", "faulty"], Console(width=60))
-         class    validation samples   recall
-         fine                      3   0.6667
-         faulty                    1   1.0000
-        macro F1: validation 0.7333
-         validation: class, answered   fine   faulty
-         fine                             2        1
-         faulty                           0        1
+        class   validation samples   recall
+        fine                     3  66.67 %
+        faulty                   1 100.00 %
+        macro F1: validation 73.33 %
+        validation: class, answered fine faulty
+        fine                           2      1
+        faulty                         0      1
     """
     first = next(iter(subsets.values()))
     shown = _shown(first["recall"])
-    table = Table("class", box=None)
-    for subset in subsets:
-        table.add_column(f"{subset} samples", justify="right")
-        table.add_column("recall", justify="right")
+    headings = [heading for subset in subsets for heading in (f"{subset} samples", "recall")]
+    table = make_table("class", *headings, right=headings)
     for label in shown:
         cells = [
             cell
@@ -54,12 +56,22 @@ def print_classes(subsets: Mapping[str, Mapping[str, Any]], names: Sequence[str]
     console.print(f"macro F1: {', '.join(known)}", highlight=False)
     for subset, own in subsets.items():
         if own["confusion"] is not None and len(names) <= MATRIX_SHOWN:
-            matrix = Table(f"{subset}: class, answered", box=None)
-            for name in names:
-                matrix.add_column(name, justify="right")
-            for name, row in zip(names, own["confusion"], strict=True):
-                matrix.add_row(name, *map(str, row))
+            matrix = _matrix(subset, names, names, own["confusion"])
+            unbounded = console.options.update(max_width=_UNBOUNDED)
+            if console.measure(matrix, options=unbounded).maximum > console.width:
+                numbers = [str(number) for number in range(len(names))]
+                numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
+                matrix = _matrix(subset, numbered, numbers, own["confusion"])
             console.print(matrix, markup=False)
+
+
+def _matrix(
+    subset: str, names: Sequence[str], headings: Sequence[str], confusion: Sequence[Sequence[int]]
+) -> Table:
+    matrix = make_table(f"{subset}: class, answered", *headings, right=headings)
+    for name, row in zip(names, confusion, strict=True):
+        matrix.add_row(name, *map(str, row))
+    return matrix
 
 
 def _shown(recalls: Sequence[float | None]) -> list[int]:
@@ -71,4 +83,4 @@ def _shown(recalls: Sequence[float | None]) -> list[int]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else share_text(value)

@@ -24,6 +24,7 @@ from explorer.space.metrics import (
     loss_values,
     parse_constraint,
 )
+from explorer.space.texts import metric_text
 
 NEIGHBOURS = 4
 
@@ -254,10 +255,16 @@ def _satisfied(points: pd.DataFrame, constraints: Sequence[Constraint]) -> "pd.S
 
 def _unsatisfied(points: pd.DataFrame, constraints: Sequence[Constraint]) -> str:
     columns = [points[name] for name in dict.fromkeys(constraint.column for constraint in constraints)]
-    reached = [
-        f"{c.name} is {'not known' if c.isna().all() else f'{c.min():g} .. {c.max():g}'}" for c in columns
-    ]
-    return f"no operating point satisfies {' and '.join(map(str, constraints))}; {'; '.join(reached)}"
+    reached = [f"{c.name} is {_range(c)}" for c in columns]
+    asked = " and ".join(constraint.text for constraint in constraints)
+    return f"no operating point satisfies {asked}; {'; '.join(reached)}"
+
+
+def _range(column: "pd.Series[float]") -> str:
+    if column.isna().all():
+        return "not known"
+    low, high = (metric_text(str(column.name), float(end)) for end in (column.min(), column.max()))
+    return f"{low} .. {high}"
 
 
 def _neighbours(point: "pd.Series[Any]", front: pd.DataFrame, objectives: tuple[Metric, ...]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import EXIT_USER_ERROR, UserError, naming, run_command
 from explorer.runs.folder import REPORTS
-from explorer.utils.arguments import make_parser, whole_number
+from explorer.utils.arguments import add_data_options, make_parser, whole_number
 
 if TYPE_CHECKING:
     from explorer.inspect.describe import Backbone
@@ -82,7 +82,7 @@ def _of_space(parsed: argparse.Namespace) -> list["Backbone"]:
     shape, classes = parsed.input_shape, parsed.num_classes
     if shape is None or classes is None:
         with naming(parsed.what):
-            data = load_space_data(space, parsed.data_dir)
+            data = load_space_data(space, parsed.data_dir, parsed.max_data_bytes)
         shape, classes = shape or data.input_shape, classes or data.num_classes
     start = space.training.start
     return [
@@ -146,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where the drawing goes (default: reports/inspect/NAME.html)",
     )
-    add("--data-dir", type=Path, metavar="DIR", help="where a space's data files lie")
+    add_data_options(parser)
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs and drawings go")
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from explorer.inspect.describe import PAYLOAD_BITS, Backbone
+from explorer.utils.tables import make_table
 
 
 def title(backbone: Backbone) -> str:
@@ -125,25 +125,23 @@ def print_backbone(backbone: Backbone, console: Console) -> None:
         >>> print_backbone(mlp, Console(width=100))
         <BLANKLINE>
         explorer.backbones:mlp(hidden=[8]), input 1 x 8 x 8, 10 classes
-         split point  tensor     bytes at 32 bits  bytes at 8 bits  edge MACs  server MACs
-         input        1 x 8 x 8  266               74               0          592
-         relu1        8          42                18               512        80
-         output       10         -                 -                592        0
-         stage            MACs  parameter bytes  peak activation bytes
-         input -> relu1   512   2,080            288
-         relu1 -> output  80    360              72
-         junction    kind    inputs x outputs  weights  legal densities
-         fc1         Linear  64 x 8            512      1/8 1/4 3/8 .. 1 (8)
-         classifier  Linear  8 x 10            80       1/2 1
+        split point  tensor     bytes at 32 bits  bytes at 8 bits  edge MACs  server MACs
+        input        1 x 8 x 8  266               74               0          592
+        relu1        8          42                18               512        80
+        output       10         -                 -                592        0
+        stage            MACs  parameter bytes  peak activation bytes
+        input -> relu1   512   2,080            288
+        relu1 -> output  80    360              72
+        junction    kind    inputs x outputs  weights  legal densities
+        fc1         Linear  64 x 8            512      1/8 1/4 3/8 .. 1 (8)
+        classifier  Linear  8 x 10            80       1/2 1
         initial weights of all junctions: drawn by seed
         arithmetic that no MAC count contains: none
         operators that cost no MACs: none
     """
     console.print(f"\n{title(backbone)}", markup=False, style="bold", highlight=False)
     for headings, rows in tables(backbone):
-        table = Table(box=None)
-        for heading in headings:
-            table.add_column(heading, overflow="fold", no_wrap=heading == headings[0])
+        table = make_table(*headings)
         for row in rows:
             table.add_row(*map(Text, row))
         if rows:

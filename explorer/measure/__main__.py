@@ -48,9 +48,11 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _show(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    shown = Table("", "model", "formula", "measured", "from", "to", title=title, title_justify="left")
+    from explorer.utils.tables import make_table
+
+    numbers = ("model", "formula", "measured", "from", "to")
+    shown = make_table("", *numbers, right=numbers, title=title)
     for row in rows:
         cells = (row[name] for name in ("model", "formula", "measured", "low", "high"))
         shown.add_row(row["quantity"], *(_cell(value, row["unit"]) for value in cells))

@@ -5,11 +5,9 @@ structure, devices, link and protocol is computed in the browser by ``assets/cos
 """
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from explorer.devices.operators import KINDS, Operator, operator_columns
 from explorer.report.classes import embedded_classes
 from explorer.report.learning import learning_curves
 from explorer.report.numbers import typed_column
+from explorer.runs.folder import run_argument
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
@@ -86,17 +85,6 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "optimism": _optimism(results.record),
         "classes": embedded_classes(results),
     }
-
-
-def run_argument(path: Path) -> str:
-    """How a command line names the run: short where it lies under ``reports``.
-
-    Example:
-        >>> run_argument(Path("reports/digits-1")), run_argument(Path("elsewhere/my run"))
-        ('digits-1', "'elsewhere/my run'")
-    """
-    resolved = path.resolve()
-    return shlex.quote(resolved.name if resolved.parent.name == "reports" else str(path))
 
 
 def _metrics(points: pd.DataFrame) -> list[Metric]:

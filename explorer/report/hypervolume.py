@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.report.columns import MISSING_TEXT, metric_text
 from explorer.report.style import PALETTE, base_figure
 from explorer.runs.results import RunResults
 from explorer.space.metrics import Metric
+from explorer.space.texts import MISSING_TEXT, metric_text
 
 DEFINITION = (
     "The hypervolume is the share of a box of objective space that the front dominates. The box reaches from "

@@ -7,13 +7,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from explorer.errors import UserError
-from explorer.report.columns import metric_text
 from explorer.report.embedded import metric_record
 from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.report.summary import moment_text
 from explorer.runs.record import RUN_FILE, RunRecord
 from explorer.runs.results import TRIALS_FILE, read_rows, read_summary
 from explorer.space.metrics import METRICS
+from explorer.space.texts import metric_text
 from explorer.utils.files import write_text
 from explorer.utils.units import PREFIXES
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from explorer.report.columns import number_text
 from explorer.runs.learned import BackboneLearned, Learned, NextNetwork
+from explorer.space.texts import number_text
 
 
 class LearnedInfo(NamedTuple):

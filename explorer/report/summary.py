@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from explorer.core.sweep import is_deployable
-from explorer.data.balance import IMBALANCED
+from explorer.data.balance import is_warning
 from explorer.devices import PROTOCOLS
-from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
 from explorer.runs.confirmed import Confirmed, read_confirmed
 from explorer.runs.record import RunRecord, SearchReading
 from explorer.runs.results import RunResults
 from explorer.space.fit import memory_limits
 from explorer.space.metrics import METRICS
+from explorer.space.texts import metric_text, missing_columns, number_text, quantity_text
 
 NOT_RECORDED = "not recorded"
 _FAILED = "FAIL"
@@ -112,8 +112,8 @@ def summary_info(results: RunResults) -> Summary:
         uncounted=_operators(record.uncounted_arithmetic),
         without_macs=_operators(record.operators_without_macs),
         gaps=_gaps(results),
-        notes=[note for note in record.notes if not note.startswith(IMBALANCED)],
-        warnings=[note for note in record.notes if note.startswith(IMBALANCED)],
+        notes=[note for note in record.notes if not is_warning(note)],
+        warnings=[note for note in record.notes if is_warning(note)],
         confirmed=[_confirmed(point) for point in read_confirmed(results.path)],
         space_file=record.space_file,
         num_points=int(is_deployable(results.points).sum()),

@@ -62,8 +62,15 @@ def check_factories(store: Store, data: DataSet) -> None:
             checked.add(variant)
 
 
-def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
+def load_run_data(
+    results: RunResults, data_dir: Path | None = None, max_data_bytes: int | None = None
+) -> DataSet:
     """The data that a run was made with.
+
+    Args:
+        results: The run.
+        data_dir: Where its files lie; where the run had them unless given.
+        max_data_bytes: That they may take in memory; as for the run unless given.
 
     Raises:
         UserError: They cannot be read, or are others now.
@@ -77,7 +84,7 @@ def load_run_data(results: RunResults, data_dir: Path | None) -> DataSet:
     where = str(results.path / RUN_FILE)
     space = parse_space(results.record.space_file, where)
     with naming(where):
-        data = load_space_data(space, data_dir)
+        data = load_space_data(space, *results.record.data_options(data_dir, max_data_bytes))
     if data.fingerprint != results.record.data_fingerprint:
         raise UserError(
             f"{results.path}: the data of {space.data.source!r} are not those the run was made with"

@@ -1,6 +1,7 @@
 """Run folders: names, where they are, and ``run.json``."""
 
 import re
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def find_run(text: str, reports: Path = REPORTS) -> Path:
             return folder
     known = ", ".join(folder.name for folder in list_runs(reports)) or "none"
     raise UserError(f"{text!r}: no such run; runs under {reports}/: {known}")
+
+
+def run_argument(folder: Path) -> str:
+    """How a command line names a run: its name where it lies under ``reports`` here, else its path.
+
+    Example:
+        >>> run_argument(Path("reports/digits-1")), run_argument(Path("elsewhere/my run"))
+        ('digits-1', "'elsewhere/my run'")
+    """
+    is_here = folder.resolve().parent == REPORTS.resolve()
+    return shlex.quote(folder.resolve().name if is_here else str(folder))
+
+
+def resume_command(folder: Path) -> str:
+    """What goes on with the search of a run; it works when pasted.
+
+    Example:
+        >>> resume_command(Path("reports/first"))
+        'python -m explorer.search --run first --resume'
+        >>> resume_command(Path("elsewhere/first"))
+        'python -m explorer.search --run first --resume --reports elsewhere'
+    """
+    words = ["python", "-m", "explorer.search", "--run", folder.name, "--resume"]
+    if folder.resolve().parent != REPORTS.resolve():
+        words += ["--reports", str(folder.parent)]
+    return shlex.join(words)
 
 
 def list_runs(reports: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from explorer.runs.reads import counted_read
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.space.metrics import Constraint, assured_columns
+from explorer.space.texts import share_text
 from explorer.utils.imports import user_code
 
 LEVEL = (
@@ -97,7 +98,7 @@ class Measured:
 
     Example:
         >>> Measured(0.94, 300).text
-        'accuracy 0.9400'
+        'accuracy 94.00 %'
     """
 
     value: float
@@ -108,7 +109,7 @@ class Measured:
     @property
     def text(self) -> str:
         """For a sentence."""
-        return f"{self.name.replace('_', ' ')} {self.value:.4f}"
+        return f"{self.name.replace('_', ' ')} {share_text(self.value)}"
 
 
 def warnings_of(test: Measured, validation: Measured, constraints: Sequence[Constraint]) -> list[str]:
@@ -123,16 +124,16 @@ def warnings_of(test: Measured, validation: Measured, constraints: Sequence[Cons
         >>> from explorer.space.metrics import parse_constraint
         >>> asked = [parse_constraint("accuracy >= 0.95", "--where")]
         >>> warnings_of(Measured(0.94, 300), Measured(0.955, 400), asked)
-        ['the test accuracy 0.9400 misses accuracy >= 0.95; with --assured the lower end ... is asked for']
+        ['the test accuracy 94.00 % misses accuracy >= 95 %; with --assured the lower end ... is asked for']
         >>> warnings_of(Measured(0.81, 300), Measured(0.955, 400), [])
-        ['the test accuracy 0.8100 is lower than the validation accuracy 0.9550 by more than noise (p = ...):
-         are samples grouped by person or device?...']
+        ['the test accuracy 81.00 % is lower than the validation accuracy 95.50 % by more than noise
+         (p = ...): are samples grouped by person or device?...']
     """
     found = []
     for own in constraints:
         if own.column in (test.name, *assured_columns(test.name)) and own.violation(test.value) > 0:
             advice = "; with --assured the lower end of the interval is asked for"
-            found.append(f"the test {test.text} misses {own}{advice if own.column == test.name else ''}")
+            found.append(f"the test {test.text} misses {own.text}{advice if own.column == test.name else ''}")
     chance = chance_of_difference(test, validation)
     if chance < LEVEL:
         side = "lower" if test.value < validation.value else "higher"

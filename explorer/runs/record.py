@@ -124,7 +124,8 @@ class RunRecord(_Part):
     """Contents of ``run.json``.
 
     The first block is what the run was begun with and does not change; the second grows from session to
-    session; the third is written anew at the end of each, and while a live report is kept.
+    session; the third is written anew at the end of each, and while a live report is kept. ``data_dir`` and
+    ``max_data_bytes`` are what the last session was told, so that later commands need not be.
 
     Example:
         >>> from explorer import run_search
@@ -154,6 +155,8 @@ class RunRecord(_Part):
     study: str
 
     storage: str | None = None
+    data_dir: str | None = None
+    max_data_bytes: int | None = None
     trials_asked: int
     sessions: list[SessionReading] = Field(default_factory=list)
     promotions: list[Promotion] = Field(default_factory=list)
@@ -198,6 +201,27 @@ class RunRecord(_Part):
     def setting(self) -> Setting:
         """Devices, link, protocol and deadline with the very numbers the run was modelled with."""
         return Setting.from_json(self.profiles, self.protocol, self.deadline_s)
+
+    def data_options(
+        self, data_dir: Path | None = None, max_data_bytes: int | None = None
+    ) -> tuple[Path | None, int | None]:
+        """Where the run's data lie and how large they may be: as told now, else as the last session was told.
+
+        A folder that is no longer there, such as on another machine, is forgotten.
+
+        Example:
+            >>> record = RunRecord.model_construct(data_dir="/no/such/folder", max_data_bytes=1000)
+            >>> record.data_options(), record.data_options(Path("here"), 500)
+            ((None, 1000), (PosixPath('here'), 500))
+        """
+        held = self.data_dir and Path(self.data_dir)
+        remembered = held if held and held.is_dir() else None
+        return data_dir or remembered, max_data_bytes or self.max_data_bytes
+
+    def remember(self, data_dir: Path | None, max_data_bytes: int | None) -> None:
+        """Keep what was told of the data, for :meth:`data_options`."""
+        self.data_dir = self.data_dir if data_dir is None else str(data_dir.resolve())
+        self.max_data_bytes = max_data_bytes or self.max_data_bytes
 
     @property
     def objectives(self) -> tuple[Metric, ...]:

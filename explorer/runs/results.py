@@ -23,6 +23,7 @@ from explorer.errors import UserError
 from explorer.front.paired import Comparison, cheaper_alike, compared
 from explorer.front.pareto import mark_front
 from explorer.front.select import Pick, Selection, select
+from explorer.runs.folder import resume_command
 from explorer.runs.record import SCHEMA_VERSION, RunRecord
 from explorer.runs.sealed import read_sealed, write_sealed
 from explorer.runs.store import Store, StoredNetwork
@@ -180,10 +181,10 @@ def load_run(path: Path) -> RunResults:
     """
     record = RunRecord.read(path)
     if not (path / TRIALS_FILE).exists():
-        raise UserError(f"{path}: the search was cut off; go on with `{_resume(path)}`")
+        raise UserError(f"{path}: the search was cut off; go on with `{resume_command(path)}`")
     results = run_results(path, record, read_rows(path / TRIALS_FILE))
     if lost := lost_networks(results.trials, results.networks):
-        raise UserError(f"{path}: network {lost[0]} is missing; `{_resume(path)}` trains it anew")
+        raise UserError(f"{path}: network {lost[0]} is missing; `{resume_command(path)}` trains it anew")
     return results
 
 
@@ -237,11 +238,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         >>> read_summary(Path("measurements.json"))
         {'parts': []}
     """
-    return read_sealed(path, f"`{_resume(path.parent)}` writes it anew")
-
-
-def _resume(folder: Path) -> str:
-    return f"python -m explorer.search --run {folder.name} --resume"
+    return read_sealed(path, f"`{resume_command(path.parent)}` writes it anew")
 
 
 def run_results(path: Path, record: RunRecord, trial_rows: list[dict[str, Any]]) -> RunResults:

@@ -25,6 +25,7 @@ from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
 from explorer.errors import UserError
+from explorer.runs.folder import resume_command
 from explorer.runs.network_files import (
     codecs_content,
     evidence_content,
@@ -233,7 +234,7 @@ class Store:
 
     @property
     def _remedy(self) -> str:
-        return f"`python -m explorer.search --run {self.run.name} --resume` trains the network anew"
+        return f"`{resume_command(self.run)}` trains the network anew"
 
     def check(self, key: str) -> None:
         """Read every file of a network; weights and training state may have been dropped.

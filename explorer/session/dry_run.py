@@ -3,7 +3,6 @@
 from typing import Any
 
 from rich.console import Console
-from rich.table import Column, Table
 
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import encoded_bytes
@@ -13,6 +12,9 @@ from explorer.errors import printable
 from explorer.space.pretrained import origins
 from explorer.space.training import TrainingSpec
 from explorer.space.variants import Inventory, Variant
+from explorer.utils.tables import make_table
+
+_MACS = "edge MACs, dense"
 
 
 def print_data(data: DataSet, console: Console, quality: str = "accuracy") -> None:
@@ -43,8 +45,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
         >>> print_inventory(inventory, Console(width=120))
         <BLANKLINE>
         mlp(hidden=[24, 16])
-         junction    kind    inputs x outputs  weights  densities
-         fc1         Linear  64 x 24           1,536    1/8 1/4 3/8 1/2 5/8 3/4 7/8 1  (of 8 legal)
+        junction  kind    inputs x outputs  weights  densities
+        fc1       Linear  64 x 24             1,536  1/8 1/4 3/8 1/2 5/8 3/4 7/8 1  (of 8 legal)
         ...
         distinct networks: 624
     """
@@ -80,7 +82,7 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
     weights = {j.path: origins(j, variant.densities[j.path], variant.initial) for j in variant.junctions}
     differ = len(set(weights.values())) > 1
     headings = ["kind", "inputs x outputs", "weights", "densities", *["initial weights"] * differ]
-    junctions = Table(Column("junction", no_wrap=True), *headings, box=None, title_justify="left")
+    junctions = make_table("junction", *headings, right=["weights"])
     for junction in variant.junctions:
         choices = " ".join(str(density) for density in variant.densities[junction.path])
         junctions.add_row(
@@ -98,13 +100,8 @@ def _print_variant(variant: Variant, inventory: Inventory, console: Console) -> 
         if len(members) > 1:
             console.print(f"one density for {group}: {', '.join(members)}", markup=False, highlight=False)
     bits, ranges = inventory.space.payload_bits, inventory.space.payload.ranges
-    points = Table(
-        Column("split point", no_wrap=True),
-        "tensor",
-        *(f"payload {b} bits" for b in bits),
-        "edge MACs, dense",
-        box=None,
-    )
+    sizes_at = [f"payload {b} bits" for b in bits]
+    points = make_table("split point", "tensor", *sizes_at, _MACS, right=[*sizes_at, _MACS])
     for point, macs in zip(variant.split_points, variant.macs, strict=True):
         sizes = [
             "-" if point.name == OUTPUT else f"{encoded_bytes(point.payload_elements, b, ranges):,} B"

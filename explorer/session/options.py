@@ -76,6 +76,7 @@ class Options:
         *,
         data: DataSet | None = None,
         data_dir: Path | None = None,
+        max_data_bytes: int | None = None,
         workers: int | None = None,
         device: str = "auto",
     ) -> Self:
@@ -86,6 +87,7 @@ class Options:
             resume=True,
             data=data,
             data_dir=data_dir,
+            max_data_bytes=max_data_bytes,
             workers=workers,
             device=device,
         )

@@ -173,6 +173,7 @@ def _new(options: Options) -> Session:
         storage=options.storage and without_password(options.storage),
         trials_asked=options.trials or DEFAULT_TRIALS,
     )
+    record.remember(options.data_dir, options.max_data_bytes)
     return _session(options, folder, record, space, data, where)
 
 
@@ -206,12 +207,14 @@ def _resumed(options: Options, folder: Path) -> Session:
         raise UserError(
             f"--study must be what {folder} was begun with, {record.study!r}, got {options.study!r}"
         )
+    told = record.data_options(options.data_dir, options.max_data_bytes)
     with naming(where):
-        data = options.data or load_space_data(space, options.data_dir, options.max_data_bytes)
+        data = options.data or load_space_data(space, *told)
     if data.fingerprint != record.data_fingerprint:
         raise UserError(f"{folder}: the data of {space.data.source!r} are not those the run began with")
     space = _with_class_numbers(space, data)
     record.trials_asked = options.trials or record.trials_asked
+    record.remember(options.data_dir, options.max_data_bytes)
     if options.storage is not None:
         record.storage = without_password(options.storage)
     return _session(options, folder, record, space, data, where)

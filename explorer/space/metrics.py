@@ -209,6 +209,18 @@ class Constraint:
     def __str__(self) -> str:
         return f"{self.column} {self.operator} {self.bound:g}"
 
+    @property
+    def text(self) -> str:
+        """For a sentence, shares in percent; :func:`parse_constraint` reads it, too.
+
+        Example:
+            >>> Constraint("accuracy", ">=", 0.95).text
+            'accuracy >= 95 %'
+        """
+        if ALL_METRICS[self.column].is_share:
+            return f"{self.column} {self.operator} {100 * self.bound:g} %"
+        return str(self)
+
     def violation(self, value: float) -> float:
         """How far ``value`` misses the bound, relative to it; <= 0 is feasible (Optuna's convention).
 

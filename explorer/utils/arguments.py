@@ -1,9 +1,10 @@
-"""Command lines: parsers with examples, and types of arguments that argparse refuses by the option's name."""
+"""Command lines: parsers with examples, options that commands share, and types of arguments."""
 
 import argparse
 import re
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -42,6 +43,47 @@ def above_zero(text: str) -> float:
     if not 0 < number < inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return number
+
+
+def share(text: str) -> float:
+    """A share from 0 to 1, as a fraction or in percent.
+
+    Example:
+        >>> share("0.95"), share("95 %"), share("95%")
+        (0.95, 0.95, 0.95)
+        >>> share("95")
+        Traceback (most recent call last):
+            ...
+        argparse.ArgumentTypeError: must be a share such as 0.95 or 95 %, got '95'
+    """
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = inf
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share such as 0.95 or 95 %, got {text!r}")
+    return value
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """The options of all commands that read data.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_data_options(parser)
+        >>> parsed = parser.parse_args(["--data-dir", "data"])
+        >>> parsed.data_dir.name, parsed.max_data_bytes
+        ('data', None)
+    """
+    add = parser.add_argument
+    place = "where data files lie (default: where the run had them, then EXPLORER_DATA_DIR)"
+    add("--data-dir", type=Path, metavar="DIR", help=place)
+    limit = (
+        "refuse data files that would take more memory (default: as the run did, then "
+        "EXPLORER_MAX_DATA_BYTES, then half of this machine's memory)"
+    )
+    add("--max-data-bytes", type=whole_number(1), metavar="N", help=limit)
 
 
 def device(text: str) -> str:

@@ -16,6 +16,7 @@ from explorer.space.metrics import parse_constraint
         ("100ms for 95%", 0.1, 0.95),
         ("2 s", 2.0, None),
         (" .5 us  for  100 % ", 5e-7, 1.0),
+        ("0.1 s for 0.95", 0.1, 0.95),
         ("1e-2 s for 99.9 %", 0.01, 0.999),
     ],
 )
@@ -36,6 +37,7 @@ def test_read(text: str, seconds: float, share: float | None) -> None:
         ("1e999 s", "the time must be above 0 and finite"),
         ("1 s for 0 %", "the share must be above 0"),
         ("1 s for 101 %", "at most 100 %"),
+        ("1 s for 95", "at most 100 %"),
     ],
 )
 def test_refused(text: str, message: str) -> None:

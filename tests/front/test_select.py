@@ -42,15 +42,17 @@ def test_relaxed_constraints_leave_what_the_device_holds(
     assert pick.point["point_id"] == "b"
     assert pick.constraints == tuple(limits)
     none = [Constraint("edge_ram_bytes", "<=", 99)]
-    with pytest.raises(UserError, match=r"edge_ram_bytes is 100 \.\. 900; none fits .* --no-fit leaves out"):
+    with pytest.raises(
+        UserError, match=r"edge_ram_bytes is 100 B \.\. 900 B; none fits .* --no-fit leaves out"
+    ):
         select(sized, Selection(relax=True), OBJECTIVES, own, none)
-    with pytest.raises(UserError, match=r"^constraints of the space: .*accuracy is 0.9 \.\. 0.97; --relax"):
+    with pytest.raises(UserError, match=r"^constraints of the space: .*accuracy is 90 % \.\. 97 %; --relax"):
         select(sized, Selection(), OBJECTIVES, own, limits)
 
 
 def test_a_bound_that_no_lower_end_reaches_is_told_with_what_they_reach(points: pd.DataFrame) -> None:
     asked = Selection(where=["accuracy >= 0.96"], assured=True)
-    with pytest.raises(UserError, match=r"accuracy_ci95_low is 0.87 \.\. 0.955"):
+    with pytest.raises(UserError, match=r"accuracy_ci95_low is 87 % \.\. 95.5 %"):
         select(points, asked, OBJECTIVES)
 
 
@@ -75,7 +77,7 @@ def test_constraints_of_the_space_that_nothing_satisfies_are_named_as_such(point
         UserError, match=r"^constraints of the space: no .* edge_macs <= 1 and .*--relax"
     ) as said:
         select(points, Selection(where=["accuracy >= 0.9"]), OBJECTIVES, own)
-    assert "edge_macs is 100 .. 900" in str(said.value)
+    assert "edge_macs is 100 MACs .. 900 MACs" in str(said.value)
     assert (
         select(points, Selection(relax=True, minimize="edge_macs"), OBJECTIVES, own).point["point_id"] == "c"
     )
@@ -85,7 +87,7 @@ def test_what_is_asked_beside_the_constraints_of_the_space_is_to_blame_where_it_
     points: pd.DataFrame,
 ) -> None:
     own = [parse_constraint("edge_macs <= 200", "constraints")]
-    with pytest.raises(UserError, match=r"^--where: .* accuracy >= 0.95 and edge_macs <= 200"):
+    with pytest.raises(UserError, match=r"^--where: .* accuracy >= 95 % and edge_macs <= 200"):
         select(points, Selection(where=["accuracy >= 0.95"]), OBJECTIVES, own)
 
 

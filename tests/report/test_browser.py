@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.front.pareto import hypervolume, reference_and_ideal
-from explorer.report.columns import metric_text
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.results import RunResults, write_front, write_rows
 from explorer.space.metrics import loss_values
+from explorer.space.texts import metric_text
 
 sync_api = pytest.importorskip("playwright.sync_api")
 

@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.report_scale.synthetic import make_record, make_results, make_setting, make_study
 from explorer.devices import DeviceProfile
-from explorer.report.embedded import run_argument
 from explorer.report.html import bundle, packed, script_json
 from explorer.report.page import report_html, write_report
 
@@ -209,8 +208,3 @@ def test_run_without_optional_records(tmp_path: Path) -> None:
     record = make_record("bare", results.reference_point, (), results.setting)
     text = report_html(replace(results, record=record))
     assert text.count("not recorded") >= 5
-
-
-def test_run_argument_is_short_under_reports_and_quoted(tmp_path: Path) -> None:
-    assert run_argument(tmp_path / "reports" / "my-run") == "my-run"
-    assert run_argument(tmp_path / "a b") == f"'{tmp_path / 'a b'}'"

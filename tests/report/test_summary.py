@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.report_scale.synthetic import make_results
-from explorer.report.columns import metric_text
 from explorer.report.summary import NOT_RECORDED, Failure, summary_info
 from explorer.runs.record import Promotion, SearchReading
+from explorer.space.texts import metric_text
 
 
 def test_summary_of_a_run(tmp_path: Path) -> None:

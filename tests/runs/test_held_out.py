@@ -32,10 +32,10 @@ def test_a_constraint_that_was_assured_is_held_against_the_test_subset(run: Run)
 @pytest.mark.parametrize(
     ("asked", "misses"),
     [
-        ("accuracy >= 0.95", True),
-        ("accuracy_ci95_low >= 0.95", True),
-        ("accuracy >= 0.94", False),
-        ("accuracy <= 0.9", True),
+        ("accuracy >= 95 %", True),
+        ("accuracy_ci95_low >= 95 %", True),
+        ("accuracy >= 94 %", False),
+        ("accuracy <= 90 %", True),
         ("edge_macs <= 1", False),
     ],
 )

@@ -61,3 +61,16 @@ def test_a_record_that_was_changed(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("accuracy >= 0.9", "accuracy >= 0.8"))
     with pytest.raises(UserError, match=r"run\.json: is not what was written .*; put back a copy of it, or "):
         RunRecord.read(tmp_path)
+
+
+def test_what_was_told_of_the_data_is_remembered_until_it_is_told_anew(tmp_path: Path) -> None:
+    record = RunRecord.model_construct(data_dir=None, max_data_bytes=None)
+    assert record.data_options() == (None, None)
+    data, other = tmp_path / "data", tmp_path / "other"
+    data.mkdir()
+    record.remember(data, 1000)
+    record.remember(None, None)
+    assert record.data_options() == (data, 1000)
+    assert record.data_options(other, 500) == (other, 500)  # what is told now is taken, there or not
+    data.rmdir()
+    assert record.data_options() == (None, 1000)  # the run was moved: the folder is forgotten

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from explorer.utils.arguments import above_zero, whole_number
+from explorer.utils.arguments import above_zero, share, whole_number
 
 
 def test_numbers_that_fit() -> None:
@@ -22,3 +22,14 @@ def test_what_is_no_whole_number(text: str) -> None:
 def test_what_is_not_above_zero(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="must be a number above 0, got "):
         above_zero(text)
+
+
+@pytest.mark.parametrize("text", ["0.93", "93%", "93 %", " 93.0 % "])
+def test_a_share_may_be_a_fraction_or_in_percent(text: str) -> None:
+    assert share(text) == pytest.approx(0.93)
+
+
+@pytest.mark.parametrize("text", ["93", "-1 %", "101 %", "nan", "", "%", "1,5 %"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"must be a share such as 0\.95 or 95 %"):
+        share(text)

@@ -1,7 +1,7 @@
 """Numbers and metrics as a person reads them, in words and tables made in Python."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -46,6 +46,31 @@ def metric_text(name: str, value: float) -> str:
     if ALL_METRICS[name].is_share and not math.isnan(value):
         return f"{number_text(value * 100)} %"
     return quantity_text(value, ALL_METRICS[name].unit)
+
+
+def metric_texts(name: str, values: Sequence[float]) -> tuple[str, list[str]]:
+    """Values of a metric side by side: the unit that they share, and a number each.
+
+    Example:
+        >>> metric_texts("edge_ram_bytes", [1500, 20_000, float("nan")])
+        ('kB', ['1.5', '20', 'n/a'])
+        >>> metric_texts("accuracy", [0.953]), metric_texts("edge_macs", [640])
+        (('%', ['95.3']), ('MACs', ['640']))
+    """
+    metric = ALL_METRICS[name]
+    known = [value for value in values if math.isfinite(value)]
+    scale, unit = (0.01, "%") if metric.is_share else _prefix(known, metric.unit)
+    return unit, [number_text(value / scale) for value in values]
+
+
+def share_text(value: float) -> str:
+    """A share of at most hundreds of samples, in percent with as many digits as it has.
+
+    Example:
+        >>> share_text(0.9775), share_text(0.5), share_text(float("nan"))
+        ('97.75 %', '50.00 %', 'n/a')
+    """
+    return MISSING_TEXT if math.isnan(value) else f"{100 * value:.2f} %"
 
 
 def missing_columns(points: pd.DataFrame) -> list[str]:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from explorer.report.columns import metric_text, missing_columns, number_text, quantity_text
+from explorer.space.texts import metric_text, missing_columns, number_text, quantity_text
 
 
 @pytest.mark.parametrize(
