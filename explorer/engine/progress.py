@@ -1,13 +1,15 @@
-"""Progress of a search: one live line on a terminal, plain lines elsewhere."""
+"""Progress of a search, and of what follows it: one live line on a terminal, plain lines elsewhere."""
 
 import sys
+import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from explorer.engine.outcomes import Progress
@@ -71,6 +73,34 @@ def describe(progress: Progress) -> str:
     return f"{trials}; {front}; {seconds}"
 
 
+def make_counter(stream: TextIO | None, what: str) -> Callable[[int, int], None]:
+    """Shows how much of something is done: in a line that changes on a terminal, else in lines now and then.
+
+    Args:
+        stream: Where to show; None shows nothing.
+        what: Is being done.
+
+    Example:
+        >>> show = make_counter(sys.stdout, "measuring")
+        >>> for done in range(3):
+        ...     show(done, 2)
+        measuring: 0/2
+        measuring: 2/2
+    """
+    last = -_PLAIN_EVERY_S
+
+    def show(done: int, of: int) -> None:
+        nonlocal last
+        now, ended = time.monotonic(), done == of
+        if stream is None or (now - last < _PLAIN_EVERY_S and not ended and not stream.isatty()):
+            return
+        last = now
+        start, end = ("\r", "\n" if ended else "") if stream.isatty() else ("", "\n")
+        print(f"{start}{what}: {done}/{of}", end=end, file=stream, flush=True)
+
+    return show
+
+
 class _SilentReporter:
     def __enter__(self) -> Self:
         return self
@@ -101,10 +131,31 @@ class _NotebookReporter(_SilentReporter):
 
 
 class _LineReporter(_SilentReporter):
+    """A line now and then; also while the first network is trained, of which nothing else is known."""
+
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._last, self._trials = stream, -_PLAIN_EVERY_S, 0
+        self._known = threading.Event()
+        self._waiting = threading.Thread(target=self._wait, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._waiting.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._known.set()
+        self._waiting.join()
+
+    def _wait(self) -> None:
+        begun = time.monotonic()
+        while not self._known.wait(_PLAIN_EVERY_S):
+            seconds = time.monotonic() - begun
+            print(f"training the first network: {seconds:.0f} s", file=self._stream, flush=True)
 
     def __call__(self, progress: Progress) -> None:
+        self._known.set()
         if progress.warning:
             print(f"note: {progress.warning}", file=self._stream, flush=True)
         now = time.monotonic()
@@ -117,9 +168,9 @@ class _LineReporter(_SilentReporter):
 
 class _BarReporter:
     def __init__(self) -> None:
-        columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("{task.description}"))
+        columns = (BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._bar = Bar(*columns, console=Console(file=sys.stdout))
-        self._task = self._bar.add_task("starting", total=None)
+        self._task = self._bar.add_task("training the first network", total=None)
 
     def __enter__(self) -> Self:
         self._bar.start()

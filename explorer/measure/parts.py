@@ -77,6 +77,7 @@ def measure_parts(
     *,
     energy_seconds: float,
     budget_s: float = inf,
+    show: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Time and energy per inference of edge and server parts, time of encoder and decoder, batch of one.
 
@@ -87,6 +88,7 @@ def measure_parts(
         energy_seconds: How long codecarbon watches each edge part repeat; 0 measures no energy.
         budget_s: How long all may take. Energies are left out while measuring is behind its time, and
             networks that are not begun by its end are not measured.
+        show: Is told how many of how many parts are measured, after each network.
 
     Returns:
         Plain data: the conditions, a row per part and a row per codec. The edge part includes normalisation
@@ -104,11 +106,14 @@ def measure_parts(
     budget, failures = Budget(budget_s, len({part[:2] for part in parts})), dict[str, str]()
     meter, unmeasured = _EnergyMeter(energy_seconds, budget), 0
     rows: dict[str, list[dict[str, Any]]] = {"parts": [], "codecs": []}
+    done = 0
     for key, group in groupby(sorted(parts), key=lambda part: part[0]):
         ways = [part[1:] for part in group]
         if budget.is_spent:
             unmeasured += len(ways)
             continue
+        show(done, len(parts))
+        done += len(ways)
         try:
             with failing_alone():
                 own = _measured_network(key, ways, store, data, meter)
@@ -116,6 +121,7 @@ def measure_parts(
             failures[key] = str(error)
         else:
             rows = {table: rows[table] + own[table] for table in rows}
+    show(done, len(parts))
     conditions = {
         "threads": 1,
         "batch_size": 1,

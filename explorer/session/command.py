@@ -1,7 +1,6 @@
 """What ``explorer search`` does and says, after its command line is parsed."""
 
 import json
-import shlex
 import sys
 from itertools import pairwise
 from typing import Any, TextIO
@@ -10,10 +9,10 @@ import torch
 from rich.console import Console
 
 from explorer.data.balance import data_notes
-from explorer.engine.progress import make_reporter
+from explorer.engine.progress import make_counter, make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
-from explorer.runs.folder import REPORTS
+from explorer.runs.folder import resume_command
 from explorer.runs.learned import Learned
 from explorer.runs.record import RungResults
 from explorer.runs.results import RunResults, front_content
@@ -22,6 +21,7 @@ from explorer.session.finish import finish
 from explorer.session.options import Options
 from explorer.session.prepare import Session, owning, prepare
 from explorer.session.run import search
+from explorer.space.texts import share_text
 from explorer.utils.signals import ended_by_signals
 
 
@@ -65,11 +65,11 @@ def search_and_report(options: Options, as_json: bool) -> int:
         try:
             results, interrupted = _searched(session, options, stream)
         except KeyboardInterrupt:  # before the first proposal, or while measuring
-            print(_resume_hint(options, session), file=stream)
+            print(_resume_hint(session), file=stream)
             raise
     _conclude(session, results, stream)
     if interrupted:
-        print(_resume_hint(options, session), file=stream)
+        print(_resume_hint(session), file=stream)
     if as_json:
         print(json.dumps(_content(results, interrupted), indent=1, allow_nan=False))
     if interrupted:
@@ -80,9 +80,10 @@ def search_and_report(options: Options, as_json: bool) -> int:
 def _searched(session: Session, options: Options, stream: TextIO) -> tuple[RunResults, bool]:
     with make_reporter(stream) as reporter:
         study, interrupted = search(session, options, reporter)
-    print("measuring parts, for at most a quarter of the search's time ...", file=stream, flush=True)
+    what = "measuring the parts on the front, one at a time, for at most a quarter of the search's time"
+    show = make_counter(stream, what)
     with failures_explained(session.storage):
-        return finish(session, options, study), interrupted
+        return finish(session, options, study, show), interrupted
 
 
 def _content(results: RunResults, interrupted: bool) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _conclude(session: Session, results: RunResults, stream: TextIO) -> None:
         quality, macs = front[results.quality_column], front["edge_macs"]
         name = results.quality_column.replace("_", " ")
         lines.append(
-            f"front: {name} {quality.min():.4f} .. {quality.max():.4f}, "
+            f"front: {name} {share_text(quality.min())} .. {share_text(quality.max())}, "
             f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; {search.seconds:.0f} s of search"
         )
     if (learned := results.record.learned) is not None:
@@ -157,16 +158,9 @@ def _describe_learned(learned: Learned) -> str:
     )
 
 
-def _resume_hint(options: Options, session: Session) -> str:
+def _resume_hint(session: Session) -> str:
     """What goes on with the run; it works when pasted."""
-    words = ["python", "-m", "explorer.search", "--run", session.folder.name, "--resume"]
-    if options.reports != REPORTS:
-        words += ["--reports", str(options.reports)]
-    if options.data_dir is not None:
-        words += ["--data-dir", str(options.data_dir)]
-    if options.max_data_bytes is not None:
-        words += ["--max-data-bytes", str(options.max_data_bytes)]
-    return f"interrupted; go on with `{shlex.join(words)}`"
+    return f"interrupted; go on with `{resume_command(session.folder)}`"
 
 
 def _describe_rungs(rungs: RungResults) -> str:

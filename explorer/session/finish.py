@@ -1,5 +1,6 @@
 """The end of a session: measure the parts on the front, then write record, front and report."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -37,8 +38,15 @@ from explorer.session.summary import summarised, trial_rows
 ENERGY_SECONDS = 0.2  # the shortest that gives a stable figure, see explorer.measure.energy
 
 
-def finish(session: Session, options: Options, study: optuna.Study) -> RunResults:
+def finish(
+    session: Session,
+    options: Options,
+    study: optuna.Study,
+    show: Callable[[int, int], None] = lambda done, of: None,
+) -> RunResults:
     """Measure the parts on the front and write trials, measurements, run record, front and report.
+
+    ``show`` is told how many of how many parts are measured.
 
     Example:
         >>> from explorer.session.prepare import prepare
@@ -70,7 +78,9 @@ def finish(session: Session, options: Options, study: optuna.Study) -> RunResult
     parts = [part for part in parts_to_measure(points) if store.has_weights(part[0])]
     energy_seconds = ENERGY_SECONDS if options.energy else 0.0
     budget_s = seconds_to_measure(sum(own.seconds for own in record.sessions))
-    measured = measure_parts(parts, store, session.data, energy_seconds=energy_seconds, budget_s=budget_s)
+    measured = measure_parts(
+        parts, store, session.data, energy_seconds=energy_seconds, budget_s=budget_s, show=show
+    )
     write_sealed(folder / MEASUREMENTS_FILE, measured)
     failures = measured["conditions"]["failures"]
     record.notes += [f"{key} was not measured: {reason}" for key, reason in failures.items()]

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -45,9 +45,13 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
     check_workers(session, options)
     record, interrupted = session.record, False
     meter = EnergyMeter()
-    with _begun(session) as keep, _opened(session) as opened, open_pool(session, options) as pool, meter:
-        if options.live_s is not None:
-            show = LiveReport(session, opened.study, show, options.live_s)
+    with (
+        _begun(session) as keep,
+        _opened(session) as opened,
+        open_pool(session, options) as pool,
+        _live(session, options, opened.study, show) as show,
+        meter,
+    ):
         loop = SearchLoop(
             study=opened.study,
             proposer=Proposer(session.inventory, _data_identity(session), record.encoding),
@@ -77,6 +81,14 @@ def search(session: Session, options: Options, show: Callable[[Progress], None])
     reading = asdict(_honest(meter.reading, elsewhere)) | loop.study.suggest_times.summary()
     record.sessions.append(SessionReading.model_validate(reading | {"device": device_name(options)}))
     return opened.study, interrupted
+
+
+def _live(
+    session: Session, options: Options, study: optuna.Study, show: Callable[[Progress], None]
+) -> AbstractContextManager[Callable[[Progress], None]]:
+    if options.live_s is None:
+        return nullcontext(show)
+    return LiveReport(session, study, show, options.live_s)
 
 
 def _data_identity(session: Session) -> dict[str, Any]:

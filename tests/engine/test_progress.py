@@ -1,14 +1,16 @@
 """What a person reads while a search runs."""
 
 import io
+import time
 from pathlib import Path
 
 import pytest
 from loops import in_memory, make_loop
 from stand_ins import fabricate
 
+from explorer.engine import progress
 from explorer.engine.outcomes import Progress
-from explorer.engine.progress import describe, make_reporter
+from explorer.engine.progress import describe, make_counter, make_reporter
 from explorer.engine.suggest_time import RECENT, SuggestTimes
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -61,3 +63,32 @@ def test_search_with_a_slow_sampler_says_so_once(tmp_path: Path) -> None:
     notes = [line for line in printed.getvalue().splitlines() if line.startswith("note: ")]
     assert notes == [f"note: {shown[RECENT].warning}"]
     assert "--sampler nsga2" in notes[0]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_counter_changes_one_line_on_a_terminal_and_writes_few_elsewhere() -> None:
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file, None):
+        show = make_counter(stream, "measuring")
+        for done in range(4):
+            show(done, 3)
+    assert terminal.getvalue() == "\rmeasuring: 0/3\rmeasuring: 1/3\rmeasuring: 2/3\rmeasuring: 3/3\n"
+    assert file.getvalue() == "measuring: 0/3\nmeasuring: 3/3\n"  # the others came within five seconds
+
+
+def test_lines_are_written_while_the_first_network_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_EVERY_S", 0.01)
+    stream = io.StringIO()
+    with make_reporter(stream) as show:
+        deadline = time.monotonic() + 30
+        while stream.getvalue().count("training the first network") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        show(SHOWN)
+    lines = stream.getvalue().splitlines()
+    assert lines[-1] == describe(SHOWN)
+    assert all(line.startswith("training the first network: ") for line in lines[:-1])
