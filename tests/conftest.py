@@ -6,9 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 import torch
+from browsing import CHROMIUM, FLAGS
 from calibrated import remember_host
 from hypothesis import settings
 
@@ -39,3 +41,13 @@ def postgres_url(postgres: Server) -> str:
     name = f"test{next(_DATABASES)}"
     postgres.create(name)
     return postgres.url(name)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium, for the tests of one module: its event loop runs as long as it does."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

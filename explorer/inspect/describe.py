@@ -49,7 +49,8 @@ class Backbone:
         opaque: Modules that could not be traced inside.
         traced_by: ``torch.fx`` or ``torch.export``.
         refusals: What was refused: the backbone, or split points, each with its reason.
-        values: Per value its path, inputs, shape, MACs and bytes, in order.
+        values: Per value its path, inputs, shape, MACs and bytes, in order; where one layer computes it, that
+            layer and the number of its parameters.
         input_pool: Extent of the average pooling before the backbone; 1 for none.
 
     Example:
@@ -144,6 +145,7 @@ def describe(
     flow, points = network.dataflow, network.split_points
     deployed = as_deployed(flow, {name for point in points for name in point.nodes})
     junctions = find_junctions(module, pattern, network.read_directly, trained)
+    layers = {path: layer for path, layer in module.named_modules() if not list(layer.children())}
     return Backbone(
         **named,
         split_points=[_split_point(point, flow) for point in points],
@@ -157,7 +159,7 @@ def describe(
             {"what": "split point", "name": name, "reason": f"edge then server differs by {gap:.2g}"}
             for name, gap in network.left_out.items()
         ],
-        values=[_value(value, points) for value in flow.values.values()],
+        values=[_value(value, points, layers) for value in flow.values.values()],
     )
 
 
@@ -209,11 +211,16 @@ def _junction(junction: Junction, initial: InitialWeights) -> dict[str, Any]:
     }
 
 
-def _value(value: Value, points: tuple[SplitPoint, ...]) -> dict[str, Any]:
+def _value(
+    value: Value, points: tuple[SplitPoint, ...], layers: Mapping[str, torch.nn.Module]
+) -> dict[str, Any]:
+    layer = layers.get(value.path)
     split_point = next((point.name for point in points if value.name in point.nodes), "")
     return {
         "name": value.name,
         "path": value.path,
+        "layer": f"{type(layer).__name__}({layer.extra_repr()})" if layer else "",
+        "parameters": sum(own.numel() for own in layer.parameters()) if layer else 0,
         "inputs": list(value.inputs),
         "shape": list(value.shape),
         "macs": value.macs,

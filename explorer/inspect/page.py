@@ -1,12 +1,18 @@
 """A described backbone as one page without any request: drawing, split points, junctions, notes."""
 
+import json
+import re
 from collections.abc import Sequence
 from html import escape
 
+from markupsafe import Markup
+
 from explorer.inspect.describe import Backbone
 from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH, draw
-from explorer.inspect.tables import notes, tables, title
-from explorer.report.html import asset_text, render
+from explorer.inspect.tables import attributes, notes, tables, title
+from explorer.report.html import asset_text, bundle, content_security_policy, render
+
+_NUMBER = re.compile(r"[\d,.]+|-")
 
 
 def render_page(backbones: Sequence[Backbone]) -> str:
@@ -19,8 +25,11 @@ def render_page(backbones: Sequence[Backbone]) -> str:
         >>> page[:15], "relu1" in page
         ('<!doctype html>', True)
     """
+    script = bundle("inspect")
     return render(
         "inspect.html.j2",
+        csp=content_security_policy(script),
+        script=Markup(script),
         css=asset_text("page.css"),
         box_width=BOX_WIDTH,
         box_height=BOX_HEIGHT,
@@ -28,12 +37,18 @@ def render_page(backbones: Sequence[Backbone]) -> str:
             {
                 "title": title(backbone),
                 "drawing": draw(backbone.values) if backbone.values else None,
-                "tables": tables(backbone),
+                "attributes": [json.dumps(attributes(value, backbone.values)) for value in backbone.values],
+                "tables": [(headings, rows, _classes(rows)) for headings, rows in tables(backbone)],
                 "notes": notes(backbone),
             }
             for backbone in backbones
         ],
     )
+
+
+def _classes(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Per column ``number``, which aligns it on the right, where all its cells are numbers."""
+    return ["number" if all(map(_NUMBER.fullmatch, column)) else "" for column in zip(*rows, strict=True)]
 
 
 class Page:

@@ -1,6 +1,6 @@
 """A described backbone as tables for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -83,6 +83,41 @@ def tables(backbone: Backbone) -> list[tuple[tuple[str, ...], list[list[str]]]]:
         (("stage", "MACs", "parameter bytes", "peak activation bytes"), stages),
         (headings, _junction_rows(backbone)),
     ]
+
+
+def attributes(value: Mapping[str, Any], values: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What is known of one value and of the layer that computes it; what is not known is left out.
+
+    Args:
+        value: One of ``values``.
+        values: All of the backbone, in order.
+
+    Example:
+        >>> from explorer.inspect.describe import describe
+        >>> mlp = describe("explorer.backbones:mlp", {"hidden": [8]}, (1, 8, 8), num_classes=10)
+        >>> for name, text in attributes(mlp.values[2], mlp.values):
+        ...     print(f"{name}: {text}")
+        Path: fc1
+        Layer: Linear(in_features=64, out_features=8, bias=True)
+        Parameters: 520
+        Computed from: flatten
+        Output: 8
+        Output bytes: 32
+        MACs: 512
+    """
+    paths = {own["name"]: own["path"] for own in values}
+    known = [
+        ("Path", value["path"]),
+        ("Layer", value["layer"]),
+        ("Parameters", f"{value['parameters']:,}" if value["parameters"] else ""),
+        ("Computed from", ", ".join(paths[name] for name in value["inputs"])),
+        ("Output", " x ".join(map(str, value["shape"])) or "several tensors"),
+        ("Output bytes", f"{value['size_bytes']:,}"),
+        ("MACs", f"{value['macs']:,}" if value["macs"] else ""),
+        ("Shares the memory of", paths.get(value["view_of"], "")),
+        ("Split point", value["split_point"]),
+    ]
+    return [(name, text) for name, text in known if text]
 
 
 def _payloads(point: Mapping[str, Any]) -> list[str]:

@@ -2,13 +2,11 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import CHROMIUM, NO_CHROMIUM, WIDTHS, drag, open_page
 
 from benchmarks.report_scale.synthetic import make_results, make_study
 from explorer.front.pareto import hypervolume, reference_and_ideal
@@ -18,76 +16,12 @@ from explorer.runs.results import RunResults, write_front, write_rows
 from explorer.space.metrics import loss_values
 from explorer.space.texts import metric_text
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = """<img src=x onerror="document.title='owned'"></script><b>'"& 🦊 \u202e\u05e9\u05dc"""
-WIDTHS = (1400, 390)
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
-
-
-@dataclass
-class Visit:
-    """An open page and what it complained about or asked for."""
-
-    page: Any
-    problems: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def value(self, script: str) -> Any:
-        return self.page.evaluate(script)
-
-    def until(self, condition: str) -> None:
-        """Wait for a condition; the policy forbids playwright's own way, which evaluates text in the page."""
-        for _ in range(100):
-            if self.page.evaluate(condition):
-                return
-            self.page.wait_for_timeout(100)
-        pytest.fail(f"never came true: {condition}")
-
-    def model(self, expression: str) -> Any:
-        """A value of the page's own model, after it drew."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-        return self.page.evaluate(f"(({{ model, state, run }}) => {expression})(window.explorerPage)")
-
-    def text(self, selector: str) -> str:
-        """What a reader sees there, after the page drew."""
-        self.model("0")
-        return str(self.page.text_content(selector))
-
-    def cells(self, column: str) -> list[str]:
-        """Raw values of one column of the table, top down."""
-        self.model("0")
-        return list(
-            self.page.evaluate(
-                """(column) => {
-                  const headers = [...document.querySelectorAll("#points thead th")];
-                  const place = headers.findIndex((header) => header.dataset.column === column);
-                  const lines = [...document.querySelectorAll("#points tbody tr")];
-                  return lines.map((line) => line.children[place].dataset.value);
-                }""",
-                column,
-            )
-        )
-
-    def done(self) -> None:
-        """Close the page; it must not have complained, nor asked for anything but itself."""
-        assert self.problems == []
-        assert len(set(self.requests)) == 1
-        self.page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -100,18 +34,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
 @pytest.fixture(scope="module")
 def report(results: RunResults) -> Path:
     return write_report(results, make_study(60, 3))
-
-
-def open_page(browser: Any, path: Path, width: int = WIDTHS[0], address: str = "", **options: Any) -> Visit:
-    """Open a file and wait until its script is through."""
-    context = {"viewport": {"width": width, "height": 900}, "accept_downloads": True}
-    visit = Visit(browser.new_page(**(context | options)))
-    visit.page.on("console", lambda m: visit.problems.append(m.text) if m.type == "error" else None)
-    visit.page.on("pageerror", lambda error: visit.problems.append(str(error)))
-    visit.page.on("request", lambda request: visit.requests.append(request.url.split("#")[0]))
-    visit.page.goto(address or path.as_uri())
-    visit.page.wait_for_selector("html[data-ready]")
-    return visit
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -168,16 +90,6 @@ def test_axes_colour_size_and_depth_switch(browser: Any, report: Path) -> None:
     visit.page.select_option("#axis-z", "")
     assert "n/a" in visit.text("#scatter svg")
     visit.done()
-
-
-def drag(visit: Visit, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag between two places given as shares of an element."""
-    box = visit.page.locator(selector).bounding_box()
-    points = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in (start, end)]
-    visit.page.mouse.move(*points[0])
-    visit.page.mouse.down()
-    visit.page.mouse.move(*points[1], steps=4)
-    visit.page.mouse.up()
 
 
 def test_a_rectangle_on_the_scatter_filters_every_view(browser: Any, report: Path) -> None:

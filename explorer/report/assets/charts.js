@@ -1,65 +1,30 @@
-// Small SVG charts: bars side by side, and step curves over a threshold with a handle to drag.
+// Small charts: a table with bars, and step curves over a threshold with a handle to drag.
 
-import { arrowStep, svg } from "./dom.js";
-import { short } from "./look.js";
+import { arrowStep, element, svg } from "./dom.js";
+import { numberText, quantity } from "./format.js";
 
 /**
- * Horizontal bars, one row per name; several series side by side in their own columns and scales.
+ * A table with a bar in each cell: a row per name, a column and a scale per series.
+ * @param {string} what the names are
  * @param {string[]} names
  * @param {Series[]} series
  * @param {number} marked place of the row to mark
- * @param {(line: number) => void} select
+ * @param {(line: number) => void} select called with the place of a row that a reader chooses
  */
-export function barTable(names, series, marked, select) {
-  const [row, label, gap, top] = [24, 104, 8, 26];
-  const wide = 150;
-  const width = label + series.length * (wide + gap);
-  const height = top + names.length * row + 4;
-  const parts = series.map(({ title }, place) =>
-    svg("text", { class: "axis-title", x: label + place * (wide + gap), y: 14 }, title),
-  );
-  names.forEach((name, line) => {
-    const y = top + line * row;
-    const act = select && {
-      tabindex: 0,
-      role: "button",
-      onclick: () => select(line),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && select(line),
-    };
-    const group = svg("g", { class: line === marked ? "bar-row marked" : "bar-row", ...(act || {}) });
-    group.append(
-      svg("rect", { class: "bar-back", x: 0, y, width, height: row }),
-      svg("text", { x: 4, y: y + 16 }, `${line === marked ? "▸ " : ""}${short(name, 18)}`),
-    );
-    series.forEach(({ values, texts, highest }, place) => {
-      const x = label + place * (wide + gap);
-      const share = Number.isFinite(values[line]) && highest > 0 ? values[line] / highest : 0;
-      group.append(
-        svg("rect", {
-          class: `bar series-${place}`,
-          x,
-          y: y + 5,
-          width: Math.max(share * (wide - 80), share > 0 ? 1.5 : 0),
-          height: row - 10,
-        }),
-      );
-      group.append(
-        svg("text", { class: "bar-text", x: x + Math.max(share * (wide - 80), 0) + 5, y: y + 16 }, texts[line]),
-      );
+export function barTable(what, names, series, marked, select) {
+  const head = [what, ...series.map(({ title }) => title)].map((title) => element("th", { scope: "col" }, title));
+  const lines = names.map((name, line) => {
+    const isMarked = line === marked;
+    const button = element("button", { type: "button", class: "link", "aria-current": isMarked && "true" }, name);
+    const cells = series.map(({ values, texts, highest }, place) => {
+      const share = values[line] > 0 && highest > 0 ? values[line] / highest : 0;
+      const width = share > 0 ? `width:${Math.max(70 * share, 1.5).toFixed(1)}px` : "width:0";
+      return element("td", {}, element("span", { class: `bar series-${place}`, style: width }), texts[line]);
     });
-    parts.push(group);
+    const row = { class: isMarked ? "bar-row marked" : "bar-row", onclick: () => select(line) };
+    return element("tr", row, element("th", { scope: "row" }, button), cells);
   });
-  return svg(
-    "svg",
-    {
-      class: "chart",
-      viewBox: `0 0 ${width} ${height}`,
-      style: `min-width:${Math.min(width, 460)}px;max-width:${width}px`,
-      role: "img",
-      "aria-label": `Bars: ${series.map(({ title }) => title).join(", ")} for ${names.join(", ")}`,
-    },
-    parts,
-  );
+  return element("table", { class: "bars" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, lines));
 }
 
 /**
@@ -136,6 +101,7 @@ export function thresholdChart(steps, chosen, drag, quality) {
       "aria-valuemin": 0,
       "aria-valuemax": 1,
       "aria-valuenow": steps[chosen].threshold,
+      "aria-valuetext": stepText(steps[chosen], quality),
       onkeydown: (event) => {
         const step = arrowStep(event);
         if (!step) return;
@@ -147,7 +113,8 @@ export function thresholdChart(steps, chosen, drag, quality) {
     svg("circle", { cx: at, cy: yAccuracy(steps[chosen].accuracy), r: 8 }),
     svg("circle", { class: "second", cx: at, cy: yRate(steps[chosen].exitRate), r: 5 }),
   );
-  const chart = svg("svg", { class: "chart threshold", viewBox: `0 0 ${width} ${height}` }, parts, handle);
+  const about = { role: "group", "aria-label": `${quality} and exit rate against the confidence threshold` };
+  const chart = svg("svg", { class: "chart threshold", viewBox: `0 0 ${width} ${height}`, ...about }, parts, handle);
   /** @param {MouseEvent} event */
   const seek = (event) => {
     const box = chart.getBoundingClientRect();
@@ -159,4 +126,13 @@ export function thresholdChart(steps, chosen, drag, quality) {
     move(best);
   };
   return { chart, seek };
+}
+
+/**
+ * What a threshold leads to, for readers who do not see the curves.
+ * @param {ThresholdStep} step
+ * @param {string} quality
+ */
+function stepText({ threshold, accuracy, exitRate }, quality) {
+  return `${numberText(threshold)}: ${quality} ${quantity(accuracy, "%")}, exit rate ${quantity(exitRate, "%")}`;
 }

@@ -187,6 +187,7 @@ export class Decide {
     const loosest = column.direction === "maximize" ? 0 : STEPS;
     if (document.activeElement !== slider)
       slider.value = String(limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest);
+    slider.setAttribute("aria-valuetext", limit ? quantity(limit.bound, column.unit) : "none");
     if (document.activeElement !== field)
       field.value = limit ? String(Number((limit.bound / column.shown[0]).toPrecision(6))) : "";
     byId(`unit-${name}`).textContent = column.shown[1];

@@ -62,6 +62,21 @@ export const element = (tag, attributes = {}, ...children) => fill(document.crea
 export const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+
+/**
+ * Replace what an element holds; the focus stays at its place among what can have it.
+ * @param {HTMLElement} holder
+ * @param {Node[]} children
+ */
+export function redraw(holder, ...children) {
+  /** @returns {HTMLElement[]} */
+  const focusable = () => [...holder.querySelectorAll(/** @type {"input"} */ (FOCUSABLE))];
+  const place = focusable().findIndex((own) => own === document.activeElement);
+  holder.replaceChildren(...children);
+  if (place >= 0) focusable()[Math.min(place, focusable().length - 1)]?.focus({ preventScroll: true });
+}
+
 /**
  * A <select> over groups of [value, text].
  * @param {HTMLSelectElement} select

@@ -1,6 +1,6 @@
 // The filter in words: what is brushed, kept and excluded, as chips; a form that does what brushing does.
 
-import { byId, choices, element, fieldOf } from "./dom.js";
+import { byId, choices, element, fieldOf, redraw } from "./dom.js";
 import { MISSING, numberText } from "./format.js";
 
 const OPEN = 1e300; // an open end of a range: beyond every value, and JSON has no infinity
@@ -164,7 +164,7 @@ export class Filters {
         ),
       );
     }
-    byId("chips").replaceChildren(...chips);
+    redraw(byId("chips"), ...chips);
     const empty = !Object.keys(state.brushes).length && !state.search;
     byId("keep").disabled = byId("exclude").disabled = empty;
     byId("undo").disabled = !state.steps.length;

@@ -1,6 +1,6 @@
 // What stands near an operating point: neighbours on the front, and the same network with one thing changed.
 
-import { byId, element } from "./dom.js";
+import { byId, element, redraw } from "./dom.js";
 import { difference } from "./format.js";
 import { short } from "./look.js";
 import { neighbours } from "./pareto.js";
@@ -19,7 +19,8 @@ export function drawNeighbours(card) {
     {},
     ["Point", "What differs", ...model.objectives.map(({ shortLabel }) => shortLabel)].map((text) => element("th", { scope: "col" }, text)),
   );
-  byId("neighbours").replaceChildren(
+  redraw(
+    byId("neighbours"),
     element("thead", {}, head),
     element("tbody", {}, lines),
     element(

@@ -5,7 +5,7 @@ import { deployCommand, pickCommand } from "./command.js";
 import { violated } from "./decide.js";
 import { messageBytes } from "./cost.js";
 import { drawClasses } from "./classes.js";
-import { byId, copyText, element } from "./dom.js";
+import { byId, copyText, element, redraw } from "./dom.js";
 import { quantity } from "./format.js";
 import { learningChart } from "./learning.js";
 import { drawNeighbours } from "./neighbourhood.js";
@@ -180,8 +180,10 @@ export class NetworkCard {
       texts: own.map((value) => (value || place < 2 ? quantity(value, units[place]) : "0 %")),
       highest: units[place] === "%" ? 1 : Math.max(...own),
     }));
-    byId("splits").replaceChildren(
+    redraw(
+      byId("splits"),
       barTable(
+        "Split point",
         places.map(({ split }) => run.splitNames[split]),
         series,
         places.findIndex(({ split }) => split === this.split),

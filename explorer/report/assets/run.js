@@ -47,7 +47,7 @@ export function drawUsage(model) {
         element(
           "div",
           {},
-          element("h4", {}, column.label),
+          element("h3", {}, column.label),
           element(
             "dl",
             { class: "usage" },

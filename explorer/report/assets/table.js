@@ -1,6 +1,6 @@
 // The table: sort, choose columns, open, exclude, save. It lists what the other views show, a page at a time.
 
-import { byId, element, saveFile } from "./dom.js";
+import { byId, element, redraw, saveFile } from "./dom.js";
 import { csvField, MISSING, numberText, quantity } from "./format.js";
 import { title } from "./look.js";
 import { differenceInterval } from "./pareto.js";
@@ -85,14 +85,15 @@ export class Table {
         element("button", { type: "button", onclick: turn }, title(column), active ? (descending ? " ▼" : " ▲") : ""),
       );
     });
-    byId("points").tHead?.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
+    const head = /** @type {HTMLElement} */ (byId("points").tHead);
+    redraw(head, element("tr", {}, element("th", { scope: "col" }, "Operating point"), cells));
   }
 
   drawBody() {
     const rows = this.rows.slice(0, PAGE * this.pages);
     const compared = this.state.selected === null ? this.model.chosen : this.model.rowOf(this.state.selected);
     const own = compared >= 0 ? this.model.quality(compared) : null;
-    byId("points").tBodies[0].replaceChildren(...Array.from(rows, (row) => this.line(row, row === compared, own)));
+    redraw(byId("points").tBodies[0], ...Array.from(rows, (row) => this.line(row, row === compared, own)));
     byId("more").hidden = rows.length === this.rows.length;
     byId("table-note").textContent =
       `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;

@@ -2,7 +2,7 @@
 
 import { latencyBasis } from "./cost.js";
 import { byId, choices, element, fieldOf } from "./dom.js";
-import { numberText, quantity } from "./format.js";
+import { quantity } from "./format.js";
 import { joulesPerBit, joulesPerMessage, keepaliveW, orNaN } from "./link.js";
 
 const STEPS = 300;
@@ -104,11 +104,9 @@ export class WhatIf {
       const row = /** @type {HTMLElement} */ (document.querySelector(`[data-path="${path}"]`));
       const output = /** @type {HTMLOutputElement} */ (row.querySelector("output"));
       const input = /** @type {HTMLInputElement} */ (row.querySelector("input"));
-      output.textContent = Number.isNaN(value)
-        ? (path === "deadline" ? "none" : "unknown")
-        : unit === "%"
-          ? `${numberText(value * 100)} %`
-          : quantity(value, unit);
+      const none = path === "deadline" ? "none" : "unknown";
+      output.textContent = Number.isNaN(value) ? none : quantity(value, unit);
+      input.setAttribute("aria-valuetext", output.textContent);
       row.classList.toggle("active", path in state.set || (path === "deadline" && state.deadline > 0));
       if (document.activeElement === input || Number.isNaN(value)) continue;
       const share = log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : (value - low) / (high - low);
