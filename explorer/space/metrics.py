@@ -263,7 +263,8 @@ def parse_constraint(text: str, where: str) -> Constraint:
     if scale is None:
         known = " ".join(unit_scales(ALL_METRICS[column].unit))
         raise UserError(f"{where}: unknown unit {unit!r} for {column}; known: {known}")
-    if not math.isfinite(bound := float(match["value"]) * scale):
+    # 57 % is 0.57, as the page has it, and not 0.5700000000000001
+    if not math.isfinite(bound := float(f"{float(match['value']) * scale:.15g}")):
         raise UserError(f"{where}: must name a finite number, got {text!r}")
     return Constraint(column, match["operator"], bound)
 

@@ -247,8 +247,16 @@ def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, resu
     visit.page.fill("#bound-accuracy", "99.99")
     visit.page.press("#bound-accuracy", "Enter")
     assert visit.model("model.feasible.length") == 0
-    assert "No operating point satisfies" in visit.text("#infeasible")
-    assert visit.page.locator("#infeasible li").count() == 10
+    assert "no operating point satisfies every constraint" in visit.text("#infeasible")
+    networks = visit.model("model.nearest.map((row) => run.splits.network[run.points.split[row]])")
+    assert len(set(networks)) == visit.page.locator("#infeasible li").count() == 10  # one of each network
+    assert visit.text("#infeasible").startswith("Nearest miss")
+    assert visit.text("#answer-kind") == "Nearest miss"
+    assert "This one misses them by least: Accuracy (validation) ≥ 99.99 % (is " in visit.text("#answer")
+    nearest = visit.model("model.id(model.chosen)")
+    assert visit.text("#answer-pick").endswith(f" --id {nearest}")  # no rule chooses it
+    visit.page.locator("#infeasible button").nth(1).click()
+    assert visit.model("state.selected") == visit.model("model.id(model.nearest[1])")
     assert "Accuracy (validation) ≥ 99.99 % (is " in visit.text("#infeasible")
     visit.page.click("#reset-limits")
     visit.page.locator("#infeasible").wait_for(state="hidden")
@@ -311,17 +319,20 @@ def test_exports_hold_the_listed_points(
     browser: Any, report: Path, results: RunResults, tmp_path: Path
 ) -> None:
     visit = open_page(browser, report)
+    run = results.path.name
     for button, name in (("#save-csv", "points.csv"), ("#save-json", "points.json")):
         with visit.page.expect_download() as download:
             visit.page.click(button)
-        assert download.value.suggested_filename == name
+        assert download.value.suggested_filename == f"{run}-{name}"
         download.value.save_as(tmp_path / name)
     front = results.points[results.points["on_front"]]
     records = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))
     assert {record["point_id"] for record in records} == set(front["point_id"])
     lines = (tmp_path / "points.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(front) + 1
-    assert lines[0].startswith("point_id,accuracy,")
+    assert lines[0].startswith("run,point_id,accuracy,")
+    assert {"accuracy_ci95_low", "accuracy_ci95_high"} <= set(lines[0].split(","))
+    assert all(line.startswith(f"{run},") for line in lines[1:])
     visit.done()
 
 

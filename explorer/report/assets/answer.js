@@ -3,8 +3,9 @@
 import { shelfDays } from "./battery.js";
 import { deployCommand, pickCommand } from "./command.js";
 import { messageBytes, usesExit } from "./cost.js";
+import { violated } from "./decide.js";
 import { byId, copyText, element } from "./dom.js";
-import { numberText, quantity } from "./format.js";
+import { boundQuantity, limitText, numberText, quantity } from "./format.js";
 import { pipelineOf } from "./pipeline.js";
 import { withinNoise } from "./table.js";
 
@@ -23,15 +24,19 @@ const RULES = {
 export function drawAnswer(run, model, state) {
   const row = model.chosen;
   const none = row < 0;
+  byId("answer-kind").textContent = model.front.length ? "Deploy" : "Nearest miss";
   byId("answer-name").textContent = none ? "No operating point" : model.name(row);
   byId("answer-cut").replaceChildren(...(none ? [] : [pipelineOf(run, row)]));
   const lines = none ? [] : sentences(run, model, state, row);
-  byId("answer").replaceChildren(...lines.map((line) => element("li", {}, line)));
+  const list = byId("answer");
+  if ([...list.children].map(({ textContent }) => textContent).join() !== lines.join())
+    list.replaceChildren(...lines.map((line) => element("li", {}, line))); // what is said again is read aloud again
+  byId("answer-rules").textContent = rulesText(run, model, state);
   byId("answer-commands").hidden = none;
   if (none) return;
   const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
   byId("answer-deploy").textContent = deployCommand(run, asked, model.id(row));
-  byId("answer-pick").textContent = pickCommand(run, asked, model.id(row), true);
+  byId("answer-pick").textContent = pickCommand(run, asked, model.id(row), model.front.length > 0);
 }
 
 /** Let the answer's commands be copied. */
@@ -53,9 +58,10 @@ function sentences(run, model, state, row) {
   return [
     whatRuns(run, model, row),
     accuracySentence(model, row),
+    memorySentence(model, row),
     costSentence(model, row),
     ...comparisons(run, model, row),
-    whySentence(model, state),
+    whySentence(model, state, row),
     ...reservations(model, state, row),
   ].filter(Boolean);
 }
@@ -70,14 +76,14 @@ function whatRuns(run, model, row) {
   const { edge, server } = model.setting;
   const split = run.points.split[row];
   if (run.splits.is_output[split]) return `The whole network runs on the edge device (${edge.name}); nothing is sent.`;
-  const macs = quantity(run.splits.edge_macs[split], "MAC");
+  const [macs, exit] = [run.splits.edge_macs[split], run.splits.exit_macs[split]].map((own) => quantity(own, "MAC"));
   const computes = run.splits.edge_macs[split] ? `computes up to ${run.splitNames[split]} (${macs})` : "computes no layer";
   const bytes = quantity(messageBytes(run, row), "B");
   const bits = run.points.bits[row];
   const sends = `${bytes} of payload${bits ? ` at ${bits} bits` : ""} to ${server.name}`;
   if (!usesExit(run, row)) return `The edge device (${edge.name}) ${computes} and sends every sample on, ${sends}.`;
   const rate = quantity(model.numbers("exit_rate").values[row], "%");
-  return `The edge device (${edge.name}) ${computes}; its exit answers ${rate} of the samples there, and the others send ${sends}.`;
+  return `The edge device (${edge.name}) ${computes}; its exit (${exit}) answers ${rate} of the samples there, and the others send ${sends}.`;
 }
 
 /**
@@ -105,18 +111,40 @@ function accuracySentence(model, row) {
 function costSentence(model, row) {
   /** @type {[string, string][]} */
   const parts = [
-    ["edge_flash_bytes", "of flash"],
-    ["edge_ram_bytes", "of RAM on the edge"],
     ["latency_model_s", "a sample on average (modelled)"],
     ["energy_model_j", "of edge energy (modelled)"],
     ["battery_days", "of battery life"],
+    ["deadline_missed", "of the answers late"],
   ];
   const known = parts.flatMap(([name, what]) => {
     const column = model.metric(name);
     const value = column?.values?.[row] ?? NaN;
     return column && !Number.isNaN(value) ? [`${quantity(value, column.unit)} ${what}`] : [];
   });
-  return `It takes ${known.join(", ")}.`;
+  const unknown = ["latency_model_s", "energy_model_j"].filter((name) => Number.isNaN(model.numbers(name).values[row]));
+  const gaps = unknown.map((name) => model.numbers(name).shortLabel.toLowerCase()).join(" and ");
+  const lacks = gaps ? `${gaps} unknown, because a profile lacks what it needs` : "";
+  return [known.length ? `It takes ${known.join(", ")}` : "", lacks].filter(Boolean).join("; ").concat(".");
+}
+
+/**
+ * What memory it takes on the edge device, and whether the device has it.
+ * @param {Model} model
+ * @param {number} row
+ */
+function memorySentence(model, row) {
+  const { memoryLimits, setting } = model;
+  const unfit = model.misfit(row);
+  if (unfit) return `It ${unfit}.`;
+  const bounds = Object.fromEntries(memoryLimits.map(({ column, bound }) => [column, bound]));
+  const names = bounds.edge_memory_bytes ? ["edge_memory_bytes"] : ["edge_flash_bytes", "edge_ram_bytes"];
+  const taken = names.map((name) => {
+    const { values, shortLabel } = model.numbers(name);
+    const whole = bounds[name] ? ` of ${boundQuantity(bounds[name], "B")}` : "";
+    return `${shortLabel} ${quantity(values[row], "B")}${whole}`;
+  });
+  if (memoryLimits.length) return `It fits ${setting.edge.name}: ${taken.join(", ")}.`;
+  return `${taken.join(", ")}; whether ${setting.edge.name} has that is not known.`;
 }
 
 /**
@@ -134,13 +162,22 @@ function comparisons(run, model, row) {
   };
   /** @type {[number, string, string, string][]} */
   const rivals = [
-    [named("all_edge"), "the dense network on the edge", "edge_macs", "MACs on the edge"],
-    [named("all_server"), "sending everything", "wire_bytes", "bytes on the wire"],
+    [named("all_edge"), "the dense network on the edge", "edge_macs", "fewer MACs on the edge"],
+    [named("all_server"), "sending everything", "wire_bytes", "fewer bytes on the wire"],
   ];
-  return rivals.flatMap(([other, what, name, unit]) => {
+  return rivals.flatMap(([other, what, name, fewer]) => {
     if (other < 0 || other === row) return [];
-    const values = model.numbers(name).values;
-    const words = [lessOrMore(values[row], values[other], unit), accuracyAgainst(model, row, other)].filter(Boolean);
+    /** @type {[string, string][]} */
+    const columns = [
+      [name, fewer],
+      ["latency_model_s", "less latency"],
+      ["energy_model_j", "less energy"],
+    ];
+    const costs = columns.map(([own, less]) => {
+      const { values } = model.numbers(own);
+      return lessOrMore(values[row], values[other], less);
+    });
+    const words = [...costs, accuracyAgainst(model, row, other)].filter(Boolean);
     return [`Than ${what} (${model.name(other)}): ${words.join(", ")}.`];
   });
 }
@@ -148,13 +185,14 @@ function comparisons(run, model, row) {
 /**
  * @param {number} own
  * @param {number} other
- * @param {string} unit
+ * @param {string} fewer "fewer" or "less", and of what; nothing is said of what is not known
  */
-function lessOrMore(own, other, unit) {
-  if (!(other > 0)) return own > 0 ? `${unit} where it has none` : "";
+function lessOrMore(own, other, fewer) {
+  const unit = fewer.slice(fewer.indexOf(" ") + 1);
+  if (Number.isNaN(own) || !(other > 0)) return own > 0 && other === 0 ? `${unit} where it has none` : "";
   const share = own / other - 1;
-  if (Math.abs(share) < 0.005) return `as many ${unit}`;
-  return share < 0 ? `${Math.round(-share * 100)} % fewer ${unit}` : `${numberText(own / other)} times the ${unit}`;
+  if (Math.abs(share) < 0.005) return `the same ${unit}`;
+  return share < 0 ? `${Math.round(-share * 100)} % ${fewer}` : `${numberText(own / other)} times the ${unit}`;
 }
 
 /**
@@ -175,14 +213,36 @@ function accuracyAgainst(model, row, other) {
  * By which rule it was chosen.
  * @param {Model} model
  * @param {State} state
+ * @param {number} row
  */
-function whySentence(model, state) {
-  if (!model.front.length) return "No point satisfies every constraint; this one misses them by least.";
+function whySentence(model, state, row) {
+  if (!model.front.length)
+    return `No point satisfies every constraint. This one misses them by least: ${violated(model, row).join("; ") || "it fits no memory"}.`;
   const best = state.method === "best" ? `the best ${model.column(state.best).shortLabel.toLowerCase()}` : "";
   const rule = best || RULES[/** @type {keyof typeof RULES} */ (state.method)];
   const [from, what] = best ? [model.feasible.length, "feasible points"] : [model.front.length, "points on the front"];
   const objectives = model.objectives.map(({ shortLabel }) => shortLabel).join(", ");
   return `Chosen as ${rule} of ${from.toLocaleString("en")} ${what} (${objectives}).`;
+}
+
+/**
+ * Constraints, rule and setting in one line, for paper and for who comes back.
+ * @param {Run} run
+ * @param {Model} model
+ * @param {State} state
+ */
+function rulesText(run, model, state) {
+  const { edge, server, link, protocol, deadline_s } = model.setting;
+  const limits = model.constraints.map(({ column, ...limit }) => {
+    const { shortLabel, unit } = model.numbers(column);
+    return `${shortLabel} ${limitText(limit, unit)}`;
+  });
+  if (model.fitted.length) limits.push(`fits ${edge.name}`);
+  if (state.full) limits.push("fully trained");
+  const names = `edge ${edge.name}, link ${link.name}, server ${server.name}, protocol ${protocol.name}`;
+  const changed = Object.entries(state.set).map(([path, value]) => `${path} ${numberText(value)}`);
+  const deadline = deadline_s === null ? "no deadline" : `deadline ${quantity(deadline_s, "s")}`;
+  return `Constraints: ${limits.join(", ") || "none"}. Setting: ${[names, ...changed, deadline].join(", ")}. Run ${run.run}.`;
 }
 
 /**
@@ -193,8 +253,7 @@ function whySentence(model, state) {
  */
 function reservations(model, state, row) {
   const { cell } = model;
-  const unfit = model.misfit(row);
-  const lines = unfit ? [`It ${unfit}.`] : [];
+  const lines = [];
   if (model.numbers("battery_days").values[row] >= shelfDays(cell))
     lines.push(`Battery life ends with the shelf life of ${cell.name}, ${cell.shelf_life_years} years; its energy alone would last longer.`);
   const allowed = model.numbers("max_samples_per_day").values[row];

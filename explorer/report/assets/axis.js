@@ -156,7 +156,7 @@ function numberAxis({ values, shown: [scale] }, range, log) {
 }
 
 /**
- * The values themselves where there are only a few, such as payload bits; else null.
+ * The values themselves where there are only a few round ones, such as payload bits; else null.
  * @param {Numbers} values
  * @returns {number[] | null}
  */
@@ -176,8 +176,12 @@ function fewOf(values) {
   const found = new Set();
   for (let row = 0; row < values.length && found.size <= MAX_LEVELS; row++)
     if (Number.isFinite(values[row])) found.add(values[row]);
-  return found.size && found.size <= MAX_LEVELS ? [...found].sort((a, b) => a - b) : null;
+  const own = [...found].sort((a, b) => a - b);
+  return own.length && own.length <= MAX_LEVELS && own.every(isRound) ? own : null;
 }
+
+/** @param {number} value */
+const isRound = (value) => Number(value.toPrecision(3)) === value;
 
 /** @param {number} place */
 const clamp = (place) => Math.min(Math.max(place, 0), 1);
@@ -192,11 +196,12 @@ function padded(low, high) {
 }
 
 /**
+ * Round numbers between two others, about as many as asked.
  * @param {number} low
  * @param {number} high
  * @param {number} target
  */
-function linearTicks(low, high, target = 6) {
+export function linearTicks(low, high, target = 6) {
   const rough = (high - low) / target;
   const magnitude = 10 ** Math.floor(Math.log10(rough));
   const sizes = [1, 2, 2.5, 5, 10].map((factor) => factor * magnitude);

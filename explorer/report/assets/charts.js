@@ -1,5 +1,6 @@
 // Small charts: a table with bars, and step curves over a threshold with a handle to drag.
 
+import { linearTicks } from "./axis.js";
 import { arrowStep, element, svg } from "./dom.js";
 import { numberText, quantity } from "./format.js";
 
@@ -18,7 +19,7 @@ export function barTable(what, names, series, marked, select) {
     const button = element("button", { type: "button", class: "link", "aria-current": isMarked && "true" }, name);
     const cells = series.map(({ values, texts, highest }, place) => {
       const share = values[line] > 0 && highest > 0 ? values[line] / highest : 0;
-      const width = share > 0 ? `width:${Math.max(70 * share, 1.5).toFixed(1)}px` : "width:0";
+      const width = share > 0 ? `width:${Math.max(48 * share, 1.5).toFixed(1)}px` : "width:0";
       return element("td", {}, element("span", { class: `bar series-${place}`, style: width }), texts[line]);
     });
     const row = { class: isMarked ? "bar-row marked" : "bar-row", onclick: () => select(line) };
@@ -65,12 +66,12 @@ export function thresholdChart(steps, chosen, drag, quality) {
     svg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - bottom }),
     svg("text", { x: x(tick), y: height - bottom + 15, "text-anchor": "middle" }, tick),
     svg("text", { x: width - right + 5, y: yRate(tick) + 4 }, `${tick * 100} %`),
-    svg(
-      "text",
-      { x: left - 5, y: yAccuracy(lowest + (1 - lowest) * tick) + 4, "text-anchor": "end" },
-      `${((lowest + (1 - lowest) * tick) * 100).toFixed(1)} %`,
-    ),
   ]);
+  for (const tick of linearTicks(lowest * 100, 100, 4))
+    parts.push(
+      svg("line", { class: "grid", x1: left, x2: left - 4, y1: yAccuracy(tick / 100), y2: yAccuracy(tick / 100) }),
+      svg("text", { x: left - 5, y: yAccuracy(tick / 100) + 4, "text-anchor": "end" }, `${tick} %`),
+    );
   parts.push(
     svg("path", { class: "band", d: band }),
     svg("path", { class: "curve accuracy", d: path(yAccuracy, ({ accuracy }) => accuracy) }),

@@ -9,6 +9,15 @@ const ROLES = ["edge", "server", "link", "protocol"];
 const plain = (number) => String(Number(number.toPrecision(15)));
 
 /**
+ * A bound as the page shows it: shares in per cent.
+ * @param {Run} run
+ * @param {string} column
+ * @param {number} bound
+ */
+const boundWord = ({ metrics }, column, bound) =>
+  metrics.some(({ name, isShare }) => name === column && isShare) ? `${plain(bound * 100)} %` : plain(bound);
+
+/**
  * Words of the setting: devices, link, protocol, single numbers, deadline; none where all is as searched.
  * @param {SettingState} state
  */
@@ -30,7 +39,7 @@ function choiceWords(run, state) {
   const kept = Object.entries(own).every(([name, limit]) => same(state.limits[name], limit));
   if (!kept) words.push("--relax");
   for (const [column, limit] of Object.entries(state.limits)) {
-    if (!kept || !same(own[column], limit)) words.push("--where", `${column} ${limit.operator} ${plain(limit.bound)}`);
+    if (!kept || !same(own[column], limit)) words.push("--where", `${column} ${limit.operator} ${boundWord(run, column, limit.bound)}`);
   }
   if (state.objectives.join() !== run.objectives.join()) words.push("--objectives", state.objectives.join(","));
   if (state.assured) words.push("--assured");

@@ -1,8 +1,8 @@
 // Constraints as sliders, objectives, and the named ways to choose one point of the front.
 
 import { makeAxis } from "./axis.js";
-import { byId, element, fieldOf } from "./dom.js";
-import { numberText, quantity } from "./format.js";
+import { byId, element, fieldOf, redraw } from "./dom.js";
+import { boundQuantity, boundText, limitText, numberText, quantity, readBound } from "./format.js";
 
 const STEPS = 400;
 const MAX_OBJECTIVES = 4;
@@ -44,6 +44,8 @@ export class Decide {
       (name, place, all) => all.indexOf(name) === place && model.columns.has(name),
     );
     byId("limits").replaceChildren(...this.columns.map((name) => this.limitRow(name)));
+    byId("answer-quality").textContent = `${model.numbers(run.quality).shortLabel} ≥`;
+    byId("answer-bound").addEventListener("change", (event) => this.type(run.quality, fieldOf(event).value));
     byId("reset-limits").addEventListener("click", () =>
       change({
         limits: Object.fromEntries(run.constraints.map(({ column, operator, bound }) => [column, { operator, bound }])),
@@ -79,8 +81,9 @@ export class Decide {
       oninput: (event) => this.slide(name, Number(fieldOf(event).value)),
     });
     const field = element("input", {
-      type: "number",
-      step: "any",
+      type: "text",
+      class: "bound",
+      inputmode: "decimal",
       id: `bound-${name}`,
       "aria-label": `${column.label}, bound`,
       placeholder: "none",
@@ -151,11 +154,16 @@ export class Decide {
   type(name, text) {
     const column = this.model.numbers(name);
     const { [name]: _, ...others } = this.state.limits;
-    if (text === "" || !Number.isFinite(Number(text))) {
+    const isLeast = column.direction === "maximize";
+    const shown = boundText(this.state.limits[name]?.bound ?? NaN, column)[1];
+    const read = readBound(text, column.unit, shown);
+    if (Number.isNaN(read)) {
       this.change({ limits: others });
       return;
     }
-    const bound = Number((Number(text) * column.shown[0]).toPrecision(12));
+    // 0.95 is how commands write 95 %, and nobody asks for an accuracy of less than 1 %
+    const isFraction = column.unit === "%" && isLeast && !text.includes("%") && Number(text) <= 1;
+    const bound = Number((isFraction ? Number(text) : read).toPrecision(12));
     this.change({ limits: { ...others, [name]: { operator: column.direction === "maximize" ? ">=" : "<=", bound } } });
   }
 
@@ -187,10 +195,11 @@ export class Decide {
     const loosest = column.direction === "maximize" ? 0 : STEPS;
     if (document.activeElement !== slider)
       slider.value = String(limit ? Math.round(this.axis(name).placeValue(limit.bound) * STEPS) : loosest);
-    slider.setAttribute("aria-valuetext", limit ? quantity(limit.bound, column.unit) : "none");
-    if (document.activeElement !== field)
-      field.value = limit ? String(Number((limit.bound / column.shown[0]).toPrecision(6))) : "";
-    byId(`unit-${name}`).textContent = column.shown[1];
+    slider.setAttribute("aria-valuetext", limit ? boundQuantity(limit.bound, column.unit) : "none");
+    const [text, unit] = boundText(limit?.bound ?? NaN, column);
+    const fields = name === this.run.quality ? [field, byId("answer-bound")] : [field];
+    for (const own of fields) own.value = text;
+    byId(`unit-${name}`).textContent = unit;
     byId(`row-${name}`).classList.toggle("active", Boolean(limit));
     byId(`row-${name}`).hidden = !this.model.hasValues(column);
   }
@@ -245,15 +254,14 @@ export class Decide {
     const banner = byId("infeasible");
     banner.hidden = feasible > 0 || !total;
     if (banner.hidden) return;
-    const items = model.nearest.map((row) =>
-      element("li", {}, `${model.name(row)} ${missed(model, row)}`),
-    );
-    banner.replaceChildren(
-      element(
-        "p",
-        {},
-        `No operating point satisfies every constraint. The ${items.length} that miss by least are listed instead of a front:`,
-      ),
+    const items = model.nearest.map((row) => {
+      const open = () => this.change({ selected: model.id(row) });
+      const name = element("button", { type: "button", class: "link", onclick: open }, model.name(row));
+      return element("li", {}, name, ` ${missed(model, row)}`);
+    });
+    redraw(
+      banner,
+      element("p", {}, element("b", {}, "Nearest miss"), ": no operating point satisfies every constraint. What of each network misses by least is listed instead of a front:"),
       element("ul", {}, items),
     );
   }
@@ -270,7 +278,7 @@ export function violated(model, row) {
     const value = values[row];
     const missed = operator === "<=" ? !(value <= bound) : !(value >= bound);
     return missed
-      ? [`${label} ${operator === "<=" ? "≤" : "≥"} ${quantity(bound, unit)} (is ${quantity(value, unit)})`]
+      ? [`${label} ${limitText({ operator, bound }, unit)} (is ${quantity(value, unit)})`]
       : [];
   });
 }
@@ -292,7 +300,7 @@ function missed(model, row) {
  */
 function memoryText({ memoryLimits, setting, columns }) {
   const texts = memoryLimits.map(
-    ({ column, bound }) => `${columns.get(column)?.shortLabel} ${quantity(bound, "B")}`,
+    ({ column, bound }) => `${columns.get(column)?.shortLabel} ${boundQuantity(bound, "B")}`,
   );
   return `only what fits ${setting.edge.name} (${texts.join(", ") || "no memory known"})`;
 }

@@ -10,6 +10,10 @@ const prefixes = {};
  */
 export const usePrefixes = (table) => Object.assign(prefixes, table);
 
+/** @type {Prefix} */
+const PERCENT = [0.01, "%"];
+/** @type {Prefix} */
+const NONE = [1, ""];
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 
 /**
@@ -25,7 +29,7 @@ export const numberText = (value) => (Number.isFinite(value) ? NUMBER.format(val
  * @returns {Prefix}
  */
 export function unitFor(values, unit) {
-  if (unit === "%") return [0.01, "%"];
+  if (unit === "%") return PERCENT;
   const own = prefixes[unit];
   if (!own) return [1, unit];
   const sample = Float64Array.from({ length: Math.min(values.length, 2001) }, (_, place) =>
@@ -47,6 +51,63 @@ export function quantity(value, unit) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const [scale, shown] = unitFor([value], unit);
   return `${numberText(value / scale)} ${shown}`.trimEnd();
+}
+
+/** @type {Prefix[]} that people and vendors write for memory */
+const BINARY = [
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+];
+
+/**
+ * The binary prefix in which a bound on bytes is a whole number, where it is none of a decimal one.
+ * @param {number} bound
+ * @param {string} unit
+ */
+const binaryPrefix = (bound, unit) =>
+  unit === "B" && bound % 1000 !== 0 ? BINARY.find(([scale]) => bound >= scale && bound % scale === 0) : undefined;
+
+/**
+ * A bound as its field shows it, and the unit beside it; no text for NaN.
+ * @param {number} bound
+ * @param {{ unit: string, shown: Prefix }} column
+ * @returns {[string, string]}
+ */
+export function boundText(bound, { unit, shown }) {
+  const [scale, name] = binaryPrefix(bound, unit) ?? shown;
+  return [Number.isNaN(bound) ? "" : String(Number((bound / scale).toPrecision(6))), name];
+}
+
+/**
+ * A bound with the prefix that suits it: 131072 B is "128 KiB".
+ * @param {number} bound
+ * @param {string} unit
+ */
+export function boundQuantity(bound, unit) {
+  const binary = binaryPrefix(bound, unit);
+  return binary ? `${numberText(bound / binary[0])} ${binary[1]}` : quantity(bound, unit);
+}
+
+/**
+ * @param {Limit} limit
+ * @param {string} unit
+ */
+export const limitText = ({ operator, bound }, unit) => `${operator === "<=" ? "≤" : "≥"} ${boundQuantity(bound, unit)}`;
+
+/**
+ * A bound as a reader types it: "64 KiB", "20 ms", "95 %", or a number in the unit that stands beside the field.
+ * NaN for what is none.
+ * @param {string} text
+ * @param {string} unit
+ * @param {string} beside
+ */
+export function readBound(text, unit, beside) {
+  const found = /^\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*(.*?)\s*$/i.exec(text.replaceAll(",", ""));
+  const known = [...(prefixes[unit] ?? []), ...(unit === "B" ? BINARY : []), unit === "%" ? PERCENT : NONE];
+  const wanted = found?.[2] || beside;
+  const own = known.find(([, name]) => name === wanted);
+  return found && own ? Number(found[1]) * own[0] : NaN;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What surrounds the scatter's points: axes or a cube, references, the chosen and the opened point.
 
 import { svg } from "./dom.js";
-import { short, title } from "./look.js";
+import { axisTitle, short, textWidth, title } from "./look.js";
 
 export const MARGIN = { left: 64, right: 16, top: 14, bottom: 46 };
 
@@ -36,7 +36,7 @@ export function drawFrame(plot, width, height, x, y) {
       svg(
         "text",
         { class: "axis-title", id: "x-title", x: left + w / 2, y: height - 8, "text-anchor": "middle" },
-        title(x),
+        axisTitle(x, w),
       ),
     );
     parts.push(
@@ -48,7 +48,7 @@ export function drawFrame(plot, width, height, x, y) {
           transform: `translate(14 ${top + h / 2}) rotate(-90)`,
           "text-anchor": "middle",
         },
-        title(y),
+        axisTitle(y, h + MARGIN.top),
       ),
     );
   }
@@ -114,7 +114,8 @@ function marks(plot, narrow) {
   const parts = [];
   /** @param {number} row */
   const around = (row) => [plot.px[row] - 7, plot.py[row] - 7, plot.px[row] + 7, plot.py[row] + 7];
-  const taken = model.references.filter(({ row }) => plot.inBox(row)).map(({ row }) => around(row));
+  const marked = [...model.references.map(({ row }) => row), model.chosen, model.rowOf(state.selected)];
+  const taken = marked.filter((row) => row >= 0 && plot.inBox(row)).map(around);
   const several = new Set(model.references.map(({ row }) => backbone.codes[row])).size > 1;
   for (const { row, names } of model.references) {
     if (!plot.inBox(row)) continue;
@@ -140,7 +141,7 @@ function marks(plot, narrow) {
  * @param {number[][]} taken
  */
 function label(plot, name, px, py, taken) {
-  const width = name.length * 6.6;
+  const width = textWidth(name);
   const places = [
     [11, 4],
     [-11 - width, 4],

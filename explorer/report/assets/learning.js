@@ -1,6 +1,8 @@
 // How a network learned: its loss by epoch, and the accuracies of output and exits at a few epochs.
 
+import { linearTicks } from "./axis.js";
 import { svg } from "./dom.js";
+import { numberText } from "./format.js";
 import { short } from "./look.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [520, 220, 44, 130, 18, 38];
@@ -15,7 +17,9 @@ export function learningChart(curve, names) {
   const last = Math.max(losses.length, 2);
   /** @param {number} epoch counted from 1 */
   const x = (epoch) => LEFT + ((epoch - 1) / (last - 1)) * (WIDTH - LEFT - RIGHT);
-  const highest = Math.max(...losses) || 1;
+  const steps = linearTicks(0, Math.max(...losses) || 1, 4);
+  const step = steps[1] ?? 1;
+  const highest = Math.ceil(Math.max(...losses, step) / step) * step;
   /** @param {number} share of the height */
   const y = (share) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
   /**
@@ -27,9 +31,10 @@ export function learningChart(curve, names) {
   const every = losses.map((_, place) => place + 1);
   const parts = [0, 0.5, 1].flatMap((tick) => [
     svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }),
-    svg("text", { x: LEFT - 5, y: y(tick) + 4, "text-anchor": "end" }, (tick * highest).toPrecision(2)),
     svg("text", { class: "tick", x: WIDTH - RIGHT + 4, y: y(tick) + 4 }, epochs.length ? `${tick * 100} %` : ""),
   ]);
+  for (let loss = 0; loss <= highest * (1 + 1e-9); loss += step)
+    parts.push(svg("text", { x: LEFT - 5, y: y(loss / highest) + 4, "text-anchor": "end" }, numberText(loss)));
   parts.push(svg("path", { class: "curve rate", d: path(every, losses.map((loss) => loss / highest)) }));
   const lines = names.map((name, place) => ({ name, place, shares: right.map((row) => row[place] / samples) }));
   for (const { place, shares } of lines) {

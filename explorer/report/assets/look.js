@@ -20,6 +20,36 @@ export const title = ({ label, unit, shown, group, kind }) => {
  */
 export const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
+/** @type {CanvasRenderingContext2D | null} */
+let measuring = null;
+
+/**
+ * Width of a text in the plots, in pixels.
+ * @param {string} text
+ * @param {boolean} bold as titles of axes are
+ */
+export function textWidth(text, bold = false) {
+  measuring ??= element("canvas").getContext("2d");
+  if (!measuring) return text.length * 7;
+  measuring.font = `${bold ? "600 12.5px" : "12px"} system-ui, sans-serif`;
+  return measuring.measureText(text).width;
+}
+
+/**
+ * Title of an axis in so many pixels: the short label, then a cut one, where the whole is too long.
+ * @param {Column} column
+ * @param {number} width
+ * @param {string} after what always follows
+ */
+export function axisTitle(column, width, after = "") {
+  const texts = [title(column), title({ ...column, label: column.shortLabel })];
+  const fitting = texts.find((text) => textWidth(text + after, true) <= width);
+  if (fitting) return fitting + after;
+  let length = texts[1].length;
+  while (length > 4 && textWidth(short(texts[1], length) + after, true) > width) length--;
+  return short(texts[1], length) + after;
+}
+
 /**
  * Colour and shape of each row by one column, and the legend that explains them.
  * @param {Column} column

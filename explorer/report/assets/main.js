@@ -13,6 +13,7 @@ import { Parallel, thinned } from "./parallel.js";
 import { drawFiguresWhenSeen, drawUsage } from "./run.js";
 import { connectAnswer, drawAnswer } from "./answer.js";
 import { bandNote } from "./band.js";
+import { drawOffer } from "./offer.js";
 import { Scatter } from "./scatter.js";
 import { initialState, readHash, writeHash } from "./state.js";
 import { cellText, Table } from "./table.js";
@@ -139,6 +140,7 @@ export class Page {
       `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.column(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;
     byId("band-note").textContent = bandNote(this.scatter.band);
     drawAnswer(this.run, model, state);
+    drawOffer(model, state, this.initial, (patch) => this.change(patch));
   }
 
   save() {

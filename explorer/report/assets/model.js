@@ -43,6 +43,8 @@ export class Model {
   numLeft = 0;
   /** @type {number[]} */
   listed;
+  /** @type {Rows} what would be listed without a filter: colours and sizes span these, so that brushes move neither */
+  shown;
   /** @type {string | null} */
   lastId = null;
   lastRow = -1;
@@ -304,6 +306,7 @@ export class Model {
     return misfit((column) => this.numbers(column).values[row], this.memoryLimits);
   }
 
+  /** Of each network the row that misses the constraints by least; so many networks at most. */
   leastViolating() {
     const rows = Uint32Array.from({ length: this.size }, (_, row) => row);
     const first = this.losses[0] || this.violation;
@@ -314,7 +317,14 @@ export class Model {
     const compare = (a, b) => this.violation[a] - this.violation[b] || first[a] - first[b] || a - b;
     const own = rows.filter((row) => this.deployable[row]);
     const finite = own.filter((row) => this.violation[row] < Infinity);
-    return [...(finite.length ? finite : own)].sort(compare).slice(0, LEAST_VIOLATING);
+    /** @type {Map<number, number>} by network, in order of what is missed */
+    const best = new Map();
+    for (const row of (finite.length ? finite : own).sort(compare)) {
+      const network = this.run.splits.network[this.run.points.split[row]];
+      if (!best.has(network)) best.set(network, row);
+      if (best.size === LEAST_VIOLATING) break;
+    }
+    return [...best.values()];
   }
 
   /**
@@ -354,6 +364,9 @@ export class Model {
    */
   applyFilter(state) {
     this.left = this.eligible(state);
+    const everyone = () => Uint32Array.from(this.left.keys()).filter((row) => this.left[row]);
+    const front = this.front.length ? this.front : this.nearest;
+    this.shown = state.list === "all" ? everyone() : state.list === "feasible" && front === this.front ? this.feasible : front;
     for (const step of state.steps) {
       const inside = rowsInside(this, step);
       for (let row = 0; row < this.size; row++) if (Boolean(inside[row]) !== step.keep) this.left[row] = 0;

@@ -75,7 +75,7 @@ export class NetworkCard {
     drawNeighbours(this);
     drawClasses(this.run, row);
     const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
-    byId("command").textContent = pickCommand(this.run, asked, model.id(row), row === model.chosen);
+    byId("command").textContent = pickCommand(this.run, asked, model.id(row), model.front.length > 0 && row === model.chosen);
     byId("deploy-command").textContent = deployCommand(this.run, asked, model.id(row));
     byId("configuration").textContent = JSON.stringify(this.record(), null, 1);
   }
@@ -169,11 +169,11 @@ export class NetworkCard {
     const places = [...best].sort(([a], [b]) => a - b).map(([split, own]) => ({ split, ...own }));
     const values = [
       places.map(({ payload }) => payload),
-      places.map(({ split }) => run.splits.edge_macs[split]),
+      places.map(({ row }) => model.numbers("edge_macs").values[row]),
       places.map(({ row }) => accuracy[row]),
     ];
     const units = ["B", "MAC", "%"];
-    const titles = ["Payload of a message", "Edge MACs", run.quality === "accuracy" ? "Best accuracy" : "Best quality"];
+    const titles = ["Payload of a message", "Edge MACs with exit", run.quality === "accuracy" ? "Best accuracy" : "Best quality"];
     const series = values.map((own, place) => ({
       title: titles[place],
       values: own,

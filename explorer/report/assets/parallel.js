@@ -3,13 +3,15 @@
 
 import { makeAxis } from "./axis.js";
 import { element, fitCanvas, svg } from "./dom.js";
-import { lookOf, short, title } from "./look.js";
+import { axisTitle, lookOf, short } from "./look.js";
 import { themeColours } from "./palette.js";
 
 const TOP = 88;
 const BOTTOM = 18;
 const LEFT = 30;
-const RIGHT = 124;
+const RIGHT = 150;
+const COSINE = Math.cos((18 * Math.PI) / 180); // titles are turned by so much
+const MOST = 200; // pixels of a title, which rises above the axes as far as TOP lets it
 const MAX_LINES = 1500;
 const REACH = 18;
 const ARROWS = { maximize: " ↑", minimize: " ↓", "": "" };
@@ -103,7 +105,7 @@ export class Parallel {
   drawLines(context, state) {
     const { model } = this;
     const rows = thinned(model.listed, MAX_LINES);
-    const look = lookOf(model.column(state.colour), model.listed);
+    const look = lookOf(model.column(state.colour), model.shown);
     this.drawn = rows;
     context.lineWidth = rows.length > 400 ? 0.8 : 1.3;
     context.globalAlpha = rows.length > 400 ? 0.5 : rows.length > 100 ? 0.7 : 0.9;
@@ -148,8 +150,7 @@ export class Parallel {
         svg(
           "text",
           { class: "axis-title", transform: `translate(${x - 4} ${TOP - 12}) rotate(-18)`, "text-anchor": "start" },
-          short(title({ ...column, label: column.shortLabel }), 24) +
-            ARROWS[column.direction],
+          axisTitle({ ...column, label: column.shortLabel }, Math.min((width - x) / COSINE, MOST), ARROWS[column.direction]),
         ),
       );
       const stride = Math.ceil(this.axes[place].ticks.length / 14);

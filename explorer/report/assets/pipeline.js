@@ -75,18 +75,19 @@ export function pipelineOf(run, row) {
   });
   const cut = widths + (split - first) * (wide + gap) - gap / 2;
   const isOutput = splits.is_output[split];
+  const threshold = run.points.threshold[row];
+  const hasExit = !Number.isNaN(threshold);
   if (!isOutput)
     parts.push(
       svg("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high + 30 }),
       pipelineText(cut + 5, high + 12, `split point ${short(run.splitNames[split], 18)}`),
-      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, row), "B")} of payload when unsure`, "soft"),
+      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, row), "B")} of payload ${hasExit ? "when unsure" : "for every sample"}`, "soft"),
     );
-  const threshold = run.points.threshold[row];
   const exit = isOutput
     ? "everything runs on the edge"
-    : Number.isNaN(threshold)
-      ? "no exit classifier: every sample is sent"
-      : `exit classifier: answers when confidence ≥ ${numberText(threshold)}`;
+    : hasExit
+      ? `exit classifier (${quantity(splits.exit_macs[split], "MAC")}): answers when confidence ≥ ${numberText(threshold)}`
+      : "no exit classifier: every sample is sent";
   parts.push(
     svg(
       "text",
@@ -94,7 +95,7 @@ export function pipelineOf(run, row) {
         x: Math.max(cut - 8, 4),
         y: high + 12,
         "text-anchor": cut > 300 ? "end" : "start",
-        transform: cut > 300 ? null : `translate(${isOutput ? 0 : 0} 34)`,
+        transform: cut > 300 ? null : "translate(0 34)",
       },
       exit,
     ),

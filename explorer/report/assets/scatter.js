@@ -137,7 +137,7 @@ export class Scatter {
    */
   drawPoints(context) {
     const { model, state, theme } = this;
-    this.look = lookOf(model.column(state.colour), model.listed);
+    this.look = lookOf(model.column(state.colour), model.shown);
     const wide = Math.ceil(this.canvas.clientWidth + 1);
     const taken = new Uint8Array(wide * Math.ceil(this.canvas.clientHeight + 1));
     /** @type {number[][]} dominated, infeasible, listed all the same */
@@ -200,7 +200,7 @@ export class Scatter {
   drawLarge(context) {
     const { model, state, theme } = this;
     const size =
-      state.size && model.columns.has(state.size) ? makeAxis(model.column(state.size), model.listed) : null;
+      state.size && model.columns.has(state.size) ? makeAxis(model.column(state.size), model.shown) : null;
     context.lineWidth = 0.75;
     context.strokeStyle = theme.surface;
     const many = this.large.length > 150; // outlines of a crowd would hide it

@@ -28,9 +28,11 @@ export class Table {
       this.pages++;
       this.drawBody();
     });
-    byId("save-csv").addEventListener("click", () => saveFile("points.csv", "text/csv", this.csv()));
+    this.runName = model.run.run.replace(/^.*[\\/]/, "");
+    const name = `${this.runName}-points`;
+    byId("save-csv").addEventListener("click", () => saveFile(`${name}.csv`, "text/csv", this.csv()));
     byId("save-json").addEventListener("click", () =>
-      saveFile("points.json", "application/json", JSON.stringify(this.records(), null, 1)),
+      saveFile(`${name}.json`, "application/json", JSON.stringify(this.records(), null, 1)),
     );
   }
 
@@ -157,7 +159,7 @@ export class Table {
   records() {
     return Array.from(this.rows, (row) => {
       /** @type {Record<string, string | number | null>} */
-      const record = { point_id: this.model.id(row) };
+      const record = { run: this.runName, point_id: this.model.id(row) };
       for (const column of this.model.columns.values()) {
         if (!this.model.hasValues(column)) continue;
         const value = column.levels ? column.levels[column.codes[row]] : column.values[row];
@@ -169,7 +171,7 @@ export class Table {
 
   csv() {
     const records = this.records();
-    const names = records.length ? Object.keys(records[0]) : ["point_id"];
+    const names = records.length ? Object.keys(records[0]) : ["run", "point_id"];
     const lines = records.map((record) => names.map((name) => csvField(record[name] ?? NaN)).join(","));
     return `${[names.map(csvField).join(","), ...lines].join("\n")}\n`;
   }

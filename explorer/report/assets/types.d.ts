@@ -547,6 +547,7 @@ interface ElementsById {
   "what-link": HTMLSelectElement;
   "what-protocol": HTMLSelectElement;
   "what-server": HTMLSelectElement;
+  "answer-bound": HTMLInputElement;
   [id: `axis-${string}`]: HTMLSelectElement;
   [id: `bound-${string}`]: HTMLInputElement;
   [id: `limit-${string}`]: HTMLInputElement;

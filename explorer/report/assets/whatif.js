@@ -43,15 +43,15 @@ export class WhatIf {
       const own = run.profiles.run[role];
       /** @type {[string, string][]} */
       const options = names[role].map(({ name, description }) => [name, `${description || name} (${name})`]);
-      choices(
-        byId(`what-${role}`),
-        [
-          ["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]],
-          [role === "protocol" ? "protocols" : "shipped profiles", options],
-        ],
-        "",
-      );
-      byId(`what-${role}`).addEventListener("change", (event) => this.choose(role, fieldOf(event).value));
+      /** @type {ChoiceGroups} */
+      const groups = [
+        ["as searched", [["", own ? `${own.description || own.name} (${own.name})` : label]]],
+        [role === "protocol" ? "protocols" : "shipped profiles", options],
+      ];
+      for (const select of selectsOf(role)) {
+        choices(select, groups, "");
+        select.addEventListener("change", (event) => this.choose(role, fieldOf(event).value));
+      }
     }
     choices(byId("what-cell"), [["cells", run.profiles.cells.map(({ name, description }) => [name, `${description} (${name})`])]], run.profiles.cells[0].name);
     byId("what-cell").addEventListener("change", (event) => change({ cell: fieldOf(event).value }));
@@ -97,7 +97,7 @@ export class WhatIf {
    */
   draw(state, setting) {
     this.state = state;
-    for (const [role] of ROLES) byId(`what-${role}`).value = state[role];
+    for (const [role] of ROLES) for (const select of selectsOf(role)) select.value = state[role];
     byId("what-cell").value = state.cell;
     for (const [path, , unit, low, high, log] of SLIDERS) {
       const value = current(path, state, setting);
@@ -115,6 +115,13 @@ export class WhatIf {
     byId("setting-gaps").textContent = `${basis(setting)} ${gaps(setting)}`.trim();
   }
 }
+
+/**
+ * Beside the answer, and where everything can be changed.
+ * @param {Role} role
+ * @returns {NodeListOf<HTMLSelectElement>}
+ */
+const selectsOf = (role) => document.querySelectorAll(`select[data-role="${role}"]`);
 
 /**
  * @param {Slider[0]} path
@@ -144,7 +151,7 @@ function basis({ edge, server }) {
  * What the profiles do not know, and what therefore has no value.
  * @param {Setting} setting
  */
-function gaps({ edge, server, link }) {
+export function gaps({ edge, server, link }) {
   const lacks = [];
   /** @param {DeviceProfile} device */
   const computes = (device) => device.operators !== null || device.macs_per_s !== null;
