@@ -23,6 +23,16 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # the user's own cache is not
 remember_host()
 
 _DATABASES = count(1)
+_LONGEST = (  # files that one process works at for long: begun first, so that none is left alone with them
+    *("test_search.py", "test_browser.py", "test_agreement.py", "test_same_training.py", "test_dask.py"),
+    *("test_emit.py", "test_learned.py", "test_shared_study.py", "test_failing_networks.py", "test_zoo.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order in which processes shall begin them; tests of a file stay as they are."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")

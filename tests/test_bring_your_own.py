@@ -53,6 +53,7 @@ link: ble_2m_dle
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_model_outside_the_repository(tmp_path: Path) -> None:
     (tmp_path / "own_code").mkdir()

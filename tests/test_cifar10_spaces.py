@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
 import explorer
@@ -10,6 +11,7 @@ from explorer.space.files import load_space
 from explorer.space.inventory import build_inventory
 
 
+@pytest.mark.slow
 def test_the_whole_recipe() -> None:
     space = load_space("cifar10_resnet")[0]
     recipe = space.recipe_of("resnet")

@@ -18,12 +18,14 @@ from explorer.errors import UserError
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
+@pytest.mark.slow
 def test_figures_are_positive() -> None:
     speed = measure_speed("deferred_sqlite", 5)
     assert speed.trials == 5
     assert min(speed.ms_per_proposal, speed.reopen_s, speed.size_bytes, speed.disk_wait_ms) > 0
 
 
+@pytest.mark.slow
 def test_every_told_trial_survives_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survival, "LONGEST_DELAY_S", 0.1)
     measured = survival.measure_survival("deferred_sqlite", kills=1, seed=0)

@@ -52,6 +52,7 @@ def assert_nothing_lost_or_doubled(loop: SearchLoop, trainings: Trainings) -> No
     assert sorted(trained) == sorted(kept)
 
 
+@pytest.mark.slow
 def test_killed_hanging_and_greedy_trainings(tmp_path: Path) -> None:
     trainings = Trainings(tmp_path, ("die", "hang", "take_too_much"))
     with Workers(trainings, workers=2, threads=1, limits=Limits(6, 1200 * 10**6)) as pool:
@@ -66,6 +67,7 @@ def test_killed_hanging_and_greedy_trainings(tmp_path: Path) -> None:
     assert found[1:] == ["exceeded 6 s", "worker process died (signal 9)"]
 
 
+@pytest.mark.slow
 def test_scheduler_restarted_in_the_midst_of_a_search(tmp_path: Path) -> None:
     port, trainings = free_port(), Trainings(tmp_path)
     reached = threading.Event()

@@ -35,6 +35,7 @@ from explorer.microcontroller.program import INPUT, Normalise, Program, Weighted
 
 pytestmark = needs_gcc
 
+OTHER_BITS = (32, 16, 6, 4, 2)
 PATTERNS = (None, "block", "structured", "random", "clash_free", "periodic")
 PARTS = [
     *((MLP, "relu2", pattern) for pattern in PATTERNS[:-1]),
@@ -80,7 +81,7 @@ def test_a_small_edge_part(weights: Weights, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weights", ["float", "int8"])
 @pytest.mark.parametrize("ranges", ["sample", "tensor", "channel"])
-@pytest.mark.parametrize("bits", [32, 16, 8, 6, 4, 2])
+@pytest.mark.parametrize("bits", [8, *(pytest.param(own, marks=pytest.mark.slow) for own in OTHER_BITS)])
 def test_payloads_are_byte_for_byte_those_of_the_codec(
     weights: Weights, ranges: Any, bits: Any, tmp_path: Path
 ) -> None:

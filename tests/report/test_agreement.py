@@ -179,7 +179,7 @@ def test_costs_agree_for_a_deadline(results: RunResults, place: float) -> None:
     assert (late == 0).any()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)  # each starts Node
 @given(
     protocol=st.sampled_from(list(PROTOCOLS)),
     rate=st.floats(1e2, 1e9),
@@ -206,7 +206,7 @@ def test_costs_agree_for_any_link(
     assert_same(results, replace(make_setting(), link=link, protocol=protocol))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)  # each starts Node
 @given(
     protocol=st.sampled_from(list(PROTOCOLS)),
     factor=st.integers(7, 12),

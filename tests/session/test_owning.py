@@ -140,6 +140,7 @@ def test_the_hint_of_an_interrupted_search_works_when_pasted(
     assert "2 trials" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_killed_search_can_be_resumed_at_once(folder: Path) -> None:
     """Its workers go with it, and the system drops its lock."""

@@ -128,12 +128,14 @@ def test_some_bodies(fuzzed: Fuzzed, body: tuple[bytes, str]) -> None:
     check_body(fuzzed, *body)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(st.binary(max_size=300) | messages())
 def test_many_bytes(fuzzed: Fuzzed, message: bytes) -> None:
     check_message(fuzzed, message)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(bodies())
 def test_many_bodies(fuzzed: Fuzzed, body: tuple[bytes, str]) -> None:
