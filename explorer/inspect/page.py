@@ -30,7 +30,7 @@ def render_page(backbones: Sequence[Backbone]) -> str:
         "inspect.html.j2",
         csp=content_security_policy(script),
         script=Markup(script),
-        css=asset_text("page.css"),
+        css=Markup(asset_text("page.css")),
         box_width=BOX_WIDTH,
         box_height=BOX_HEIGHT,
         sections=[
