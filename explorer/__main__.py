@@ -1,11 +1,11 @@
-"""``explorer search|pick|confirm|deploy|serve|edge|emulate|measure|report|inspect|calibrate``: commands."""
+"""``explorer search``, ``explorer pick`` and all other commands."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from explorer import __version__, calibrate, confirm, edge, emulate, pick, search, serve
+from explorer import __version__, calibrate, compare, confirm, edge, emulate, note, pick, search, serve
 from explorer.deploy import __main__ as deploy
 from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
@@ -15,6 +15,8 @@ from explorer.report import __main__ as report
 COMMANDS: dict[str, Any] = {
     "search": search,
     "pick": pick,
+    "compare": compare,
+    "note": note,
     "confirm": confirm,
     "deploy": deploy,
     "serve": serve,

@@ -21,7 +21,8 @@ NAMES = sorted(
 )
 # Commands are shown by the examples of their help, which tests/test_main.py runs.
 COMMANDS = {
-    f"explorer.{name}" for name in ("calibrate", "confirm", "edge", "emulate", "pick", "search", "serve")
+    f"explorer.{name}"
+    for name in ("calibrate", "compare", "confirm", "edge", "emulate", "note", "pick", "search", "serve")
 }
 
 

@@ -45,6 +45,8 @@ PACKAGES = (
         "api",
         "search",
         "pick",
+        "compare",
+        "note",
         "confirm",
         "serve",
         "edge",

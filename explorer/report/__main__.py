@@ -13,6 +13,7 @@ from explorer.utils.arguments import make_parser
 EXAMPLES = """examples:
   explorer report RUN           rebuild reports/RUN/report.html
   explorer report RUN --json    print the front for machines, too
+  explorer report RUN --reference theirs.csv    with points of somebody else
 """
 
 
@@ -24,10 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parsed: argparse.Namespace) -> int:
     """Rebuild as parsed arguments say."""
     folder = find_run(parsed.run, parsed.reports)
+    from explorer.front.series import read_series
     from explorer.report.rebuild import rebuild_report
     from explorer.runs.results import front_content
 
-    results, report = rebuild_report(folder)
+    results, report = rebuild_report(folder, [read_series(path) for path in parsed.reference])
     if parsed.json:
         content = front_content(results) | {"report": str(report)}
         print(json.dumps(content, indent=1, allow_nan=False))
@@ -40,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``explorer report``."""
     add = parser.add_argument
     add("run", metavar="RUN", help="a run folder, or the name of a run under reports/")
+    add(
+        "--reference",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a CSV file with points of somebody else, columns named as in front.csv, which the page shows "
+        "beside those of the run; may be given several times",
+    )
     add("--json", action="store_true", help="print the front and where the report is, for machines")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are (default: reports)")
 

@@ -10,6 +10,7 @@ from explorer.errors import UserError
 from explorer.report.embedded import metric_record
 from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.report.summary import moment_text
+from explorer.runs.notes import RunNotes, read_notes
 from explorer.runs.record import RUN_FILE, RunRecord
 from explorer.runs.results import TRIALS_FILE, read_rows, read_summary
 from explorer.space.metrics import METRICS
@@ -34,6 +35,7 @@ class IndexRow(NamedTuple):
         columns: Values of the front's points by metric, None where a point has none; empty where unfinished.
         reference: Reference point per objective.
         thumbnail: Places of the front's points in a picture of 120 x 50.
+        notes: What people wrote of it, and its tags.
 
     Example:
         >>> texts = ("tiny", "2026-11-23", "digits", "2", "57", "95.3 %", "0.612", "tiny/report.html", "tiny")
@@ -54,6 +56,7 @@ class IndexRow(NamedTuple):
     columns: dict[str, list[float | None]]
     reference: dict[str, float]
     thumbnail: tuple[tuple[float, float], ...]
+    notes: RunNotes = RunNotes()
 
 
 class IndexInfo(NamedTuple):
@@ -70,6 +73,11 @@ class IndexInfo(NamedTuple):
 
     rows: list[IndexRow]
     unreadable: list[tuple[str, str]]
+
+    @property
+    def tags(self) -> list[str]:
+        """Those of all runs, each once."""
+        return sorted({tag for row in self.rows for tag in row.notes.tags})
 
 
 def write_index(reports_dir: Path) -> Path:
@@ -152,6 +160,7 @@ def _row(folder: Path) -> IndexRow:
         folder=folder.name,
         columns={name: [point.get(name) for point in front] for name in METRICS} if front else {},
         reference=dict(content.get("reference_point", {})),
+        notes=read_notes(folder),
         thumbnail=_thumbnail(front, [name for name in content.get("objectives", {}) if name != "accuracy"]),
     )
 

@@ -1,6 +1,8 @@
 """``report.html``: one file that needs nothing else and asks nobody anything."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from explorer.front.series import Series
 from explorer.report.embedded import embedded_run
 from explorer.report.html import asset_text, bundle, content_security_policy, packed, render, script_json
 from explorer.report.hypervolume import (
@@ -26,13 +29,19 @@ from explorer.runs.results import RunResults
 from explorer.utils.files import write_text
 
 
-def write_report(results: RunResults, study: optuna.Study | None = None, live_s: float | None = None) -> Path:
+def write_report(
+    results: RunResults,
+    study: optuna.Study | None = None,
+    live_s: float | None = None,
+    series: Sequence[Series] = (),
+) -> Path:
     """Write ``report.html`` into the run folder.
 
     Args:
         results: The run.
         study: Its study, for the parameter importances; without it the report says that there are none.
         live_s: The page reloads itself after so many seconds, while the search goes on; None: never.
+        series: Points of somebody else, shown beside those of the run.
 
     Returns:
         The file written. It replaces an older one in one step, so readers never see half a report.
@@ -47,11 +56,16 @@ def write_report(results: RunResults, study: optuna.Study | None = None, live_s:
         'begun/report.html'
     """
     path = results.path / "report.html"
-    write_text(path, report_html(results, study, live_s))
+    write_text(path, report_html(results, study, live_s, series))
     return path
 
 
-def report_html(results: RunResults, study: optuna.Study | None = None, live_s: float | None = None) -> str:
+def report_html(
+    results: RunResults,
+    study: optuna.Study | None = None,
+    live_s: float | None = None,
+    series: Sequence[Series] = (),
+) -> str:
     """The whole page as text.
 
     Example:
@@ -77,6 +91,7 @@ def report_html(results: RunResults, study: optuna.Study | None = None, live_s: 
         "figures": {name: _plain_figure(figure) for name, figure in figures.items()},
         "plotlyConfig": PLOTLY_CONFIG,
         "live": live_s,
+        "series": [asdict(own) for own in series],
     }
     plotly_js, page_js = _plotly(), bundle("main")
     return render(

@@ -1,18 +1,24 @@
 """Rebuild the report of a run from its folder."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
+from explorer.front.series import Series
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.results import RunResults, load_run
 
 
-def rebuild_report(folder: Path) -> tuple[RunResults, Path]:
+def rebuild_report(folder: Path, series: Sequence[Series] = ()) -> tuple[RunResults, Path]:
     """Write a run's report anew, and the index beside its folder where there is one.
+
+    Args:
+        folder: Of the run.
+        series: Points of somebody else that the page shows beside those of the run.
 
     Returns:
         The run, and the file written.
@@ -30,7 +36,7 @@ def rebuild_report(folder: Path) -> tuple[RunResults, Path]:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     results = load_run(folder)
-    report = write_report(results, load_study(folder / "study.db"))
+    report = write_report(results, load_study(folder / "study.db"), series=series)
     if (folder.parent / "index.html").is_file():
         write_index(folder.parent)
     return results, report

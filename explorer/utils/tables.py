@@ -19,8 +19,8 @@ def make_table(*headings: str, right: Sequence[str] = (), title: str | None = No
         >>> table.add_row("cnn-3e3865ad4d97", "640")
         >>> Console(width=16).print(table)
         point       MACs
-        cnn-3e3865a  640
-        d97
+        cnn-3e3865   640
+        ad4d97
     """
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for heading in headings:

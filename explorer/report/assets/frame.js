@@ -2,6 +2,7 @@
 
 import { svg } from "./dom.js";
 import { axisTitle, short, textWidth, title } from "./look.js";
+import { seriesMarks } from "./series.js";
 
 export const MARGIN = { left: 64, right: 16, top: 14, bottom: 46 };
 
@@ -52,7 +53,7 @@ export function drawFrame(plot, width, height, x, y) {
       ),
     );
   }
-  plot.overlay.replaceChildren(...parts, ...marks(plot, w < 420));
+  plot.overlay.replaceChildren(...parts, ...seriesMarks(plot), ...marks(plot, w < 420));
 }
 
 /**

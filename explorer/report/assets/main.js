@@ -15,6 +15,7 @@ import { connectAnswer, drawAnswer } from "./answer.js";
 import { bandNote } from "./band.js";
 import { drawOffer } from "./offer.js";
 import { Scatter } from "./scatter.js";
+import { seriesLegend } from "./series.js";
 import { initialState, readHash, writeHash } from "./state.js";
 import { cellText, Table } from "./table.js";
 import { WhatIf } from "./whatif.js";
@@ -134,7 +135,7 @@ export class Page {
     const { model, state } = this;
     const { codes } = model.column(state.colour);
     const used = new Set(codes ? model.listed.map((row) => codes[row]) : []);
-    byId("legend").replaceChildren(...legend(this.scatter.look, used));
+    byId("legend").replaceChildren(...legend(this.scatter.look, used), ...seriesLegend(this.run));
     const lines = thinned(model.listed, LINES).length;
     byId("parallel-note").textContent =
       `${lines.toLocaleString("en")} of ${model.listed.length.toLocaleString("en")} listed points drawn as lines, coloured by ${title(model.column(state.colour))}. Dashed lines are references. Drag along an axis to brush it, several times if you like; click a brush to remove it.`;

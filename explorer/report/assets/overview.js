@@ -47,7 +47,11 @@ function draw() {
   const wanted = state.filter.toLowerCase();
   /** @type {NodeListOf<HTMLElement>} */
   const lines = document.querySelectorAll("tr[data-text]");
-  for (const line of lines) line.hidden = !line.dataset.text?.toLowerCase().includes(wanted);
+  const words = wanted.split(/\s+/);
+  for (const line of lines) {
+    const text = line.dataset.text?.toLowerCase() ?? "";
+    line.hidden = !words.every((word) => text.includes(word));
+  }
   for (const box of boxes()) box.checked = state.chosen.includes(folderOf(box));
   drawOverlay(chosenRuns());
   drawHypervolumes(chosenRuns());
@@ -190,6 +194,13 @@ if (runs.length) {
   }
   byId("filter").value = state.filter;
   byId("filter").addEventListener("input", (event) => change({ filter: fieldOf(event).value }));
+  /** @type {NodeListOf<HTMLElement>} */
+  const tags = document.querySelectorAll("button[data-tag]");
+  for (const tag of tags)
+    tag.addEventListener("click", () => {
+      byId("filter").value = tag.dataset.tag ?? "";
+      change({ filter: tag.dataset.tag ?? "" });
+    });
   for (const box of boxes())
     box.addEventListener("change", () =>
       change({

@@ -279,6 +279,8 @@ interface EmbeddedRun {
   plotlyConfig: object;
   /** Seconds after which the page loads itself anew; null where the search has ended. */
   live: number | null;
+  /** Points of somebody else, by columns named as metrics. */
+  series?: { name: string; labels: string[]; columns: Record<string, (number | null)[]> }[];
 }
 
 /** The run with its columns decoded. */
