@@ -10,7 +10,7 @@ import pytest
 import explorer
 from explorer import __main__ as command_line
 
-OF_RUNS = ("search", "pick", "confirm", "deploy", "report", "inspect")
+OF_RUNS = ("search", "pick", "compare", "note", "confirm", "deploy", "report", "inspect")
 OF_BUNDLES = ("serve", "edge", "measure")
 COMMANDS = (*OF_RUNS, *OF_BUNDLES)
 HEAVY = (
