@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from explorer import Run, compare, note, run_search
 from explorer.errors import UserError
 from explorer.report.__main__ import main as report
 from explorer.report.index import index_info, write_index
 from explorer.runs.notes import read_notes
-from explorer.space.files import load_space
+from explorer.space.files import load_space, space_from
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -18,8 +19,10 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     where = tmp_path_factory.mktemp("reports")
-    space, _, _ = load_space("digits")
-    other = space.model_copy(update={"payload_bits": [8]})
+    content = yaml.safe_load(load_space("digits")[1])
+    content["backbones"] = {"mlp": content["backbones"]["mlp"] | {"arguments": {"hidden": [[8]]}}}
+    content["training"] |= {"epochs": 1}
+    space, other = space_from(content), space_from(content | {"payload_bits": [8]})
     how = {"trials": 2, "workers": 1, "energy": False, "progress": False, "reports": where}
     return [run_search(own, name=name, **how) for name, own in (("one", space), ("two", other))]
 

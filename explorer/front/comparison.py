@@ -19,7 +19,7 @@ class FrontComparison:
         name: Of the run or series.
         points: Of its front, those that have a value for every objective compared.
         hypervolume: Its share of the common box.
-        kept: Its points that no point of another front dominates or equals at an earlier place.
+        kept: Its points that no other point dominates.
         beaten: Its points that a point of another front dominates, being no worse in any objective.
 
     Example:
@@ -43,7 +43,7 @@ class Comparison:
         reference: Worst corner of the box by objective: the worst value of any front.
         fronts: One entry each.
         joint_hypervolume: Of all fronts together.
-        joint: The front of all points, with a column ``run``.
+        joint: The front of all points, with a column ``run``; of equal points the first front's is there.
 
     Example:
         >>> from explorer.space.metrics import METRICS
@@ -96,8 +96,7 @@ def compare_fronts(fronts: Mapping[str, pd.DataFrame], objectives: Sequence[Metr
     span = everything.max(axis=0) - ideal
     reference = everything.max(axis=0) + 0.01 * np.where(span > 0, span, 1.0)
     owners = np.repeat(np.arange(len(losses)), [len(own) for own in losses])
-    in_front = non_dominated(everything)
-    joint = pd.concat(frames, ignore_index=True)[in_front]
+    joint = pd.concat(frames, ignore_index=True)[non_dominated(everything)]
     best = objectives[0]
     return Comparison(
         tuple(objectives),
@@ -107,8 +106,8 @@ def compare_fronts(fronts: Mapping[str, pd.DataFrame], objectives: Sequence[Metr
                 name,
                 len(own),
                 hypervolume(own, reference, ideal),
-                int(in_front[owners == place].sum()),
-                _beaten(own, everything[owners != place]),
+                len(own) - _dominated(own, everything),
+                _dominated(own, everything[owners != place]),
             )
             for place, (name, own) in enumerate(zip(fronts, losses, strict=True))
         ),
@@ -133,6 +132,6 @@ def _as_values(losses: Losses, objectives: Sequence[Metric]) -> dict[str, float]
     }
 
 
-def _beaten(own: Losses, others: Losses) -> int:
+def _dominated(own: Losses, others: Losses) -> int:
     """How many rows some other row dominates."""
     return sum(bool(((others <= row).all(axis=1) & (others < row).any(axis=1)).any()) for row in own)

@@ -89,7 +89,7 @@ def comparison_tables(runs: Sequence[RunResults], compared: Comparison) -> list[
     box = ", ".join(f"{name} {metric_text(name, value)}" for name, value in compared.reference.items())
     fronts = TextTable(
         "Fronts",
-        ["front", "points", "hypervolume", "on the joint front", "dominated by others"],
+        ["front", "points", "hypervolume", "not dominated", "dominated by others"],
         [
             [own.name, str(own.points), f"{own.hypervolume:.4f}", str(own.kept), str(own.beaten)]
             for own in compared.fronts
@@ -125,7 +125,8 @@ def _joint(compared: Comparison) -> TextTable:
     ]
     left_out = len(compared.joint) - len(shown)
     note = f"{left_out} more points are not shown" if left_out else ""
-    return TextTable("Points that none dominates", ["front", "point", *names], rows, note)
+    headings = [metric.short_label for metric in compared.objectives]
+    return TextTable("Points that none dominates", ["front", "point", *headings], rows, note)
 
 
 def write_comparison(path: Path, tables: Sequence[TextTable]) -> Path:

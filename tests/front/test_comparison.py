@@ -47,9 +47,10 @@ def test_dominance_is_counted_as_by_hand() -> None:
     assert found.joint["accuracy"].is_monotonic_decreasing
 
 
-def test_of_equal_points_the_first_front_keeps_its_own_and_none_is_beaten() -> None:
+def test_of_equal_points_none_is_beaten_and_the_joint_front_has_one() -> None:
     found = compare_fronts({"a": front((0.8, 5.0)), "b": front((0.8, 5.0))}, BOTH)
-    assert [(own.kept, own.beaten) for own in found.fronts] == [(1, 0), (0, 0)]
+    assert [(own.kept, own.beaten) for own in found.fronts] == [(1, 0), (1, 0)]
+    assert found.joint["run"].tolist() == ["a"]
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
