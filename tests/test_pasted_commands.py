@@ -39,8 +39,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["runs", "elsewhere/reports"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a search with a factory, data and a folder of runs of one's own was made."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "data").mkdir()
@@ -49,7 +49,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     np.savez(folder / "data" / "mine.npz", **arrays)
     (folder / "nets.py").write_text(NETS, encoding="utf-8")
     (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
-    told = f"--data-dir data --max-data-bytes 10000000 --reports {request.param}"
+    told = "--data-dir data --max-data-bytes 10000000 --reports elsewhere/reports"
     how = "--space space.yaml --run one --trials 2 --workers 1 --no-energy"
     paste(f"explorer search {how} {told}", folder)
     return folder
