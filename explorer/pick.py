@@ -14,6 +14,8 @@ from explorer.utils.arguments import above_zero, add_data_options, make_parser
 from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from explorer.devices import Deadline
     from explorer.front.select import Pick, Selection
     from explorer.runs.results import RunResults
@@ -108,8 +110,19 @@ def _show(results: "RunResults", pick: "Pick", content: dict[str, Any], parsed: 
         asked = {"battery_wh": parsed.battery_wh, "samples_per_day": parsed.samples_per_day}
         use = BatteryUse(**asked, cell=CELLS[parsed.cell])
         print(battery_text(pick.point.to_dict(), results.setting, use))
+    if parsed.front:
+        _list_front(results, pick, console)
     if not parsed.no_picture:
         print_front(pick, console)
+
+
+def _list_front(results: "RunResults", pick: "Pick", console: "Console") -> None:
+    """Print the front, one row for each network, cut and bits."""
+    from explorer.front.listing import print_groups
+    from explorer.runs.answers import grouped_front
+
+    names = [results.name_of(point) for _, point in pick.front.iterrows()]
+    print_groups(pick.front, grouped_front(results, pick), names, pick.objectives, console)
 
 
 def _deploy_command(pick: "Pick", parsed: argparse.Namespace) -> str:
@@ -203,6 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cell", choices=("li-ion", "li-mno2", "li-socl2"), default="li-ion", help=kinds)
     add("--json", action="store_true", help="print pick.json instead of a table")
     add("--no-test", action="store_true", help="do not read the test subset; every read is counted")
+    add("--front", action="store_true", help="list the front, one row for each network, cut and payload bits")
     add("--no-picture", action="store_true", help="do not draw the front")
 
 

@@ -78,7 +78,7 @@ class Pick:
     Attributes:
         point: Its row.
         why: One sentence.
-        neighbours: Front points nearest in scaled objectives, nearest first.
+        neighbours: Of each other network the front point nearest in scaled objectives, nearest first.
         front: The front it was chosen from or stands beside.
         objectives: What spans that front.
         constraints: Under which it was chosen.
@@ -273,5 +273,8 @@ def _neighbours(point: "pd.Series[Any]", front: pd.DataFrame, objectives: tuple[
     own = loss_values(point.to_frame().T, objectives).iloc[0]
     span = (losses.max() - losses.min()).replace(0, 1)
     distance = np.square(((losses - own) / span).to_numpy()).sum(axis=1)
-    nearest: pd.DataFrame = others.iloc[np.argsort(distance, kind="stable")[:NEIGHBOURS]]
-    return nearest
+    nearest = others.iloc[np.argsort(distance, kind="stable")]
+    network = nearest.get("network_key", nearest["point_id"])  # without networks every point is of its own
+    is_first = ~network.duplicated() & (network != point.get("network_key"))
+    found: pd.DataFrame = nearest[is_first].head(NEIGHBOURS)
+    return found

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
+from explorer import run_search
 from explorer.core.quality import MARGINS
 from explorer.core.sweep import columns_of_sweep
 from explorer.costs.battery import BatteryUse, battery_days
@@ -33,11 +35,14 @@ from explorer.devices import (
 )
 from explorer.errors import UserError
 from explorer.front.optimism import Optimism
+from explorer.front.paired import Comparison
 from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_dominated
+from explorer.front.select import Selection
 from explorer.pick import EXAMPLES, add_arguments, deadline_of, selection_of
 from explorer.report.embedded import embedded_run
 from explorer.report.html import ASSETS
 from explorer.report.numbers import typed_column
+from explorer.runs.answers import grouped_front
 from explorer.runs.results import RunResults, points_of
 from explorer.space.fit import misfit
 from explorer.space.metrics import CORRECTED_METRICS, METRICS, OF_A_QUALITY
@@ -428,6 +433,58 @@ def test_report_and_pick_choose_the_same_point(results: RunResults) -> None:
         pick = own.select(selection_of(parsed))
         assert pick.point["point_id"] == answer["id"], state
         assert pick.front.index.tolist() == answer["front"], state
+
+
+CHANCES = """
+import { pValue } from "./paired.js";
+console.log(JSON.stringify(input.map(([first, second]) => pValue(first, second))));
+"""
+
+
+def test_chances_agree() -> None:
+    rng = np.random.default_rng(2)
+    pairs = [(first, second) for first in range(12) for second in range(12)]
+    pairs += [tuple(pair) for most in (60, 2_000, 60_000) for pair in rng.integers(0, most, (30, 2)).tolist()]
+    expected = [Comparison(*pair).p_value for pair in pairs]
+    np.testing.assert_allclose(run_node(CHANCES, pairs), expected, rtol=1e-9, atol=1e-12)
+
+
+GROUPS = """
+import { decodeRun } from "./columns.js";
+import { Model } from "./model.js";
+import { initialState } from "./state.js";
+const run = decodeRun(input.run);
+const model = new Model(run);
+console.log(JSON.stringify(input.states.map((changes) => {
+  const state = { ...initialState(run, model.columns), ...changes };
+  model.applySetting(state);
+  model.applyChoice(state);
+  return model.groups;
+})));
+"""
+
+
+def test_page_and_pick_group_the_front_alike(tmp_path: Path) -> None:
+    how = {"workers": 1, "energy": False, "progress": False, "reports": tmp_path}
+    run = run_search("digits", trials=4, name="four", **how)  # type: ignore[arg-type]
+    asked: list[tuple[dict[str, Any], Selection]] = [
+        ({}, Selection()),
+        ({"limits": limits(accuracy=(">=", 0.8))}, Selection(where=["accuracy >= 0.8"], relax=True)),
+    ]
+    content = {"run": embedded_run(run.results), "states": [state for state, _ in asked]}
+    for (_, selection), theirs in zip(asked, run_node(GROUPS, content), strict=True):
+        pick = run.results.select(selection)
+        rows = run.points.index[run.points["point_id"].isin(pick.front["point_id"])]
+        own = grouped_front(run.results, pick)
+        assert any(group.alike for group in own)
+        assert theirs == [
+            {
+                name: np.asarray(rows)[list(places)].tolist()
+                for name, places in (("steps", group.steps), ("alike", group.alike))
+            }
+            | {"shown": int(rows[group.shown])}
+            for group in own
+        ]
 
 
 HYPERVOLUME = """

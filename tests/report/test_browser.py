@@ -315,6 +315,72 @@ def test_clicking_the_scatter_opens_a_point(browser: Any, report: Path) -> None:
     visit.done()
 
 
+def test_the_table_folds_the_front_by_network_cut_and_bits(
+    browser: Any, report: Path, results: RunResults
+) -> None:
+    visit = open_page(browser, report)
+    front = results.points[results.points["on_front"]]
+    cuts = front.fillna({"payload_bits": 0}).groupby(["network_key", "split_point", "payload_bits"])
+    lines = visit.page.locator("#points tbody tr")
+    assert lines.count() == min(cuts.ngroups, 50)
+    assert f"{cuts.ngroups} rows" in visit.text("#table-note")
+    assert f"{len(front)} listed points" in visit.text("#table-note")
+    button = visit.page.locator("#points .unfold").first
+    said = re.match(r"▸ (\d+) thresholds", str(button.text_content()))
+    assert said
+    before = lines.count()
+    button.press("Enter")
+    assert lines.count() == before + int(said.group(1)) - 1
+    assert visit.page.locator("#points .unfold[aria-expanded=true]").count() == 1
+    assert visit.value("document.activeElement.className") == "unfold"
+    visit.page.uncheck("#grouped")
+    visit.model("0")
+    assert lines.count() == min(len(front), 50)
+    assert visit.page.locator("#points .unfold").count() == 0
+    visit.page.select_option("#list", "all")
+    visit.model("0")
+    assert not visit.page.locator("#grouped").is_visible()
+    visit.done()
+
+
+def test_pinned_points_stand_side_by_side(browser: Any, report: Path, results: RunResults) -> None:
+    visit = open_page(browser, report)
+    assert not visit.page.locator("#compare-parts").is_visible()
+    visit.page.click("#pin-shown")
+    options = visit.page.locator("#pin-reference option").count()
+    visit.page.select_option("#pin-reference", index=1)
+    visit.model("0")
+    first, second = visit.model("state.pinned")
+    assert options == len(visit.model("model.references")) + 1
+    points = results.points.set_index("point_id")
+    line = visit.page.locator("#differences tr", has_text="Edge MACs [").first
+    shown, other = points.loc[[first, second], "edge_macs"]
+    change = line.locator("td .change").inner_text()
+    assert change == "same" if other == shown else change.startswith("+") == (other > shown)
+    for _ in range(2):
+        visit.page.locator("#points .pin[aria-pressed=false]").first.click()
+        visit.model("0")
+    pinned = visit.model("state.pinned")
+    assert len(pinned) == 4 == visit.page.locator("#pins li").count()
+    assert visit.page.locator("#points .pin[aria-pressed=false]:enabled").count() == 0
+    assert visit.page.locator("#compare-panels h3").all_inner_texts()[:3] == [
+        "Density of each junction",
+        "Latency (modelled)",
+        "Against the threshold",
+    ]
+    edge = results.setting.edge
+    assert edge.name in visit.text("#compare-panels")
+    bars = str(visit.page.locator("#compare-panels svg[aria-label^=Latency]").get_attribute("aria-label"))
+    assert bars.count(" expected ") == 4
+    visit.page.wait_for_timeout(300)
+    again = open_page(browser, report, address=visit.value("location.href"))
+    assert again.model("state.pinned") == pinned
+    again.page.click("#unpin-all")
+    assert again.model("state.pinned") == []
+    again.done()
+    visit.done()
+
+
 def test_exports_hold_the_listed_points(
     browser: Any, report: Path, results: RunResults, tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ import { violated } from "./decide.js";
 import { byId, copyText, element } from "./dom.js";
 import { boundQuantity, limitText, numberText, quantity } from "./format.js";
 import { pipelineOf } from "./pipeline.js";
-import { withinNoise } from "./table.js";
 
 const RULES = {
   knee: "the knee",
@@ -205,7 +204,7 @@ function accuracyAgainst(model, row, other) {
   const name = model.numbers(model.run.quality).shortLabel.toLowerCase();
   const points = numberText(Math.abs(own.share - theirs.share) * 100);
   if (own.share === theirs.share) return `the same ${name}`;
-  const noise = withinNoise(own, theirs) ? " (within noise)" : "";
+  const noise = model.withinNoise(row, other) ? " (within noise)" : "";
   return `${points} points ${own.share > theirs.share ? "more" : "less"} ${name}${noise}`;
 }
 

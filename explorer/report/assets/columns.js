@@ -50,12 +50,13 @@ function columnsOf({ kinds, ...columns }) {
  * @returns {Classes<TypedArray>}
  */
 function decodedClasses(classes) {
-  const { right, macroF1, confusion, ...rest } = classes;
+  const { right, macroF1, confusion, answers, ...rest } = classes;
   return {
     ...rest,
     right: decodeColumn(right),
     macroF1: decodeColumn(macroF1),
     confusion: confusion && decodeColumn(confusion),
+    answers: answers && decodeColumn(answers),
   };
 }
 

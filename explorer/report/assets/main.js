@@ -1,7 +1,9 @@
 // The page: one state, one model, and every view drawn from both.
 
 import { decodeRun } from "./columns.js";
+import { cellText } from "./cells.js";
 import { connectControls, syncControls } from "./controls.js";
+import { Compare } from "./compare.js";
 import { Decide } from "./decide.js";
 import { byId } from "./dom.js";
 import { Filters, withPart } from "./filters.js";
@@ -17,7 +19,7 @@ import { drawOffer } from "./offer.js";
 import { Scatter } from "./scatter.js";
 import { seriesLegend } from "./series.js";
 import { initialState, readHash, writeHash } from "./state.js";
-import { cellText, Table } from "./table.js";
+import { Table } from "./table.js";
 import { WhatIf } from "./whatif.js";
 
 /**
@@ -80,6 +82,7 @@ export class Page {
     });
     this.filters = new Filters(this.model, change);
     this.table = new Table(this.model, { select: (row) => this.select(row, true), change });
+    this.compare = new Compare(this.model, { select: (row) => this.select(row, true), change });
     this.decide = new Decide(this.model, this.run, change);
     this.whatIf = new WhatIf(this.run, change);
     this.card = new NetworkCard(this.run, this.model, { select: (row, scroll = true) => this.select(row, scroll) });
@@ -125,6 +128,7 @@ export class Page {
     this.parallel.draw(model, state);
     this.table.draw(state);
     this.card.draw(state);
+    this.compare.draw(state);
     drawUsage(model);
     this.drawWords();
     clearTimeout(this.saving);

@@ -4,7 +4,18 @@ import { depths, factorize, isDeployable, pointId, rowOf } from "./columns.js";
 import { countedColumns, modelledColumns } from "./cost.js";
 import { memoryLimits, misfit } from "./fit.js";
 import { unitFor } from "./format.js";
-import { bestOf, byWeights, closestToIdeal, knee, lossColumns, nonDominated, totalViolation } from "./pareto.js";
+import { frontGroups } from "./groups.js";
+import { Paired } from "./paired.js";
+import {
+  bestOf,
+  byWeights,
+  closestToIdeal,
+  differenceInterval,
+  knee,
+  lossColumns,
+  nonDominated,
+  totalViolation,
+} from "./pareto.js";
 import { rowsInside } from "./selection.js";
 
 const LEAST_VIOLATING = 10;
@@ -48,6 +59,8 @@ export class Model {
   /** @type {string | null} */
   lastId = null;
   lastRow = -1;
+  /** @type {FrontGroup[] | null} null until they are asked for */
+  grouped = null;
 
   /** @param {Run} run */
   constructor(run) {
@@ -62,6 +75,7 @@ export class Model {
       else this.addNumbers(metric, new Float64Array(this.size).fill(NaN));
     }
     this.intervals = { low: counted[`${run.quality}_ci95_low`], high: counted[`${run.quality}_ci95_high`] };
+    this.paired = new Paired(run.classes);
     this.addConfiguration();
     this.deployable = Uint8Array.from({ length: this.size }, (_, row) => (isDeployable(run, row) ? 1 : 0));
     this.numDeployable = this.deployable.reduce((sum, own) => sum + own, 0);
@@ -239,6 +253,35 @@ export class Model {
     return { share: this.numbers(this.run.quality).values[row], low: low[row], high: high[row] };
   }
 
+  /**
+   * Whether two rows differ by no more than noise: by the paired test where the answers of both are here, else by
+   * the interval of the difference of two independent accuracies.
+   * @param {number} first
+   * @param {number} second
+   */
+  withinNoise(first, second) {
+    const alike = this.paired.alike(first, second);
+    if (alike !== null) return alike;
+    const [low, high] = differenceInterval(this.quality(first), this.quality(second));
+    return low <= 0 && high >= 0;
+  }
+
+  /** The front, one row for each network, cut and bits; without the answers of two points they count as different. */
+  get groups() {
+    const { front, losses, objectives, run, paired } = this;
+    const isQuality = objectives.map(({ name }) => name === run.quality);
+    this.grouped ??= frontGroups({
+      front,
+      losses,
+      costs: losses.filter((_, axis) => !isQuality[axis]),
+      quality: losses.find((_, axis) => isQuality[axis]) ?? null,
+      cut: (row) => `${run.points.split[row]} ${run.points.bits[row]}`,
+      threshold: (row) => this.numbers("confidence_threshold").values[row],
+      alike: (first, second) => paired.alike(first, second) ?? false,
+    });
+    return this.grouped;
+  }
+
   // ---- what the state decides, one stage after the other
 
   /**
@@ -291,6 +334,7 @@ export class Model {
     this.objectives = state.objectives.map((name) => this.numbers(name)).filter(Boolean);
     this.losses = lossColumns(values, this.objectives);
     this.front = this.objectives.length ? nonDominated(this.losses, this.feasible) : new Uint32Array();
+    this.grouped = null;
     this.onFront = new Uint8Array(this.size);
     for (const row of this.front) this.onFront[row] = 1;
     this.nearest = this.feasible.length ? [] : this.leastViolating();

@@ -1,17 +1,17 @@
 // What stands near an operating point: neighbours on the front, and the same network with one thing changed.
 
+import { cellText } from "./cells.js";
 import { byId, element, redraw } from "./dom.js";
 import { difference } from "./format.js";
 import { short } from "./look.js";
 import { neighbours } from "./pareto.js";
-import { cellText, withinNoise } from "./table.js";
 
 const NEIGHBOURS = 4;
 
 /** @param {NetworkCard} card */
 export function drawNeighbours(card) {
   const { model, row } = card;
-  const near = neighbours(model.losses, model.front, row, NEIGHBOURS);
+  const near = neighbours(model.losses, model.front, row, NEIGHBOURS, (other) => card.networkOf(other));
   const lines = near.map((other) => neighbourLine(card, other, changes(model, row, other)));
   const single = variants(card).map(([other, what]) => neighbourLine(card, other, what));
   const head = element(
@@ -47,7 +47,7 @@ function neighbourLine(card, other, what) {
   const { model, row } = card;
   const cells = model.objectives.map((column) => {
     const change = column.values[other] - column.values[row];
-    const noise = column.name === model.run.quality && withinNoise(model.quality(other), model.quality(row));
+    const noise = column.name === model.run.quality && model.withinNoise(other, row);
     const better = change === 0 ? "" : change > 0 === (column.direction === "maximize") ? "better" : "worse";
     return element(
       "td",

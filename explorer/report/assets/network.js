@@ -10,6 +10,7 @@ import { quantity } from "./format.js";
 import { learningChart } from "./learning.js";
 import { drawNeighbours } from "./neighbourhood.js";
 import { drawPipeline } from "./pipeline.js";
+import { siblingsOf, thresholdSteps } from "./siblings.js";
 
 export class NetworkCard {
   /** @type {State} */
@@ -56,7 +57,7 @@ export class NetworkCard {
       row,
       state,
       split: this.run.points.split[row],
-      network: this.run.splits.network[this.run.points.split[row]],
+      network: this.networkOf(row),
     });
     byId("network-title").replaceChildren(model.name(row), element("small", {}, ` ${model.id(row)}`));
     byId("network-why").textContent =
@@ -95,49 +96,32 @@ export class NetworkCard {
     byId("network-facts").replaceChildren(...facts);
   }
 
+  /** @param {number} row */
+  networkOf(row) {
+    return this.run.splits.network[this.run.points.split[row]];
+  }
+
   range() {
     const { firstSplit } = this.run.networks;
     return [firstSplit[this.network], firstSplit[this.network + 1] ?? this.run.splits.network.length];
   }
 
   /**
-   * Rows of the same network that fit a test, in order; a network's rows lie together.
+   * Rows of the same network that fit a test, in order.
    * @param {(row: number) => boolean} fits
    */
   siblings(fits) {
-    const { points, splits, numPoints } = this.run;
-    /** @param {number} row */
-    const isOwn = (row) => row >= 0 && row < numPoints && splits.network[points.split[row]] === this.network;
-    let first = this.row;
-    while (isOwn(first - 1)) first--;
-    const rows = [];
-    for (let row = first; isOwn(row); row++) if (fits(row)) rows.push(row);
-    return rows;
+    return siblingsOf(this.run, this.row, fits);
   }
 
   drawThreshold() {
-    const { points, splits } = this.run;
-    const bits = points.bits[this.row];
-    const rows = splits.is_output[this.split]
-      ? []
-      : this.siblings((row) => points.split[row] === this.split && points.bits[row] === bits);
-    // a row without exit classifier is what a threshold of 1 would be
-    /** @param {number} row */
-    const threshold = (row) => (Number.isNaN(points.threshold[row]) ? 1 : points.threshold[row]);
-    rows.sort((a, b) => threshold(a) - threshold(b));
+    const { rows, steps } = thresholdSteps(this.model, this.row);
     byId("threshold-part").hidden = rows.length < 2;
     this.seek = null;
     if (rows.length < 2) {
       this.holder.replaceChildren();
       return;
     }
-    const rate = this.model.numbers("exit_rate").values;
-    const steps = rows.map((row) => ({
-      threshold: threshold(row),
-      ...this.model.quality(row),
-      accuracy: this.model.quality(row).share,
-      exitRate: rate[row],
-    }));
     /** @param {number} place */
     const dragged = (place) => {
       if (rows[place] !== this.row) this.handlers.select(rows[place], false);

@@ -234,20 +234,23 @@ export function totalViolation(columns, constraints, numRows) {
 }
 
 /**
- * Rows of `front` nearest to `row` in scaled losses, nearest first.
+ * Of each other network the row of `front` nearest to `row` in scaled losses, nearest first.
  * @param {Numbers[]} losses
  * @param {Uint32Array} front
  * @param {number} row
  * @param {number} count
+ * @param {(row: number) => number} network
  */
-export function neighbours(losses, front, row, count) {
+export function neighbours(losses, front, row, count, network) {
   const others = front.filter((other) => other !== row);
   const spans = losses.map((loss) => (others.length ? span(loss, others) : 1));
   /** @param {number} other */
   const distance = (other) =>
     losses.reduce((sum, loss, axis) => sum + ((loss[other] - loss[row]) / spans[axis]) ** 2, 0);
+  const seen = new Set([network(row)]);
   return Array.from(others, (other) => ({ other, far: distance(other) }))
     .sort((a, b) => a.far - b.far)
+    .filter(({ other }) => !seen.has(network(other)) && seen.add(network(other)))
     .slice(0, count)
     .map(({ other }) => other);
 }

@@ -37,6 +37,7 @@ export function initialState(run, columns) {
     steps: [],
     search: "",
     list: "front",
+    grouped: true,
     assured: false,
     fitsDevice: run.fitsDevice,
     full: false,
@@ -45,6 +46,7 @@ export function initialState(run, columns) {
     descending: null,
     shownColumns: null,
     selected: null,
+    pinned: [],
     turn: [0.6, 0.4],
   };
 }

@@ -1,9 +1,11 @@
 // The table: sort, choose columns, open, exclude, save. It lists what the other views show, a page at a time.
 
-import { byId, element, redraw, saveFile } from "./dom.js";
-import { csvField, MISSING, numberText, quantity } from "./format.js";
+import { cellText } from "./cells.js";
+import { pinButton } from "./compare.js";
+import { byId, element, fieldOf, redraw, saveFile } from "./dom.js";
+import { foldedNote, hiddenRows, listedGroups, rangeText, unfoldButton } from "./folded.js";
+import { csvField, numberText, quantity } from "./format.js";
 import { title } from "./look.js";
-import { differenceInterval } from "./pareto.js";
 
 const PAGE = 50;
 const ALWAYS = ["split_point", "payload_bits", "confidence_threshold"];
@@ -13,8 +15,14 @@ export class Table {
   state;
   /** @type {Column[]} */
   columns;
-  /** @type {Uint32Array} */
+  /** @type {Uint32Array} what is listed, sorted */
   rows;
+  /** @type {Uint32Array} of these, what has a line of its own */
+  heads;
+  /** @type {Map<number, FrontGroup>} what the heads stand for; empty where the table is not grouped */
+  groups;
+  /** @type {Set<string>} ids of heads that are unfolded */
+  unfolded = new Set();
 
   /**
    * @param {Model} model
@@ -28,6 +36,7 @@ export class Table {
       this.pages++;
       this.drawBody();
     });
+    byId("grouped").addEventListener("change", (event) => handlers.change({ grouped: fieldOf(event).checked }));
     this.runName = model.run.run.replace(/^.*[\\/]/, "");
     const name = `${this.runName}-points`;
     byId("save-csv").addEventListener("click", () => saveFile(`${name}.csv`, "text/csv", this.csv()));
@@ -53,16 +62,23 @@ export class Table {
     this.columns = (state.shownColumns || Table.defaultColumns(this.model, state.objectives))
       .map((name) => this.model.column(name))
       .filter(Boolean);
-    this.rows = this.sorted();
+    const { model } = this;
+    const canGroup = state.list === "front" && model.front.length > 0;
+    byId("grouped-row").hidden = !canGroup;
+    byId("grouped").checked = state.grouped;
+    this.groups = canGroup && state.grouped ? listedGroups(model) : new Map();
+    this.rows = this.sorted(model.listed);
+    this.heads = this.groups.size ? this.sorted([...this.groups.keys()]) : this.rows;
     this.pages = 1;
     this.drawHead();
     this.drawBody();
   }
 
-  sorted() {
+  /** @param {Rows} unsorted */
+  sorted(unsorted) {
     const { model, state } = this;
     const column = model.columns.get(state.sort);
-    const rows = Uint32Array.from(model.listed);
+    const rows = Uint32Array.from(unsorted);
     if (!column) return rows;
     const descending = state.descending ?? column.direction === "maximize";
     const key = column.levels ? ranks(column) : column.values;
@@ -92,29 +108,44 @@ export class Table {
   }
 
   drawBody() {
-    const rows = this.rows.slice(0, PAGE * this.pages);
+    const heads = this.heads.slice(0, PAGE * this.pages);
     const compared = this.state.selected === null ? this.model.chosen : this.model.rowOf(this.state.selected);
-    const own = compared >= 0 ? this.model.quality(compared) : null;
-    redraw(byId("points").tBodies[0], ...Array.from(rows, (row) => this.line(row, row === compared, own)));
-    byId("more").hidden = rows.length === this.rows.length;
-    byId("table-note").textContent =
-      `${numberText(rows.length)} of ${numberText(this.rows.length)} listed points shown.`;
+    const lines = Array.from(heads).flatMap((row) => {
+      const group = this.groups.get(row);
+      const below = group && this.unfolded.has(this.model.id(row)) ? hiddenRows(group) : [];
+      return [this.line(row, compared, group), ...below.map((own) => this.line(own, compared))];
+    });
+    redraw(byId("points").tBodies[0], ...lines);
+    byId("more").hidden = heads.length === this.heads.length;
+    byId("table-note").textContent = this.groups.size
+      ? foldedNote([...this.groups.values()])
+      : `${numberText(heads.length)} of ${numberText(this.rows.length)} listed points shown.`;
+  }
+
+  /** @param {number} head */
+  unfold(head) {
+    const id = this.model.id(head);
+    if (!this.unfolded.delete(id)) this.unfolded.add(id);
+    this.drawBody();
   }
 
   /**
    * @param {number} row
-   * @param {boolean} isCompared
-   * @param {Interval | null} own accuracy to compare with
+   * @param {number} compared the row whose accuracy the others' are compared with
+   * @param {FrontGroup} [group] what the line stands for
    */
-  line(row, isCompared, own) {
-    const id = this.model.id(row);
-    const name = element("button", { type: "button", class: "link", title: id, onclick: () => this.handlers.select(row) }, this.model.name(row));
+  line(row, compared, group) {
+    const { model } = this;
+    const id = model.id(row);
+    const name = element("button", { type: "button", class: "link", title: id, onclick: () => this.handlers.select(row) }, model.name(row));
     const exclude = () => this.handlers.change({ steps: [...this.state.steps, { keep: false, ids: [id] }] });
     const head = element(
       "th",
       { scope: "row" },
       name,
       this.tags(row),
+      pinButton(this.state, id, model.name(row), this.handlers.change),
+      group ? this.inside(group) : null,
       element(
         "button",
         {
@@ -126,6 +157,7 @@ export class Table {
         },
         "×",
       ),
+      group ? unfoldButton(model.name(row), group, this.unfolded.has(id), () => this.unfold(row)) : null,
     );
     const cells = this.columns.map((column) => {
       const text = cellText(column, row);
@@ -134,17 +166,21 @@ export class Table {
         { class: column.levels ? "" : "number", "data-value": column.levels ? text : column.values[row] },
         text,
       );
-      if (column.name === this.model.run.quality) {
-        const { low, high } = this.model.quality(row);
+      const range = group ? rangeText(column, group) : "";
+      if (range) cell.append(element("span", { class: "range" }, range));
+      if (column.name === model.run.quality) {
+        const { low, high } = model.quality(row);
         cell.title = `95 % interval ${quantity(low, "%")} to ${quantity(high, "%")}`;
-        if (own && !isCompared && withinNoise(own, this.model.quality(row)))
+        if (compared >= 0 && row !== compared && model.withinNoise(compared, row))
           cell.append(
             element("span", { class: "noise", title: "its difference to the highlighted point is within noise" }, " ≈"),
           );
       }
       return cell;
     });
-    return element("tr", { "data-row": row, class: isCompared ? "selected" : null }, head, cells);
+    const isBelow = this.groups.size > 0 && !group;
+    const kinds = [row === compared ? "selected" : "", isBelow ? "below" : ""].filter(Boolean).join(" ");
+    return element("tr", { "data-row": row, class: kinds || null }, head, cells);
   }
 
   /** @param {number} row */
@@ -154,6 +190,15 @@ export class Table {
     if (row === model.chosen) tags.push("chosen");
     if (model.violation[row] > 0) tags.push("infeasible");
     return tags.map((tag) => element("span", { class: "tag" }, tag));
+  }
+
+  /**
+   * Tags of what a line stands for.
+   * @param {FrontGroup} group
+   */
+  inside(group) {
+    const found = hiddenRows(group).flatMap((row) => this.tags(row).map(({ textContent }) => textContent));
+    return [...new Set(found)].map((text) => element("span", { class: "tag" }, `below: ${text}`));
   }
 
   records() {
@@ -175,28 +220,6 @@ export class Table {
     const lines = records.map((record) => names.map((name) => csvField(record[name] ?? NaN)).join(","));
     return `${[names.map(csvField).join(","), ...lines].join("\n")}\n`;
   }
-}
-
-/**
- * One value as a person reads it, in the column's unit.
- * @param {Column} column
- * @param {number} row
- */
-export function cellText(column, row) {
-  if (column.levels) return column.levels[column.codes[row]];
-  const value = column.values[row];
-  if (Number.isNaN(value)) return MISSING;
-  return Number.isFinite(value) ? numberText(value / column.shown[0]) : "∞";
-}
-
-/**
- * Whether the interval of the difference of two accuracies contains 0.
- * @param {Interval} a
- * @param {Interval} b
- */
-export function withinNoise(a, b) {
-  const [low, high] = differenceInterval(a, b);
-  return low <= 0 && high >= 0;
 }
 
 /** @param {TextColumn} column */

@@ -221,7 +221,7 @@ interface Points<Column> {
   sent_bytes: Column;
 }
 
-/** The classes, and what became of each at the points of the run's front; see explorer/report/classes.py. */
+/** What became of each class and sample at the points of the run's front, and at references; see explorer/report/classes.py. */
 interface Classes<Column> {
   names: string[];
   /** Of the validation subset. */
@@ -230,6 +230,57 @@ interface Classes<Column> {
   right: Column;
   macroF1: Column;
   confusion: Column | null;
+  /** Whether each sample is answered right, a bit each, highest bit first; null where that is not here. */
+  answers: Column | null;
+}
+
+/** A front to be grouped; losses by row, all to be minimised. */
+interface GroupedFront {
+  front: Rows;
+  losses: Numbers[];
+  /** Losses but the quality's. */
+  costs: Numbers[];
+  quality: Numbers | null;
+  /** The same for rows of one network, cut and bits. */
+  cut(row: number): string;
+  threshold(row: number): number;
+  alike(first: number, second: number): boolean;
+}
+
+/** A point that is seen side by side with others. */
+interface Pin {
+  row: number;
+  /** Among the pins. */
+  place: number;
+  letter: string;
+  colour: string;
+  name: string;
+  tags: string[];
+}
+
+/** Bars under one title. */
+interface BarBlock {
+  title: string;
+  rows: { label: string; value: number; text: string; colour: string }[];
+}
+
+/** A pinned point's shares against its threshold; its own step, and the share that is its own. */
+interface ThresholdCurve {
+  pin: Pin;
+  own: ThresholdStep | undefined;
+  steps: ThresholdStep[];
+  level: number;
+  of(step: ThresholdStep): number;
+}
+
+/** One row of the front: points of one network, cut and bits, and those that they stand for. */
+interface FrontGroup {
+  /** The step with the smallest sum of scaled objectives. */
+  shown: number;
+  /** Lowest threshold first. */
+  steps: number[];
+  /** Rows that cost as much as a step or more, and are not better by more than noise. */
+  alike: number[];
 }
 
 /** Scale and text of a unit's prefix. */
@@ -403,6 +454,8 @@ interface State extends SettingState {
   steps: Step[];
   search: string;
   list: string;
+  /** Whether the table shows the front by network, cut and bits. */
+  grouped: boolean;
   /** Whether limits on accuracy hold for the lower end of its interval. */
   assured: boolean;
   fitsDevice: boolean;
@@ -416,6 +469,8 @@ interface State extends SettingState {
   shownColumns: string[] | null;
   /** Id of the point that is opened. */
   selected: string | null;
+  /** Ids of points that are seen side by side. */
+  pinned: string[];
   /** Angles of the cube. */
   turn: number[];
 }
@@ -534,6 +589,7 @@ interface ElementsById {
   assured: HTMLInputElement;
   fits: HTMLInputElement;
   full: HTMLInputElement;
+  grouped: HTMLInputElement;
   keep: HTMLButtonElement;
   list: HTMLSelectElement;
   "log-x": HTMLInputElement;
@@ -541,6 +597,8 @@ interface ElementsById {
   "overlay-x": HTMLSelectElement;
   "overlay-y": HTMLSelectElement;
   points: HTMLTableElement;
+  "pin-reference": HTMLSelectElement;
+  "pin-shown": HTMLButtonElement;
   search: HTMLInputElement;
   undo: HTMLButtonElement;
   "what-cell": HTMLSelectElement;

@@ -1,0 +1,114 @@
+// The table of what pinned points differ in: values of the first, differences of the others to it.
+
+import { cellText } from "./cells.js";
+import { element } from "./dom.js";
+import { difference, numberText, quantity } from "./format.js";
+import { title } from "./look.js";
+
+const CONFIGURATION = ["backbone", "pattern", "split_point", "payload_bits", "confidence_threshold", "mean_density", "epochs"];
+
+/**
+ * Head and bodies of the table; a body for each group of columns, so that modelled and measured stay apart.
+ * @param {Model} model
+ * @param {Pin[]} pins
+ */
+export function differenceTable(model, pins) {
+  const heads = pins.map(({ letter, name }) =>
+    element("th", { scope: "col", class: "number", title: name }, `${letter}`, element("span", { class: "range" }, name)),
+  );
+  const head = element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Difference to A"), heads));
+  const columns = [...model.columns.values()].filter((column) => isShown(model, column, pins));
+  const groups = [...new Set(columns.map(({ group }) => group))];
+  return [
+    head,
+    ...groups.map((group) =>
+      element(
+        "tbody",
+        {},
+        element("tr", {}, element("th", { colspan: pins.length + 1, scope: "rowgroup" }, group)),
+        group === "on validation data" ? chances(model, pins) : null,
+        columns.filter((column) => column.group === group).map((column) => line(model, column, pins)),
+      ),
+    ),
+  ];
+}
+
+/**
+ * Metrics with a value, and what the configuration says of every point; ends of intervals stand beside their means.
+ * @param {Model} model
+ * @param {Column} column
+ * @param {Pin[]} pins
+ */
+function isShown(model, column, pins) {
+  if (column.kind === "configuration") return CONFIGURATION.includes(column.name);
+  if (/_ci95_(low|high)$/.test(column.name)) return false;
+  return pins.some(({ row }) => column.values && !Number.isNaN(column.values[row]));
+}
+
+/**
+ * @param {Model} model
+ * @param {Column} column
+ * @param {Pin[]} pins
+ */
+function line(model, column, pins) {
+  const base = pins[0].row;
+  const cells = pins.map(({ row }) =>
+    element(
+      "td",
+      { class: "number" },
+      cellText(column, row),
+      interval(model, column, row),
+      row === base ? null : change(model, column, row, base),
+    ),
+  );
+  return element("tr", {}, element("th", { scope: "row" }, title(column)), cells);
+}
+
+/**
+ * The 95 % interval of a share that has one.
+ * @param {Model} model
+ * @param {Column} column
+ * @param {number} row
+ */
+function interval(model, column, row) {
+  const ends = ["low", "high"].map((end) => model.metric(`${column.name}_ci95_${end}`)?.values?.[row] ?? NaN);
+  if (ends.some(Number.isNaN)) return null;
+  return element("span", { class: "range" }, `${quantity(ends[0], "%")} to ${quantity(ends[1], "%")}`);
+}
+
+/**
+ * @param {Model} model
+ * @param {Column} column
+ * @param {number} row
+ * @param {number} base
+ */
+function change(model, column, row, base) {
+  if (!column.values || !column.direction) return null;
+  const by = column.values[row] - column.values[base];
+  if (Number.isNaN(by)) return null;
+  const isNoise = column.name === model.run.quality && model.withinNoise(row, base);
+  const kind = isNoise ? "noise" : by > 0 === (column.direction === "maximize") ? "better" : "worse";
+  const share = by && column.unit !== "%" && column.values[base] ? ` (${percent(by / column.values[base])})` : "";
+  const text = by === 0 ? "same" : `${difference(by, column.unit)}${share}${isNoise ? " ≈" : ""}`;
+  return element("span", { class: `change ${by === 0 ? "" : kind}` }, text);
+}
+
+/** @param {number} share */
+const percent = (share) => `${share < 0 ? "−" : "+"}${numberText(Math.abs(share) * 100)} %`;
+
+/**
+ * Chances by the paired test that equally good points differ so much, where the answers are here.
+ * @param {Model} model
+ * @param {Pin[]} pins
+ */
+function chances(model, pins) {
+  const found = pins.map(({ row }) => model.paired.chance(pins[0].row, row));
+  if (!found.slice(1).some((chance) => chance !== null)) return null;
+  const texts = found.map((chance, place) => (place ? (chance === null ? "n/a" : chance.toPrecision(2)) : "–"));
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, "p of the same accuracy as A (McNemar)"),
+    texts.map((text) => element("td", { class: "number" }, text)),
+  );
+}
