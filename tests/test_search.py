@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from optuna import Study
 
 from benchmarks.endurance.kills import ALONE, kill_part
 from benchmarks.endurance.rounds import Found, Part
@@ -323,9 +322,9 @@ def test_live_search_writes_a_report_that_reloads_itself(
 ) -> None:
     written = []
 
-    def write(results: RunResults, study: Study | None = None, live_s: float | None = None) -> Path:
+    def write(results: RunResults, live_s: float | None = None) -> Path:
         written.append((live_s, len(results.trials)))
-        return write_report(results, study, live_s)
+        return write_report(results, live_s)
 
     for module in (live, finish):
         monkeypatch.setattr(module, "write_report", write)

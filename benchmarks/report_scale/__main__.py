@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report_scale.synthetic import make_results, make_study
+from benchmarks.report_scale.synthetic import make_results
 from explorer.errors import UserError, run_command
 from explorer.report.page import write_report
 
@@ -60,9 +60,8 @@ class Row(NamedTuple):
 def measure(num_points: int, repeats: int, browser: Any, folder: Path) -> Row:
     """Write one report and use it."""
     results = make_results(folder, num_points=num_points, num_trials=200, objectives=OBJECTIVES)
-    study = make_study(200, len(OBJECTIVES))
     start = time.perf_counter()
-    path = write_report(results, study)
+    path = write_report(results)
     build_s = time.perf_counter() - start
     ready, links, filters = [], list[float](), list[float]()
     for _ in range(repeats):

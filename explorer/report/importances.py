@@ -1,47 +1,59 @@
-"""Which parameters moved the objectives, per backbone, as Optuna's regression forest sees it."""
+"""Which choices move the objectives of operating points, per backbone, and how far that can be told."""
 
-import math
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import optuna
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
-from optuna.trial import FrozenTrial, TrialState
 
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.sweep import is_deployable
+from explorer.front.pareto import log_scaled, reference_and_ideal
+from explorer.report.explained import explained
 from explorer.report.style import BAR_PATTERNS, PALETTE, base_figure, plain_text
 from explorer.runs.results import RunResults
-from explorer.space.metrics import Metric
+from explorer.runs.store import StoredNetwork
+from explorer.space.metrics import Metric, loss_values
 
-MIN_TRIALS = 10
+MIN_NETWORKS = 10
+LEAST_R2 = 0.3  # below it importances say more of the forest than of the run
+MAX_POINTS = 1000  # of a backbone: evenly taken along networks, split points and thresholds
 MAX_BARS = 12
 ALL_BACKBONES = "all backbones"
-_SEED = 0
 
 EXPLANATION = (
-    "Share of the spread of an objective that a regression forest attributes to each parameter: the mean "
-    "decrease in impurity, where all shares add up to 1. It describes the trials this search proposed, so a "
-    "parameter it hardly varied looks unimportant. With few trials the order is a hint, not a finding."
+    "A forest predicts the objectives of operating points from their choices, costs in logarithms. R² "
+    "says how well it does so for networks that it was not fitted to: 1 is exact, 0 no better than the "
+    "mean. A bar says by how much R² falls when one choice is shuffled among points, all others left as "
+    "they are; choices that stand in for each other share it. It describes the networks that this search "
+    "trained."
 )
 
 
 class ImportanceGroup(NamedTuple):
-    """Importances from the trials of one backbone.
+    """Importances from the operating points of one backbone.
 
     Attributes:
-        backbone: Its name, or ``ALL_BACKBONES`` for the parameters that all of them share.
-        num_trials: Complete trials used.
-        importances: Per objective label: parameter name to share in [0, 1], largest first.
-        reason: Why there are none; "" where there are.
+        backbone: Its name, or ``ALL_BACKBONES`` for the choices that all of them share.
+        num_networks: Whose points they are.
+        importances: Per objective label: choice to fall of R2, at least 0.
+        r2: Per objective label, of those in ``importances``.
+        hidden: Objectives whose R2 is too low to say anything, with it, as text.
+        reason: Why there are no importances; "" where there are.
 
     Example:
-        >>> group = ImportanceGroup("mlp", 12, {"Accuracy": {"mlp.hidden": 0.7, "payload_bits": 0.3}}, "")
+        >>> group = ImportanceGroup("mlp", 12, {"Accuracy": {"density": 0.7}}, {"Accuracy": 0.9}, [], "")
         >>> max(group.importances["Accuracy"], key=group.importances["Accuracy"].get)
-        'mlp.hidden'
+        'density'
     """
 
     backbone: str
-    num_trials: int
+    num_networks: int
     importances: dict[str, dict[str, float]]
+    r2: dict[str, float]
+    hidden: list[str]
     reason: str
 
 
@@ -53,78 +65,136 @@ class ImportanceInfo(NamedTuple):
         reason: Why there are no groups at all; "" where there are.
 
     Example:
-        >>> info = ImportanceInfo([ImportanceGroup("mlp", 4, {}, "4 complete trials are too few.")], "")
-        >>> info.groups[0].reason
-        '4 complete trials are too few.'
+        >>> group = ImportanceGroup("mlp", 4, {}, {}, [], "4 networks are too few.")
+        >>> ImportanceInfo([group], "").groups[0].reason
+        '4 networks are too few.'
     """
 
     groups: list[ImportanceGroup]
     reason: str
 
 
-def importance_info(results: RunResults, study: optuna.Study | None) -> ImportanceInfo:
+def importance_info(results: RunResults) -> ImportanceInfo:
     """Data of the importance plots.
 
-    Args:
-        results: The run; gives the objectives, in the order of the study's values.
-        study: The run's study, None where it cannot be read.
-
     Example:
-        >>> from types import SimpleNamespace
-        >>> from explorer.space.metrics import METRICS
-        >>> study = optuna.create_study()
-        >>> study.optimize(lambda trial: trial.suggest_float("density", 0, 1) + trial.number % 2, n_trials=4)
-        >>> importance_info(SimpleNamespace(objectives=(METRICS["edge_macs"],)), study).groups[0]
-        ImportanceGroup(backbone='all backbones', num_trials=4, importances={},
-         reason='4 complete trials are too few; at least 10 are needed.')
+        >>> from explorer import run_search
+        >>> run = run_search("digits", trials=2, name="why", workers=1, energy=False, progress=False)
+        >>> importance_info(run.results).groups[0].reason
+        '2 networks are too few; at least 10 are needed.'
     """
-    if study is None:
-        return ImportanceInfo([], "The run's study was not available, so importances were not computed.")
-    trials = [
-        trial for trial in study.get_trials(deepcopy=False) if _is_usable(trial, len(results.objectives))
-    ]
-    if not trials:
-        return ImportanceInfo([], "No trial finished with a value for every objective.")
-    members: dict[str, list[FrozenTrial]] = {}
-    for trial in trials:
-        members.setdefault(str(trial.params.get("backbone", ALL_BACKBONES)), []).append(trial)
+    points = results.points
+    known = is_deployable(points) & loss_values(points, results.objectives).notna().all(axis=1)
+    usable = points[known.to_numpy(dtype=bool)] if len(points) else points
+    if usable.empty:
+        return ImportanceInfo([], "No operating point has a value for every objective.")
+    members = {str(name): own for name, own in usable.groupby("backbone")}
     if len(members) > 1:
-        members = {ALL_BACKBONES: trials, **dict(sorted(members.items()))}
-    return ImportanceInfo([_group(name, group, results.objectives) for name, group in members.items()], "")
+        members = {ALL_BACKBONES: usable, **members}
+    return ImportanceInfo([_group(results, name, own) for name, own in members.items()], "")
+
+
+def _group(results: RunResults, backbone: str, points: pd.DataFrame) -> ImportanceGroup:
+    count = points["network_key"].nunique()
+    if count < MIN_NETWORKS:
+        reason = f"{count} networks are too few; at least {MIN_NETWORKS} are needed."
+        return ImportanceGroup(backbone, count, {}, {}, [], reason)
+    places = np.unique(np.linspace(0, len(points) - 1, min(MAX_POINTS, len(points))).round().astype(int))
+    sample = points.iloc[places]
+    features = _varied(_features(results.networks, sample, shared=backbone == ALL_BACKBONES))
+    targets = _varied(_targets(results, sample))
+    if features.empty or targets.empty:
+        return ImportanceGroup(backbone, count, {}, {}, [], "No choice or no objective varied.")
+    found = explained(features, targets, pd.factorize(sample["network_key"])[0].astype(np.int64))
+    told = {label: r2 for label, r2 in found.r2.items() if r2 >= LEAST_R2}
+    hidden = [f"{label} (R² {r2:.2f})" for label, r2 in found.r2.items() if label not in told]
+    reason = "" if told else f"Nothing can be told: {', '.join(hidden)}, where {LEAST_R2} would be needed."
+    return ImportanceGroup(
+        backbone, count, {label: found.falls[label] for label in told}, told, hidden, reason
+    )
+
+
+def _targets(results: RunResults, points: pd.DataFrame) -> pd.DataFrame:
+    """Objectives by label, in units in which every halving of a cost counts the same."""
+    objectives: Sequence[Metric] = results.objectives
+    losses = loss_values(points, objectives).to_numpy(dtype=float)
+    scaled = log_scaled(losses, *reference_and_ideal(objectives, results.reference_point))
+    return pd.DataFrame(scaled, columns=[metric.label for metric in objectives])
+
+
+def _features(networks: Mapping[str, StoredNetwork], points: pd.DataFrame, *, shared: bool) -> pd.DataFrame:
+    """Choices as numbers, a row for each point; ``shared`` leaves out what only one backbone has."""
+    keys = points["network_key"].astype(str).tolist()
+    about = {key: _choices(networks[key], shared=shared) for key in dict.fromkeys(keys)}
+    depths = {
+        (key, split.name): place / max(len(networks[key].splits) - 1, 1)
+        for key in about
+        for place, split in enumerate(networks[key].splits)
+    }
+    at_output = (points["split_point"] == OUTPUT).to_numpy(dtype=bool)
+    threshold = points["confidence_threshold"].fillna(1.0).to_numpy(dtype=float)  # none: nothing exits
+    how: dict[str, Any] = {
+        "split point": [depths[pair] for pair in zip(keys, points["split_point"], strict=True)],
+        "payload bits": points["payload_bits"].fillna(0).to_numpy(dtype=float),
+        "confidence threshold": np.where(at_output, 0.0, threshold),
+    }
+    return pd.DataFrame([about[key] for key in keys]).apply(_numbers).assign(**how)
+
+
+def _choices(network: StoredNetwork, *, shared: bool) -> dict[str, Any]:
+    spec = network.spec
+    densities = {path: float(density) for path, density in spec.densities}
+    mean = float(np.mean([*densities.values()])) if densities else 1.0
+    own: dict[str, Any] = {
+        "pattern": spec.pattern if spec.is_sparse else "dense",
+        "input pool": spec.input_pool,
+    }
+    if shared:
+        return {"backbone": spec.backbone, **own, "mean density": mean}
+    arguments = {name: json.dumps(value) for name, value in spec.argument_values.items()}
+    return {**own, **arguments, **{f"density of {path}": density for path, density in densities.items()}}
+
+
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[float]":
+    """Texts by their place among the sorted ones."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.fillna(1.0).astype(float)
+    return pd.Series(pd.factorize(column, sort=True)[0].astype(float), index=column.index)
+
+
+def _varied(columns: pd.DataFrame) -> pd.DataFrame:
+    return columns.loc[:, columns.nunique() > 1]
 
 
 def importance_figure(group: ImportanceGroup) -> go.Figure:
-    """Draw one backbone's importances: parameters down, one bar per objective.
+    """Draw one backbone's importances: choices down, one bar per objective, largest sum on top.
 
     Example:
-        >>> group = ImportanceGroup("mlp", 12, {"Accuracy": {"mlp.hidden": 0.7, "payload_bits": 0.3}}, "")
-        >>> figure = importance_figure(group)
-        >>> figure.data[0].x, figure.data[0].y
-        ((0.7, 0.3), ('mlp.hidden', 'payload_bits'))
+        >>> falls = {"Accuracy": {"density": 0.7, "payload bits": 0.3}}
+        >>> figure = importance_figure(ImportanceGroup("mlp", 12, falls, {"Accuracy": 0.9}, [], ""))
+        >>> figure.data[0].x, figure.data[0].y, figure.data[0].name
+        ((0.7, 0.3), ('density', 'payload bits'), 'Accuracy, R² 0.90')
     """
     totals: dict[str, float] = {}
-    for shares in group.importances.values():
-        for name, share in shares.items():
-            totals[name] = totals.get(name, 0.0) + share
+    for falls in group.importances.values():
+        for name, fall in falls.items():
+            totals[name] = totals.get(name, 0.0) + fall
     names = sorted(totals, key=lambda name: -totals[name])[:MAX_BARS]
     figure = base_figure(
         barmode="group",
-        xaxis={"title": {"text": "Importance"}, "range": [0, 1]},
+        xaxis={"title": {"text": "Fall of R² when shuffled"}, "rangemode": "tozero"},
         yaxis={"ticks": "", "autorange": "reversed"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         height=130 + 34 * len(names) + 12 * len(names) * (len(group.importances) - 1),
     )
-    for place, (label, shares) in enumerate(group.importances.items()):
+    for place, (label, falls) in enumerate(group.importances.items()):
         figure.add_trace(
             go.Bar(
-                x=[shares.get(name, 0.0) for name in names],
+                x=[falls.get(name, 0.0) for name in names],
                 y=[plain_text(name) for name in names],
                 orientation="h",
-                name=plain_text(label),
-                marker={
-                    "color": PALETTE[place],
-                    "pattern": _pattern(place),
-                },
+                name=plain_text(f"{label}, R² {group.r2[label]:.2f}"),
+                marker={"color": PALETTE[place], "pattern": _pattern(place)},
                 hovertemplate="%{y}: %{x:.3f}",
             )
         )
@@ -139,56 +209,3 @@ def _pattern(place: int) -> dict[str, Any]:
         "size": 7,
         "solidity": 0.25,
     }
-
-
-def _group(backbone: str, trials: Sequence[FrozenTrial], objectives: tuple[Metric, ...]) -> ImportanceGroup:
-    if len(trials) < MIN_TRIALS:
-        reason = f"{len(trials)} complete trials are too few; at least {MIN_TRIALS} are needed."
-        return ImportanceGroup(backbone, len(trials), {}, reason)
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the helper study is nothing to announce
-    study = optuna.create_study(directions=[objective.direction for objective in objectives])
-    optuna.logging.set_verbosity(verbosity)
-    study.add_trials(
-        optuna.trial.create_trial(values=trial.values, params=trial.params, distributions=trial.distributions)
-        for trial in trials
-    )
-    importances: dict[str, dict[str, float]] = {}
-    for place, objective in enumerate(objectives):
-        shares = _importances(study, place)
-        if shares:
-            importances[objective.label] = shares
-    reason = "" if importances else "No parameter or no objective varied."
-    return ImportanceGroup(backbone, len(trials), importances, reason)
-
-
-def _importances(study: optuna.Study, objective: int) -> dict[str, float]:
-    """Importances of one objective; empty where there is nothing to attribute."""
-    # brings scikit-learn, more than a second that no command should take to start
-    from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
-
-    values = [trial.values[objective] for trial in study.get_trials(deepcopy=False)]
-    if min(values) == max(values):
-        return {}
-    shares = get_param_importances(
-        study,
-        evaluator=MeanDecreaseImpurityImportanceEvaluator(seed=_SEED),
-        params=_varied(study),
-        target=lambda trial: trial.values[objective],
-    )
-    return {name: float(share) for name, share in shares.items() if math.isfinite(share)}
-
-
-def _varied(study: optuna.Study) -> list[str]:
-    """Parameters that every trial has and that do not always hold the same value."""
-    trials = study.get_trials(deepcopy=False)
-    shared = set.intersection(*(set(trial.params) for trial in trials))
-    return sorted(name for name in shared if len({str(trial.params[name]) for trial in trials}) > 1)
-
-
-def _is_usable(trial: FrozenTrial, num_objectives: int) -> bool:
-    return (
-        trial.state == TrialState.COMPLETE
-        and len(trial.values) == num_objectives
-        and all(math.isfinite(value) for value in trial.values)
-    )

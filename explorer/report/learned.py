@@ -7,6 +7,8 @@ from typing import NamedTuple
 from explorer.runs.learned import BackboneLearned, Learned, NextNetwork
 from explorer.space.texts import number_text
 
+LEAST_SKILL = 0.3  # below it shares say more of the model than of the run
+
 
 class LearnedInfo(NamedTuple):
     """Words and numbers of the section.
@@ -16,7 +18,8 @@ class LearnedInfo(NamedTuple):
         interval_note: What is listed of networks not trained, and what their interval holds.
         level: Of the intervals, as text.
         backbones: Name, networks left out, error, error of guessing, share inside the interval.
-        importances: Backbone, and per choice its name, its share as text and in percent.
+        importances: Per backbone, and per choice its name, its share as text and in percent; no choice where
+            errors are nearly those of guessing.
         next_networks: Variant, pattern, densities, expected gain, predicted accuracy, interval.
 
     Example:
@@ -60,12 +63,16 @@ def learned_info(learned: Learned | None) -> LearnedInfo | None:
         "network once would measure.",
         level,
         [_backbone(own) for own in learned.backbones],
-        [
-            (own.backbone, [(name, _percent(share), 100 * share) for name, share in own.importances.items()])
-            for own in learned.backbones
-        ],
+        [(own.backbone, _shares(own)) for own in learned.backbones],
         [_next_network(own) for own in learned.next_networks],
     )
+
+
+def _shares(own: BackboneLearned) -> list[tuple[str, str, float]]:
+    """Shares of the choices; none where errors are nearly those of guessing, squared as R2 squares them."""
+    skill = 1 - (own.error / own.guess_error) ** 2 if own.guess_error else 0.0
+    told = own.importances if skill >= LEAST_SKILL else {}
+    return [(name, _percent(share), 100 * share) for name, share in told.items()]
 
 
 def _backbone(own: BackboneLearned) -> tuple[str, str, str, str, str]:

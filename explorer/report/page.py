@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import optuna
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -15,12 +14,7 @@ from plotly.offline import get_plotlyjs
 from explorer.front.series import Series
 from explorer.report.embedded import embedded_run
 from explorer.report.html import asset_text, bundle, content_security_policy, packed, render, script_json
-from explorer.report.hypervolume import (
-    DEFINITION,
-    hypervolume_figure,
-    hypervolume_info,
-    reference_point_texts,
-)
+from explorer.report.hypervolume import DEFINITION, hypervolume_figure, hypervolume_info
 from explorer.report.importances import EXPLANATION, importance_figure, importance_info
 from explorer.report.learned import learned_info
 from explorer.report.style import PLOTLY_CONFIG
@@ -29,17 +23,11 @@ from explorer.runs.results import RunResults
 from explorer.utils.files import write_text
 
 
-def write_report(
-    results: RunResults,
-    study: optuna.Study | None = None,
-    live_s: float | None = None,
-    series: Sequence[Series] = (),
-) -> Path:
+def write_report(results: RunResults, live_s: float | None = None, series: Sequence[Series] = ()) -> Path:
     """Write ``report.html`` into the run folder.
 
     Args:
         results: The run.
-        study: Its study, for the parameter importances; without it the report says that there are none.
         live_s: The page reloads itself after so many seconds, while the search goes on; None: never.
         series: Points of somebody else, shown beside those of the run.
 
@@ -56,16 +44,11 @@ def write_report(
         'begun/report.html'
     """
     path = results.path / "report.html"
-    write_text(path, report_html(results, study, live_s, series))
+    write_text(path, report_html(results, live_s, series))
     return path
 
 
-def report_html(
-    results: RunResults,
-    study: optuna.Study | None = None,
-    live_s: float | None = None,
-    series: Sequence[Series] = (),
-) -> str:
+def report_html(results: RunResults, live_s: float | None = None, series: Sequence[Series] = ()) -> str:
     """The whole page as text.
 
     Example:
@@ -78,14 +61,14 @@ def report_html(
         ('<!doctype html>', False)
     """
     hypervolume = hypervolume_info(results)
-    importances = importance_info(results, study)
+    importances = importance_info(results)
     figures = {
         f"importances-{place}": importance_figure(group)
         for place, group in enumerate(importances.groups)
         if not group.reason
     }
     if hypervolume is not None:
-        figures["hypervolume-trials"] = hypervolume_figure(hypervolume, "trials")
+        figures["hypervolume-networks"] = hypervolume_figure(hypervolume, "networks")
         figures["hypervolume-time"] = hypervolume_figure(hypervolume, "time")
     data = embedded_run(results) | {
         "figures": {name: _plain_figure(figure) for name, figure in figures.items()},
@@ -105,7 +88,6 @@ def report_html(
         summary=summary_info(results),
         hypervolume=hypervolume,
         hypervolume_definition=DEFINITION,
-        reference_point=reference_point_texts(results.objectives, results.reference_point),
         importances=importances,
         importances_explanation=EXPLANATION,
         learned=learned_info(results.record.learned),

@@ -99,7 +99,7 @@ def finish(
     record.write(folder)
     results = run_results(folder, record, rows)
     write_front(results)
-    write_report(results, study)
+    write_report(results)
     write_index(options.reports)
     return results
 

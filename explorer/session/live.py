@@ -81,6 +81,6 @@ class LiveReport:
             search = SearchReading(seconds=progress.elapsed_s, energy_reason="still searching")
             record = summarised(self.session, self.study, Store(folder)).model_copy(update={"search": search})
             results = run_results(folder, record, trial_rows(self.study))
-            write_report(results, self.study, live_s=self.interval_s)
+            write_report(results, live_s=self.interval_s)
             end = time.perf_counter()
             self._next = end + max(self.interval_s, 9 * (end - start))

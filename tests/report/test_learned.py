@@ -60,6 +60,15 @@ def test_figures_are_rounded_as_they_are_sure() -> None:
     assert "epochs" not in info.explanation
 
 
+def test_shares_of_a_model_that_hardly_predicts_are_hidden() -> None:
+    learned = make_learned()
+    for error, shown in ((3.14 * 0.7**0.5 - 1e-9, True), (3.14 * 0.7**0.5 + 1e-9, False), (3.2, False)):
+        mlp = learned.backbones[0].model_copy(update={"error": error})
+        info = learned_info(learned.model_copy(update={"backbones": [mlp]}))
+        assert info is not None
+        assert bool(info.importances[0][1]) is shown
+
+
 def test_accuracies_of_a_rung_are_said_to_be_so() -> None:
     info = learned_info(make_learned(epochs=3))
     assert info is not None
@@ -79,7 +88,7 @@ def test_page_shows_what_is_predicted_as_predicted(tmp_path: Path) -> None:
     assert '<section id="learned">' in text
     for shown in ("Predicted accuracy", "Error of the prediction", "Expected gain of hypervolume", "93.1 %"):
         assert shown in text
-    assert "No choice moves it." in text
+    assert "Not shown: no choice moves it" in text
     assert 'style="width:54.0%"' in text
     results.record.learned.next_networks = []
     assert "No network is left that is expected to add anything." in report_html(results)

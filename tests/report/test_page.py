@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report_scale.synthetic import make_record, make_results, make_setting, make_study
+from benchmarks.report_scale.synthetic import make_record, make_results, make_setting
 from explorer.devices import DeviceProfile
 from explorer.report.html import bundle, packed, script_json
 from explorer.report.page import report_html, write_report
@@ -56,7 +56,7 @@ def page_text(tmp_path_factory: pytest.TempPathFactory) -> str:
     results = make_results(
         tmp_path_factory.mktemp("run"), objectives=("accuracy", "edge_macs", "payload_bytes")
     )
-    return report_html(results, make_study(60, 3))
+    return report_html(results)
 
 
 def test_write_report_replaces_the_old_file_whole(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_write_report_replaces_the_old_file_whole(tmp_path: Path) -> None:
 
 
 def test_page_is_the_same_for_the_same_run(tmp_path: Path) -> None:
-    first = report_html(make_results(tmp_path), make_study())
-    assert report_html(make_results(tmp_path), make_study()) == first
+    first = report_html(make_results(tmp_path))
+    assert report_html(make_results(tmp_path)) == first
 
 
 def test_page_has_what_readers_and_their_tools_expect(page_text: str) -> None:
@@ -120,12 +120,12 @@ def test_plotly_is_carried_once_and_never_offers_to_upload(page_text: str) -> No
     assert len(draws) == 1
     assert draws[0].endswith("config")
     assert len(page.scripts[1]) < 2_100_000
-    importances = {f"importances-{place}" for place in range(3)}
-    assert set(page.data["figures"]) == {"hypervolume-trials", "hypervolume-time"} | importances
+    assert set(page.data["figures"]) == {"hypervolume-networks", "hypervolume-time"}
+    assert "networks are too few; at least 10 are needed" in page_text
 
 
 def test_without_figures_there_is_no_plotly(tmp_path: Path) -> None:
-    text = report_html(make_results(tmp_path, num_trials=0), None)
+    text = report_html(make_results(tmp_path, num_trials=0))
     assert len(Page(text).scripts) == 2
     assert len(text) < 260_000
 
@@ -160,14 +160,15 @@ def test_packed_text_is_the_same_each_time() -> None:
 
 
 def test_hostile_names_do_no_harm(tmp_path: Path) -> None:
-    results = make_results(tmp_path, rename={"mlp": HOSTILE, "fc1": HOSTILE})
+    objectives = ("accuracy", "edge_macs", "payload_bytes")
+    results = make_results(tmp_path, rename={"mlp": HOSTILE, "fc1": HOSTILE}, objectives=objectives)
     results.trials["reason"] = HOSTILE
     for key in ("name", "sampler", "space_name", "space_file", "created"):
         setattr(results.record, key, HOSTILE)
     results.record.notes = [HOSTILE]
     results.record.uncounted_arithmetic = results.record.operators_without_macs = {HOSTILE: {HOSTILE: 1}}
     results.record.machine = {"cpu": HOSTILE}
-    text = report_html(results, make_study())
+    text = report_html(results)
     page = Page(text)
     assert len(page.scripts) == 3
     assert "img" not in [tag for tag, _ in page.tags]
@@ -189,16 +190,16 @@ def test_script_json_cannot_leave_its_element() -> None:
     [
         ({"num_points": 0, "num_trials": 0}, "The run has no operating point yet"),
         ({"setting": replace(make_setting(), edge=NO_RATE)}, "Latency (modelled, expected): no point has a"),
-        ({"num_trials": 0}, "No trial recorded a hypervolume."),
+        ({"num_trials": 0}, "are needed to see how the hypervolume grew"),
         ({"objectives": ("edge_macs",)}, "Edge MACs (lower is better)"),
     ],
 )
 def test_page_says_what_a_run_lacks(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
-    assert expected in report_html(make_results(tmp_path, **options), None)
+    assert expected in report_html(make_results(tmp_path, **options))
 
 
 def test_live_page_says_so_and_carries_its_interval(tmp_path: Path) -> None:
-    text = report_html(make_results(tmp_path), None, live_s=30)
+    text = report_html(make_results(tmp_path), live_s=30)
     assert Page(text).data["live"] == 30
     assert "reloads every 30 s" in text
 

@@ -9,7 +9,6 @@ import pytest
 
 from explorer.errors import EXIT_ALL_FAILED, UserError
 from explorer.report.page import report_html
-from explorer.report.rebuild import load_study
 from explorer.runs.record import RunRecord
 from explorer.runs.results import RunResults, load_run
 from explorer.runs.sealed import read_sealed, write_sealed
@@ -60,9 +59,7 @@ def results(folder: Path) -> RunResults:
 
 @pytest.fixture
 def study(folder: Path) -> optuna.Study:
-    found = load_study(folder / "run" / "study.db")
-    assert found is not None
-    return found
+    return optuna.load_study(study_name=None, storage=f"sqlite:///{folder / 'run' / 'study.db'}")
 
 
 def test_record_and_report_carry_it(results: RunResults) -> None:

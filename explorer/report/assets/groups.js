@@ -7,8 +7,8 @@ import { scaledLosses } from "./pareto.js";
  * @param {GroupedFront} grouped
  * @returns {FrontGroup[]} in order of the rows that they show, best quality first
  */
-export function frontGroups({ front, losses, costs, quality, cut, threshold, alike }) {
-  const leader = leaders(front, costs, alike);
+export function frontGroups({ front, losses, costs, quality, cut, threshold, isKnown, alike }) {
+  const leader = leaders(front, costs, isKnown, alike);
   const sums = bySum(losses, front);
   /** @type {Map<string, FrontGroup>} */
   const groups = new Map();
@@ -35,22 +35,23 @@ export function frontGroups({ front, losses, costs, quality, cut, threshold, ali
  * Per row what leads it, itself where nothing does: the cheapest that is no dearer in anything, and alike.
  * @param {Rows} front
  * @param {Numbers[]} costs losses but the quality's
+ * @param {(row: number) => boolean} isKnown
  * @param {(first: number, second: number) => boolean} alike
  * @returns {Map<number, number>}
  */
-function leaders(front, costs, alike) {
-  if (!costs.length) return new Map(Array.from(front, (row) => [row, row]));
+function leaders(front, costs, isKnown, alike) {
+  /** @type {Map<number, number>} */
+  const leader = new Map(Array.from(front, (row) => [row, row]));
+  if (!costs.length) return leader;
   const sums = bySum(costs, front);
-  const order = Array.from(front, (row, place) => ({ row, place, sum: Number(sums.get(row)) }));
+  const order = Array.from(front, (row, place) => ({ row, place, sum: Number(sums.get(row)) })).filter(({ row }) => isKnown(row));
   order.sort((a, b) => a.sum - b.sum || a.place - b.place);
   /** @type {number[]} */
   const leading = [];
-  /** @type {Map<number, number>} */
-  const leader = new Map();
   for (const { row } of order) {
     const found = leading.find((other) => costs.every((cost) => cost[other] <= cost[row]) && alike(other, row));
     if (found === undefined) leading.push(row);
-    leader.set(row, found ?? row);
+    else leader.set(row, found);
   }
   return leader;
 }

@@ -277,6 +277,7 @@ export class Model {
       quality: losses.find((_, axis) => isQuality[axis]) ?? null,
       cut: (row) => `${run.points.split[row]} ${run.points.bits[row]}`,
       threshold: (row) => this.numbers("confidence_threshold").values[row],
+      isKnown: (row) => paired.places.has(row),
       alike: (first, second) => paired.alike(first, second) ?? false,
     });
     return this.grouped;

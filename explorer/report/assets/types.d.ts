@@ -244,6 +244,8 @@ interface GroupedFront {
   /** The same for rows of one network, cut and bits. */
   cut(row: number): string;
   threshold(row: number): number;
+  /** Whether it is known what a row answered, so that it can be alike. */
+  isKnown(row: number): boolean;
   alike(first: number, second: number): boolean;
 }
 
