@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from browsing import CHROMIUM, NO_CHROMIUM, Visit, open_page
 
-from benchmarks.report_scale.synthetic import make_results, make_study
+from benchmarks.report_scale.synthetic import make_results
 from explorer.inspect.describe import describe
 from explorer.inspect.page import render_page
 from explorer.report.html import asset_text
@@ -48,7 +48,7 @@ pytestmark = [
 
 
 def report(folder: Path, **options: Any) -> Path:
-    return write_report(make_results(folder, **({"num_points": 400} | options)), make_study(40, 3))
+    return write_report(make_results(folder, **({"num_points": 400} | options)))
 
 
 def as_it_opens(folder: Path) -> Path:
@@ -105,7 +105,11 @@ def test_axe_finds_nothing_in_a_page_in_use(browser: Any, tmp_path: Path, scheme
     visit.page.select_option("#what-link", "lorawan_sf7")
     visit.page.select_option("#filter-column", "accuracy")
     visit.page.locator("#points tbody button.link").nth(3).click()
+    visit.page.click("#pin-shown")
+    visit.page.select_option("#pin-reference", index=1)
+    visit.page.locator("#points .unfold").first.click()
     visit.model("0")
+    assert visit.page.locator("#compare-panels h3").count() == 5
     assert violations(visit) == []
     visit.page.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from browsing import CHROMIUM, NO_CHROMIUM, open_page
 
-from benchmarks.report_scale.synthetic import make_results, make_study
+from benchmarks.report_scale.synthetic import make_results
 from explorer.report.page import write_report
 
 A4 = 703  # pixels at 96 per inch between margins of 12 mm
@@ -29,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "run"
     folder.mkdir()
     results = make_results(folder, num_points=600, objectives=("accuracy", "edge_macs", "payload_bytes"))
-    return write_report(results, make_study(40, 3))
+    return write_report(results)
 
 
 def test_paper_keeps_rules_setting_answer_and_point_and_cuts_no_axis(browser: Any, report: Path) -> None:

@@ -151,5 +151,5 @@ export class Compare {
  */
 function panel(title, content) {
   const body = typeof content === "string" ? element("p", { class: "note" }, content) : content;
-  return element("div", {}, element("h3", {}, title), element("div", { class: "scroll" }, body));
+  return element("div", {}, element("h3", {}, title), element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, body));
 }

@@ -180,7 +180,8 @@ export function confusionTables({ classes }, pins) {
     });
     const head = element("tr", {}, element("th", { scope: "col" }, "class, answered"), names.map((title) => element("th", { scope: "col", class: "number" }, title)));
     const table = element("table", { class: "confusion" }, element("caption", {}, `${letter} ${name}`), element("thead", {}, head), element("tbody", {}, lines));
-    return element("div", { class: "scroll" }, table);
+    const label = `Confusion of ${letter}`;
+    return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
   });
 }
 
