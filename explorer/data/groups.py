@@ -51,7 +51,7 @@ def read_groups(folder: Path) -> dict[str, str] | None:
     r"""The group of each file in a folder of images, by its path there; None without ``groups.csv``.
 
     Raises:
-        UserError: The file is no table with the columns ``file`` and ``group``.
+        UserError: The file is no table with the columns ``file`` and ``group``, or has a row without them.
 
     Example:
         >>> _ = Path("groups.csv").write_text("file,group\ncat/1.png,camera 3\n")
@@ -62,8 +62,14 @@ def read_groups(folder: Path) -> dict[str, str] | None:
     if not path.exists():
         return None
     check_regular(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "group"} <= set(reader.fieldnames or ()):
-            raise UserError(f"{path}: must have the columns file and group, got {reader.fieldnames}")
-        return {row["file"]: row["group"] for row in reader}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if not {"file", "group"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{path}: must have the columns file and group, got {reader.fieldnames}")
+            rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be a table in UTF-8, got: {error}") from None
+    if short := [number for number, row in enumerate(rows, 2) if None in (row["file"], row["group"])]:
+        raise UserError(f"{path}: line {short[0]} must hold a file and a group")
+    return {row["file"]: row["group"] for row in rows}

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from explorer.errors import UserError
 from explorer.runs.folder import LOCK_FILE
+from explorer.utils.files import naming_file
 
 _PATIENCE_S = 0.2  # somebody may be looking who owns the run, which takes the lock for a moment
 
@@ -92,8 +93,9 @@ def owner_of(folder: Path) -> Owner | None:
 def _locked(folder: Path) -> Iterator[None]:
     descriptor, path = _lock(folder), folder / LOCK_FILE
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(Owner(socket.gethostname(), os.getpid())._asdict()).encode())
+        with naming_file(path):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(Owner(socket.gethostname(), os.getpid())._asdict()).encode())
         yield
     finally:
         path.unlink(missing_ok=True)

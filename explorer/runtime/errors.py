@@ -23,8 +23,8 @@ def run_command(main: Callable[[], int]) -> int:
 
     Returns:
         The command's exit code; 2 for :class:`UserError`, for a failing file system (missing file, no
-        permission, disk full) and for ``sys.exit`` in a user's code; 130 when interrupted. Anything else is
-        a defect of the program and keeps its traceback.
+        permission, disk full), for memory that ran out, and for ``sys.exit`` in a user's code; 130 when
+        interrupted. Anything else is a defect of the program and keeps its traceback.
 
     Example:
         >>> from contextlib import redirect_stderr
@@ -36,6 +36,10 @@ def run_command(main: Callable[[], int]) -> int:
         ...     run_command(lambda: sys.exit(0))
         error: code that was called ended with sys.exit(0)
         2
+        >>> with redirect_stderr(sys.stdout):
+        ...     run_command(lambda: len(bytes(2**60)))
+        error: out of memory
+        2
     """
     try:
         return main()
@@ -44,6 +48,8 @@ def run_command(main: Callable[[], int]) -> int:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         message = f"{error.strerror or error}{where}"
+    except MemoryError as error:
+        message = f"out of memory: {error}" if str(error) else "out of memory"
     except SystemExit as error:
         if _raised_by_argparse(error):
             raise

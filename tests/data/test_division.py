@@ -99,6 +99,12 @@ def test_a_folder_of_images_may_have_groups(tmp_path: Path) -> None:
     (tmp_path / "groups.csv").write_text("name,camera\n")
     with pytest.raises(UserError, match=r"must have the columns file and group"):
         loaded(f"folder:{tmp_path}", validation=8)
+    (tmp_path / "groups.csv").write_text("\n".join(rows)[:-10])  # cut
+    with pytest.raises(UserError, match=r"groups.csv: line 81 must hold a file and a group"):
+        loaded(f"folder:{tmp_path}", validation=8)
+    (tmp_path / "groups.csv").write_bytes("\n".join(rows).encode() + b"\xff")
+    with pytest.raises(UserError, match=r"groups.csv: must be a table in UTF-8, got: "):
+        loaded(f"folder:{tmp_path}", validation=8)
 
 
 @pytest.mark.parametrize(

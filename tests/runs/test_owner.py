@@ -1,5 +1,6 @@
 """One run, one owner: the lock is refused to others with the owner's name, and gone with its process."""
 
+import errno
 import os
 import signal
 import socket
@@ -45,6 +46,17 @@ def test_a_lock_that_was_removed_is_none(tmp_path: Path) -> None:
         (tmp_path / "run" / LOCK_FILE).unlink()
         with owned(tmp_path / "run"):
             assert owner_of(tmp_path / "run") is not None
+
+
+def test_a_disk_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    where = f"{tmp_path}/run/{LOCK_FILE}"
+    with pytest.raises(OSError, match=f"No space left on device: '{where}'"), owned(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_in_which_something_lies_stays(tmp_path: Path) -> None:
