@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.endurance import damage, fuzz, kills
+from benchmarks.endurance import damage, faults, fuzz, kills, soak
 from explorer.errors import run_command
 from explorer.utils.arguments import whole_number
 from explorer.utils.environment import machine, versions
 from explorer.utils.files import write_json
 
-CAMPAIGNS = {"damage": damage, "fuzz": fuzz, "kills": kills}
+CAMPAIGNS = {"damage": damage, "faults": faults, "fuzz": fuzz, "kills": kills, "soak": soak}
 SHOWN = 20  # problems on the terminal; JSON has all of them
 
 

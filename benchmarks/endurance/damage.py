@@ -43,7 +43,7 @@ def run(parsed: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"seed": parsed.seed, "quick": parsed.quick, "parts": {}, "problems": []}
     with tempfile.TemporaryDirectory(prefix="damage-") as name:
         folder = Path(name)
-        whole = _searched(folder)
+        whole = searched(folder)
         kinds = _kinds(whole)
         for command, line in COMMANDS.items():
             said = _numbers(next(iter(run_forked([[*line, *_at(whole)]], folder, 1))))
@@ -78,13 +78,13 @@ def damage(run: Path, name: str, rng: random.Random) -> str:
     return f"{name}, {done} at {place}"
 
 
-def _searched(folder: Path) -> Path:
-    """The run that is damaged; its weights are kept, so that there is more to damage."""
+def searched(folder: Path) -> Path:
+    """A small run for the campaigns; its weights are kept, so that there is more to damage."""
     (folder / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     line = ["search", "--space", "small.yaml", "--run", "run", "--trials", "6", "--workers", "1"]
     done = run_process([*line, "--no-energy", "--keep-weights"], folder)
     if done.code:
-        raise UserError(f"the search that the campaign damages ended with {done.code}: {done.message}")
+        raise UserError(f"the search that the campaign begins with ended with {done.code}: {done.message}")
     return folder / "reports" / "run"
 
 

@@ -1,4 +1,4 @@
-"""Spaces, profiles and command lines that are broken at random: one message and exit code 2, or an answer.
+"""Spaces, profiles, command lines and data broken at random: one message and exit code 2, or an answer.
 
 Every command must end with exit code 0, 2 or 3, with one message where that is 2, within 30 seconds and
 1 GiB. Most run in forks of one process; a sample runs again in processes of their own, which must end alike.
@@ -16,15 +16,16 @@ from typing import Any
 
 import yaml
 
+from benchmarks.endurance.data_files import with_damaged_data
 from benchmarks.endurance.forked import Ended, run_forked, run_process
 from benchmarks.endurance.mutations import broken_file, pick_line
 from explorer.errors import UserError
 from explorer.space.files import SHIPPED
 from explorer.utils.arguments import whole_number
 
-ABOUT = "broken spaces, profiles and command lines"
-COUNTS = {"spaces": 1000, "profiles": 300, "pick lines": 1000}
-QUICK_COUNTS = {"spaces": 40, "profiles": 20, "pick lines": 40}
+ABOUT = "broken spaces, profiles, command lines and data files"
+COUNTS = {"spaces": 1000, "profiles": 300, "pick lines": 1000, "data files": 300}
+QUICK_COUNTS = {"spaces": 40, "profiles": 20, "pick lines": 40, "data files": 12}
 AGAIN, QUICK_AGAIN = 24, 3  # in processes of their own
 REPORTED = 100  # commands between two lines
 SEARCHED = 10  # one in so many broken spaces is searched, not only looked at
@@ -95,6 +96,9 @@ def commands_of(part: str, count: int, folder: Path, rng: random.Random) -> list
         return [["pick", *pick_line("run", rng)] for _ in range(count)]
     if part == "profiles":
         return [_with_broken_profile(number, folder, rng) for number in range(count)]
+    if part == "data files":
+        paths = [with_damaged_data(number, folder, SMALL, rng) for number in range(count)]
+        return [_searching(path, number % SEARCHED == 0) for number, path in enumerate(paths)]
     texts = [(SHIPPED / "digits.yaml").read_text(), yaml.safe_dump(SMALL, sort_keys=False)]
     commands = []
     for number in range(count):
@@ -104,13 +108,16 @@ def commands_of(part: str, count: int, folder: Path, rng: random.Random) -> list
             text, top = broken_file(texts[1], rng)
         path = folder / f"space{number}.yaml"
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
-        how = (
-            ["--trials", "2", "--workers", "1", "--no-energy", "--run", path.stem]
-            if searched
-            else ["--dry-run"]
-        )
-        commands.append(["search", "--space", path.name, *how])
+        commands.append(_searching(path, searched))
     return commands
+
+
+def _searching(space: Path, searched: bool) -> list[str]:
+    """Search a space, or only look at it."""
+    how = (
+        ["--trials", "2", "--workers", "1", "--no-energy", "--run", space.stem] if searched else ["--dry-run"]
+    )
+    return ["search", "--space", space.name, *how]
 
 
 def counted(ended: Sequence[Ended]) -> dict[str, Any]:

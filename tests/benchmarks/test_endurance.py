@@ -2,15 +2,22 @@
 
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from benchmarks.endurance.cases import Case
 from benchmarks.endurance.damage import damage
+from benchmarks.endurance.data_files import KINDS, SAMPLES, with_damaged_data
+from benchmarks.endurance.faults import goes_on, told
 from benchmarks.endurance.forked import Ended, run_forked
 from benchmarks.endurance.fuzz import LEFT_ALONE, SEARCHED, SMALL, commands_of, counted
 from benchmarks.endurance.mutations import broken_file, pick_line
+from benchmarks.endurance.soak import Held, grown
+from benchmarks.endurance.surroundings import disks
+from explorer.data.sources import read_source
 
 
 @pytest.mark.parametrize(
@@ -71,6 +78,66 @@ def test_a_fork_ends_like_a_process() -> None:
     assert [ended[tuple(command)].code for command in commands] == [2, 0, 2, 2]
     assert "error: 'nowhere': no such run" in ended["pick", "nowhere"].message
     assert not any(one.problem for one in ended.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_are_whole_before_they_are_damaged(kind: str, tmp_path: Path) -> None:
+    raw = read_source(KINDS[kind](tmp_path), None)
+    assert len(raw.y_train) + len(raw.y_test) >= SAMPLES
+    (tmp_path / "again").mkdir()
+    path = with_damaged_data(list(KINDS).index(kind), tmp_path / "again", SMALL, random.Random(0))
+    assert yaml.safe_load(path.read_text())["data"]["source"].startswith(raw.name.split(":")[0])
+
+
+def test_what_grows_with_a_search() -> None:
+    steady = [Held(100 * n, 10**8 + 10_000 * n * 100, 12, 50 * n, 250 * n, 4, 1) for n in range(1, 11)]
+    assert grown(steady, few=False) == []
+    leaking = [replace(own, descriptors=own.proposals, memory_bytes=own.proposals * 30_000) for own in steady]
+    assert grown(leaking, few=False) == [
+        "30.0 KB of memory for each proposal, at most 20.0",
+        "descriptors: 500 at 500, 1000 at 1,000",
+    ]
+    littered = [*steady[:-1], replace(steady[-1], network_files=2501, other_files=5)]
+    assert grown(littered, few=True) == [
+        "other_files: 4 at 500, 5 at 1,000",
+        "files of a network: [5.0, 5.002]",
+    ]
+
+
+def test_disks_hold_so_much(tmp_path: Path) -> None:
+    with disks(tmp_path, [65536]) as (disk,):
+        if not disk.mounted:
+            pytest.skip("no file system may be mounted here")
+        with pytest.raises(OSError, match="No space left"):
+            (disk.folder / "large").write_bytes(bytes(10**6))
+        disk.grow()
+        (disk.folder / "large").write_bytes(bytes(10**6))
+        disk.seal()
+        with pytest.raises(OSError, match="Read-only"):
+            (disk.folder / "small").write_bytes(b"1")
+    assert not list(disk.folder.iterdir())
+
+
+def test_a_fault_must_be_named(tmp_path: Path) -> None:
+    case = Case("full", tmp_path, ["search"], says="run.json")
+    assert case.command == ["search", "--reports", str(tmp_path)]
+    assert told(case, Ended(("search",), 2, 1.0, 0, "error: No space left on device (a/run.json)")) == []
+    assert told(case, Ended(("search",), 0, 1.0, 0, "report: run")) == []
+    assert told(case, Ended(("search",), 2, 1.0, 0, "error: failed")) == [
+        "does not say 'run.json': error: failed"
+    ]
+    assert told(case, Ended(("search",), 1, 1.0, 0, "what")) == ["exit code 1: what"]
+    died = Ended(("search",), -11, 1.0, 0, "")
+    assert told(case, died) == ["exit code -11: "]
+    assert told(replace(case, may_die=True), died) == []
+
+
+def test_a_search_begins_anew_where_nothing_is_left(tmp_path: Path) -> None:
+    case = Case("gone", tmp_path, ["search"])
+    assert "--resume" not in goes_on(case)
+    case.run.mkdir()
+    (case.run / "run.json").touch()
+    assert "--resume" in goes_on(case)
 
 
 @pytest.mark.parametrize("seed", range(8))
