@@ -128,6 +128,8 @@ def _list_front(results: "RunResults", pick: "Pick", console: "Console") -> None
 def _deploy_command(pick: "Pick", parsed: argparse.Namespace) -> str:
     """What builds the two halves of a point; it works when pasted."""
     words = ["explorer", "deploy", parsed.run, "--point", str(pick.point["point_id"]), "--out", "bundle"]
+    if pick.run_point.edge_weight_bits == 8:
+        words += ["--c-code", "int8"]
     if parsed.reports != REPORTS:
         words += ["--reports", str(parsed.reports)]
     if parsed.data_dir is not None:

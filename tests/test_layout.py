@@ -23,6 +23,7 @@ PACKAGES = (
         "core.sparsity",
         "core.graph",
         "core",
+        "microcontroller",
         "space",
     ),
     *(
@@ -30,7 +31,6 @@ PACKAGES = (
         "front",
         "runs",
         "deploy",
-        "microcontroller",
         "measure",
         "engine.storage",
         "engine.halving",

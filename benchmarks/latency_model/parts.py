@@ -10,18 +10,18 @@ from torch import nn
 
 from explorer import backbones
 from explorer.core.calibration import uncalibrated
-from explorer.core.graph.split_points import OUTPUT
-from explorer.core.network import Network
-from explorer.core.sparsity.patterns import snap_density
-from explorer.core.sparsity.sparsify import find_junctions, sparsify
-from explorer.costs.split_costs import DenseCounts, SplitCosts, split_costs
-from explorer.deploy.chain import (
+from explorer.core.chain import (
     DeployedChain,
     Normalise,
     confidence_name,
     crossing_name,
     exit_name,
 )
+from explorer.core.graph.split_points import OUTPUT
+from explorer.core.network import Network
+from explorer.core.sparsity.patterns import snap_density
+from explorer.core.sparsity.sparsify import find_junctions, sparsify
+from explorer.costs.split_costs import DenseCounts, SplitCosts, split_costs
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.devices.operators import Operator
 from explorer.runtime.stages import INPUT, LOGITS

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.calibration import uncalibrated
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
-from explorer.deploy.chain import DeployedChain, Normalise
-from explorer.microcontroller.edge_part import macs
+from explorer.deploy.edge_part import macs
 from explorer.microcontroller.emit import emitted
 from explorer.microcontroller.emulator import emulate
 from explorer.microcontroller.int8_numbers import Int8Numbers

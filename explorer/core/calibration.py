@@ -11,6 +11,7 @@ from explorer.core.graph.module_state import inference
 from explorer.core.network import Network
 from explorer.core.payload import Codec, PayloadForm
 from explorer.core.payload_ranges import fitted_codec
+from explorer.core.run_point import FLOAT32
 from explorer.data.dataset import Subset
 
 Temperature = Literal["none", "fitted"]
@@ -26,16 +27,18 @@ class InferenceConfig:
         payload: How payloads are encoded.
         score: How sure an exit is, see :func:`explorer.core.exits.confidence`.
         temperature: Whether the logits of exits are scaled by a fitted temperature.
+        edge_weight_bits: Of the edge part: 32, and 8 where it is also evaluated in integers.
 
     Example:
         >>> InferenceConfig(PayloadForm(bits=(8, 4), ranges="channel"), temperature="fitted")
         InferenceConfig(payload=PayloadForm(bits=(8, 4), ranges='channel', entropy='none'),
-                        score='max_softmax', temperature='fitted')
+                        score='max_softmax', temperature='fitted', edge_weight_bits=(32,))
     """
 
     payload: PayloadForm
     score: Score = "max_softmax"
     temperature: Temperature = "none"
+    edge_weight_bits: tuple[int, ...] = (FLOAT32,)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from explorer.core.calibration import Calibration
+from explorer.core.code_bytes import CodeBytes
 from explorer.core.device import CPU
 from explorer.core.exits import ExitClassifier
 from explorer.core.graph.module_state import inference
+from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.core.payload import Codec, encode, encoded_bytes, roundtrip
 from explorer.core.quality import ACCURACY, Quality
+from explorer.core.run_point import FLOAT32, RunPoint
 from explorer.data.dataset import Subset
 
 _BATCH = 512
@@ -61,6 +64,7 @@ class Evidence:
         label_N: What would be right.
         quality: Which mean of right answers counts.
         answers: What was answered; None where that was not kept.
+        code: What the C of its edge parts takes; None where that does not count.
 
     Example:
         >>> right = np.array([True, True, False])
@@ -83,6 +87,26 @@ class Evidence:
     label_N: NDArray[np.int64]
     quality: Quality = ACCURACY
     answers: Answers | None = None
+    code: CodeBytes | None = None
+
+    @property
+    def edge_weight_bits(self) -> int:
+        """Of the edge parts."""
+        return FLOAT32 if self.code is None else self.code.edge_weight_bits
+
+    @property
+    def has_output(self) -> bool:
+        """Whether it tells of the whole network on the edge, for which there may be no C in int8."""
+        return self.edge_weight_bits == FLOAT32 or (self.code is not None and self.code.has_output)
+
+    def has(self, point: RunPoint) -> bool:
+        """Whether it tells of a way to run the network."""
+        known = self.has_output if point.split_point == OUTPUT else point.split_point in self.split_points
+        return known and point.edge_weight_bits == self.edge_weight_bits
+
+    def code_columns(self, point: RunPoint) -> dict[str, float]:
+        """What a swept point says of its C, see :data:`explorer.core.code_bytes.CODE_COLUMNS`."""
+        return {} if self.code is None else self.code.columns(point, self.split_points, self.payload_bits)
 
     @property
     def num_samples(self) -> int:

@@ -8,6 +8,8 @@ import pandas as pd
 
 from explorer.core.graph.split_points import OUTPUT
 
+FLOAT32, INT8 = 32, 8  # bits of the weights of an edge part
+
 
 @dataclass(frozen=True)
 class RunPoint:
@@ -18,20 +20,23 @@ class RunPoint:
         confidence_threshold: The edge answers alone from this confidence on; None leaves the exit classifier
             out. It is 0 at ``output``, where the edge always answers.
         payload_bits: Bits per transmitted value; None where no tensor is sent.
+        edge_weight_bits: 32, or 8 for an edge part in integers; see
+            :mod:`explorer.microcontroller.int8_edge`.
 
     Example:
         >>> RunPoint.from_row({"split_point": "conv1", "confidence_threshold": 0.9, "payload_bits": 8})
-        RunPoint(split_point='conv1', confidence_threshold=0.9, payload_bits=8)
+        RunPoint(split_point='conv1', confidence_threshold=0.9, payload_bits=8, edge_weight_bits=32)
     """
 
     split_point: str
     confidence_threshold: float | None
     payload_bits: int | None
+    edge_weight_bits: int = FLOAT32
 
     @classmethod
-    def at_output(cls) -> Self:
+    def at_output(cls, edge_weight_bits: int = FLOAT32) -> Self:
         """The whole network on the edge."""
-        return cls(OUTPUT, 0.0, None)
+        return cls(OUTPUT, 0.0, None, edge_weight_bits)
 
     @classmethod
     def from_row(cls, row: "Mapping[Any, Any] | pd.Series[Any]") -> Self:
@@ -41,6 +46,7 @@ class RunPoint:
             str(row["split_point"]),
             None if pd.isna(threshold) else float(threshold),
             None if pd.isna(bits) else int(bits),
+            int(row.get("edge_weight_bits", FLOAT32)),
         )
 
     def to_row(self) -> dict[str, Any]:

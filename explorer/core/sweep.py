@@ -4,8 +4,8 @@ Evidence sorted by confidence gives, by prefix sums, accuracy, exit rate and byt
 confidence threshold: in O(n log n), without a grid and without training again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import moocore
@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from explorer.core.code_bytes import CODE_COLUMNS, EDGE_WEIGHT_BITS
 from explorer.core.credits import CREDITS, earned, worths
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.intervals import margins_along
 from explorer.core.quality import CREDIT_OF, MARGINS, Quality, counts
-from explorer.core.run_point import RunPoint
+from explorer.core.run_point import FLOAT32, RunPoint
 
 POINT_COLUMNS = ["split_point", "payload_bits", "confidence_threshold", *CREDITS, "exited", "sent_bytes"]
 QUALITY_COLUMNS = [*(credit for credit in CREDIT_OF.values() if credit not in CREDITS), *MARGINS]
@@ -33,6 +34,7 @@ class Outcome:
         earned: Credit of the right answers, by column; see :func:`explorer.core.credits.earned`.
         exited: Samples answered on the edge.
         sent_bytes: Bytes sent for the others.
+        code: Columns of :data:`explorer.core.code_bytes.CODE_COLUMNS` where C counts, else none.
 
     Example:
         >>> outcome = Outcome({"correct": 3.0}, exited=1, sent_bytes=24)
@@ -43,6 +45,7 @@ class Outcome:
     earned: Mapping[str, float]
     exited: int
     sent_bytes: int
+    code: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def correct(self) -> int:
@@ -51,17 +54,17 @@ class Outcome:
 
     def to_row(self) -> dict[str, float]:
         """The columns of a swept point that follow from it."""
-        return {**self.earned, "exited": self.exited, "sent_bytes": self.sent_bytes}
+        return {**self.earned, "exited": self.exited, "sent_bytes": self.sent_bytes, **self.code}
 
 
 def columns_of_sweep(points: pd.DataFrame) -> list[str]:
-    """Which columns of a table of points a sweep gives: those of every run, and those of its quality.
+    """Which columns of a table of points a sweep gives: those of every run, of its quality, of C.
 
     Example:
         >>> columns_of_sweep(pd.DataFrame(columns=[*POINT_COLUMNS, "balanced", "edge_macs"]))[-2:]
         ['sent_bytes', 'balanced']
     """
-    return [*POINT_COLUMNS, *(name for name in QUALITY_COLUMNS if name in points)]
+    return [*POINT_COLUMNS, *(name for name in (*QUALITY_COLUMNS, *CODE_COLUMNS) if name in points)]
 
 
 def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
@@ -90,7 +93,8 @@ def outcome_at(evidence: Evidence, point: RunPoint) -> Outcome:
             evidence.payload_bits.index(point.payload_bits),
         )
         sent_bytes = int(evidence.encoded_bytes(*where)[~exits_N].sum())
-    return Outcome(earned(right_N, evidence.label_N, evidence.quality), int(exits_N.sum()), sent_bytes)
+    own = earned(right_N, evidence.label_N, evidence.quality)
+    return Outcome(own, int(exits_N.sum()), sent_bytes, evidence.code_columns(point))
 
 
 def right_and_exits(evidence: Evidence, point: RunPoint) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -128,7 +132,7 @@ def point_row(evidence: Evidence, point: RunPoint) -> pd.DataFrame:
     """
     own = outcome_at(evidence, point)
     where = (point.split_point, point.payload_bits, point.confidence_threshold)
-    return _as_table([(*where, *_row(own, evidence.quality))], evidence.quality)
+    return _as_table([(*where, *_row(own, evidence.quality))], evidence)
 
 
 _Row = tuple[Any, ...]  # of a swept point: POINT_COLUMNS, then those of its quality
@@ -144,12 +148,16 @@ def _row(outcome: Outcome, quality: Quality) -> _Row:
     return tuple(row[name] for name in [*POINT_COLUMNS[3:], *_own_columns(quality)])
 
 
-def _as_table(rows: list[_Row], quality: Quality) -> pd.DataFrame:
-    names = [*POINT_COLUMNS, *_own_columns(quality)]
+def _as_table(rows: list[_Row], evidence: Evidence) -> pd.DataFrame:
+    names = [*POINT_COLUMNS, *_own_columns(evidence.quality)]
     columns: dict[str, Any] = dict(zip(names, zip(*rows, strict=True), strict=True))
     columns["payload_bits"] = pd.array(columns["payload_bits"], dtype="Int64")
     columns["confidence_threshold"] = np.array(columns["confidence_threshold"], dtype=np.float64)
-    return pd.DataFrame(columns)
+    table = pd.DataFrame(columns)
+    if evidence.code is None:
+        return table
+    where = table[POINT_COLUMNS[:3]].assign(edge_weight_bits=evidence.edge_weight_bits).to_dict("records")
+    return table.assign(**pd.DataFrame([evidence.code_columns(RunPoint.from_row(row)) for row in where]))
 
 
 def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
@@ -167,8 +175,8 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
 
     Returns:
         Columns :data:`POINT_COLUMNS` (the bits Int64), and where the quality is not plain accuracy its credit
-        and margins. The threshold is NaN where no exit classifier is used, the bits are missing for
-        ``output``.
+        and margins; where C counts :data:`~explorer.core.code_bytes.CODE_COLUMNS`, too. The threshold is NaN
+        where no exit classifier is used, the bits are missing for ``output``.
 
     Example:
         >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
@@ -190,11 +198,50 @@ def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:
             if cuts is not None:
                 rows += [(name, bits, *point) for point in _frontier(evidence, split, index, cuts)]
             if cuts is None or high >= 1.0:
-                without = outcome_at(evidence, RunPoint(name, None, bits))
+                without = outcome_at(evidence, RunPoint(name, None, bits, evidence.edge_weight_bits))
                 rows.append((name, bits, np.nan, *_row(without, evidence.quality)))
-    output = outcome_at(evidence, RunPoint.at_output())
-    rows.append((OUTPUT, None, 0.0, *_row(output, evidence.quality)))
-    return _as_table(rows, evidence.quality)
+    if evidence.has_output:
+        output = outcome_at(evidence, RunPoint.at_output(evidence.edge_weight_bits))
+        rows.append((OUTPUT, None, 0.0, *_row(output, evidence.quality)))
+    return _as_table(rows, evidence)
+
+
+def sweep_of_all(evidences: Sequence[Evidence], low: float, high: float) -> pd.DataFrame:
+    """Sweeps of a network's edge parts in float32 and int8, one after the other.
+
+    Args:
+        evidences: Of the network, one for each number of weight bits.
+        low: See :func:`sweep`.
+        high: Likewise.
+
+    Example:
+        >>> right, sure = np.array([[True, True, False]]), np.array([[0.9, 0.7, 0.4]], np.float32)
+        >>> sizes, labels = np.array([[[12]]], np.int32), np.array([0, 1, 1])
+        >>> evidence = Evidence(("conv1",), (8,), sure, right, ~right[None], right[0], sizes, labels)
+        >>> list(sweep_of_all([evidence], 0.0, 1.0)) == POINT_COLUMNS
+        True
+    """
+    return pd.concat([sweep(evidence, low, high) for evidence in evidences], ignore_index=True)
+
+
+def in_float32(points: pd.DataFrame) -> pd.DataFrame:
+    """The points whose edge part has weights of 32 bits.
+
+    Example:
+        >>> in_float32(pd.DataFrame({"correct": [3, 4], "edge_weight_bits": [32, 8]}))["correct"].tolist()
+        [3]
+    """
+    return points[points[EDGE_WEIGHT_BITS] == FLOAT32] if EDGE_WEIGHT_BITS in points else points
+
+
+def without_code(points: pd.DataFrame) -> pd.DataFrame:
+    """:func:`in_float32`, without what is known of their C: costs then follow from structure.
+
+    Example:
+        >>> list(without_code(pd.DataFrame({"correct": [3, 4], "edge_weight_bits": [32, 8]})))
+        ['correct']
+    """
+    return in_float32(points).drop(columns=[*CODE_COLUMNS], errors="ignore")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from explorer.core.failures import failing_alone
 from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import Ranges
+from explorer.core.run_point import INT8
 from explorer.core.sparsity.sparsify import placement_checksum, sparsify
 from explorer.core.training import TrainingFailedError, train
 from explorer.core.training_record import TrainingRecord
@@ -23,6 +24,7 @@ from explorer.core.warm_start import start_from_dense
 from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs
 from explorer.data.dataset import DataSet, on_device
 from explorer.errors import UserError
+from explorer.microcontroller.int8_evidence import with_c_edges
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import (
     SAMPLES,
@@ -77,6 +79,8 @@ class EvaluatedNetwork:
         calibration: What was fitted to it besides the weights.
         logits: Of its first validation samples, see :func:`explorer.space.rebuilt.sample_logits`.
         training_state: What training needs to go on; None when it is complete.
+        int8_evidence: Validation outcomes of edge parts in int8; None where they were not asked for, or there
+            is no C for any.
 
     Example:
         >>> from explorer.data.dataset import Subset
@@ -100,6 +104,12 @@ class EvaluatedNetwork:
     calibration: Calibration
     logits: Tensor
     training_state: dict[str, Tensor] | None = None
+    int8_evidence: Evidence | None = None
+
+    @property
+    def evidences(self) -> list[Evidence]:
+        """Of edge parts in float32 and, where there are such, in int8."""
+        return [self.evidence] if self.int8_evidence is None else [self.evidence, self.int8_evidence]
 
     @property
     def epochs(self) -> int:
@@ -202,6 +212,9 @@ def _evaluated(
     logits = sample_logits(network, data.validation.first(SAMPLES))
     if not logits.isfinite().all():
         raise TrainingFailedError("diverged: a logit is infinite or NaN")
+    int8_evidence = None
+    if INT8 in inference_config.edge_weight_bits:
+        evidence, int8_evidence = with_c_edges(network, data, evidence, calibration)
     dense = dense_counterpart(spec, data.input_shape, data.num_classes)
     return EvaluatedNetwork(
         spec,
@@ -214,6 +227,7 @@ def _evaluated(
         calibration,
         logits,
         None if training.state is None else training.state | {_STATE_LOGITS: logits},
+        int8_evidence,
     )
 
 

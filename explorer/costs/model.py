@@ -15,19 +15,26 @@ and its encoded form; compressing is not in the model. Times and energies are th
 length; so all samples that are sent miss a deadline, or none does, and likewise those that exit. The lawful
 wait lies between packets of a message on a link with a duty cycle; the edge sleeps then, or idles where no
 power of sleeping is known. Everything here is modelled; nothing is measured.
+
+Where a search has edge parts in int8, stored parameters, flash and RAM of every point are those of its C, see
+:class:`explorer.core.code_bytes.CodeBytes`: constants; constants and instructions; arena and stack. Otherwise
+they follow from the network's structure, no program and no runtime counted. Times of int8 follow from the
+device's rate for it, see :meth:`explorer.devices.DeviceProfile.for_int8`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from explorer.core.code_bytes import EDGE_WEIGHT_BITS, SIZES, nothing_known
 from explorer.core.credits import CREDITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.payload import PayloadForm, least_encoded_bytes
-from explorer.core.run_point import RunPoint
+from explorer.core.run_point import INT8, RunPoint
 from explorer.core.sweep import Outcome, columns_of_sweep
 from explorer.costs.intervals import learned_columns
 from explorer.costs.latency import (
@@ -123,29 +130,38 @@ class CostModel:
     def split_table(self, splits: Sequence[SplitCosts]) -> dict[str, NDArray[Any]]:
         """Counts and modelled times of both parts by name, each an array over the split points."""
         operators = [split.operators for split in splits]
+        exits, int8 = [split.exit_operators for split in splits], self.setting.edge.for_int8
         server_stages = _times_s(operators, self.setting.server)
+        after = server_stages.sum() - np.cumsum(server_stages)
         edge_s, server_s = with_overheads(
-            np.cumsum(_times_s(operators, self.setting.edge)),
-            server_stages.sum() - np.cumsum(server_stages),
-            self.setting,
+            np.cumsum(_times_s(operators, self.setting.edge)), after, self.setting
         )
-        exit_s = _times_s([split.exit_operators for split in splits], self.setting.edge)
-        return counted_columns(splits) | {"edge_s": edge_s, "exit_s": exit_s, "server_s": server_s}
+        int8_s, _ = with_overheads(np.cumsum(_times_s(operators, int8)), after, self.setting)
+        return counted_columns(splits) | {
+            "edge_s": edge_s,
+            "exit_s": _times_s(exits, self.setting.edge),
+            "edge_int8_s": int8_s,
+            "exit_int8_s": _times_s(exits, int8),
+            "server_s": server_s,
+        }
 
     def lower_bounds(
-        self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm
+        self, point: RunPoint, splits: Sequence[SplitCosts], form: PayloadForm, as_code: bool = False
     ) -> dict[str, tuple[float, ...]]:
         """Costs of an untrained network at its extreme offload rates, between which every cost is monotone.
 
         The rates are 0 and 1; at ``output``, and without exit classifier, the rate is known and there is one.
-        Columns that follow from training mean nothing.
+        Columns that follow from training mean nothing. Sizes of C are known after training only.
 
         Args:
             point: How the network is run.
             splits: Costs of its split points.
             form: How payloads are sent.
+            as_code: Whether stored parameters, flash and RAM are those of C.
         """
-        always, never = Outcome(_NOTHING, 1, 0), self._never_exits(point, splits, form)
+        code = nothing_known(point) if as_code else {}
+        always = Outcome(_NOTHING, 1, 0, code)
+        never = replace(self._never_exits(point, splits, form), code=code)
         extremes = [always, never]
         if point.split_point == OUTPUT:
             extremes = [always]
@@ -179,7 +195,7 @@ class CostModel:
 
         Args:
             swept: Columns of the sweep by name: names in a list, numbers in arrays (N,); bits are 0 where
-                nothing is sent.
+                nothing is sent. Edge parts have weights of 32 bits where it says nothing of these.
             table: What each row's split point costs, arrays (N,) by name, as
                 :meth:`explorer.costs.variant_costs.VariantCosts.table` has them.
             num_samples: Behind each row (N,).
@@ -199,6 +215,13 @@ class CostModel:
         )
         flash_bytes = param_bytes + table["edge_index_bytes"]
         ram_bytes = np.maximum(table["edge_ram_bytes"], has_exit * table["exit_ram_bytes"])
+        if SIZES[0] in swept:
+            param_bytes, flash_bytes, ram_bytes = (swept[name] for name in SIZES)
+            is_int8 = swept[EDGE_WEIGHT_BITS] == INT8
+            table = dict(table) | {
+                f"{part}_s": np.where(is_int8, table[f"{part}_int8_s"], table[f"{part}_s"])
+                for part in ("edge", "exit")
+            }
         costs = sample_costs(
             *(table, has_exit, exited, num_samples - exited), bits, message_bytes, self.setting
         )

@@ -16,6 +16,7 @@ from explorer.utils.garbage import rarely_collected
 
 if TYPE_CHECKING:
     from explorer.deploy.bundle import Built
+    from explorer.front.select import Pick
 
 EXAMPLES = """examples:
   explorer deploy RUN --out bundle
@@ -47,9 +48,9 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
     from explorer.deploy.bundle import Source, build_bundle
+    from explorer.deploy.edge_part import edge_part, write_edge_part
     from explorer.deploy.equivalence import NotEquivalentError
     from explorer.deploy.plan import policy_rows, row_of
-    from explorer.microcontroller.edge_part import edge_part, write_edge_part
     from explorer.runs.deployment import load_run_data
     from explorer.runs.store import Store
 
@@ -60,6 +61,7 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
             "--keep-weights of explorer search"
         )
     rows = [row_of(choice)]
+    _check_weights(choice, parsed)
     if parsed.policy:
         floor = parsed.accuracy_floor
         rows = policy_rows(results, choice, rows[0][results.quality_column] if floor is None else floor)
@@ -85,6 +87,15 @@ def _deploy(folder: Path, parsed: argparse.Namespace) -> int:
             own = f"within {part.agreement:.1g} of the stored network, relative to the largest value"
             print(f"      explorer emulate {shlex.quote(str(built.folder))}    # the C edge in c/, {own}")
     return 0
+
+
+def _check_weights(choice: "Pick", parsed: argparse.Namespace) -> None:
+    """Refuse to write another edge part than that of the point."""
+    if choice.run_point.edge_weight_bits == 8 and parsed.c_code != "int8":
+        raise UserError(
+            f"{choice.point['point_id']}: its edge part computes in int8, which only C does: --c-code int8 "
+            f"writes it, got {'no --c-code' if parsed.c_code is None else f'--c-code {parsed.c_code}'}"
+        )
 
 
 def _show(built: "Built", why: str) -> None:

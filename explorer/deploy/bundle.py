@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 
 from explorer.core.calibration import Calibration
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
 from explorer.data.dataset import DataSet
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.equivalence import Checked, Reference, check_equivalence
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.deploy.plan import StagePlan, plan_stages

@@ -14,8 +14,8 @@ import onnx
 import torch
 from torch import Tensor, fx, nn
 
+from explorer.core.chain import DeployedChain, Normalise, confidence_name, crossing_name, exit_name
 from explorer.core.exits import ExitClassifier
-from explorer.deploy.chain import DeployedChain, Normalise, confidence_name, crossing_name, exit_name
 from explorer.deploy.onnx_call import Call, UnknownLayerError
 from explorer.deploy.onnx_graph import OnnxGraph
 from explorer.deploy.onnx_layers import write

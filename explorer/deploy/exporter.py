@@ -9,7 +9,7 @@ from functools import cache
 import onnx
 import torch
 
-from explorer.deploy.chain import DeployedChain
+from explorer.core.chain import DeployedChain
 from explorer.deploy.onnx_graph import BATCH, OPSET
 from explorer.errors import UserError
 from explorer.runtime.stages import INPUT
@@ -29,7 +29,7 @@ def exported(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.ModelPr
         >>> from torch import nn
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.core.network import Network
-        >>> from explorer.deploy.chain import Normalise
+        >>> from explorer.core.chain import Normalise
         >>> network = Network(nn.Sequential(nn.Linear(4, 2), nn.Mish()), torch.zeros(1, 4), 2, 4).eval()
         >>> normalise = Normalise([0.0], [1.0], (4,), "float32")
         >>> model = exported(DeployedChain(network, [], set(), uncalibrated([], (8,)), normalise), (4,))

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from explorer.core.chain import DeployedChain
 from explorer.core.sparsity.positions import narrow_type
-from explorer.deploy.chain import DeployedChain
 from explorer.deploy.direct import direct_model
 from explorer.deploy.exporter import exported
 from explorer.deploy.onnx_graph import described, model_of
@@ -32,7 +32,7 @@ def export_chain(chain: DeployedChain, input_shape: tuple[int, ...]) -> onnx.Mod
     Example:
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.core.network import Network
-        >>> from explorer.deploy.chain import Normalise
+        >>> from explorer.core.chain import Normalise
         >>> import torch
         >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
         >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()

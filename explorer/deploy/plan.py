@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from explorer.core.chain import confidence_name, crossing_name, exit_name
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
 from explorer.core.run_point import RunPoint
-from explorer.deploy.chain import confidence_name, crossing_name, exit_name
 from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import PROTOCOLS
 from explorer.errors import UserError
@@ -20,7 +20,7 @@ SLOWER, FASTER = 100.0, 10.0  # than the link of the run, that a policy has poin
 
 @dataclass(frozen=True)
 class Stage:
-    """One ONNX file: which values of the chain come in and out, see :mod:`explorer.deploy.chain`.
+    """One ONNX file: which values of the chain come in and out, see :mod:`explorer.core.chain`.
 
     Attributes:
         path: In the bundle.

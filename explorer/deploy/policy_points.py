@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from explorer.core.graph.dataflow import FLOAT_BYTES
-from explorer.core.sweep import is_deployable
+from explorer.core.sweep import in_float32, is_deployable
 from explorer.costs.latency import codec_times_s
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
@@ -57,7 +57,8 @@ def network_points(
             raise UserError(
                 f"{device.name}: macs_per_s: is needed for expected latency, the profile has none"
             )
-    rows = points[(points["network_key"] == key) & is_deployable(points)].reset_index(drop=True)
+    own_points = in_float32(points[(points["network_key"] == key) & is_deployable(points)])
+    rows = own_points.reset_index(drop=True)
     splits = results.networks[key].splits
     table = pd.DataFrame(CostModel(devices).split_table(splits), index=[split.name for split in splits])
     own = table.loc[rows["split_point"]].reset_index(drop=True)

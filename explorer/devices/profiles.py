@@ -97,6 +97,7 @@ class DeviceProfile(Profile):
     Attributes:
         macs_per_s: float32 multiply-accumulates per second at batch 1; the source says whether the rate was
             achieved by a network or is the peak of the hardware.
+        macs_per_s_int8: The same of integers of 8 bits with sums of 32; see :attr:`for_int8`.
         memory_bandwidth_bytes_per_s: Bytes read plus bytes written per second.
         call_overhead_s: Fixed cost of one operator call beyond what an achieved rate contains.
         idle_w: Power while awake and waiting.
@@ -130,6 +131,7 @@ class DeviceProfile(Profile):
     ram_bytes: Positive | None = None
     flash_bytes: Positive | None = None
     part_overhead_s: NonNegative | None = None
+    macs_per_s_int8: Positive | None = None
     operators: dict[OperatorKind, OperatorTimes] | None = None
     spread: NonNegative | None = None
 
@@ -137,6 +139,23 @@ class DeviceProfile(Profile):
     def compute_times(self) -> float | dict[str, OperatorTimes] | None:
         """What times of operators follow from; None where nothing is known."""
         return self.macs_per_s if self.operators is None else self.operators
+
+    @property
+    def for_int8(self) -> "DeviceProfile":
+        """The device as parts of a network find it whose values have 8 bits.
+
+        Its rate is that for int8, and a quarter of the bytes is moved. Nothing is known of times where there
+        is no such rate: times of operators are those of float32.
+
+        Example:
+            >>> device = DeviceProfile(name="mine", kind="device", description="bench", macs_per_s=2e9)
+            >>> print(device.for_int8.macs_per_s)
+            None
+        """
+        bandwidth = self.memory_bandwidth_bytes_per_s
+        quarter = None if bandwidth is None else 4 * bandwidth
+        changes = {"macs_per_s": self.macs_per_s_int8, "memory_bandwidth_bytes_per_s": quarter}
+        return self.model_copy(update=changes | {"operators": None})
 
     def missing(self) -> list[str]:
         """As of all profiles; of rate and times of operators one suffices."""

@@ -66,7 +66,7 @@ class Encoding(ABC):
         >>> sizes = {"backbone": "mlp", "size": 0.1, "density.1": 0.3, "density.2": 0.3, "density.3": 0.3}
         >>> runs = {"split_point": 0.5, "confidence_threshold": 0.9, "payload_bits": 8}
         >>> encoding.suggest(optuna.trial.FixedTrial(sizes | runs)).point
-        RunPoint(split_point='relu2', confidence_threshold=0.9, payload_bits=8)
+        RunPoint(split_point='relu2', confidence_threshold=0.9, payload_bits=8, edge_weight_bits=32)
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -88,7 +88,11 @@ class Encoding(ABC):
             "confidence_threshold", thresholds.low, thresholds.high, step=thresholds.step
         )
         bits = trial.suggest_categorical("payload_bits", self._space.payload_bits)
-        return ParamChoice(variant, pattern, densities, RunPoint(split_point, round(threshold, 9), bits))
+        weight_bits: int = self._space.edge_weight_bits[0]
+        if len(self._space.edge_weight_bits) > 1:
+            weight_bits = trial.suggest_categorical("edge_weight_bits", self._space.edge_weight_bits)
+        point = RunPoint(split_point, round(threshold, 9), bits, weight_bits)
+        return ParamChoice(variant, pattern, densities, point)
 
     def params(self, choice: ParamChoice) -> dict[str, Any]:
         """Parameters that :meth:`suggest` turns into ``choice``; the threshold goes down to its grid.
@@ -101,6 +105,8 @@ class Encoding(ABC):
         params |= self._density_params(choice.variant, choice.densities)
         names = [point.name for point in choice.variant.split_points]
         threshold, bits = choice.point.confidence_threshold, choice.point.payload_bits
+        if len(self._space.edge_weight_bits) > 1:
+            params["edge_weight_bits"] = choice.point.edge_weight_bits
         return params | {
             self._split_parameter(choice.variant): _middle(names.index(choice.point.split_point), len(names)),
             "confidence_threshold": self._proposable(1.0 if threshold is None else threshold),

@@ -113,6 +113,7 @@ class SearchLoop:
             sampler=sampler,
             seed=seed,
             surrogate=surrogate,
+            float_archive=self.networks.float_archive,
         )
         self.promotions: list[Promotion] = []
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
@@ -354,7 +355,7 @@ class SearchLoop:
         else:
             for number, (trial, candidate) in enumerate(waiting):
                 outcome: TrialOutcome = "cached" if number else "trained"
-                self.study.tell_point(trial, candidate, outcome, network.evidence, network.splits)
+                self.study.tell_point(trial, candidate, outcome, network.evidences, network.splits)
         self.networks.unlock(key)
         if not waiting:
             hypervolume = self.networks.archive.hypervolume

@@ -8,7 +8,8 @@ import pandas as pd
 from explorer.core.bottleneck import NARROW_POINT
 from explorer.core.evidence import Evidence
 from explorer.core.failures import failing_alone
-from explorer.core.sweep import sweep
+from explorer.core.run_point import FLOAT32
+from explorer.core.sweep import sweep_of_all, without_code
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
@@ -69,6 +70,10 @@ class NetworkRegistry:
         self.store, self.space, self._costs = store, space, costs
         self._locks, self._network_sync, self._surrogate = locks, sync, surrogate
         self.archive = Archive(space.metrics, space.objectives, space.constraints_on(costs.setting))
+        # the surrogate knows edge parts in float32 by their structure, and compares them with their like
+        self.float_archive = self.archive
+        if space.edge_weight_bits != [FLOAT32]:
+            self.float_archive = Archive(space.metrics, space.objectives, self.archive.constraints)
         # accuracy is scaled by its range, costs, which span decades, by ratio
         self.rungs = Rungs(rung_epochs, [metric.direction == "minimize" for metric in space.metrics])
         self.failures: dict[str, str] = {}  # reasons of networks that could not be trained at all
@@ -91,15 +96,15 @@ class NetworkRegistry:
         stored = self.store.read(key)
         first: pd.DataFrame | None = None
         for epochs in self.store.earlier_epochs(key):
-            points = self.store.read_earlier_points(key, epochs)
-            swept = self._costs.points(points, stored.splits, stored.num_samples)
-            first = swept if first is None else first
-            self._enter(key, epochs, swept)
-        now = self._costs.points(stored.points, stored.splits, stored.num_samples)
-        self._enter(key, self._rung(stored.spec, stored.training.epochs), now)
+            swept = self.store.read_earlier_points(key, epochs)
+            points, own = self._costed(swept, stored.splits, stored.num_samples)
+            self._enter(key, epochs, points, own)
+            first = own if first is None else first
+        points, own = self._costed(stored.points, stored.splits, stored.num_samples)
+        self._enter(key, self._rung(stored.spec, stored.training.epochs), points, own)
         if self._surrogate is not None:
-            points = now if first is None else first
-            self._surrogate.observe(stored.spec, self.answer(key)[0], points, stored.training.seconds)
+            points = own if first is None else first
+            self._surrogate.observe(stored.spec, self.answer(key)[0][0], points, stored.training.seconds)
 
     def pull(self) -> None:
         """Enter the networks that other processes of the study have trained meanwhile."""
@@ -144,10 +149,10 @@ class NetworkRegistry:
             return ""
         return f"{_NO_START} {spec.dense.key} failed: {self.failures[spec.dense.key]}"
 
-    def answer(self, key: str) -> tuple[Evidence, tuple[SplitCosts, ...]]:
+    def answer(self, key: str) -> tuple[list[Evidence], tuple[SplitCosts, ...]]:
         """Evidence and costs of a network at the first rung: what samplers are told from."""
         earlier = None if self._epochs[key] == self._first else self._first
-        return self.store.read_evidence(key, earlier), self.store.read_splits(key)
+        return self.store.read_evidences(key, earlier), self.store.read_splits(key)
 
     def keep(self, network: EvaluatedNetwork) -> None:
         """Sweep and store a network, new or trained further.
@@ -157,12 +162,13 @@ class NetworkRegistry:
         """
         key, thresholds = network.spec.key, self.space.confidence_thresholds
         with failing_alone():
-            swept = self._allowed(sweep(network.evidence, thresholds.low, thresholds.high), network.spec)
-            points = self._costs.points(swept, network.splits, network.evidence.num_samples)
+            swept = sweep_of_all(network.evidences, thresholds.low, thresholds.high)
+            swept = self._allowed(swept, network.spec)
+            points, own = self._costed(swept, network.splits, network.evidence.num_samples)
         self.store.write(network, swept, self._network_sync.publisher(key))
-        self._enter(key, self._rung(network.spec, network.epochs), points)
+        self._enter(key, self._rung(network.spec, network.epochs), points, own)
         if self._surrogate is not None:
-            self._surrogate.observe(network.spec, network.evidence, points, network.training.seconds)
+            self._surrogate.observe(network.spec, network.evidence, own, network.training.seconds)
 
     def require(self, key: str) -> None:
         """Have a network trained to the end before the search is over, whatever its results."""
@@ -230,8 +236,20 @@ class NetworkRegistry:
         """Where a network stands; one that starts from a dense one is complete after fewer epochs."""
         return self._complete if epochs == spec.recipe.total_epochs else epochs
 
-    def _enter(self, key: str, epochs: int, points: pd.DataFrame) -> None:
+    def _costed(
+        self, swept: pd.DataFrame, splits: Sequence[SplitCosts], num_samples: int
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Swept points with their costs, and those that the surrogate learns from with theirs."""
+        points = self._costs.points(swept, splits, num_samples)
+        if self.float_archive is self.archive:
+            return points, points
+        return points, self._costs.points(without_code(swept), splits, num_samples)
+
+    def _enter(self, key: str, epochs: int, points: pd.DataFrame, own: pd.DataFrame) -> None:
+        """Enter points as :meth:`_costed` gives them."""
         self.archive.put(key, points)
+        if self.float_archive is not self.archive:
+            self.float_archive.put(key, own)
         self.rungs.record(key, epochs, self.archive.inside(key))
         self._epochs[key] = epochs
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 import optuna
 from optuna.trial import FrozenTrial
 
-from explorer.core.run_point import RunPoint
+from explorer.core.run_point import FLOAT32, RunPoint
 from explorer.engine.storage.sqlite import FINISHED
 
 REFERENCE = "reference"  # user attribute of a trial: name of the reference it was enqueued as
@@ -28,11 +28,12 @@ class TrialResult:
         hypervolume: Of the archive after it.
         front_size: Points of the archive after it.
         reference: Name of the reference that was proposed, else empty.
+        edge_weight_bits: Of the candidate's edge part.
 
     Example:
         >>> result = TrialResult("trained", "mlp-1", "", "relu1", 0.9, 8, 2.5, 0.4, 12, reference="dense")
         >>> result.run_point
-        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8, edge_weight_bits=32)
     """
 
     outcome: TrialOutcome
@@ -45,6 +46,7 @@ class TrialResult:
     hypervolume: float
     front_size: int
     reference: str
+    edge_weight_bits: int = FLOAT32
 
     @property
     def run_point(self) -> RunPoint:

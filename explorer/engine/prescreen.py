@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from explorer.core.run_point import INT8
 from explorer.costs.evaluate import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
@@ -43,7 +44,9 @@ class Prescreen:
         if not self._constraints:
             return {}
         form = self._inventory.space.inference_config.payload
-        bounds = self._cost_model.lower_bounds(candidate.point, self._costs(candidate.network), form)
+        as_code = INT8 in self._inventory.space.edge_weight_bits
+        splits = self._costs(candidate.network)
+        bounds = self._cost_model.lower_bounds(candidate.point, splits, form, as_code)
         least = {
             str(constraint): min(map(constraint.violation, bounds[constraint.column]))
             for constraint in self._constraints

@@ -30,7 +30,7 @@ class Proposer:
         >>> from optuna.trial import FixedTrial
         >>> trial = FixedTrial(proposer.params(small, small.densest, "relu1", 0.9))
         >>> proposer.suggest(trial).point
-        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8, edge_weight_bits=32)
     """
 
     def __init__(

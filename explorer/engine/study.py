@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -47,6 +48,8 @@ class SearchStudy:
         sampler: One of :data:`explorer.engine.defaults.SAMPLERS`.
         seed: Of the sampler.
         surrogate: What the sampler ``front`` asks; it is told what became of proposals.
+        float_archive: The front of edge parts in float32 alone, which the surrogate adds to; that of all by
+            default.
 
     Example:
         >>> from explorer.devices import Setting
@@ -79,7 +82,9 @@ class SearchStudy:
         sampler: str,
         seed: int,
         surrogate: Surrogate | None = None,
+        float_archive: Archive | None = None,
     ) -> None:
+        self._float_archive = float_archive or archive
         self.optuna_study, self._proposer, self._costs = study, proposer, costs
         self._archive, self._locks = archive, locks
         self._sampler, self._seed, self._surrogate = sampler, seed, surrogate
@@ -119,11 +124,14 @@ class SearchStudy:
         trial: optuna.Trial,
         candidate: Candidate,
         outcome: TrialOutcome,
-        evidence: Evidence,
+        evidences: Sequence[Evidence],
         splits: tuple[SplitCosts, ...],
     ) -> None:
-        """Tell the candidate's own operating point."""
-        own, space = outcome_at(evidence, candidate.point), self._proposer.space
+        """Tell the candidate's own operating point; in float32 where there is no C for it in int8."""
+        at, space = candidate.point, self._proposer.space
+        evidence = next((own for own in evidences if own.has(at)), evidences[0])
+        candidate = replace(candidate, point=replace(at, edge_weight_bits=evidence.edge_weight_bits))
+        own = outcome_at(evidence, candidate.point)
         point = self._costs.point(candidate.point, own, splits, evidence.num_samples)
         for constraint in space.constraints_on(self._costs.setting):
             trial.set_constraint(str(constraint), constraint.violation(point[constraint.column]))
@@ -239,7 +247,7 @@ class SearchStudy:
         assert self._surrogate is not None
         running = self.optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         pending = [self._candidate(own.params).network for own in running if self._is_whole(own, trial)]
-        front, on_front = self._archive.part(self._surrogate.history.told.keys())
+        front, on_front = self._float_archive.part(self._surrogate.history.told.keys())
         suggestion = self._surrogate.suggest(trial.number, self._seed, front, on_front, pending)
         return {} if suggestion is None else self._params(suggestion)
 

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from explorer.front.pareto import Losses, scaled
 from explorer.space.metrics import Metric, loss_values
 
-CUT = ["network_key", "split_point", "payload_bits"]  # what the points of one row have in common
+CUT = [
+    "network_key",
+    "split_point",
+    "payload_bits",
+    "edge_weight_bits",
+]  # what the points of one row have in common
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def front_groups(
         >>> from explorer.space.metrics import METRICS
         >>> front = pd.DataFrame({"accuracy": [0.95, 0.94, 0.8], "edge_macs": [90, 80, 10]})
         >>> front = front.assign(network_key=["a", "b", "b"], split_point="fc1", payload_bits=8)
-        >>> front = front.assign(confidence_threshold=0.5)
+        >>> front = front.assign(edge_weight_bits=32, confidence_threshold=0.5)
         >>> both = METRICS["accuracy"], METRICS["edge_macs"]
         >>> front_groups(front, both, "accuracy", lambda one, other: {one, other} == {0, 1})
         [FrontGroup(shown=1, steps=(1, 2), alike=(0,))]

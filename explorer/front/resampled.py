@@ -7,19 +7,20 @@ Confidences are sorted once; for each set of weights prefix sums give every thre
 Shape suffixes: C credits, N samples, K cuts of a ladder, R operating points.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.core.code_bytes import CODE_COLUMNS, EDGE_WEIGHT_BITS
 from explorer.core.credits import worths
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.intervals import margins_along
 from explorer.core.quality import MARGINS, Quality, QualityName, counts
-from explorer.core.run_point import RunPoint
+from explorer.core.run_point import FLOAT32, RunPoint
 from explorer.core.sweep import DECIMALS, ThresholdCuts, threshold_cuts, undominated
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
@@ -44,6 +45,7 @@ class _Ladder:
     server_N: NDArray[np.float32]
     bytes_N: NDArray[np.int32]
     may_do_without: bool
+    code: tuple[Mapping[str, float], Mapping[str, float]]  # columns of C, without exit and with one
 
     def at_cuts(self, weights_N: Floats, worth_CN: Floats) -> tuple[Floats, Floats, Floats]:
         """Credits earned (C, K + 1), weight of exits and bytes sent (K + 1,); last where no exit is used."""
@@ -63,6 +65,11 @@ class _Ladder:
             np.append(exited_K, 0.0),
             np.append(sent - spared_K, sent),
         )
+
+    @property
+    def weight_bits(self) -> int:
+        """Of the edge part."""
+        return int(self.code[0].get(EDGE_WEIGHT_BITS, FLOAT32))
 
     def margins(self, label_N: NDArray[np.int64], weights_N: Floats, quality: Quality) -> Floats:
         """Of the quality's interval, below and above it (2, K + 1)."""
@@ -188,11 +195,22 @@ class Resampler:
         swept |= {"exited": np.concatenate(exited), "sent_bytes": np.concatenate(sent)}
         swept["split_point"] = [self._ladders[number].split_point for number in ladder_R.tolist()]
         swept["payload_bits"] = np.array([own.bits for own in self._ladders])[ladder_R]
+        swept |= self._code(ladder_R, without_R)
         swept["confidence_threshold"] = np.where(without_R, np.nan, 0.5)  # whether there is one decides
         table = {name: values[ladder_R] for name, values in self._table.items()}
         columns = self._costs.expected(swept, table, np.full(len(ladder_R), total))
         front = self._non_dominated(columns, len(ladder_R))
         return ResampledFront(ladder_R[front], cut_R[front], columns[self._of.name][front])
+
+    def _code(self, ladder_R: NDArray[np.int64], without_R: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+        """Columns of C (R,); none where it does not count."""
+        if not self._ladders[0].code[0]:
+            return {}
+        table_L2K = [
+            [[own[name] for name in CODE_COLUMNS] for own in ladder.code] for ladder in self._ladders
+        ]
+        rows_RK = np.array(table_L2K)[ladder_R, (~without_R).astype(np.int64)]
+        return dict(zip(CODE_COLUMNS, rows_RK.T, strict=True))
 
     def _margins(self, ladder: _Ladder, weights_N: Floats) -> Floats:
         """As of the ladder; NaN where nothing asks for them."""
@@ -229,9 +247,9 @@ class Resampler:
 
     def _point(self, ladder: _Ladder, cut: int) -> tuple[int, RunPoint]:
         if ladder.split_point == OUTPUT:
-            return ladder.network, RunPoint.at_output()
+            return ladder.network, RunPoint.at_output(ladder.weight_bits)
         threshold = float(ladder.cuts.thresholds[cut]) if cut < len(ladder.cuts.exited) else None
-        return ladder.network, RunPoint(ladder.split_point, threshold, ladder.bits)
+        return ladder.network, RunPoint(ladder.split_point, threshold, ladder.bits, ladder.weight_bits)
 
 
 def _ladders(number: int, evidence: Evidence, low: float, high: float) -> list[_Ladder]:
@@ -248,7 +266,12 @@ def _ladders(number: int, evidence: Evidence, low: float, high: float) -> list[_
             server_N = evidence.server_correct_SBN[split, index].astype(np.float32)
             lengths = evidence.encoded_bytes(split, index)
             may = not has_exit or high >= 1.0
-            found.append(_Ladder(number, name, bits, cuts, exit_N, server_N, lengths, may))
+            ways = [RunPoint(name, sure, bits, evidence.edge_weight_bits) for sure in (None, 0.5)]
+            code = evidence.code_columns(ways[0]), evidence.code_columns(ways[1])
+            found.append(_Ladder(number, name, bits, cuts, exit_N, server_N, lengths, may, code))
+    if not evidence.has_output:
+        return found
     right_N = evidence.output_correct_N.astype(np.float32)
     nothing_sent = np.zeros(evidence.num_samples, dtype=np.int32)
-    return [*found, _Ladder(number, OUTPUT, 0, no_exits, right_N, right_N, nothing_sent, True)]
+    code = (evidence.code_columns(RunPoint.at_output(evidence.edge_weight_bits)),) * 2
+    return [*found, _Ladder(number, OUTPUT, 0, no_exits, right_N, right_N, nothing_sent, True, code)]

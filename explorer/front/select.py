@@ -89,7 +89,7 @@ class Pick:
         >>> points = points.assign(split_point="conv1", payload_bits=8, confidence_threshold=0.7)
         >>> pick = select(points, Selection(point_id="b"), [METRICS["accuracy"], METRICS["edge_macs"]])
         >>> pick.run_point
-        RunPoint(split_point='conv1', confidence_threshold=0.7, payload_bits=8)
+        RunPoint(split_point='conv1', confidence_threshold=0.7, payload_bits=8, edge_weight_bits=32)
     """
 
     point: "pd.Series[Any]"

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 
+from explorer.core.code_bytes import EDGE_WEIGHT_BITS
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.quality import CREDIT_OF
 from explorer.front.select import Pick
@@ -88,6 +89,8 @@ def _compared(points: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
         ["-" if out else "sends all" if pd.isna(own) else number_text(own) for own, out in thresholds],
     )
     yield "payload_bits", ["edge only" if pd.isna(own) else f"{own:.0f}" for own in points["payload_bits"]]
+    if EDGE_WEIGHT_BITS in points:
+        yield EDGE_WEIGHT_BITS, [f"{own:.0f}" for own in points[EDGE_WEIGHT_BITS]]
     for name, metric in SEARCHED_METRICS.items():
         if name in points and metric.in_front and not metric.bounds:
             unit, cells = metric_texts(name, points[name].astype(float).tolist())

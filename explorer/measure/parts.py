@@ -34,7 +34,8 @@ _LATE = "of some parts only times were measured, to keep to the time for measuri
 def parts_to_measure(points: pd.DataFrame) -> list[tuple[str, str, int]]:
     """(network key, split point, payload bits) of every point on the front and every reference, each once.
 
-    The bits are 0 at ``output``, where nothing is sent.
+    The bits are 0 at ``output``, where nothing is sent. Edge parts in int8 do not run on this host: what is
+    measured is the same part in float32.
 
     Example:
         >>> points = pd.DataFrame({"network_key": "mlp-1", "split_point": ["input", "relu1", "output"]})

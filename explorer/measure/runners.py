@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from explorer.core.calibration import Calibration
+from explorer.core.chain import DeployedChain, Normalise, confidence_name, crossing_name, exit_name
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.data.dataset import DataSet
-from explorer.deploy.chain import DeployedChain, Normalise, confidence_name, crossing_name, exit_name
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.errors import UserError
 from explorer.runtime.stages import INPUT, LOGITS, open_session

@@ -1,7 +1,8 @@
 """A program as C99: ``edge.c``, ``edge.h`` and ``weights.h``, which need no library."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,33 +63,62 @@ def emitted(numbers: Numbers, task: Task) -> EdgeCode:
         (['edge.c', 'edge.h', 'weights.h'], 16,
          ('types', 'normalise', 'bytes', 'codes', 'encode_sample', 'frame'))
     """
-    return _Emitter(numbers, task).code()
+    return _Emitter(numbers, *_planned(numbers), task).code()
+
+
+def outlined(numbers: Numbers, tasks: Iterable[Task]) -> list[EdgeCode]:
+    """What is known of the C for each of several tasks, without the texts of its files.
+
+    Args:
+        numbers: The program, in float32 or int8.
+        tasks: What may be done with its tensors.
+
+    Example:
+        >>> from explorer.microcontroller.numbers import FloatNumbers
+        >>> from explorer.runtime.codec import Codec
+        >>> from explorer.microcontroller.forms import Shape
+        >>> from explorer.microcontroller.program import Normalise, Program
+        >>> start = Normalise("input", (), "input", np.zeros(1), np.ones(1), "uint8")
+        >>> program = Program((start,), {"input": Shape(1, 1, 4)}, "input", None)
+        >>> [(code.files, code.static_bytes) for code in outlined(FloatNumbers(program), [Task(2)])]
+        [({}, 16)]
+    """
+    planned_once = _planned(numbers)
+    return [_Emitter(numbers, *planned_once, task).outline() for task in tasks]
+
+
+def _planned(numbers: Numbers) -> tuple[Code, Arena]:
+    """What does not depend on the task: operations in C, and where their tensors lie."""
+    written, program = Writer(numbers).code(), numbers.program
+    scratch = {place: values * numbers.value_bytes for place, values in written.scratch.items()}
+    return written, planned(program, {op.output: numbers.size(op.output) for op in program.ops}, scratch)
 
 
 class _Emitter:
-    def __init__(self, numbers: Numbers, task: Task) -> None:
-        self.numbers, self.program = numbers, numbers.program
+    def __init__(self, numbers: Numbers, written: Code, arena: Arena, task: Task) -> None:
+        self.numbers, self.program, self.written, self.arena = numbers, numbers.program, written, arena
         self.interface = Interface(numbers, task)
         self.integers = self.interface.integers
-        self.written: Code = Writer(numbers).code()
-        scratch = {place: values * numbers.value_bytes for place, values in self.written.scratch.items()}
-        sizes = {op.output: numbers.size(op.output) for op in self.program.ops}
-        self.arena = planned(self.program, sizes, scratch)
         self.static_bytes = self.arena.size + (SLACK if self.integers else 0)
 
+    def _chosen(self) -> list[tuple[str, str]]:
+        """Names and texts of the functions that are called."""
+        return functions(self.numbers.source, [*self.written.functions, *self.interface.functions()])
+
+    def outline(self) -> EdgeCode:
+        names = tuple(name for name, _ in self._chosen())
+        tables = tuple(kind for kind, _ in self.written.tables)
+        calls = len(self.written.calls)
+        return EdgeCode({}, self._constants().bytes, names, self.arena, self.static_bytes, tables, calls)
+
     def code(self) -> EdgeCode:
-        run, wanted = self._run(), [*self.written.functions, *self.interface.functions()]
-        chosen = functions(self.numbers.source, wanted)
-        constants = self._constants()
+        run, chosen, constants = self._run(), self._chosen(), self._constants()
         files = {
             "edge.h": self.interface.header(self.static_bytes),
             "weights.h": f"/* Constants of edge.c. */\n#include <stdint.h>\n\n{constants.text()}\n",
             "edge.c": "\n".join((self._start(), *(f"\n{text}" for _, text in chosen), *self._tables(), run)),
         }
-        names = tuple(name for name, _ in chosen)
-        tables = tuple(kind for kind, _ in self.written.tables)
-        calls = len(self.written.calls)
-        return EdgeCode(files, constants.bytes, names, self.arena, self.static_bytes, tables, calls)
+        return replace(self.outline(), files=files)
 
     def _constants(self) -> Constants:
         """Arrays, tables of indices in as few bytes as they need."""

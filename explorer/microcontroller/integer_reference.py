@@ -1,17 +1,30 @@
 """What the int8 program computes, in numpy: every integer as the C has it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.microcontroller.forms import Floats, Shape
-from explorer.microcontroller.program import Add, Map, Normalise, Pool, Weighted
+from explorer.microcontroller.program import Add, Map, Normalise, Op, Pool, Weighted
 from explorer.microcontroller.quantise import HIGHEST, LOWEST, Integers
 from explorer.microcontroller.reference import moved, products, torch_order, windows
 
 Array = NDArray[Any]
+_PLAIN = (
+    "kind",
+    "window",
+    "clamp",
+    "stride",
+    "before",
+    "function",
+    "tables",
+    "rows",
+    "columns",
+)  # of operations
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +54,14 @@ class IntegerResults:
         return None if self.logits is None else (self.logits * self.logit_step).astype(np.float32)
 
 
-def integer_results(integers: Integers, raw: Floats) -> IntegerResults:
+def integer_results(integers: Integers, raw: Floats, known: dict[Any, Array] | None = None) -> IntegerResults:
     """Codes of the crossing tensor and logits of a batch of raw samples, exactly as the C computes them.
 
     Args:
         integers: Quantised program.
         raw: Samples (N, ...) as they come, with PyTorch's axes.
+        known: Tensors of the same samples, which other edge parts of the network may share; see
+            :func:`run_integers`.
 
     Example:
         >>> from explorer.microcontroller.program import Program
@@ -57,7 +72,7 @@ def integer_results(integers: Integers, raw: Floats) -> IntegerResults:
         >>> integer_results(integers, np.array([[2.5]], np.float32)).codes.tolist()
         [[-126]]
     """
-    found, program = run_integers(integers, raw), integers.program
+    found, program = run_integers(integers, raw, known), integers.program
     name = program.crossing
     codes = torch_order(found[name], program.shapes[name])
     crossing = integers.scales[name].floats(codes)
@@ -69,8 +84,14 @@ def integer_results(integers: Integers, raw: Floats) -> IntegerResults:
     return IntegerResults(codes, crossing, logits, step)
 
 
-def run_integers(integers: Integers, raw: Floats) -> dict[str, Array]:
+def run_integers(integers: Integers, raw: Floats, known: dict[Any, Array] | None = None) -> dict[str, Array]:
     """Every tensor of the program as integers, (N, height, width, channels).
+
+    Args:
+        integers: Quantised program.
+        raw: Samples (N, ...) as they come, with PyTorch's axes.
+        known: Tensors by all that they follow from; what is there is not computed again, what is computed is
+            put there. For the programs of one network and the same samples only.
 
     Example:
         >>> from explorer.microcontroller.program import Program
@@ -81,25 +102,51 @@ def run_integers(integers: Integers, raw: Floats) -> dict[str, Array]:
         >>> run_integers(integers, np.array([[7.0]], np.float32))["input"].ravel().tolist()
         [-121]
     """
-    found, program = dict[str, Array](), integers.program
-    for op in program.ops:
-        inputs = [found[name] for name in op.inputs]
-        shape = program.shapes[op.output]
-        if isinstance(op, Normalise):
-            found[op.output] = _input(integers, raw, shape)
-        elif isinstance(op, Weighted):
-            found[op.output] = _weighted(integers, op, inputs[0], shape)
-        elif isinstance(op, Pool):
-            found[op.output] = _pooled(op, inputs[0], shape)
-        elif isinstance(op, Add):
-            own = integers.sums[op.output]
-            total = inputs[0] * own.factor_a + inputs[1] * own.factor_b + own.offset
-            found[op.output] = np.clip(total >> own.shift, own.low, own.high)
-        elif isinstance(op, Map):
-            found[op.output] = integers.tables[op.output][inputs[0] - LOWEST].astype(np.int64)
-        else:
-            found[op.output] = moved(op, inputs, shape, zero=integers.scales[op.output].zero)
+    known = {} if known is None else known
+    found, origins = dict[str, Array](), dict[str, Any]()
+    for op in integers.program.ops:
+        origin = _origin(integers, op, origins)
+        if origin not in known:
+            known[origin] = _computed(integers, op, [found[name] for name in op.inputs], raw)
+        found[op.output], origins[op.output] = known[origin], origin
     return found
+
+
+def _origin(integers: Integers, op: Op, origins: Mapping[str, str]) -> str:
+    """A digest of all that a tensor follows from, but for the samples."""
+    arrays, about = list[Array](), list[Any]()
+    if isinstance(op, Normalise):
+        arrays += [integers.input_factor, integers.input_shift]
+    elif isinstance(op, Weighted):
+        own = integers.layers[op.output]
+        arrays += [own.weight_OIYX, own.factor_O, own.bias_O]
+        about += [own.bias_shift, own.shift, own.offset, own.low, own.high, own.wide]
+        about += [type(op.form), op.window, op.shuffle]
+    else:
+        about += [getattr(op, name) for name in _PLAIN if hasattr(op, name)]
+    about += [type(op), integers.scales[op.output], integers.program.shapes[op.output]]
+    found = sha256(repr((about, [origins[name] for name in op.inputs])).encode())
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def _computed(integers: Integers, op: Op, inputs: list[Array], raw: Floats) -> Array:
+    """The tensor that an operation writes."""
+    shape = integers.program.shapes[op.output]
+    if isinstance(op, Normalise):
+        return _input(integers, raw, shape)
+    if isinstance(op, Weighted):
+        return _weighted(integers, op, inputs[0], shape)
+    if isinstance(op, Pool):
+        return _pooled(op, inputs[0], shape)
+    if isinstance(op, Add):
+        own = integers.sums[op.output]
+        total = inputs[0] * own.factor_a + inputs[1] * own.factor_b + own.offset
+        return np.asarray(np.clip(total >> own.shift, own.low, own.high))
+    if isinstance(op, Map):
+        return np.asarray(integers.tables[op.output][inputs[0] - LOWEST].astype(np.int64))
+    return moved(op, inputs, shape, zero=integers.scales[op.output].zero)
 
 
 def _input(integers: Integers, raw: Floats, shape: Shape) -> Array:

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from explorer.core.chain import UINT8, DeployedChain, Normalise
 from explorer.core.sparsity.base import SparseLayer
-from explorer.deploy.chain import UINT8, DeployedChain, Normalise
 from explorer.errors import UserError
 from explorer.microcontroller import program as ir
 from explorer.microcontroller.forms import Clamp, Shape

@@ -13,13 +13,13 @@ import torch
 
 from explorer.core.exits import confidence
 from explorer.errors import UserError
-from explorer.microcontroller.edge_part import DESCRIPTION, EXPECTED, FOLDER
 from explorer.microcontroller.forms import Shape
 from explorer.microcontroller.reference import torch_order
 from explorer.runtime.codec import encode
 from explorer.runtime.manifest import Bundle, load_bundle
 from explorer.runtime.protocol.frame import unpack
 
+FOLDER, DESCRIPTION, EXPECTED = "c", "edge.json", "expected.npz"  # of a C edge in a bundle
 TOLERANCE = 1e-5  # of floats, relative to the largest value where that exceeds 1; and of confidences
 FILES = ("edge.c", "edge.h", "weights.h")
 _WEIGHTS = re.compile(r"static const \w+ weights_\d+\[\d+\] = \{([^}]*)\}")

@@ -6,7 +6,6 @@ Constants and the arena are counted. Of functions the lengths and frames stand i
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -79,19 +78,37 @@ def predicted(code: EdgeCode, weights: str, core: str) -> Predicted:
     text = sum(known["functions"][name][0] for name in called)
     text += known["run" if "frame" in code.functions else "alone"] + known["call"] * code.calls
     rodata = code.constant_bytes + sum(_TABLE_BYTES[weights][kind] for kind in code.tables)
-    depths = [_depth(name, weights, known["functions"]) for name in called]
+    depths = [_depth(name, weights, core) for name in called]
     return Predicted(round(text), rodata, code.static_bytes, known["frame"] + max(depths, default=0))
 
 
-def _depth(name: str, weights: str, functions: Mapping[str, Any]) -> int:
+def largest(code: EdgeCode, weights: str) -> tuple[int, int]:
+    """Flash and RAM that an edge part takes at most, whichever the core.
+
+    Args:
+        code: As emitted, or its outline.
+        weights: ``float`` or ``int8``.
+
+    Example:
+        >>> largest(code, "int8") >= (4600, 608)  # doctest: +SKIP
+        True
+    """
+    every = [predicted(code, weights, core) for core in _known()]
+    return max(own.flash for own in every), max(own.ram for own in every)
+
+
+@cache
+def _depth(name: str, weights: str, core: str) -> int:
     """Stack of a function and the deepest of those that it calls."""
-    own = {
-        key: value
-        for file in (f"{weights}.c", "kernels.c", "output.c")
-        for key, value in sections(file).items()
-    }
-    below = max((_depth(other, weights, functions) for other in own[name][0]), default=0)
-    return below + (functions[name][1] if name in functions else 0)
+    own, functions = _sections(weights), _known()[core][weights]["functions"]
+    below = max((_depth(other, weights, core) for other in own[name][0]), default=0)
+    return int(below + (functions[name][1] if name in functions else 0))
+
+
+@cache
+def _sections(weights: str) -> dict[str, tuple[tuple[str, ...], str]]:
+    files = (f"{weights}.c", "kernels.c", "output.c")
+    return {name: own for file in files for name, own in sections(file).items()}
 
 
 def symbols(name: str, weights: str) -> list[str]:

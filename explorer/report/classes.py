@@ -65,13 +65,12 @@ def _with_evidence(results: RunResults) -> Iterator[tuple[Evidence, list[int], p
     if points.empty:
         return
     compared = points[(points["on_front"] | (points["reference"] != "")) & is_deployable(points)]
-    for key, own in compared.groupby("network_key", sort=False):
-        if (results.path / "networks" / str(key)).is_dir():
-            yield (
-                Store(results.path).read_evidence(str(key)),
-                points.index.get_indexer(own.index).tolist(),
-                own,
-            )
+    by_network: Any = compared.groupby(["network_key", "edge_weight_bits"], sort=False)
+    for (key, weight_bits), own in by_network:
+        if not (results.path / "networks" / str(key)).is_dir():
+            continue
+        evidence = Store(results.path).read_evidence(str(key), edge_weight_bits=int(weight_bits))
+        yield evidence, points.index.get_indexer(own.index).tolist(), own
 
 
 def _packed(right: list[NDArray[np.bool_]]) -> dict[str, str] | None:

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from explorer.core.code_bytes import EDGE_WEIGHT_BITS, SIZES
 from explorer.core.graph.split_points import OUTPUT
+from explorer.core.run_point import FLOAT32
 from explorer.core.sweep import columns_of_sweep
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
@@ -215,6 +217,8 @@ def _points(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, dict[
         "threshold": points["confidence_threshold"],
         **{name: points[name] for name in columns_of_sweep(points)[3:]},
     }
+    if SIZES[0] not in points:
+        del columns[EDGE_WEIGHT_BITS]  # which all points have; the page takes it as 32
     typed = {name: typed_column(values.to_numpy(dtype=float)) for name, values in columns.items()}
     return {"split": typed_column(numbers)} | typed
 
@@ -223,7 +227,7 @@ def _measured(points: pd.DataFrame, numbers: NDArray[np.int64]) -> dict[str, Any
     """Measured values, once per split point and bits; None where one was not measured."""
     names = list(MEASURED_METRICS)
     own = points[names].astype(float).assign(split=numbers, bits=points["payload_bits"].fillna(0).astype(int))
-    rows = own.drop_duplicates(["split", "bits"])
+    rows = own[points[EDGE_WEIGHT_BITS] == FLOAT32].drop_duplicates(["split", "bits"])
     rows = rows[rows[names].notna().any(axis=1)][["split", "bits", *names]]
     return {"names": names, "rows": json.loads(rows.to_json(orient="values", double_precision=15))}
 

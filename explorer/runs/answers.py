@@ -25,12 +25,12 @@ def right_answers(results: RunResults, points: pd.DataFrame) -> NDArray[np.bool_
         >>> (right_RN.sum(axis=1) == run.front["correct"]).all()
         np.True_
     """
-    store, keys = Store(results.path), points["network_key"].astype(str).tolist()
-    rows = points.to_dict("records")
+    store, rows = Store(results.path), points.to_dict("records")
+    keys = [(str(row["network_key"]), int(row["edge_weight_bits"])) for row in rows]
     answers: dict[int, NDArray[np.bool_]] = {}
-    for key in dict.fromkeys(keys):
-        evidence = store.read_evidence(key)
-        own = (place for place, other in enumerate(keys) if other == key)
+    for key, weight_bits in dict.fromkeys(keys):
+        evidence = store.read_evidence(key, edge_weight_bits=weight_bits)
+        own = (place for place, other in enumerate(keys) if other == (key, weight_bits))
         answers |= {place: right_and_exits(evidence, RunPoint.from_row(rows[place]))[0] for place in own}
     return np.array([answers[place] for place in range(len(rows))], dtype=np.bool_)
 

@@ -27,7 +27,11 @@ def run_optimism(
         True
     """
     store = Store(results.path)
-    networks = [(store.read_evidence(key), stored.splits) for key, stored in results.networks.items()]
+    networks = [
+        (evidence, stored.splits)
+        for key, stored in results.networks.items()
+        for evidence in store.read_evidences(key)
+    ]
     if not networks:
         return None
     constraints = results.record.constraints_on(results.setting)

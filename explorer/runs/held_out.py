@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from explorer.core.calibration import Calibration
 from explorer.core.confusion import by_class
-from explorer.core.evidence import collect_evidence
+from explorer.core.evidence import Evidence, collect_evidence
+from explorer.core.network import Network
+from explorer.core.quality import Quality
+from explorer.core.run_point import FLOAT32
 from explorer.core.sweep import outcome_at
 from explorer.costs.intervals import learned_columns
 from explorer.data.dataset import DataSet
 from explorer.front.select import Pick
+from explorer.microcontroller.int8_evidence import collect_int8_evidence
 from explorer.runs.deployment import restored
 from explorer.runs.reads import counted_read
 from explorer.runs.results import RunResults
@@ -57,7 +62,7 @@ def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str
     network, calibration = restored(store, key, data), store.read_calibration(key)
     bits, quality = point.payload_bits or calibration.inference_config.payload.bits[0], results.record.quality
     with user_code(f"{key} on the test subset"):
-        evidence = collect_evidence(network, data.test, calibration.only(bits), quality)
+        evidence = _evidence(network, data, calibration.only(bits), quality, point.edge_weight_bits)
     outcome, samples = outcome_at(evidence, point), np.array([len(data.test)])
     earned = {column: np.array([value]) for column, value in outcome.earned.items()}
     learned = {name: float(values[0]) for name, values in learned_columns(earned, samples).items()}
@@ -73,6 +78,17 @@ def read_test_subset(results: RunResults, pick: Pick, data: DataSet) -> dict[str
             pick.constraints,
         ),
     }
+
+
+def _evidence(
+    network: Network, data: DataSet, calibration: Calibration, quality: Quality, edge_weight_bits: int
+) -> Evidence:
+    """Of the test subset, the edge part in float32 or int8."""
+    if edge_weight_bits == FLOAT32:
+        return collect_evidence(network, data.test, calibration, quality)
+    evidence = collect_int8_evidence(network, data, data.test, calibration, quality)
+    assert evidence is not None, "the run has a point with such an edge part"
+    return evidence
 
 
 def _measured(columns: Mapping[Any, Any], name: str, samples: int) -> "Measured":

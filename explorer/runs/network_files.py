@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from explorer.core.code_bytes import CodeBytes
 from explorer.core.evidence import Answers, Evidence
 from explorer.core.payload import Codec, PayloadForm, is_calibrated
 from explorer.core.quality import ACCURACY, Quality
@@ -37,11 +38,17 @@ def load(parse: Callable[[bytes], T], content: bytes, path: Path) -> T:
         raise UserError(f"{path}: cannot be read: {error}") from None
 
 
+_CODE, _OUTPUT_CODE = "code_bytes", "output_code_bytes"  # where C counts; so do the following
+_WEIGHT_BITS, _PLACES = "edge_weight_bits", "split_points"
 _ANSWERS = ("exit_answer", "server_answer", "output_answer")  # runs of old have none
 
 
-def evidence_content(evidence: Evidence) -> bytes:
+def evidence_content(evidence: Evidence, split_points: Sequence[str] = ()) -> bytes:
     """Per-sample validation outcomes as a safetensors file.
+
+    Args:
+        evidence: Of edge parts in float32 or int8.
+        split_points: Names of all that the network has, where the evidence says what C takes.
 
     Example:
         >>> right, sure = np.array([[True, False]]), np.array([[0.9, 0.6]], dtype=np.float32)
@@ -59,6 +66,10 @@ def evidence_content(evidence: Evidence) -> bytes:
         "encoded_bytes": evidence.encoded_bytes_SBN,
         "labels": evidence.label_N,
     }
+    if (code := evidence.code) is not None:
+        arrays |= {_CODE: code.split_SEBK, _OUTPUT_CODE: code.output_K}
+        arrays |= {_WEIGHT_BITS: np.array([code.edge_weight_bits], np.int64)}
+        arrays[_PLACES] = np.array([split_points.index(name) for name in evidence.split_points], np.int64)
     if (answers := evidence.answers) is not None:
         arrays |= dict(zip(_ANSWERS, (answers.exit_SN, answers.server_SBN, answers.output_N), strict=True))
     return bytes(save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
@@ -81,8 +92,12 @@ def parse_evidence(
     """
     arrays = load(load_arrays, content, path)
     payload_bits = tuple(arrays["payload_bits"].tolist())
+    names, code = [split.name for split in splits[:-1]], None
+    if _CODE in arrays:
+        code = CodeBytes(arrays[_CODE], arrays[_OUTPUT_CODE], int(arrays[_WEIGHT_BITS][0]))
+        names = [names[place] for place in arrays[_PLACES].tolist()]
     return Evidence(
-        tuple(split.name for split in splits[:-1]),
+        tuple(names),
         payload_bits,
         arrays["exit_confidence"],
         arrays["exit_correct"].astype(np.bool_),
@@ -92,6 +107,7 @@ def parse_evidence(
         arrays["labels"],
         quality,
         Answers(*(arrays[name] for name in _ANSWERS)) if _ANSWERS[0] in arrays else None,
+        code,
     )
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from explorer.core.code_bytes import EDGE_WEIGHT_BITS
 from explorer.core.confusion import ByClass, by_class
 from explorer.core.credits import CREDITS
 from explorer.core.evidence import Evidence
 from explorer.core.graph.split_points import INPUT
 from explorer.core.quality import MARGINS
-from explorer.core.run_point import RunPoint
-from explorer.core.sweep import columns_of_sweep, is_deployable, point_row, right_and_exits
+from explorer.core.run_point import FLOAT32, INT8, RunPoint
+from explorer.core.sweep import columns_of_sweep, in_float32, is_deployable, point_row, right_and_exits
 from explorer.costs.model import CostModel
 from explorer.devices import Setting
 from explorer.errors import UserError
@@ -46,7 +47,7 @@ _LEADING = [  # of front.csv, in the order that other programs may rely on
 FRONT_COLUMNS = [  # of every run; those of another quality than accuracy follow
     *_LEADING,
     *(name for name, metric in METRICS.items() if metric.in_front and name not in _LEADING),
-    *("epochs", *CORRECTED_METRICS, *MEASURED_METRICS),
+    *("epochs", *CORRECTED_METRICS, *MEASURED_METRICS, EDGE_WEIGHT_BITS),
 ]
 TRIAL_COLUMNS = [
     *("number", "state", "outcome", "reason", "network_key", "reference", "split_point"),
@@ -134,24 +135,24 @@ class RunResults:
 
     def right_answers(self, point: "pd.Series[Any]") -> NDArray[np.bool_]:
         """Which validation samples (N,) an operating point, a row of ``points``, answers right."""
-        evidence = self._evidence(str(point["network_key"]))
-        return right_and_exits(evidence, RunPoint.from_row(point))[0]
+        return right_and_exits(self._evidence(point), RunPoint.from_row(point))[0]
 
     def compare(self, first: "pd.Series[Any]", second: "pd.Series[Any]") -> Comparison:
         """Hold two operating points against each other, sample by sample."""
         return self._compared(self.right_answers(first), self.right_answers(second))
 
     def _compared(self, first_N: NDArray[np.bool_], second_N: NDArray[np.bool_]) -> Comparison:
-        labels = self._evidence(next(iter(self.networks))).label_N  # every network has seen the same samples
+        # every network has seen the same samples
+        labels = Store(self.path).read_evidence(next(iter(self.networks))).label_N
         return compared(first_N, second_N, labels, self.record.quality)
 
     def by_class(self, point: "pd.Series[Any]") -> ByClass:
         """What became of each class of the validation subset at an operating point, a row of ``points``."""
-        evidence = self._evidence(str(point["network_key"]))
-        return by_class(evidence, RunPoint.from_row(point), self.record.data.num_classes)
+        return by_class(self._evidence(point), RunPoint.from_row(point), self.record.data.num_classes)
 
-    def _evidence(self, key: str) -> Evidence:
-        return Store(self.path).read_evidence(key)
+    def _evidence(self, point: "pd.Series[Any]") -> Evidence:
+        weight_bits = RunPoint.from_row(point).edge_weight_bits
+        return Store(self.path).read_evidence(str(point["network_key"]), edge_weight_bits=weight_bits)
 
     def with_setting(self, setting: Setting) -> "RunResults":
         """The same run on other devices and another link: costs and front are computed anew."""
@@ -281,7 +282,7 @@ def _all_points(
         if key in references:
             rows = _with_references(rows, references[key], store.read_evidence(key))
         if not baselines.empty and (own := baselines[baselines["network_key"] == key]).size:
-            rows = pd.concat([rows, _baseline_rows(own).astype(rows.dtypes)], ignore_index=True)
+            rows = pd.concat([rows, _like(_baseline_rows(own), rows)], ignore_index=True)
         frames.append(rows)
     return points_of(networks, frames, setting)
 
@@ -296,6 +297,7 @@ def _with_references(points: pd.DataFrame, references: pd.DataFrame, evidence: E
             & (points["payload_bits"].fillna(0) == (point.payload_bits or 0))
             & (points["exited"] == row["exited"].item())
             & (points["confidence_threshold"].isna() == (point.confidence_threshold is None))
+            & points.index.isin(in_float32(points).index)
         )
         if not same.any():
             row = row.assign(reference="")[points.columns]
@@ -304,6 +306,14 @@ def _with_references(points: pd.DataFrame, references: pd.DataFrame, evidence: E
         names = points.loc[same, "reference"]
         points.loc[same, "reference"] = names.where(names == "", names + ",") + proposal["reference"]
     return points
+
+
+def _like(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Rows of float32 with the columns and types of others; of their C nothing is known."""
+    joined = rows.reindex(columns=others.columns)
+    if EDGE_WEIGHT_BITS in others:
+        joined[EDGE_WEIGHT_BITS] = FLOAT32
+    return joined.astype(others.dtypes)
 
 
 def _baseline_rows(baselines: pd.DataFrame) -> pd.DataFrame:
@@ -317,7 +327,8 @@ def points_of(
 ) -> pd.DataFrame:
     """Swept points of networks with costs, what the networks say of themselves, and an id.
 
-    The id is built from key, split point, bits and exits; a baseline's has its name for the bits.
+    The id is built from key, split point, bits and exits, and ``int8`` where the edge part is; a baseline's
+    has its name for the bits.
 
     Args:
         networks: Whose points they are, by key.
@@ -337,7 +348,10 @@ def points_of(
         return pd.DataFrame(columns=[*FRONT_COLUMNS, *CREDITS, "exited", "sent_bytes", "epochs_asked"])
     owners = np.repeat(np.arange(len(networks)), [len(frame) for frame in frames])
     costs = [(stored.splits, stored.num_samples) for stored in networks.values()]
-    points = CostModel(setting).points_of_networks(pd.concat(frames, ignore_index=True), owners, costs)
+    swept = pd.concat(frames, ignore_index=True)
+    points = CostModel(setting).points_of_networks(swept, owners, costs)
+    weight_bits = points.get(EDGE_WEIGHT_BITS, pd.Series(FLOAT32, points.index)).astype(np.int64)
+    points = points.assign(edge_weight_bits=weight_bits)
     about = pd.DataFrame([_about(*item) for item in networks.items()])
     of_networks = about.iloc[owners].reset_index(drop=True)
     names = [[split.name for split in stored.splits] for stored in networks.values()]
@@ -348,6 +362,7 @@ def points_of(
     bits = points["payload_bits"].fillna(0).astype(str)
     bits = bits.where(is_deployable(points), points["reference"])
     ids = of_networks["network_key"] + "." + places + "." + bits + "." + exits
+    ids += np.where(weight_bits == INT8, ".int8", "")
     return pd.concat([points, of_networks.assign(point_id=ids)], axis=1)
 
 
@@ -390,6 +405,8 @@ def _add_measurements(points: pd.DataFrame, path: Path) -> pd.DataFrame:
         measured = pd.DataFrame(content.get(table, []), columns=[*at, *columns])
         types = {name: float for name in columns} | {name: points[name].dtype for name in at}
         points = points.merge(measured.astype(types), on=at, how="left")
+    # a part in int8 runs on a microcontroller, not on this host
+    points.loc[points[EDGE_WEIGHT_BITS] == INT8, list(MEASURED_METRICS)] = np.nan
     return points
 
 

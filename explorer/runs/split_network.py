@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from explorer.core.calibration import Calibration
 from explorer.core.payload import Codec, decode, encode
-from explorer.core.run_point import RunPoint
+from explorer.core.run_point import FLOAT32, RunPoint
 from explorer.data.dataset import DataSet
+from explorer.errors import UserError
 from explorer.runs.deployment import restored
 from explorer.runs.store import Store
 
@@ -81,7 +82,8 @@ def split_network(folder: Path, key: str, point: RunPoint, data: DataSet) -> Spl
         data: That of the run.
 
     Raises:
-        UserError: Its weights were dropped, or what is built is not what was trained.
+        UserError: Its weights were dropped, or what is built is not what was trained; or its edge part
+            computes in int8.
 
     Example:
         >>> from explorer import run_search
@@ -91,6 +93,10 @@ def split_network(folder: Path, key: str, point: RunPoint, data: DataSet) -> Spl
         >>> network.point.split_point, network.shape
         ('input', (1, 8, 8))
     """
+    if point.edge_weight_bits != FLOAT32:
+        raise UserError(
+            f"{key}: the edge part of this point computes in int8; `explorer deploy --c-code int8` writes it"
+        )
     store = Store(folder)
     network, calibration = restored(store, key, data), store.read_calibration(key)
     split_point = network.split_point(point.split_point)

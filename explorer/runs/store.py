@@ -21,6 +21,7 @@ from explorer.core.calibration import Calibration, InferenceConfig
 from explorer.core.evidence import Evidence
 from explorer.core.failures import failing_alone
 from explorer.core.payload import PayloadForm
+from explorer.core.run_point import FLOAT32, INT8
 from explorer.core.training_record import TrainingRecord
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.costs.split_costs import SplitCosts
@@ -43,11 +44,13 @@ from explorer.utils.files import naming_file, read_json
 _UNFINISHED, _REPLACED, _DAMAGED = ".unfinished-", ".replaced-", ".damaged-"
 _NETWORK, _WEIGHTS = "network.json", "weights.safetensors"
 _POINTS, _EVIDENCE, _TRAINING_STATE = "points.parquet", "evidence.safetensors", "training_state.safetensors"
+_INT8_EVIDENCE = "int8_evidence.safetensors"  # of edge parts in int8, where the space has them
+_EVIDENCES = {FLOAT32: _EVIDENCE, INT8: _INT8_EVIDENCE}
 _EARLIER = "earlier"  # folder: <epochs>/ holds points and evidence of the network when it was paused there
 _CALIBRATION, _LOGITS = "calibration.safetensors", "logits.safetensors"
 _FILE = re.compile(
     rf"network\.json|weights\.safetensors|{re.escape(_CALIBRATION)}|{re.escape(_LOGITS)}|{re.escape(_TRAINING_STATE)}"
-    rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)})"
+    rf"|({_EARLIER}/[1-9]\d*/)?({re.escape(_POINTS)}|{re.escape(_EVIDENCE)}|{re.escape(_INT8_EVIDENCE)})"
 )
 _DROPPED = (_WEIGHTS, _TRAINING_STATE)  # of networks that left the front
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # as NetworkSpec.key makes them
@@ -189,7 +192,8 @@ class Store:
         record = self._record(key)
         now = record["training"]["epochs"]
         names = {name: name for name in record["files"] if name.startswith(f"{_EARLIER}/")}
-        names |= {f"{_EARLIER}/{now}/{name}": name for name in (_POINTS, _EVIDENCE)}
+        own = [name for name in (_POINTS, *_EVIDENCES.values()) if name in record["files"]]
+        names |= {f"{_EARLIER}/{now}/{name}": name for name in own}
         return {name: self._content(key, own, record) for name, own in names.items()}
 
     def _write_unfinished(self, network: EvaluatedNetwork, points: pd.DataFrame) -> Path:
@@ -297,13 +301,20 @@ class Store:
         content = self._content(key, name, record)
         return parse_points(content, self.networks / key / name, record["num_samples"])
 
-    def read_evidence(self, key: str, epochs: int | None = None) -> Evidence:
+    def read_evidence(self, key: str, epochs: int | None = None, edge_weight_bits: int = FLOAT32) -> Evidence:
         """Per-sample validation outcomes of a network, now or at one of :meth:`earlier_epochs`."""
-        name = _EVIDENCE if epochs is None else f"{_EARLIER}/{epochs}/{_EVIDENCE}"
+        own = _EVIDENCES[edge_weight_bits]
+        name = own if epochs is None else f"{_EARLIER}/{epochs}/{own}"
         record, path = self._record(key), self.networks / key / name
         splits = tuple(SplitCosts.from_json(split) for split in record["splits"])
         quality = NetworkSpec.from_json(record["spec"]).recipe.quality
         return parse_evidence(self._content(key, name, record), path, splits, quality)
+
+    def read_evidences(self, key: str, epochs: int | None = None) -> list[Evidence]:
+        """Of edge parts in float32 and, where the run has them, in int8; see :meth:`read_evidence`."""
+        before, files = "" if epochs is None else f"{_EARLIER}/{epochs}/", self._record(key)["files"]
+        known = [bits for bits, name in _EVIDENCES.items() if f"{before}{name}" in files]
+        return [self.read_evidence(key, epochs, bits) for bits in known]
 
     def read_calibration(self, key: str) -> Calibration:
         """What was fitted to a network besides its weights."""
@@ -311,7 +322,9 @@ class Store:
         splits = [split["name"] for split in record["splits"][:-1]]
         payload = record["inference_config"]["payload"]
         form = PayloadForm(**(payload | {"bits": tuple(payload["bits"])}))
-        inference_config = InferenceConfig(**(record["inference_config"] | {"payload": form}))
+        weight_bits = tuple(record["inference_config"].get("edge_weight_bits", (FLOAT32,)))
+        typed = {"payload": form, "edge_weight_bits": weight_bits}
+        inference_config = InferenceConfig(**(record["inference_config"] | typed))
         content = None if form.ranges == "sample" else self._content(key, _CALIBRATION, record)
         codecs = parse_codecs(content, self.networks / key / _CALIBRATION, form, splits)
         return Calibration(inference_config, codecs, record["temperatures"])
@@ -358,14 +371,17 @@ class Store:
 def _contents(network: EvaluatedNetwork, points: pd.DataFrame) -> dict[str, bytes]:
     """Files of a network by name, but ``network.json``."""
     calibration = network.calibration
+    names = [split.name for split in network.splits]
     files = {
-        _EVIDENCE: evidence_content(network.evidence),
+        _EVIDENCE: evidence_content(network.evidence, names),
         _WEIGHTS: save_tensors(network.weights),
         _LOGITS: save_tensors({"logits": network.logits}),
         _POINTS: points_content(points),
     }
     if calibration.inference_config.payload.ranges != "sample":
-        files[_CALIBRATION] = codecs_content(calibration.codecs, [split.name for split in network.splits])
+        files[_CALIBRATION] = codecs_content(calibration.codecs, names)
+    if network.int8_evidence is not None:
+        files[_INT8_EVIDENCE] = evidence_content(network.int8_evidence, names)
     if network.training_state is not None:
         files[_TRAINING_STATE] = save_tensors(network.training_state)
     return files

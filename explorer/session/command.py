@@ -41,6 +41,8 @@ def dry_run(options: Options, as_json: bool) -> int:
         return 0
     print_data(session.data, Console(), session.record.quality.name)
     print_inventory(session.inventory, Console())
+    for sentence in session.without_code:
+        print(printable(sentence))
     return 0
 
 
@@ -112,6 +114,8 @@ def _announce(session: Session, stream: TextIO) -> None:
         print(printable(f"damaged: {mended}"), file=stream, flush=True)
     for variant in session.inventory.failures:
         print(printable(f"{variant.name} cannot be used: {variant.failure}"), file=stream, flush=True)
+    for sentence in session.without_code:
+        print(printable(sentence), file=stream, flush=True)
     for note in data_notes(session.data, record.quality.name):
         print(note, file=stream, flush=True)
 

@@ -176,7 +176,11 @@ def _held_against(
 ) -> Confirmed:
     point, key = RunPoint.from_row(row), row["network_key"]
     networks = {seed: trained[key, seed] for seed in seeds}
-    known = {seed: own.evidence for seed, own in networks.items() if not isinstance(own, str)}
+    known = {
+        seed: next(each for each in own.evidences if each.has(point))
+        for seed, own in networks.items()
+        if not isinstance(own, str)
+    }
     outcomes = [(outcome_at(own, point), own.num_samples) for own in known.values()]
     return Confirmed(
         point_id=row["point_id"],

@@ -3,15 +3,19 @@
 import warnings
 from collections import Counter
 
+import numpy as np
 import optuna
+import pandas as pd
 
-from explorer.core.sweep import POINT_COLUMNS, is_deployable
+from explorer.core.code_bytes import SIZES
+from explorer.core.sweep import POINT_COLUMNS, is_deployable, without_code
 from explorer.costs.model import CostModel
 from explorer.engine.outcomes import TrialResult, finished_trials
 from explorer.engine.proposals import Proposer
 from explorer.engine.surrogate.quality import LEAST_NETWORKS, what_was_learned
 from explorer.engine.surrogate.surrogate import Surrogate
 from explorer.errors import UserError
+from explorer.front.pareto import mark_front
 from explorer.runs.learned import Learned
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
@@ -72,7 +76,8 @@ def learned(session: Session, study: optuna.Study, results: RunResults) -> Learn
         return None
     proposer, costs = Proposer(session.inventory, {}, session.record.encoding), CostModel(results.setting)
     surrogate = Surrogate(session.inventory, proposer.network, costs)
-    paused = _observe(surrogate, results, costs)
+    points = _known_points(results, costs)
+    paused = _observe(surrogate, results, costs, points)
     for trial in finished_trials(study):
         result = TrialResult.of(trial)
         surrogate.tell(result.network_key)
@@ -80,16 +85,28 @@ def learned(session: Session, study: optuna.Study, results: RunResults) -> Learn
             surrogate.fail(proposer.suggest(optuna.trial.FixedTrial(trial.params)).network)
     for key in sorted(results.networks):  # those that no proposal asked for count, too
         surrogate.tell(key)
-    front = results.points[results.points["on_front"]]
+    front = points[points["on_front"]]
     losses = loss_values(front, results.objectives).to_numpy()
     return what_was_learned(surrogate, losses, set(front["network_key"]), min(paused, default=None))
 
 
-def _observe(surrogate: Surrogate, results: RunResults, costs: CostModel) -> set[int]:
+def _known_points(results: RunResults, costs: CostModel) -> pd.DataFrame:
+    """The points that the surrogate knows: edge parts in float32, with costs that follow from structure."""
+    if SIZES[0] not in results.points:
+        return results.points
+    swept = {key: without_code(own.points) for key, own in results.networks.items()}
+    networks = [(own.splits, own.num_samples) for own in results.networks.values()]
+    owners = np.repeat(np.arange(len(swept)), [len(own) for own in swept.values()])
+    points = costs.points_of_networks(pd.concat(swept.values(), ignore_index=True), owners, networks)
+    points = points.assign(network_key=np.array(list(swept))[owners])
+    return mark_front(points, results.objectives, results.record.constraints_on(results.setting))
+
+
+def _observe(surrogate: Surrogate, results: RunResults, costs: CostModel, known: pd.DataFrame) -> set[int]:
     """Let a surrogate learn from every network; the epochs of those that are not trained to the end then."""
     store, paused = Store(results.path), set[int]()
     needed = dict.fromkeys([*POINT_COLUMNS, *(metric.name for metric in surrogate.metrics)])
-    swept = results.points[is_deployable(results.points)]
+    swept = known[is_deployable(known)]
     points_now = dict(iter(swept[[*needed]].groupby(swept["network_key"], sort=False)))
     for key, stored in results.networks.items():
         if surrogate.architectures.of(stored.spec) is None:
@@ -97,7 +114,8 @@ def _observe(surrogate: Surrogate, results: RunResults, costs: CostModel) -> set
         first = next(iter(store.earlier_epochs(key)), None)
         points = points_now[key]
         if first is not None:
-            points = costs.points(store.read_earlier_points(key, first), stored.splits, stored.num_samples)
+            earlier = without_code(store.read_earlier_points(key, first))
+            points = costs.points(earlier, stored.splits, stored.num_samples)
         surrogate.observe(stored.spec, store.read_evidence(key, first), points, stored.training.seconds)
         epochs = stored.training.epochs if first is None else first
         if epochs < stored.spec.recipe.total_epochs:

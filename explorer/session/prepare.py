@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from explorer.core.device import chosen_device
+from explorer.core.run_point import INT8
 from explorer.data.dataset import DataSet
 from explorer.devices import Setting
 from explorer.engine.defaults import (
@@ -28,6 +29,7 @@ from explorer.runs.folder import checked_name, list_runs, new_run_folder
 from explorer.runs.mend import mend
 from explorer.runs.owner import owned, owner_of
 from explorer.runs.record import RUN_FILE, DataRecord, RunRecord
+from explorer.session.edge_code import without_code
 from explorer.session.options import Options
 from explorer.space.files import (
     load_space,
@@ -59,6 +61,7 @@ class Session:
         rung_epochs: Epochs at which training pauses; the last is a complete training.
         storage: Optuna storage URL.
         mended: What was damaged in the run folder and is made anew, one sentence each.
+        without_code: Which edge parts cannot be in int8 though the space asks for it, one sentence each.
 
     Example:
         >>> session = prepare(Options(space="digits", seed=3))
@@ -75,6 +78,7 @@ class Session:
     rung_epochs: tuple[int, ...]
     storage: str
     mended: tuple[str, ...] = ()
+    without_code: tuple[str, ...] = ()
 
     @property
     def begun_with(self) -> dict[str, object]:
@@ -232,6 +236,7 @@ def _session(
     with naming(where):
         inventory = build_inventory(space, data.input_shape, data.num_classes)
         _check_profiles(space, setting)
+        lacking = without_code(inventory, data)
     if record.sampler == "front" and record.encoding != "conditional":
         raise UserError(
             "--encoding must be conditional with --sampler front, which proposes any densities, got "
@@ -241,7 +246,7 @@ def _session(
         raise UserError(f"--rungs must be off with training.{_no_rungs(space.training)}, got 'on'")
     rungs = rungs_of(space, len(data.train)) if record.rungs == "on" else (space.recipe.total_epochs,)
     storage = options.storage or from_environment(record.storage) or f"sqlite:///{folder / 'study.db'}"
-    return Session(folder, record, space, data, inventory, setting, rungs, storage)
+    return Session(folder, record, space, data, inventory, setting, rungs, storage, without_code=lacking)
 
 
 def _no_rungs(training: TrainingSpec) -> str:
@@ -285,3 +290,7 @@ def _check_profiles(space: SearchSpace, setting: Setting) -> None:
             if lacking := [profile.spelled(name) for name in quantities if getattr(profile, name) is None]:
                 which = f"which profile {profile.name!r} does not have"
                 raise UserError(f"{key}: {column} needs {', '.join(lacking)}, {which}")
+        needs_times = "compute_times" in ALL_METRICS[column].needs.get("edge", ())
+        if INT8 in space.edge_weight_bits and needs_times and setting.edge.macs_per_s_int8 is None:
+            which = f"which profile {setting.edge.name!r} does not have"
+            raise UserError(f"{key}: {column} with edge_weight_bits 8 needs macs_per_s_int8, {which}")

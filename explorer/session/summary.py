@@ -84,6 +84,7 @@ def _notes(session: Session) -> list[str]:
             notes.append(f"{backbone}: no reference small_dense_pooled, since {rule}")
     if session.data.validation_is_apart:
         notes.append(f"validation is independent: {session.data.validation_is_apart}")
+    notes += session.without_code
     notes += data_notes(session.data, session.record.quality.name)
     if session.space.payload.entropy != "none":
         notes.append("modelled times and energies leave out what compressing payloads takes")

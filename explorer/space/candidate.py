@@ -141,7 +141,7 @@ class Candidate:
         >>> how = ("explorer.backbones:mlp", '{"hidden": [8]}', "block", (), 64)
         >>> spec = NetworkSpec("mlp", *how, load_space("digits")[0].recipe, '{"source": "digits"}')
         >>> Candidate.canonical(spec, RunPoint("output", confidence_threshold=0.7, payload_bits=8)).point
-        RunPoint(split_point='output', confidence_threshold=0.0, payload_bits=None)
+        RunPoint(split_point='output', confidence_threshold=0.0, payload_bits=None, edge_weight_bits=32)
     """
 
     network: NetworkSpec
@@ -155,7 +155,7 @@ class Candidate:
         point may have none.
         """
         if point.split_point == OUTPUT:
-            return cls(network, RunPoint.at_output())
+            return cls(network, RunPoint.at_output(point.edge_weight_bits))
         threshold = point.confidence_threshold
         has_exit = network.exits_at is None or point.split_point in network.exits_at
         if not has_exit or (threshold is not None and threshold >= 1):

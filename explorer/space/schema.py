@@ -15,6 +15,7 @@ from explorer.core.calibration import InferenceConfig, Temperature
 from explorer.core.exits import ExitKind, Score
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.recipe import ExitTraining, Recipe
+from explorer.core.run_point import FLOAT32
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, ThresholdRange
@@ -80,7 +81,9 @@ def _check_warm_start(name: str, backbone: BackboneSpec) -> None:
 class SearchSpace(Strict):
     """All that may be chosen, what is optimised, and for which devices and link.
 
-    ``fit: device`` keeps points to the memory of the edge device, see :mod:`explorer.space.fit`.
+    ``edge_weight_bits: [32, 8]`` evaluates every edge part in int8, too, and counts what C takes; see
+    :mod:`explorer.microcontroller.int8_evidence`. ``fit: device`` keeps points to the memory of the edge
+    device, see :mod:`explorer.space.fit`.
 
     Example:
         >>> where = {"edge_device": "rpi4", "server_device": "xeon_8124m", "link": "lte_2021"}
@@ -97,6 +100,7 @@ class SearchSpace(Strict):
     confidence_thresholds: ThresholdRange = ThresholdRange()
     payload_bits: Annotated[list[Literal[32, 16, 8, 6, 4, 2]], Field(min_length=1)] = [32, 16, 8]
     payload: PayloadSpec = PayloadSpec()
+    edge_weight_bits: Annotated[list[Literal[32, 8]], Field(min_length=1)] = [32]
     exits: ExitsSpec = ExitsSpec()
     training: TrainingSpec
     quality: QualitySpec = "accuracy"
@@ -109,7 +113,14 @@ class SearchSpace(Strict):
     protocol: ProtocolName = "http"
     deadline: str | None = None
 
-    @field_validator("patterns", "payload_bits")
+    @field_validator("edge_weight_bits")
+    @classmethod
+    def _with_float32(cls, values: list[Any]) -> list[Any]:
+        if FLOAT32 not in values:
+            raise ValueError(f"must contain 32, in which networks are trained, got {values}")
+        return values
+
+    @field_validator("patterns", "payload_bits", "edge_weight_bits")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) != len(values):
@@ -209,7 +220,8 @@ class SearchSpace(Strict):
     def inference_config(self) -> InferenceConfig:
         """How its networks are run."""
         payload = PayloadForm(tuple(self.payload_bits), self.payload.ranges, self.payload.entropy)
-        return InferenceConfig(payload, self.exits.score, self.exits.temperature)
+        weight_bits = tuple(self.edge_weight_bits)
+        return InferenceConfig(payload, self.exits.score, self.exits.temperature, weight_bits)
 
     @property
     def recipe(self) -> Recipe:

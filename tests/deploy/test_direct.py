@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from explorer import backbones
 from explorer.core.calibration import Calibration, InferenceConfig
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.exits import Score
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
 from explorer.core.sparsity.patterns import PatternName
 from explorer.core.sparsity.sparsify import sparsify
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.direct import direct_model
 from explorer.deploy.exporter import exported
 from explorer.deploy.onnx_files import export_chain

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.calibration import uncalibrated
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.exporter import exported
 from explorer.errors import UserError
 

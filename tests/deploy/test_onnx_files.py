@@ -12,12 +12,12 @@ from onnx import numpy_helper
 from torch import nn
 
 from explorer.core.calibration import uncalibrated
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.graph.dataflow import index_bytes
 from explorer.core.network import Network
 from explorer.core.sparsity.layers import InitialWeights, sparse_layer
 from explorer.core.sparsity.patterns import PatternName
 from explorer.core.sparsity.sparsify import sparsify
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.onnx_files import export_chain, sliced
 
 

@@ -18,7 +18,8 @@ def front_of(rows: list[tuple[int, int, int, int]]) -> pd.DataFrame:
     """Points of accuracy in percent, MACs, payload and network, without those that others dominate."""
     points = pd.DataFrame(rows, columns=["accuracy", "edge_macs", "payload_bytes", "network_key"])
     points["accuracy"] /= 100
-    points = points.assign(split_point="fc1", payload_bits=8, confidence_threshold=points["accuracy"])
+    points = points.assign(split_point="fc1", payload_bits=8, edge_weight_bits=32)
+    points = points.assign(confidence_threshold=points["accuracy"])
     kept = non_dominated(loss_values(points, OBJECTIVES).to_numpy(dtype=float))
     return points[kept].reset_index(drop=True)
 

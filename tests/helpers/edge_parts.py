@@ -15,7 +15,7 @@ from explorer.core.calibration import InferenceConfig
 from explorer.core.payload import PayloadForm
 from explorer.core.run_point import RunPoint
 from explorer.deploy.bundle import Source
-from explorer.microcontroller.edge_part import EdgePart, Weights, edge_part
+from explorer.deploy.edge_part import EdgePart, Weights, edge_part
 from explorer.microcontroller.emulator import parsed, write_harness
 from explorer.microcontroller.forms import Floats
 from explorer.microcontroller.int8_numbers import Int8Numbers

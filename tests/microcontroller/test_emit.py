@@ -25,8 +25,8 @@ from edge_parts import (
 
 from explorer.core.calibration import InferenceConfig
 from explorer.core.payload import PayloadForm
+from explorer.deploy.edge_part import Weights
 from explorer.errors import UserError
-from explorer.microcontroller.edge_part import Weights
 from explorer.microcontroller.emit import emitted
 from explorer.microcontroller.forms import Shape
 from explorer.microcontroller.interface import Task
@@ -88,7 +88,7 @@ def test_payloads_are_byte_for_byte_those_of_the_codec(
     from deployable import row_of
 
     from explorer.core.run_point import RunPoint
-    from explorer.microcontroller.edge_part import edge_part
+    from explorer.deploy.edge_part import edge_part
 
     source = source_of(*CNN, config=InferenceConfig(PayloadForm((bits,), ranges)))
     part = edge_part(source, row_of(RunPoint("pool1", None, bits)), weights)

@@ -12,8 +12,8 @@ from edge_parts import CNN, CNN1D, DIGEST, DS_CNN, EIGHT, MLP, RESNET, check_row
 from explorer import emulate as command
 from explorer.core.run_point import RunPoint
 from explorer.deploy.bundle import build_bundle
+from explorer.deploy.edge_part import Weights, edge_part, write_edge_part
 from explorer.errors import UserError
-from explorer.microcontroller.edge_part import Weights, edge_part, write_edge_part
 from explorer.microcontroller.emulator import emulate, parsed
 from explorer.microcontroller.proof import NotEqualError, load_edge, prove, with_flipped_weight
 from explorer.microcontroller.sizes import predicted

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from explorer.core.calibration import uncalibrated
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
 from explorer.core.sparsity.block import BlockConv, BlockLinear
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.errors import UserError
 from explorer.microcontroller.forms import Blocks, Depthwise
 from explorer.microcontroller.lowering import lowered_chain

@@ -6,6 +6,7 @@ import pytest
 
 from explorer import run_search
 from explorer.api import Run
+from explorer.front.groups import CUT
 from explorer.runs.answers import grouped_front, right_answers
 
 
@@ -30,7 +31,7 @@ def test_who_is_led_costs_more_and_does_not_differ(run: Run) -> None:
     costs = ["edge_macs", "edge_memory_bytes", "payload_bytes"]
     for group in groups:
         steps = pick.front.iloc[list(group.steps)]
-        assert len(steps.drop_duplicates(["network_key", "split_point", "payload_bits"])) == 1
+        assert len(steps.drop_duplicates(CUT)) == 1
         for place in group.alike:
             own = pick.front.iloc[place]
             leaders = steps[(steps[costs] <= own[costs]).all(axis=1)]

@@ -46,7 +46,7 @@ class PredictedFronts:
         >>> one, logits = np.ones(1), {"correct": np.zeros((1, 2))}
         >>> how = (np.array([0]), ["relu1"], np.array([8]), 0.9 * one)
         >>> PredictedFronts(*how, np.array([[0.5, 0.2]]), logits, np.array([400]), one > 0).point(0)
-        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8)
+        RunPoint(split_point='relu1', confidence_threshold=0.9, payload_bits=8, edge_weight_bits=32)
     """
 
     owner_R: NDArray[np.int64]
@@ -97,7 +97,7 @@ class FrontPredictor:
         >>> predictor = FrontPredictor(networks, costs, space, *corners)
         >>> fronts = predictor.predict(model, [networks.draw(rng, "mlp")])
         >>> fronts.point(0), predictor.losses(fronts, 0.0)[:, [0, 3]].round(2)  # accuracy, payload
-        (RunPoint(split_point='output', confidence_threshold=0.0, payload_bits=None), array([[0.4, 0. ]]))
+        (RunPoint(split_point='output', ..., edge_weight_bits=32), array([[0.4, 0. ]]))
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import { shelfDays } from "./battery.js";
 import { deployCommand, pickCommand } from "./command.js";
-import { messageBytes, usesExit } from "./cost.js";
+import { INT8, messageBytes, usesExit } from "./cost.js";
 import { violated } from "./decide.js";
 import { byId, copyText, element } from "./dom.js";
 import { boundQuantity, limitText, numberText, quantity } from "./format.js";
@@ -74,8 +74,12 @@ function sentences(run, model, state, row) {
 function whatRuns(run, model, row) {
   const { edge, server } = model.setting;
   const split = run.points.split[row];
-  if (run.splits.is_output[split]) return `The whole network runs on the edge device (${edge.name}); nothing is sent.`;
-  const [macs, exit] = [run.splits.edge_macs[split], run.splits.exit_macs[split]].map((own) => quantity(own, "MAC"));
+  const inInt8 = run.points.edge_weight_bits?.[row] === INT8 ? " in int8" : "";
+  if (run.splits.is_output[split])
+    return `The whole network runs${inInt8} on the edge device (${edge.name}); nothing is sent.`;
+  const [macs, exit] = [run.splits.edge_macs[split], run.splits.exit_macs[split]].map(
+    (own) => `${quantity(own, "MAC")}${inInt8}`,
+  );
   const computes = run.splits.edge_macs[split] ? `computes up to ${run.splitNames[split]} (${macs})` : "computes no layer";
   const bytes = quantity(messageBytes(run, row), "B");
   const bits = run.points.bits[row];

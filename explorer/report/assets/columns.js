@@ -34,7 +34,7 @@ export function decodeRun(embedded) {
     networks: { ...embedded.networks, samples: decodeColumn(embedded.networks.samples) },
     splits: decodeAll(embedded.splits),
     operators: { kinds: embedded.operators.kinds, ...decodeAll(columnsOf(embedded.operators)) },
-    points: decodeAll(embedded.points),
+    points: decodeAll(/** @type {Required<Points<EncodedColumn>>} */ (embedded.points)),
     classes: decodedClasses(embedded.classes),
     numPoints: embedded.numPoints,
   };
@@ -86,17 +86,18 @@ export function isDeployable({ points, splits }, row) {
 }
 
 /**
- * The id of a row, as explorer.runs.results builds it: network key, place of the split point, bits, exits.
- * A baseline's has its name for the bits.
+ * The id of a row, as explorer.runs.results builds it: network key, place of the split point, bits, exits,
+ * and int8 where the edge part is. A baseline's has its name for the bits.
  * @param {Run} run
  * @param {number} row
  */
 export function pointId(run, row) {
-  const { split, bits, exited, threshold } = run.points;
+  const { split, bits, exited, threshold, edge_weight_bits: weightBits } = run.points;
   const network = run.splits.network[split[row]];
   const place = split[row] - run.networks.firstSplit[network];
   const how = isDeployable(run, row) ? bits[row] : new Map(run.references).get(row);
-  return `${run.networks.key[network]}.${place}.${how}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}`;
+  const inInt8 = weightBits?.[row] === 8 ? ".int8" : "";
+  return `${run.networks.key[network]}.${place}.${how}.${Number.isNaN(threshold[row]) ? "n" : exited[row]}${inInt8}`;
 }
 
 /**

@@ -90,5 +90,6 @@ export function pickCommand(run, state, id, isChosen) {
  * @param {string} id
  */
 export function deployCommand(run, state, id) {
-  return ["python -m explorer.deploy", ...pointWords(run, state, id, false), "--out bundle"].join(" ");
+  const code = id.endsWith(".int8") ? ["--c-code int8"] : [];
+  return ["python -m explorer.deploy", ...pointWords(run, state, id, false), ...code, "--out bundle"].join(" ");
 }

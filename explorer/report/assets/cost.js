@@ -6,6 +6,7 @@ import { airTime, bytesOnAir, joulesPerBit, joulesPerMessage, lawfulWait, orNaN,
 
 const Z = 1.959963984540054; // 97.5 % quantile of the normal distribution
 const FLOAT_BYTES = 4;
+export const INT8 = 8; // bits of the weights of an edge part in int8
 
 /**
  * Score interval of a share (Wilson 1927): [low, high].
@@ -119,6 +120,18 @@ export function splitTimes({ splits, operators }, setting) {
 }
 
 /**
+ * The device as parts of a network find it whose values have 8 bits, see DeviceProfile.for_int8 in
+ * explorer/devices/profiles.py.
+ * @param {DeviceProfile} device
+ * @returns {DeviceProfile}
+ */
+export function forInt8(device) {
+  const bandwidth = device.memory_bandwidth_bytes_per_s;
+  const quarter = bandwidth === null ? null : 4 * bandwidth;
+  return { ...device, macs_per_s: device.macs_per_s_int8, memory_bandwidth_bytes_per_s: quarter, operators: null };
+}
+
+/**
  * What modelled times of a device rest on, see DeviceProfile.latency_basis in explorer/devices/profiles.py.
  * @param {DeviceProfile} device
  */
@@ -141,6 +154,7 @@ export function countedColumns(run) {
   names.push("edge_flash_bytes", "edge_ram_bytes", "edge_memory_bytes");
   names.push(...ends.map(({ name }) => name));
   const columns = Object.fromEntries(names.map((name) => [name, new Float64Array(numPoints)]));
+  const { code_constant_bytes: constants, code_flash_bytes: flash, code_ram_bytes: ram } = points;
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
     const samples = networks.samples[splits.network[split]];
@@ -163,6 +177,11 @@ export function countedColumns(run) {
       splits.edge_param_bytes[split] + hasExit * splits.exit_param_bytes[split] + hasRange * splits.range_bytes[split];
     columns.edge_flash_bytes[row] = columns.edge_param_bytes[row] + splits.edge_index_bytes[split];
     columns.edge_ram_bytes[row] = Math.max(splits.edge_ram_bytes[split], hasExit * splits.exit_ram_bytes[split]);
+    if (constants && flash && ram) {
+      columns.edge_param_bytes[row] = constants[row];
+      columns.edge_flash_bytes[row] = flash[row];
+      columns.edge_ram_bytes[row] = ram[row];
+    }
     columns.edge_memory_bytes[row] = columns.edge_flash_bytes[row] + columns.edge_ram_bytes[row];
     columns.payload_bytes[row] = points.sent_bytes[row] / samples;
   }
@@ -274,6 +293,8 @@ function lateShare([exit, sent], exited, samples, deadline) {
 export function modelledColumns(run, setting, use) {
   const { points, networks, splits, numPoints } = run;
   const times = splitTimes(run, setting);
+  const { edge_weight_bits: weightBits } = points;
+  const int8 = weightBits ? splitTimes(run, { ...setting, edge: forInt8(setting.edge) }) : times;
   const { link, protocol } = setting;
   const [rtt, active, idle] = [orNaN(link.rtt_s), orNaN(setting.edge.active_w), orNaN(setting.edge.idle_w)];
   const [perBit, perMessage] = [joulesPerBit(link), joulesPerMessage(link)];
@@ -290,7 +311,8 @@ export function modelledColumns(run, setting, use) {
   const { offload, perSample, message, codecMacs, codecBytes, hasExit } = transfersOf(run);
   for (let row = 0; row < numPoints; row++) {
     const split = points.split[row];
-    const edge = times.edge[split] + (hasExit[row] ? times.exit[split] : 0);
+    const { edge: ofPart, exit: ofExit } = weightBits?.[row] === INT8 ? int8 : times;
+    const edge = ofPart[split] + (hasExit[row] ? ofExit[split] : 0);
     wire[row] = perSample[row] + offload[row] * protocol.overhead_bytes;
     latency[row] = edge;
     energy[row] = edge * active;

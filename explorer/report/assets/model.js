@@ -1,7 +1,7 @@
 // From the run and the reader's state to what every view shows: columns, feasible points, front, choice, filter.
 
 import { depths, factorize, isDeployable, pointId, rowOf } from "./columns.js";
-import { countedColumns, modelledColumns } from "./cost.js";
+import { countedColumns, INT8, modelledColumns } from "./cost.js";
 import { memoryLimits, misfit } from "./fit.js";
 import { unitFor } from "./format.js";
 import { frontGroups } from "./groups.js";
@@ -122,6 +122,12 @@ export class Model {
       { name: "payload_bits", label: "Payload bits" },
       this.perRow((row) => points.bits[row] || NaN),
     );
+    const weightBits = points.edge_weight_bits;
+    if (weightBits)
+      this.addNumbers(
+        { name: "edge_weight_bits", label: "Edge weight bits" },
+        this.perRow((row) => weightBits[row]),
+      );
     const threshold = this.perRow((row) => (splits.is_output[points.split[row]] ? NaN : points.threshold[row]));
     this.addNumbers({ name: "confidence_threshold", label: "Confidence threshold" }, threshold);
     const means = networks.densities.map((all) => {
@@ -173,7 +179,9 @@ export class Model {
      */
     const key = (split, bits) => 64 * split + bits;
     const known = new Map(measured.rows.map(([split, bits, ...values]) => [key(split, bits), values[place] ?? NaN]));
-    return this.perRow((row) => known.get(key(points.split[row], points.bits[row])) ?? NaN);
+    /** @param {number} row */
+    const onHost = (row) => points.edge_weight_bits?.[row] !== INT8; // int8 runs on a microcontroller
+    return this.perRow((row) => (onHost(row) ? (known.get(key(points.split[row], points.bits[row])) ?? NaN) : NaN));
   }
 
   /** @param {(row: number) => number} valueOf */
@@ -275,7 +283,7 @@ export class Model {
       losses,
       costs: losses.filter((_, axis) => !isQuality[axis]),
       quality: losses.find((_, axis) => isQuality[axis]) ?? null,
-      cut: (row) => `${run.points.split[row]} ${run.points.bits[row]}`,
+      cut: (row) => `${run.points.split[row]} ${run.points.bits[row]} ${run.points.edge_weight_bits?.[row]}`,
       threshold: (row) => this.numbers("confidence_threshold").values[row],
       isKnown: (row) => paired.places.has(row),
       alike: (first, second) => paired.alike(first, second) ?? false,

@@ -112,9 +112,9 @@ function variants(card) {
  * @param {number} other
  */
 function changes(model, row, other) {
-  const names = ["backbone", "network", "split_point", "payload_bits", "confidence_threshold"];
+  const names = ["backbone", "network", "split_point", "payload_bits", "edge_weight_bits", "confidence_threshold"];
   const differing = names
-    .map((name) => model.column(name))
+    .flatMap((name) => model.metric(name) ?? [])
     .filter((column) => cellText(column, row) !== cellText(column, other));
   const densities = [...model.columns.values()]
     .filter(({ name }) => name.startsWith("density:"))

@@ -201,6 +201,7 @@ export class NetworkCard {
     record.confidence_threshold =
       run.splits.is_output[this.split] || Number.isNaN(points.threshold[row]) ? null : points.threshold[row];
     record.payload_bits = points.bits[row] || null;
+    if (points.edge_weight_bits) record.edge_weight_bits = points.edge_weight_bits[row];
     for (const column of model.columns.values())
       if (column.direction && column.values && Number.isFinite(column.values[row]))
         record[column.name] = column.values[row];

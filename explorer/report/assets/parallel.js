@@ -60,8 +60,9 @@ export class Parallel {
       "mean_density",
       "split_point",
       "payload_bits",
+      "edge_weight_bits",
       "confidence_threshold",
-    ].filter((name) => varies(model.metric(name), model));
+    ].filter((name) => model.metric(name) && varies(model.metric(name), model));
     return [...objectives, ...varied];
   }
 

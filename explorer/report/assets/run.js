@@ -11,7 +11,7 @@ import { themeColours } from "./palette.js";
 export function drawUsage(model) {
   const rows = model.front.length ? model.front : model.nearest;
   const counted = [...model.columns.values()].filter((column) =>
-    column.name.match(/^(backbone|pattern|split_point|payload_bits|argument:|density:)/),
+    column.name.match(/^(backbone|pattern|split_point|payload_bits|edge_weight_bits|argument:|density:)/),
   );
   const groups = counted.map((column) => {
     /** @type {Map<string | number, number>} */

@@ -1,19 +1,22 @@
 // Rows of one network, and what its thresholds lead to at one cut.
 
 /**
- * Rows of the same network that fit a test, in order; a network's rows lie together.
+ * Rows of the same network and weight bits that fit a test, in order; a network's rows lie together.
  * @param {Run} run
  * @param {number} row
  * @param {(row: number) => boolean} fits
  */
 export function siblingsOf({ points, splits, numPoints }, row, fits) {
   const network = splits.network[points.split[row]];
+  const weightBits = points.edge_weight_bits;
   /** @param {number} other */
   const isOwn = (other) => other >= 0 && other < numPoints && splits.network[points.split[other]] === network;
   let first = row;
   while (isOwn(first - 1)) first--;
   const rows = [];
-  for (let other = first; isOwn(other); other++) if (fits(other)) rows.push(other);
+  /** @param {number} other */
+  const alike = (other) => !weightBits || weightBits[other] === weightBits[row];
+  for (let other = first; isOwn(other); other++) if (alike(other) && fits(other)) rows.push(other);
   return rows;
 }
 

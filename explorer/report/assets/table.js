@@ -53,7 +53,8 @@ export class Table {
     const also = ["edge_memory_bytes", "latency_model_s", "energy_model_j", "exit_rate"].filter(
       (name) => !objectives.includes(name) && model.hasValues(model.column(name)),
     );
-    return [...objectives, ...also, "backbone", "mean_density", ...ALWAYS];
+    const weights = model.metric("edge_weight_bits") ? ["edge_weight_bits"] : [];
+    return [...objectives, ...also, "backbone", "mean_density", ...ALWAYS, ...weights];
   }
 
   /** @param {State} state */

@@ -57,6 +57,7 @@ interface DeviceProfile {
   ram_bytes: number | null;
   flash_bytes: number | null;
   part_overhead_s: number | null;
+  macs_per_s_int8: number | null;
   /** By kind; in the place of rate, bandwidth and call overhead. */
   operators: Record<string, OperatorTimes> | null;
 }
@@ -219,6 +220,11 @@ interface Points<Column> {
   correct: Column;
   exited: Column;
   sent_bytes: Column;
+  /** The following where C counts: 32, or 8 in int8; constants, flash and RAM. */
+  edge_weight_bits?: Column;
+  code_constant_bytes?: Column;
+  code_flash_bytes?: Column;
+  code_ram_bytes?: Column;
 }
 
 /** What became of each class and sample at the points of the run's front, and at references; see explorer/report/classes.py. */

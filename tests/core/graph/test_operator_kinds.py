@@ -11,10 +11,10 @@ from torch import nn
 
 from explorer import backbones
 from explorer.core.calibration import uncalibrated
+from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.graph.operator_kinds import fused_activations
 from explorer.core.network import Network
 from explorer.costs.split_costs import DenseCounts, split_costs
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.runtime.stages import INPUT, LOGITS
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from explorer.core.calibration import Calibration
 from explorer.core.exits import Score
+from explorer.core.folded import fold_norms
 from explorer.core.graph.split_points import OUTPUT, SplitPoint, cut
 from explorer.core.network import Network
-from explorer.deploy.folded import fold_norms
 from explorer.runtime.stages import CONFIDENCE, CROSSING, INPUT, LOGITS
 
 UINT8 = "uint8"

@@ -38,6 +38,8 @@ def fold_norms(network: Network, crossing: Collection[str]) -> int:
             continue
         layer = network.backbone.get_submodule(modules[value.folds_into])
         norm = network.backbone.get_submodule(modules[name])
+        if isinstance(norm, nn.Identity):  # folded before
+            continue
         assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
         _fold(layer, norm)
         network.backbone.set_submodule(modules[name], nn.Identity())

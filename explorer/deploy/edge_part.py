@@ -8,19 +8,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from explorer.core.calibration import CALIBRATION_SAMPLES
+from explorer.core.chain import DeployedChain
 from explorer.core.graph.split_points import OUTPUT
 from explorer.core.run_point import RunPoint
 from explorer.deploy.bundle import Source
-from explorer.deploy.chain import DeployedChain, Normalise
 from explorer.microcontroller.emit import EdgeCode, emitted
 from explorer.microcontroller.forms import Floats, kept_weights
+from explorer.microcontroller.int8_edge import edge_chain, edge_program, integers_of
 from explorer.microcontroller.int8_numbers import Int8Numbers
 from explorer.microcontroller.integer_reference import integer_results
 from explorer.microcontroller.interface import Task
-from explorer.microcontroller.lowering import lowered_chain
 from explorer.microcontroller.numbers import FloatNumbers, Numbers
-from explorer.microcontroller.quantise import quantised
+from explorer.microcontroller.proof import DESCRIPTION, EXPECTED, FOLDER
 from explorer.microcontroller.reference import run_floats, torch_order
 from explorer.microcontroller.sizes import predicted
 from explorer.microcontroller.toolchain import CORES
@@ -28,7 +27,6 @@ from explorer.runtime.manifest import ExitRule
 from explorer.utils.files import write_json
 
 Weights = Literal["float", "int8"]
-FOLDER, DESCRIPTION, EXPECTED = "c", "edge.json", "expected.npz"
 MOST_SAMPLES = 20  # that are brought along for the emulator
 
 
@@ -99,21 +97,17 @@ def edge_part(source: Source, row: Mapping[str, Any], weights: Weights) -> EdgeP
         True
     """
     point, data = RunPoint.from_row(dict(row)), source.data
-    network = source.restore()
-    cuts = [] if point.split_point == OUTPUT else [network.split_point(point.split_point)]
-    exits = {point.split_point} if point.confidence_threshold is not None else set[str]()
-    normalise = Normalise(data.mean, data.std, data.input_shape, data.dtype)
-    chain = DeployedChain(network, cuts, exits, source.calibration, normalise)
-    program = lowered_chain(chain, data.input_shape, data.dtype)
-    codec = None
-    if cuts and point.payload_bits is not None:
-        codec = source.calibration.codecs[point.split_point, point.payload_bits]
+    has_exit, sends = point.confidence_threshold is not None, point.split_point != OUTPUT
+    chain = edge_chain(source.restore(), point.split_point, source.calibration, data, has_exit)
+    program = edge_program(chain, data)
     numbers: Numbers = FloatNumbers(program)
     if weights == "int8":
-        training = data.raw(data.train.inputs[:CALIBRATION_SAMPLES])
-        numbers = Int8Numbers(quantised(program, training, codec))
+        numbers = Int8Numbers(integers_of(program, point.split_point, source.calibration, data))
+    codec = None
+    if sends and point.payload_bits is not None:
+        codec = source.calibration.codecs[point.split_point, point.payload_bits]
     rule = None
-    if cuts and point.confidence_threshold is not None:
+    if sends and point.confidence_threshold is not None:
         temperature = source.calibration.temperatures.get(point.split_point, 1.0)
         score = source.calibration.inference_config.score
         rule = ExitRule(score, temperature, point.confidence_threshold)

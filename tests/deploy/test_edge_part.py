@@ -13,8 +13,8 @@ from explorer import backbones
 from explorer import emulate as emulate_command
 from explorer.core.run_point import RunPoint
 from explorer.deploy import __main__ as command
+from explorer.deploy.edge_part import edge_part, macs
 from explorer.errors import UserError
-from explorer.microcontroller.edge_part import edge_part, macs
 from explorer.runtime.manifest import load_bundle
 
 
