@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.microcontroller import mlperf_tiny, sizes
+from benchmarks.microcontroller import int8_sweep, mlperf_tiny, sizes
 from benchmarks.microcontroller.layers import CORE, Row, measured
 from explorer.errors import run_command
 from explorer.utils.files import write_json
@@ -48,11 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=Path, metavar="FILE", help=text)
     text = "instead of layers, the four network shapes of MLPerf Tiny beside published figures"
     parser.add_argument("--mlperf-tiny", action="store_true", help=text)
+    text = "instead of layers, searches of the digits with edge parts in float32 alone, and in int8, too"
+    parser.add_argument("--sweep", action="store_true", help=text)
+    parser.add_argument("--trials", type=int, default=40, metavar="N", help="of each search (default: 40)")
     parsed = parser.parse_args(arguments)
     if parsed.sizes:
         write_json(parsed.sizes, sizes.measured())
         return 0
-    own, missed = _networks() if parsed.mlperf_tiny else _layers()
+    if parsed.sweep:
+        own, missed = _sweep(parsed.trials)
+    else:
+        own, missed = _networks() if parsed.mlperf_tiny else _layers()
     if parsed.out:
         write_json(parsed.out, {"core": CORE, "rows": own})
     for line in missed if parsed.check else []:
@@ -64,6 +70,12 @@ def _networks() -> tuple[list[dict[str, Any]], list[str]]:
     rows = list(mlperf_tiny.measured())
     mlperf_tiny.show(rows)
     return [row.to_json() for row in rows], mlperf_tiny.shortfalls(rows)
+
+
+def _sweep(trials: int) -> tuple[list[dict[str, Any]], list[str]]:
+    found = int8_sweep.measured(trials)
+    int8_sweep.show(found)
+    return [found.to_json()], int8_sweep.shortfalls(found)
 
 
 def _layers() -> tuple[list[dict[str, Any]], list[str]]:

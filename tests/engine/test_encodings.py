@@ -152,3 +152,14 @@ def test_samplers_search_the_fixed_encoding(
     assert [t.params for t in resumed.study.optuna_study.trials] == [
         t.params for t in whole.study.optuna_study.trials
     ]
+
+
+@pytest.mark.parametrize("encoding", list(ENCODINGS))
+def test_weight_bits_are_a_parameter_only_where_there_is_a_choice(encoding: str) -> None:
+    assert "edge_weight_bits" not in ENCODINGS[encoding](make_inventory()).distributions()
+    both = ENCODINGS[encoding](make_inventory(edge_weight_bits=[32, 8]))
+    variant = make_inventory(edge_weight_bits=[32, 8]).variants["mlp"][0]
+    choice = ParamChoice(variant, "block", variant.densest, RunPoint("relu1", 0.5, 8, 8))
+    trial = optuna.trial.FixedTrial(both.params(choice))
+    assert both.suggest(trial).point == choice.point
+    assert trial.distributions["edge_weight_bits"].choices == (32, 8)

@@ -44,3 +44,15 @@ def test_learned_metrics_rule_out_nothing_before_training(monkeypatch: pytest.Mo
     assert module.ALL_METRICS is metrics.ALL_METRICS
     everywhere = ("accuracy >= 0.99", "exit_rate >= 0.99", "balanced_accuracy >= 0.99")
     assert violations(*everywhere, point=RunPoint("relu1", 0.5, 8)) == {}
+
+
+def test_what_c_takes_is_not_known_before_training() -> None:
+    proposer = make_proposer(edge_weight_bits=[32, 8])
+    variant = proposer.inventory.variants["mlp"][0]
+    network = proposer.network(variant, "block", variant.densest)
+    texts = ("edge_flash_bytes <= 1", "edge_ram_bytes <= 1", "edge_macs <= 1")
+    constraints = [parse_constraint(text, "test") for text in texts]
+    screen = Prescreen(proposer.inventory, constraints, CostModel(SETTING))
+    for weight_bits in (32, 8):
+        point = RunPoint("relu1", 0.5, 8, weight_bits)
+        assert set(screen.violations(Candidate.canonical(network, point))) == {"edge_macs <= 1"}

@@ -1,6 +1,7 @@
 """Factories that spaces of the tests name."""
 
 from collections import OrderedDict
+from math import prod
 from typing import Any
 
 import torch
@@ -57,3 +58,9 @@ def mask_used_twice(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Mod
     assert (input_shape, num_classes) == ((4,), 3)
     torch.manual_seed(0)
     return MaskUsedTwice()
+
+
+def tanh_net(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """A network that there is no C for behind its first layer."""
+    inputs = prod(input_shape)
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, num_classes))

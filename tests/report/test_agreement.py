@@ -19,6 +19,7 @@ from scipy.stats import norm
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
 from explorer import run_search
+from explorer.core.code_bytes import SIZES
 from explorer.core.quality import MARGINS
 from explorer.core.sweep import columns_of_sweep
 from explorer.costs.battery import BatteryUse, battery_days
@@ -161,6 +162,23 @@ def test_costs_agree_on_every_link(results: RunResults, link: str) -> None:
 def test_costs_agree_on_every_device(results: RunResults, device: str) -> None:
     setting = Setting(load_device(device), load_device(device), load_link("wifi_huang2012"))
     assert_same(results, setting)
+
+
+@pytest.mark.parametrize("device", ["stm32f746", "esp32", "rpi4"])
+def test_costs_agree_for_edge_parts_in_int8(results: RunResults, device: str) -> None:
+    rng, count = np.random.default_rng(0), len(results.points)
+    code = {name: rng.integers(100, 90_000, count).astype(float) for name in SIZES}
+    code["code_ram_bytes"][rng.random(count) < 0.1] = np.nan  # no C for it
+    points = results.points.assign(edge_weight_bits=rng.choice([8, 32], count), **code)
+    setting = replace(make_setting(), edge=load_device(device))
+    assert_same(replace(results, points=points), setting)
+    own = costs_in_python(replace(results, points=points), setting)
+    is_int8 = own["edge_weight_bits"] == 8
+    assert own["point_id"].str.endswith(".int8").tolist() == is_int8.tolist()
+    rate, other = (setting.edge.macs_per_s_int8, setting.edge.macs_per_s)
+    assert own["latency_model_s"][is_int8].isna().all() == (rate is None)
+    assert own["latency_model_s"][~is_int8].isna().all() == (other is None)
+    np.testing.assert_array_equal(own["edge_flash_bytes"], code["code_flash_bytes"])
 
 
 @pytest.mark.parametrize("role", ["edge", "server"])

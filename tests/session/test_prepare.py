@@ -90,3 +90,41 @@ def test_data_files_are_held_against_the_limit(tmp_path: Path) -> None:
     options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path, max_data_bytes=7199)
     with pytest.raises(UserError, match=r"space.yaml: data: .*own.npz: x_train .* a claim of 7,200$"):
         prepare(options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"edge_weight_bits": [8]}, r"edge_weight_bits: .*must contain 32, .* got \[8\]"),
+        ({"edge_weight_bits": [32, 32]}, r"edge_weight_bits: .*every choice must be given once"),
+        ({"edge_weight_bits": [32, 4]}, r"edge_weight_bits"),
+        (
+            {"edge_weight_bits": [32, 8], "objectives": {"accuracy": 0.1, "latency_model_s": 1.0}},
+            r"objectives: latency_model_s with edge_weight_bits 8 needs macs_per_s_int8, which",
+        ),
+        (
+            {
+                "edge_weight_bits": [32, 8],
+                "backbones": {"net": {"factory": "factories:tanh_net"}},
+            },
+            r"edge_weight_bits: 8 needs an edge part that there is C for: \S+: there is no C for Tanh",
+        ),
+    ],
+)
+def test_int8_that_cannot_be(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(SPACE | changes))
+    options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports")
+    with pytest.raises(UserError, match=said):
+        prepare(options)
+
+
+def test_edge_parts_that_cannot_be_in_int8_are_told_before_training(tmp_path: Path) -> None:
+    space = SPACE | {
+        "edge_weight_bits": [32, 8],
+        "backbones": SPACE["backbones"] | {"net": {"factory": "factories:tanh_net"}},
+    }
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    session = prepare(Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports"))
+    (sentence,) = session.without_code
+    assert sentence.startswith("net() has no edge part in int8 at ")
+    assert sentence.endswith("there is no C for Tanh")
