@@ -47,9 +47,10 @@ def code_bytes(
         >>> from explorer.data.dataset import DataSet
         >>> from explorer.data.subset import Subset
         >>> from explorer.microcontroller.int8_edge import lowered_edges
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.zeros(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> calibration = uncalibrated(["input"], [8])
         >>> edges = lowered_edges(network, data, calibration)
         >>> constants = code_bytes(network, edges, ["input"], calibration, "float").output_K[0]

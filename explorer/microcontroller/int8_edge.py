@@ -35,9 +35,10 @@ def edge_chain(
         >>> import torch
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.data.subset import Subset
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.zeros(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> edge_chain(network, "output", uncalibrated([], []), data).names
         ['logits']
     """
@@ -60,11 +61,12 @@ def edge_program(chain: DeployedChain, data: DataSet) -> Program:
         >>> import torch
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.data.subset import Subset
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.zeros(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(4,))
-        >>> edge_program(edge_chain(network, "output", uncalibrated([], []), data), data).logits
-        'linear'
+        >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
+        >>> edge_program(edge_chain(network, "output", uncalibrated([], []), data), data).sends
+        False
     """
     return lowered_chain(chain, data.input_shape, data.dtype)
 
@@ -88,9 +90,10 @@ def integers_of(program: Program, split_point: str, calibration: Calibration, da
         >>> import torch
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.data.subset import Subset
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.zeros(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("zeros", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> calibration = uncalibrated(["input"], [8])
         >>> program = edge_program(edge_chain(network, "input", calibration, data), data)
         >>> integers_of(program, "input", calibration, data).scales["input"].zero
@@ -143,7 +146,7 @@ def lowered_edges(network: Network, data: DataSet, calibration: Calibration) -> 
         >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
         >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.randn(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("noise", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("noise", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> [edge.point.name for edge in lowered_edges(network, data, uncalibrated(["input", "1"], [8]))]
         ['input']
     """
@@ -161,7 +164,7 @@ def refusals(network: Network, data: DataSet, calibration: Calibration) -> dict[
         >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
         >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.randn(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("noise", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("noise", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> refusals(network, data, uncalibrated(["input", "1"], [8]))["output"]
         '1: there is no C for Tanh'
     """

@@ -47,9 +47,10 @@ def with_c_edges(
     Example:
         >>> from explorer.core.calibration import uncalibrated
         >>> from explorer.core.evidence import collect_evidence
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.randn(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("noise", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("noise", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> calibration = uncalibrated(["input"], [8])
         >>> evidence = collect_evidence(network, own, calibration)
         >>> float32, int8 = with_c_edges(network, data, evidence, calibration)
@@ -83,9 +84,10 @@ def collect_int8_evidence(
 
     Example:
         >>> from explorer.core.calibration import uncalibrated
-        >>> network = Network(torch.nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
+        >>> backbone = torch.nn.Sequential(torch.nn.Linear(4, 2))
+        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
         >>> own = Subset(torch.randn(4, 4), torch.arange(4) % 2)
-        >>> data = DataSet("noise", own, own, own, num_classes=2, input_shape=(4,))
+        >>> data = DataSet("noise", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> evidence = collect_int8_evidence(network, data, own, uncalibrated(["input"], [8]))
         >>> evidence.split_points, evidence.has_output, evidence.encoded_bytes_SBN.tolist()
         (('input',), True, [[[14]]])
