@@ -283,3 +283,11 @@ def test_what_latency_rests_on() -> None:
     whole = bare.model_copy(update={"call_overhead_s": 0.0, "part_overhead_s": 1e-5})
     assert whole.latency_basis == "roofline"
     assert calibrated_device("d").latency_basis == "operators"
+
+
+def test_int8_has_its_own_rate_and_moves_a_quarter() -> None:
+    device = load_device("stm32f746")
+    assert device.for_int8.macs_per_s == device.macs_per_s_int8 == 2.03e8
+    assert load_device("rpi4").for_int8.compute_times is None  # nothing is guessed from float32
+    whole = load_device("rpi4").model_copy(update={"macs_per_s_int8": 1e10})
+    assert whole.for_int8.memory_bandwidth_bytes_per_s == 4 * 5.48e9
