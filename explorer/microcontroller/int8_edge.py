@@ -181,7 +181,7 @@ def _folded_alike(network: Network) -> list[tuple[Network, SplitPoint]]:
     for point in network.split_points:
         kept = frozenset[str]() if point.name == OUTPUT else frozenset(folds.intersection(point.nodes))
         if kept not in copies:
-            copies[kept] = deepcopy(network)
+            copies[kept] = deepcopy(network) if folds else network  # nothing changes where nothing folds
         found.append((copies[kept], point))
     return found
 
