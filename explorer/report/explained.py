@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-FOLDS, TREES, REPEATS = 4, 30, 2
+FOLDS = 4
+TREES, REPEATS = 30, 2
 _SEED = 0
 
 
@@ -73,7 +74,7 @@ def explained(features: pd.DataFrame, targets: pd.DataFrame, networks: NDArray[n
 
 
 def _shuffled(x_RF: Floats, rng: np.random.Generator) -> list[Floats]:
-    """Copies with one column shuffled each, :data:`REPEATS` of each column."""
+    """Copies with one column shuffled each, two of each column."""
     copies = []
     for place in range(x_RF.shape[1]):
         for _ in range(REPEATS):
