@@ -23,7 +23,7 @@ def test_named_paths_and_commands_exist(page: Path) -> None:
 def test_the_reference_has_every_module() -> None:
     files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "explorer").rglob("*.py")]
     # their help is their reference
-    names = ("search", "pick", "confirm", "serve", "edge", "calibrate", "emulate")
+    names = ("search", "pick", "confirm", "serve", "edge", "calibrate", "emulate", "compare", "note")
     commands = {f"explorer.{name}" for name in names}
     modules = {".".join(path.parts) for path in files if not path.name.startswith("__")} - commands
     pages = [path.read_text("utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")]

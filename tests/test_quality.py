@@ -9,6 +9,7 @@ import pytest
 from benchmarks.rare_class import CLASS_NAMES, QUALITIES, rare_space, write_data
 from explorer import Run, load_run, run_search
 from explorer.confirm import main as confirm
+from explorer.core.sweep import is_deployable
 from explorer.errors import UserError
 from explorer.pick import main as pick
 from explorer.report.embedded import embedded_run
@@ -102,12 +103,14 @@ def test_the_test_subset_is_told_class_by_class(runs: dict[str, Run]) -> None:
     assert sum(map(sum, test["by_class"]["confusion"])) == test["samples"] == 600
 
 
-def test_the_page_holds_classes_of_front_points_only(runs: dict[str, Run]) -> None:
+def test_the_page_holds_classes_of_front_points_and_references_only(runs: dict[str, Run]) -> None:
     results = runs["balanced_accuracy"].results
     page = embedded_run(results)
     assert page["quality"] == page["optimism"]["column"] == "balanced_accuracy"
     assert page["classes"]["names"] == list(CLASS_NAMES)
-    assert sorted(page["classes"]["rows"]) == np.flatnonzero(results.points["on_front"]).tolist()
+    points = results.points
+    shown = points["on_front"] | ((points["reference"] != "") & is_deployable(points))
+    assert sorted(page["classes"]["rows"]) == np.flatnonzero(shown).tolist()
     assert "balanced_accuracy" in [metric["name"] for metric in page["metrics"]]
     plain = embedded_run(runs["accuracy"].results)
     assert "balanced_accuracy" not in [metric["name"] for metric in plain["metrics"]]

@@ -62,10 +62,16 @@ def test_a_failed_proof_leaves_nothing(
         (["--accuracy-floor", "0.9"], "--accuracy-floor: goes with --policy"),
         (["--samples", "10"], "--samples: must be at least 200, got 10"),
         (["--point", "nobody"], "no operating point 'nobody' in this run"),
-        (["--policy", "--accuracy-floor", "2"], "accuracy_floor"),
     ],
 )
 def test_what_is_refused(run: explorer.Run, tmp_path: Path, options: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         command.main([str(run.path), "--out", str(tmp_path / "b"), *options])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_floor_that_is_no_share_is_refused(run: explorer.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([str(run.path), "--policy", "--accuracy-floor", "2"])
+    assert ended.value.code == 2
+    assert "--accuracy-floor: must be a share such as 0.95 or 95 %, got '2'" in capsys.readouterr().err

@@ -39,11 +39,11 @@ def test_references() -> None:
     assert not own["small_dense"].network.is_sparse
     places = {name: tuple(c.point.to_row().values()) for name, c in own.items()}
     assert places == {
-        "dense": ("relu2", 0.5, 8),  # the middle of input, relu1, relu2, output
-        "all_edge": ("output", 0.0, None),
-        "all_server": ("input", None, 8),
-        "large_sparse": ("output", 0.0, None),
-        "small_dense": ("output", 0.0, None),
+        "dense": ("relu2", 0.5, 8, 32),  # the middle of input, relu1, relu2, output
+        "all_edge": ("output", 0.0, None, 32),
+        "all_server": ("input", None, 8, 32),
+        "large_sparse": ("output", 0.0, None, 32),
+        "small_dense": ("output", 0.0, None, 32),
     }
 
 
@@ -76,7 +76,7 @@ def test_small_dense_pooled_is_the_nearest_dense_network_on_a_smaller_input() ->
     )
     assert (rival.network.argument_values, rival.network.input_pool) == ({"hidden": [16, 8]}, 4)
     assert not rival.network.is_sparse
-    assert tuple(rival.point.to_row().values()) == ("output", 0.0, None)
+    assert tuple(rival.point.to_row().values()) == ("output", 0.0, None, 32)
 
 
 @pytest.mark.parametrize(

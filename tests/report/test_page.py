@@ -127,7 +127,7 @@ def test_plotly_is_carried_once_and_never_offers_to_upload(page_text: str) -> No
 def test_without_figures_there_is_no_plotly(tmp_path: Path) -> None:
     text = report_html(make_results(tmp_path, num_trials=0))
     assert len(Page(text).scripts) == 2
-    assert len(text) < 260_000
+    assert len(text) < 290_000  # plotly takes 1,400,000, packed
 
 
 def test_points_are_embedded_once_and_small(page_text: str) -> None:

@@ -259,7 +259,9 @@ def test_other_schema_version(tmp_path: Path) -> None:
 def test_search_that_was_cut_off(tmp_path: Path) -> None:
     write_run(tmp_path, 2)
     (tmp_path / "trials.json").unlink()
-    with pytest.raises(UserError, match=rf"was cut off; go on with `.*--run {tmp_path.name} --resume`"):
+    with pytest.raises(
+        UserError, match=rf"was cut off; go on with `.*--run {tmp_path.name} --resume --reports "
+    ):
         load_run(tmp_path)
 
 

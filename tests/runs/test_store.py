@@ -154,7 +154,8 @@ def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.Mo
             store.write(own, points(own))
     assert list(store) == []
     assert own.spec.key not in store
-    assert [path.name for path in store.networks.iterdir()] == [f".unfinished-{own.spec.key}"]
+    begun = step in ("write_sealed", "os.rename")  # the others come before anything is written
+    assert [path.name for path in store.networks.iterdir()] == [f".unfinished-{own.spec.key}"] * begun
     again = Store(tmp_path)  # the next writer clears the leftover away and writes the network
     again.remove_unfinished()
     assert list(again.networks.iterdir()) == []
@@ -446,7 +447,7 @@ def test_a_flipped_bit_is_told_when_the_file_is_read(stored: Stored, name: str) 
         try:
             read(key)
         except DamagedError as error:
-            told += name in str(error) and "--resume` trains the network anew" in str(error)
+            told += name in str(error) and "trains the network anew" in str(error)
     assert told == 2  # by the check, and by its own reader
 
 

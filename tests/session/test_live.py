@@ -25,7 +25,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found = list[int]()
     monkeypatch.setattr(live, "trial_rows", lambda study: study)
     monkeypatch.setattr(live, "run_results", lambda folder, record, study: len(study.trials))
-    monkeypatch.setattr(live, "write_report", lambda trials, study, live_s: found.append(trials))
+    monkeypatch.setattr(live, "write_report", lambda trials, live_s: found.append(trials))
     monkeypatch.setattr(live, "summarised", lambda session, study, store: session.record)
     return found
 

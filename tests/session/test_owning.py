@@ -135,7 +135,7 @@ def test_the_hint_of_an_interrupted_search_works_when_pasted(
     hint = capsys.readouterr().out.strip().splitlines()[-1]
     assert hint.startswith("interrupted; go on with `python -m explorer.search ")
     words = shlex.split(hint.partition("`")[2].removesuffix("`"))
-    assert words[3:] == ["--run", "run", "--resume", *places]
+    assert words[3:] == ["--run", "run", "--resume", "--reports", "my reports"]  # the run knows its data
     assert search.main([*words[3:], "--no-energy"]) == 0
     assert "2 trials" in capsys.readouterr().out
 
