@@ -100,7 +100,7 @@ def _completions(results: RunResults) -> dict[str, float]:
 
 def _by_network(losses_RA: Losses, keys: "pd.Series[str]", order: list[str]) -> list[Losses]:
     """Rows of each network; empty where it has none."""
-    codes = pd.Categorical(keys, categories=order).codes
+    codes = pd.Index(order).get_indexer(pd.Index(keys))  # -1: of a network that is not in the order
     rows = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[rows], np.arange(len(order) + 1))
     return [losses_RA[rows[first:last]] for first, last in pairwise(ends.tolist())]
