@@ -53,6 +53,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         results: The run; rows of the page are those of ``results.points``.
 
     Example:
+        >>> from pathlib import Path
         >>> from explorer.runs.results import run_results
         >>> from explorer.session.options import Options
         >>> from explorer.session.prepare import prepare

@@ -41,7 +41,8 @@ def render(name: str, **values: Any) -> str:
         >>> from explorer.inspect.drawing import BOX_HEIGHT, BOX_WIDTH
         >>> section = {"title": "a < b", "drawing": None, "tables": [], "notes": []}
         >>> sizes = {"box_width": BOX_WIDTH, "box_height": BOX_HEIGHT}
-        >>> "a &lt; b" in render("inspect.html.j2", css="", sections=[section], **sizes)
+        >>> plain = {"css": "", "csp": "", "script": ""}
+        >>> "a &lt; b" in render("inspect.html.j2", **plain, sections=[section], **sizes)
         True
     """
     return _TEMPLATES.get_template(name).render(**values)
