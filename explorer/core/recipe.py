@@ -44,6 +44,8 @@ class Recipe:
         label_smoothing: Share of each label that is spread over all classes, in [0, 1).
         augment: What is done to each batch, in order.
         self_distillation: Exits learn from the backbone's own output; None: from labels alone.
+        quantised_epochs: The last of the joint epochs, and all behind them, run as int8 would, see
+            :mod:`explorer.core.fake_quantisation`; 0 for none.
         teacher: All learn from the trained dense network of their variant; None: from labels alone. Exits
             that learn from the backbone's own output do not.
         quality: What right answers are worth; classes weigh in the loss as they do in it.
@@ -78,6 +80,7 @@ class Recipe:
     self_distillation: Distillation | None = None
     teacher: Distillation | None = None
     quality: Quality = ACCURACY
+    quantised_epochs: int = 0
 
     @property
     def total_epochs(self) -> int:
@@ -87,6 +90,13 @@ class Recipe:
     def freezes(self, epoch: int) -> bool:
         """Whether the backbone stays as it is in an epoch, counted from 0."""
         return self.backbone == "frozen" or epoch >= self.epochs
+
+    def quantises(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, is one of fake quantisation.
+
+        Epochs in which exits alone are trained follow the joint ones, so they belong to it.
+        """
+        return self.quantised_epochs > 0 and epoch >= self.epochs - self.quantised_epochs
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
         """Half a cosine over each phase: the joint epochs, after their warm-up, then those of exits alone.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from explorer.core.batch_loss import BatchLoss, Teacher
 from explorer.core.bottleneck import BOTTLENECK
 from explorer.core.device import CPU, FUSED, drawing_from
+from explorer.core.fake_quantisation import FakeQuantisation
 from explorer.core.learning_curve import accuracies, checked_epochs, checked_samples
 from explorer.core.network import Network
 from explorer.core.recipe import Recipe
@@ -117,14 +118,19 @@ def _train(
     steps, curve = so_far.steps, so_far.curve
     for epoch in range(so_far.epochs, until_epoch):
         epoch_loss = torch.zeros((), device=data.device)
+        rounding = FakeQuantisation(network).rounding if recipe.quantises(epoch) else nullcontext
         with _mode_of_training(network, recipe.freezes(epoch)):
             order_of_samples = torch.randperm(len(data), generator=order, device=CPU)
             order_of_samples = order_of_samples.to(data.index_device)
             for number, samples in enumerate(order_of_samples.split(sizes)):
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate_at(epoch, number, len(sizes))
-                loss = batch_loss(samples, epoch * len(sizes) + number)
+                optimiser.zero_grad()
+                with rounding():
+                    loss = batch_loss(samples, epoch * len(sizes) + number)
+                    if loss.requires_grad:
+                        loss.backward()
                 if loss.requires_grad:
-                    _step(optimiser, loss, recipe.gradient_clip)
+                    _step(optimiser, recipe.gradient_clip)
                     steps += 1
                 epoch_loss += loss.detach() * len(samples)
         mean_loss = epoch_loss.item() / len(data)
@@ -150,9 +156,7 @@ def _optimiser(network: Network, recipe: Recipe, fused: bool) -> torch.optim.Opt
     return torch.optim.AdamW(own, lr=rate, weight_decay=decay, fused=fused)
 
 
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor, largest_norm: float) -> None:
-    optimiser.zero_grad()
-    loss.backward()
+def _step(optimiser: torch.optim.Optimizer, largest_norm: float) -> None:
     if largest_norm > 0:
         torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], largest_norm)
     optimiser.step()

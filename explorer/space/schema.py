@@ -15,7 +15,7 @@ from explorer.core.calibration import InferenceConfig, Temperature
 from explorer.core.exits import ExitKind, Score
 from explorer.core.payload import Entropy, PayloadForm, Ranges
 from explorer.core.recipe import ExitTraining, Recipe
-from explorer.core.run_point import FLOAT32
+from explorer.core.run_point import FLOAT32, INT8
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, ThresholdRange
@@ -142,6 +142,11 @@ class SearchSpace(Strict):
     def _something_to_do(self) -> "SearchSpace":
         if self.training.epochs == self.exits.epochs == 0:
             raise ValueError("exits.epochs must be at least 1 where training.epochs is 0, got 0")
+        if self.training.quantised and INT8 not in self.edge_weight_bits:
+            raise ValueError(
+                "training.quantised needs 8 among edge_weight_bits, which it prepares networks for, "
+                f"got {self.edge_weight_bits}"
+            )
         for name, backbone in self.backbones.items():
             rule = f"backbones.{name}.placement: magnitude places block and structured only"
             if backbone.placement == "magnitude" and not {"block", "structured"}.issuperset(self.patterns):

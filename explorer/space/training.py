@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from explorer.core.augmenter import AugmentStep
 from explorer.core.graph.same_training import Precision
@@ -15,6 +15,7 @@ from explorer.utils.numbers import Number, Whole
 
 Start = Literal["scratch", "dense"]  # of sparse networks
 MOMENTUM = 0.9  # of sgd, where the space does not say
+QUANTISED_EPOCHS = 3  # the last joint ones, of a quantised training
 
 
 def _augment(value: object) -> object:
@@ -116,6 +117,8 @@ class TrainingSpec(Strict):
         distillation: How much they learn from it.
         self_distillation: How much exits learn from their own network's output; None: nothing.
         momentum: Of ``sgd``; None: :data:`MOMENTUM`.
+        quantised: Whether the last :data:`QUANTISED_EPOCHS` joint epochs run as int8 would, see
+            :mod:`explorer.core.fake_quantisation`.
         augment: Names of :data:`explorer.core.augment.AUGMENTATIONS`, alone or with options, or functions of
             yours, ``package.module:function``.
 
@@ -146,6 +149,7 @@ class TrainingSpec(Strict):
     exit_features: Whole = Field(default=64, ge=1)
     seed: Whole = Field(default=0, ge=0)
     precision: Precision = "float32"
+    quantised: StrictBool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainingSpec":
@@ -215,5 +219,6 @@ class TrainingSpec(Strict):
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             "momentum": momentum if self.optimizer == "sgd" else 0.0,
             "augment": tuple(map(_step, self.augment)),
+            "quantised_epochs": QUANTISED_EPOCHS if self.quantised else 0,
             "self_distillation": self.self_distillation and self.self_distillation.distillation,
         }

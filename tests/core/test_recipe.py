@@ -56,6 +56,7 @@ def test_json_round_trip() -> None:
         augment=(AugmentStep.of("crop_and_flip"), AugmentStep("mine:f")),
         self_distillation=Distillation(0.3, 4.0),
         teacher=Distillation(),
+        quantised_epochs=3,
     )
     for own in (RECIPE, recipe):
         assert Recipe.from_json(json.loads(json.dumps(asdict(own)))) == own

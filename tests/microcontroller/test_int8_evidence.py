@@ -7,12 +7,18 @@ import pytest
 import torch
 from deployable import row_of, source_of
 from edge_parts import CNN, CNN1D, DS_CNN, MLP, RESNET
+from torch import nn
+from trainings import RECIPE
 
 from explorer import backbones
-from explorer.core.calibration import InferenceConfig
+from explorer.core.calibration import InferenceConfig, calibrate
 from explorer.core.evidence import Evidence, collect_evidence
+from explorer.core.network import Network
 from explorer.core.payload import PayloadForm, Ranges, roundtrip
 from explorer.core.run_point import RunPoint
+from explorer.core.training import train
+from explorer.data.dataset import DataSet
+from explorer.data.subset import Subset
 from explorer.deploy.bundle import Source
 from explorer.deploy.edge_part import edge_part
 from explorer.microcontroller.edge_sizes import Weights
@@ -147,3 +153,34 @@ def test_the_network_stays_as_it_is() -> None:
     with torch.inference_mode():
         assert torch.equal(network(inputs)[-1], logits)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.weights().items())
+
+
+def outlying(seed: int, samples: int) -> Subset:
+    """Classes say whether two features have one sign; the first feature is always zero."""
+    inputs = torch.randn(samples, 6, generator=torch.Generator().manual_seed(seed))
+    inputs[:, 0] = 0
+    return Subset(inputs, (inputs[:, 1] * inputs[:, 2] > 0).long())
+
+
+def accuracy_in_int8(quantised_epochs: int) -> tuple[float, float]:
+    """At the output in float32 and int8, of a network whose weights for that feature dwarf all others."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
+    with torch.no_grad():
+        backbone[0].weight[:, 0] = 200.0  # so steps are 200 / 127
+    trained = Network(backbone, torch.zeros(1, 6), 2, exit_features=8)
+    subsets = (outlying(0, 400), outlying(1, 2000), outlying(2, 8))
+    own = DataSet("outliers", *subsets, 2, (6,), mean=(0.0,), std=(1.0,))
+    how = {"epochs": 10, "batch_size": 16, "weight_decay": 0.0, "exit_loss_weight": 0.3, "seed": 0}
+    train(trained, own.train, replace(RECIPE, **how, quantised_epochs=quantised_epochs))
+    calibration = calibrate(trained, own.train, own.validation, InferenceConfig(PayloadForm((8,), "tensor")))
+    evidence = collect_evidence(trained, own.validation, calibration)
+    int8 = collect_int8_evidence(trained, own, own.validation, calibration)
+    assert int8 is not None
+    return float(evidence.output_correct_N.mean()), float(int8.output_correct_N.mean())
+
+
+def test_quantised_training_gains_where_rounding_loses() -> None:
+    float32, rounded = accuracy_in_int8(0)
+    assert rounded < float32 - 0.1
+    assert accuracy_in_int8(3)[1] > rounded + 0.05

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.core.fake_quantisation import rounded_weight
 from explorer.errors import UserError
 from explorer.microcontroller.forms import Blocks, Clamp, Shape, Window
 from explorer.microcontroller.integer_reference import integer_results, run_integers
@@ -49,6 +51,14 @@ def test_a_layer_is_off_by_its_steps_and_no_more(inputs: int, outputs: int, seed
     # half a step of each input times each weight, half a step of each weight times each input
     most = 0.5 * before.step * np.abs(weight).sum(axis=1) + 0.5 * steps * np.abs(raw).sum(axis=1).max()
     assert (np.abs(found - expected) <= most + 2 * after.step).all()
+
+
+def test_training_rounds_weights_as_the_integers_do() -> None:
+    weight = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32)
+    layer = quantised(linear(weight, np.zeros(5, np.float32)), weight).layers["fc"]
+    steps = np.abs(weight).max(axis=1, keepdims=True) / 127
+    expected = torch.from_numpy(layer.weight_OIYX.reshape(5, 30) * steps)
+    torch.testing.assert_close(rounded_weight(torch.from_numpy(weight), torch.arange(5)), expected)
 
 
 def test_an_input_is_rounded_half_to_even_and_cut_off() -> None:

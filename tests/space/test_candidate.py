@@ -50,6 +50,7 @@ WARM = replace(SPEC, dense_epochs=1, initial=InitialWeights("dense", "all"))
         {"max_crossing_tensors": 2},
         {"recipe": replace(RECIPE, epochs=2)},
         {"recipe": replace(RECIPE, seed=1)},
+        {"recipe": replace(RECIPE, quantised_epochs=3)},
         {"data": '{"source": "mnist"}'},
         {"backbone": "other"},
         {"exit_kind": "conv"},

@@ -1,5 +1,6 @@
 """The recipe of a space, and what a backbone has in place of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from explorer.errors import UserError
 from explorer.space.files import load_space, parse_space, space_from, space_text
 from explorer.space.inventory import build_inventory
 from explorer.space.schema import SearchSpace
+from explorer.space.training import QUANTISED_EPOCHS
 
 
 def space(training: dict[str, Any], own: dict[str, Any] | None = None) -> SearchSpace:
@@ -51,6 +53,16 @@ def test_keys_of_a_recipe() -> None:
     assert recipe({"optimizer": "sgd"}).momentum == 0.9
     assert recipe({"optimizer": "sgd", "momentum": 0}).momentum == 0
     assert recipe({}).momentum == 0
+
+
+def test_a_quantised_training_has_some_last_epochs_of_it() -> None:
+    content = load_space("digits_stm32")[0].model_dump(mode="json", exclude_defaults=True)
+    plain = space_from(content)
+    content["training"]["quantised"] = True
+    asked = space_from(content)
+    assert (plain.recipe.quantised_epochs, asked.recipe.quantised_epochs) == (0, QUANTISED_EPOCHS)
+    assert replace(asked.recipe, quantised_epochs=0) == plain.recipe
+    assert parse_space(space_text(asked), "written") == asked
 
 
 @pytest.mark.parametrize(
