@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from explorer.runtime.errors import (
     EXIT_INTERRUPTED,
+    EXIT_UNREAD,
     EXIT_USER_ERROR,
     UserError,
     printable,
@@ -15,6 +16,7 @@ from explorer.runtime.errors import (
 __all__ = [
     "EXIT_ALL_FAILED",
     "EXIT_INTERRUPTED",
+    "EXIT_UNREAD",
     "EXIT_USER_ERROR",
     "NetworkError",
     "UserError",

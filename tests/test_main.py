@@ -28,22 +28,21 @@ HEAVY = (
 )
 
 
-def imports_of(*arguments: str) -> tuple[set[str], float]:
-    """Top-level modules that a command imports, and the seconds that took, by Python's own account."""
+def imports_of(*arguments: str) -> set[str]:
+    """Top-level modules that a command imports, by Python's own account."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", *arguments], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")]
-    names = {line[2].strip().partition(".")[0] for line in lines[1:]}
-    return names, sum(int(line[0].removeprefix("import time:")) for line in lines[1:]) / 1e6
+    return {line[2].strip().partition(".")[0] for line in lines[1:]}
 
 
 @pytest.mark.parametrize("module", ["explorer", *(f"explorer.{name}" for name in COMMANDS)])
 def test_help_imports_nothing_heavy(module: str) -> None:
-    names, seconds = imports_of(module, "--help")
+    names = imports_of(module, "--help")
+    assert "explorer" in names
     assert not names & set(HEAVY)
-    assert seconds < 0.7
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

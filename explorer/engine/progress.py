@@ -3,7 +3,8 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
@@ -73,32 +74,39 @@ def describe(progress: Progress) -> str:
     return f"{trials}; {front}; {seconds}"
 
 
-def make_counter(stream: TextIO | None, what: str) -> Callable[[int, int], None]:
+@contextmanager
+def counter(stream: TextIO | None, what: str) -> Iterator[Callable[[int, int], None]]:
     """Shows how much of something is done: in a line that changes on a terminal, else in lines now and then.
+
+    The line ends with the context, whether all was done or not.
 
     Args:
         stream: Where to show; None shows nothing.
         what: Is being done.
 
     Example:
-        >>> show = make_counter(sys.stdout, "measuring")
-        >>> for done in range(3):
-        ...     show(done, 2)
+        >>> with counter(sys.stdout, "measuring") as show:
+        ...     for done in range(3):
+        ...         show(done, 2)
         measuring: 0/2
         measuring: 2/2
     """
-    last = -_PLAIN_EVERY_S
+    last, on_terminal, is_open = -_PLAIN_EVERY_S, stream is not None and stream.isatty(), False
 
     def show(done: int, of: int) -> None:
-        nonlocal last
-        now, ended = time.monotonic(), done == of
-        if stream is None or (now - last < _PLAIN_EVERY_S and not ended and not stream.isatty()):
+        nonlocal last, is_open
+        now = time.monotonic()
+        if stream is None or (now - last < _PLAIN_EVERY_S and done < of and not on_terminal):
             return
-        last = now
-        start, end = ("\r", "\n" if ended else "") if stream.isatty() else ("", "\n")
+        last, is_open = now, on_terminal
+        start, end = ("\r", "") if on_terminal else ("", "\n")
         print(f"{start}{what}: {done}/{of}", end=end, file=stream, flush=True)
 
-    return show
+    try:
+        yield show
+    finally:
+        if is_open:
+            print(file=stream, flush=True)
 
 
 class _SilentReporter:
@@ -152,7 +160,8 @@ class _LineReporter(_SilentReporter):
         begun = time.monotonic()
         while not self._known.wait(_PLAIN_EVERY_S):
             seconds = time.monotonic() - begun
-            print(f"training the first network: {seconds:.0f} s", file=self._stream, flush=True)
+            with suppress(BrokenPipeError):  # ends the search with its next line, in the main thread
+                print(f"training the first network: {seconds:.0f} s", file=self._stream, flush=True)
 
     def __call__(self, progress: Progress) -> None:
         self._known.set()

@@ -1,10 +1,12 @@
 """What a user did wrong, said in one line, with exit code 2 and no traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141  # what a shell says of a command that SIGPIPE ended: 128 + 13
 
 
 class UserError(ValueError):
@@ -24,7 +26,8 @@ def run_command(main: Callable[[], int]) -> int:
     Returns:
         The command's exit code; 2 for :class:`UserError`, for a failing file system (missing file, no
         permission, disk full), for memory that ran out, and for ``sys.exit`` in a user's code; 130 when
-        interrupted. Anything else is a defect of the program and keeps its traceback.
+        interrupted; 141, without a word, where whoever read the output has seen enough (``| head``).
+        Anything else is a defect of the program and keeps its traceback.
 
     Example:
         >>> from contextlib import redirect_stderr
@@ -42,9 +45,14 @@ def run_command(main: Callable[[], int]) -> int:
         2
     """
     try:
-        return main()
+        try:
+            return main()
+        finally:
+            print(end="", flush=True)  # else it fails when the interpreter ends, with a message
     except UserError as error:
         message = str(error)
+    except BrokenPipeError:
+        return _unread()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         message = f"{error.strerror or error}{where}"
@@ -53,12 +61,24 @@ def run_command(main: Callable[[], int]) -> int:
     except SystemExit as error:
         if _raised_by_argparse(error):
             raise
+        if isinstance(error.__context__, BrokenPipeError):  # as rich ends a program
+            return _unread()
         message = f"code that was called ended with {sys_exit(error)}"
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return EXIT_USER_ERROR
+
+
+def _unread() -> int:
+    """Drop what was printed and is not written yet; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return EXIT_UNREAD
 
 
 def printable(text: str) -> str:

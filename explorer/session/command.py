@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from explorer.data.balance import data_notes
-from explorer.engine.progress import make_counter, make_reporter
+from explorer.engine.progress import counter, make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
 from explorer.runs.folder import resume_command
@@ -83,8 +83,7 @@ def _searched(session: Session, options: Options, stream: TextIO) -> tuple[RunRe
     with make_reporter(stream) as reporter:
         study, interrupted = search(session, options, reporter)
     what = "measuring the parts on the front, one at a time, for at most a quarter of the search's time"
-    show = make_counter(stream, what)
-    with failures_explained(session.storage):
+    with counter(stream, what) as show, failures_explained(session.storage):
         return finish(session, options, study, show), interrupted
 
 

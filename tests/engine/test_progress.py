@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from stand_ins import fabricate
 
 from explorer.engine import progress
 from explorer.engine.outcomes import Progress
-from explorer.engine.progress import describe, make_counter, make_reporter
+from explorer.engine.progress import counter, describe, make_reporter
 from explorer.engine.suggest_time import RECENT, SuggestTimes
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -73,11 +74,21 @@ class Terminal(io.StringIO):
 def test_a_counter_changes_one_line_on_a_terminal_and_writes_few_elsewhere() -> None:
     terminal, file = Terminal(), io.StringIO()
     for stream in (terminal, file, None):
-        show = make_counter(stream, "measuring")
-        for done in range(4):
-            show(done, 3)
+        with counter(stream, "measuring") as show:
+            for done in range(4):
+                show(done, 3)
     assert terminal.getvalue() == "\rmeasuring: 0/3\rmeasuring: 1/3\rmeasuring: 2/3\rmeasuring: 3/3\n"
     assert file.getvalue() == "measuring: 0/3\nmeasuring: 3/3\n"  # the others came within five seconds
+
+
+@pytest.mark.parametrize(("shown", "line"), [([0, 2], "\rmeasuring: 0/3\rmeasuring: 2/3\n"), ([], "")])
+def test_a_counter_ends_its_line_where_not_all_was_done(shown: list[int], line: str) -> None:
+    terminal = Terminal()
+    with suppress(KeyboardInterrupt), counter(terminal, "measuring") as show:
+        for done in shown:
+            show(done, 3)
+        raise KeyboardInterrupt
+    assert terminal.getvalue() == line
 
 
 def test_lines_are_written_while_the_first_network_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

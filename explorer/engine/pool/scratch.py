@@ -7,11 +7,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX, _LOCK = "explorer-workers-", "owner.lock"
+_SETTLED_S = 600.0  # an owner locks its folder right after making it; only a killed one takes so long
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def scratch_folder() -> Iterator[str]:
 
 
 def remove_abandoned() -> None:
-    """Remove this user's folders whose owner is gone.
+    """Remove this user's folders whose owner is gone: it holds no lock, or has not come to it in ten minutes.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp(prefix="explorer-workers-"))
@@ -56,8 +58,13 @@ def remove_abandoned() -> None:
 
 
 def _remove_unless_owned(folder: Path) -> None:
-    """Raises OSError where somebody holds the lock, or there is none."""
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    """Raises OSError where somebody holds the lock."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if time.time() - folder.lstat().st_mtime > _SETTLED_S:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> 
 
     Returns:
         0: every sample was answered, until SIGTERM where it came; 1: some were not; 2: bad input; 130:
-        interrupted.
+        interrupted; 141: nobody reads the answers any more.
 
     Example:
         >>> from contextlib import redirect_stderr
@@ -115,15 +114,11 @@ def run(parsed: argparse.Namespace) -> int:
     edge = _opened(bundle, parsed)
     tally = Tally()
     try:
-        try:
-            with suppress(_Stopped), _stopped_by_sigterm():
-                _answer_all(edge, samples, tally, parsed)
-        finally:  # of an interrupted run, too: what was answered was answered
-            edge.close()
-            _show(_summary(edge, tally), parsed.json)
-    except BrokenPipeError:  # whoever read the answers has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOT_ALL_ANSWERED
+        with suppress(_Stopped), _stopped_by_sigterm():
+            _answer_all(edge, samples, tally, parsed)
+    finally:  # of an interrupted run, too: what was answered was answered
+        edge.close()
+        _show(_summary(edge, tally), parsed.json)
     return EXIT_NOT_ALL_ANSWERED if tally.failures else 0
 
 
@@ -235,7 +230,7 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_line({"summary": summary})
         return
-    right = "" if summary["accuracy"] is None else f", accuracy {summary['accuracy']:.4f}"
+    right = "" if summary["accuracy"] is None else f", accuracy {100 * summary['accuracy']:.2f} %"
     print(f"{summary['samples']} samples, {summary['answered']} answered{right}")
     print(f"{'source':<14}{'samples':>9}{'p50 ms':>10}{'p95 ms':>10}{'p99 ms':>10}")
     for source, quantiles in summary["latency_s"].items():

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,16 @@ def test_left_by_a_kill_and_removed_by_the_next(temporary: Path) -> None:
     assert folder.exists()
     remove_abandoned()
     assert not folder.exists()
+
+
+def test_killed_before_it_had_its_lock(temporary: Path) -> None:
+    folder = temporary / "explorer-workers-1"
+    for age_s, is_there in ((540, True), (660, False)):
+        folder.mkdir(exist_ok=True)
+        (folder / "owner.lock.new").touch()
+        os.utime(folder, (time.time() - age_s,) * 2)
+        remove_abandoned()
+        assert folder.exists() == is_there
 
 
 def test_only_folders_with_a_lock_of_nobody_are_removed(temporary: Path) -> None:

@@ -15,7 +15,7 @@ from bundles import TinyNet, TinyPoint, tiny_bundle, tiny_samples, write_manifes
 from scripted_server import reply, scripted_server
 
 from explorer import edge
-from explorer.errors import run_command
+from explorer.errors import EXIT_UNREAD, run_command
 from explorer.runtime.edge import command as edge_command
 from explorer.runtime.edge.edge_runtime import open_edge
 from explorer.runtime.errors import BundleError
@@ -66,7 +66,7 @@ def test_people_get_a_table(tmp_path: Path, data: str, capsys: pytest.CaptureFix
     assert run(tiny_bundle(tmp_path / "b", SPLIT), "--data", data) == 0
     printed = capsys.readouterr().out
     first, head, *rows = printed.splitlines()
-    assert first == "40 samples, 40 answered, accuracy 1.0000"
+    assert first == "40 samples, 40 answered, accuracy 100.00 %"
     assert head.split() == ["source", "samples", "p50", "ms", "p95", "ms", "p99", "ms"]
     assert [row.split()[0] for row in rows[:4]] == ["all", "exit", "server", "edge_fallback"]
     assert rows[2].split()[1:] == ["0", "-", "-", "-"]
@@ -263,7 +263,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(whole: Path, data: str) ->
     assert process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == EXIT_UNREAD
 
 
 def test_help_imports_nothing_heavy(whole: Path) -> None:
