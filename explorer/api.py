@@ -287,6 +287,7 @@ def run_search(
     device: str = "auto",
     timeout_s: float | None = None,
     data_dir: str | Path | None = None,
+    max_data_bytes: int | None = None,
     reports: str | Path = REPORTS,
     energy: bool = True,
     progress: bool = True,
@@ -307,6 +308,8 @@ def run_search(
         device: Where networks are trained: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         timeout_s: Begin no training after so many seconds.
         data_dir: Where data files lie.
+        max_data_bytes: Memory that data read from files may take; see
+            :func:`explorer.data.claims.max_data_bytes`.
         reports: Where run folders lie.
         energy: Whether the energy of the front's parts is measured.
         progress: Whether progress is shown.
@@ -330,6 +333,7 @@ def run_search(
         device=device,
         timeout_s=timeout_s,
         data_dir=None if data_dir is None else Path(data_dir),
+        max_data_bytes=max_data_bytes,
         reports=Path(reports),
         energy=energy,
     )

@@ -154,6 +154,11 @@ def test_what_is_wrong_is_said_as_the_command_says_it(tmp_path: Path) -> None:
         explorer.load_space(space() | {"data": {"source": (1, 2), "validation_samples": 9}})
     with pytest.raises(explorer.UserError, match="must be a function, a class or a module, got int"):
         explorer.load_space(space(3))
+    x_train, y_train, x_test, y_test = arrays()
+    np.savez(tmp_path / "own.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    files = space() | {"data": {"source": f"npz:{tmp_path / 'own.npz'}", "validation_samples": 60}}
+    with pytest.raises(explorer.UserError, match=f"at most {x_train.nbytes - 1:,} bytes of memory"):
+        explorer.run_search(files, max_data_bytes=x_train.nbytes - 1, reports=tmp_path)
 
 
 def test_an_interrupt_returns_what_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -477,7 +477,7 @@ console.log(JSON.stringify(input.states.map((changes) => {
   const state = { ...initialState(run, model.columns), ...changes };
   model.applySetting(state);
   model.applyChoice(state);
-  return model.groups;
+  return { groups: model.groups, cheaper: model.cheaperAlike < 0 ? null : model.id(model.cheaperAlike) };
 })));
 """
 
@@ -488,14 +488,19 @@ def test_page_and_pick_group_the_front_alike(tmp_path: Path) -> None:
     asked: list[tuple[dict[str, Any], Selection]] = [
         ({}, Selection()),
         ({"limits": limits(accuracy=(">=", 0.8))}, Selection(where=["accuracy >= 0.8"], relax=True)),
+        ({"method": "best", "best": "accuracy"}, Selection(maximize="accuracy")),
     ]
     content = {"run": embedded_run(run.results), "states": [state for state, _ in asked]}
+    cheaper = []
     for (_, selection), theirs in zip(asked, run_node(GROUPS, content), strict=True):
         pick = run.results.select(selection)
+        alike = run.results.select(replace(selection, indifferent=True))
+        cheaper.append(theirs["cheaper"])
+        assert (cheaper[-1] or pick.point["point_id"]) == alike.point["point_id"]
         rows = run.points.index[run.points["point_id"].isin(pick.front["point_id"])]
         own = grouped_front(run.results, pick)
         assert any(group.alike for group in own)
-        assert theirs == [
+        assert theirs["groups"] == [
             {
                 name: np.asarray(rows)[list(places)].tolist()
                 for name, places in (("steps", group.steps), ("alike", group.alike))
@@ -503,6 +508,7 @@ def test_page_and_pick_group_the_front_alike(tmp_path: Path) -> None:
             | {"shown": int(rows[group.shown])}
             for group in own
         ]
+    assert any(cheaper)
 
 
 HYPERVOLUME = """

@@ -61,6 +61,7 @@ function sentences(run, model, state, row) {
     costSentence(model, row),
     ...comparisons(run, model, row),
     whySentence(model, state, row),
+    cheaperSentence(model, row),
     ...reservations(model, state, row),
   ].filter(Boolean);
 }
@@ -226,6 +227,22 @@ function whySentence(model, state, row) {
   const [from, what] = best ? [model.feasible.length, "feasible points"] : [model.front.length, "points on the front"];
   const objectives = model.objectives.map(({ shortLabel }) => shortLabel).join(", ");
   return `Chosen as ${rule} of ${from.toLocaleString("en")} ${what} (${objectives}).`;
+}
+
+/**
+ * The cheaper point that the paired test does not tell from it, as `explorer pick --indifferent` finds it.
+ * @param {Model} model
+ * @param {number} row
+ */
+function cheaperSentence(model, row) {
+  const other = model.front.length ? model.cheaperAlike : -1;
+  if (other < 0) return "";
+  const saved = model.objectives.flatMap(({ values, shortLabel, unit, kind }) => {
+    if (kind === "learned" || values[other] === values[row]) return [];
+    return [`${shortLabel} ${quantity(values[other], unit)} instead of ${quantity(values[row], unit)}`];
+  });
+  const name = model.numbers(model.run.quality).shortLabel.toLowerCase();
+  return `${model.name(other)} (${model.id(other)}) costs less and does not differ from it in ${name} by the paired test: ${saved.join(", ")}.`;
 }
 
 /**

@@ -57,6 +57,24 @@ function leaders(front, costs, isKnown, alike) {
 }
 
 /**
+ * The cheapest row of a front that is alike, no dearer than `row` in anything and cheaper in something; -1 where
+ * there is none. The same rule as cheaper_alike in explorer/front/paired.py.
+ * @param {number} row
+ * @param {Rows} front
+ * @param {Numbers[]} costs losses that are known before training
+ * @param {(first: number, second: number) => boolean} alike
+ */
+export function cheaperAlike(row, front, costs, alike) {
+  const others = Array.from(front).filter((other) => other !== row);
+  const sums = bySum(costs, [row, ...others]);
+  /** @param {number} other */
+  const isCheaper = (other) =>
+    costs.every((cost) => cost[other] <= cost[row]) && costs.some((cost) => cost[other] < cost[row]);
+  const cheaper = others.filter(isCheaper).sort((a, b) => Number(sums.get(a)) - Number(sums.get(b)));
+  return cheaper.find((other) => alike(row, other)) ?? -1;
+}
+
+/**
  * Sum of scaled losses, by row.
  * @param {Numbers[]} losses
  * @param {Rows} rows

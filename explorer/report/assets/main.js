@@ -53,23 +53,51 @@ const LINES = 1500;
 /** @type {("x" | "y" | "colour")[]} what of a point must show some column */
 const NEEDED = ["x", "y", "colour"];
 
+/**
+ * Compute what a change of the state asks for.
+ * @param {Model} model
+ * @param {State} state
+ * @param {number} stage the first of those that it changes
+ */
+function update(model, state, stage) {
+  if (stage <= 0) model.applySetting(state);
+  if (stage === 1 || !model.front || (stage <= 0 && model.dependsOnSetting(state))) model.applyChoice(state);
+  if (stage <= 2) model.applyFilter(state);
+}
+
+/**
+ * What all views are drawn from, and the answer, which stands before any of them is made.
+ * @param {EmbeddedRun} embedded
+ */
+function begin(embedded) {
+  usePrefixes(embedded.prefixes);
+  const run = decodeRun(embedded);
+  const model = new Model(run);
+  const initial = initialState(run, model.columns);
+  const state = readHash(location.hash, initial);
+  for (const name of NEEDED) if (!model.columns.has(state[name])) state[name] = initial[name];
+  update(model, state, 0);
+  drawAnswer(run, model, state);
+  return { run, model, initial, state };
+}
+
 export class Page {
   /** @type {number | null} the frame that will draw */
   frame = null;
   /** @type {number | undefined} the timer that will write the address */
   saving;
 
-  /** @param {EmbeddedRun} embedded */
-  constructor(embedded) {
-    usePrefixes(embedded.prefixes);
-    this.run = decodeRun(embedded);
-    this.model = new Model(this.run);
-    this.initial = initialState(this.run, this.model.columns);
-    this.state = readHash(location.hash, this.initial);
-    for (const name of NEEDED)
-      if (!this.model.columns.has(this.state[name])) this.state[name] = this.initial[name];
+  /**
+   * Make and draw every view.
+   * @param {EmbeddedRun} embedded
+   * @param {ReturnType<typeof begin>} begun
+   */
+  constructor(embedded, { run, model, initial, state }) {
+    this.run = run;
+    this.model = model;
+    this.initial = initial;
+    this.state = state;
     const change = (/** @type {Patch} */ patch) => this.change(patch);
-    this.update(0);
     this.scatter = new Scatter(byId("scatter"), {
       select: (row, scroll = false) => this.select(row, scroll),
       brush: (parts) => this.brush(parts),
@@ -98,16 +126,9 @@ export class Page {
    */
   change(patch) {
     Object.assign(this.state, patch);
-    this.update(Math.min(...Object.keys(patch).map((name) => STAGE_OF[/** @type {keyof State} */ (name)] ?? 3)));
+    const stages = Object.keys(patch).map((name) => STAGE_OF[/** @type {keyof State} */ (name)] ?? 3);
+    update(this.model, this.state, Math.min(...stages));
     this.requestDraw();
-  }
-
-  /** @param {number} stage */
-  update(stage) {
-    if (stage <= 0) this.model.applySetting(this.state);
-    if (stage === 1 || !this.model.front || (stage <= 0 && this.model.dependsOnSetting(this.state)))
-      this.model.applyChoice(this.state);
-    if (stage <= 2) this.model.applyFilter(this.state);
   }
 
   requestDraw() {
@@ -209,9 +230,12 @@ export class Page {
 /** @type {EmbeddedRun} */
 const embedded = JSON.parse(byId("data").textContent);
 if (embedded.numPoints) {
-  const page = new Page(embedded);
-  document.documentElement.dataset.ready = "true";
-  window.explorerPage = page; // for a reader's console, and for the tests
+  const begun = begin(embedded);
+  const open = () => {
+    window.explorerPage = new Page(embedded, begun); // for a reader's console, and for the tests
+    document.documentElement.dataset.ready = "true";
+  };
+  requestAnimationFrame(() => setTimeout(open)); // behind the frame that shows the answer
 } else {
   drawFiguresWhenSeen(embedded.figures, embedded.plotlyConfig);
   document.documentElement.dataset.ready = "true";

@@ -4,7 +4,7 @@ import { depths, factorize, isDeployable, pointId, rowOf } from "./columns.js";
 import { countedColumns, INT8, modelledColumns } from "./cost.js";
 import { memoryLimits, misfit } from "./fit.js";
 import { unitFor } from "./format.js";
-import { frontGroups } from "./groups.js";
+import { cheaperAlike, frontGroups } from "./groups.js";
 import { Paired } from "./paired.js";
 import {
   bestOf,
@@ -289,6 +289,12 @@ export class Model {
       alike: (first, second) => paired.alike(first, second) ?? false,
     });
     return this.grouped;
+  }
+
+  /** The cheapest point of the front that does not differ from the chosen one by the paired test; -1 for none. */
+  get cheaperAlike() {
+    const costs = this.losses.filter((_, axis) => this.objectives[axis].kind !== "learned");
+    return cheaperAlike(this.chosen, this.front, costs, (first, second) => this.paired.alike(first, second) === true);
   }
 
   // ---- what the state decides, one stage after the other
