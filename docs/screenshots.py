@@ -16,6 +16,7 @@ from explorer.runs.folder import find_run
 FOLDER = Path(__file__).parent / "pictures"
 WIDTH = 1400
 PHONE_WIDTH = 390
+TALL = 2400
 
 
 def take(page: Any, folder: Path) -> None:
@@ -26,6 +27,7 @@ def take(page: Any, folder: Path) -> None:
     page.locator("#parallel-part").scroll_into_view_if_needed()
     page.locator("#parallel-part").screenshot(path=folder / "parallel.png")
     page.select_option("#what-link", "lorawan_sf7")
+    page.set_viewport_size({"width": WIDTH, "height": TALL})  # else what is asked scrolls beside the plots
     page.wait_for_timeout(300)
     page.locator("#decide").screenshot(path=folder / "decide.png")
 

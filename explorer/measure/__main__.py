@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import UserError, run_command
-from explorer.utils.arguments import make_parser
+from explorer.utils.arguments import make_parser, whole_number
 
 EXAMPLES = """examples:
   explorer measure bundle
@@ -36,7 +36,7 @@ def run(parsed: argparse.Namespace) -> int:
     else:
         content = json.loads((parsed.folder / "manifest.json").read_text(encoding="utf-8"))
         link = LinkProfile.model_validate(content["setting"]["link"])
-    samples, labels = load_samples(bundle, parsed.samples)
+    samples, labels = load_samples(bundle, parsed.samples, parsed.max_data_bytes)
     parts = time_parts(bundle, samples)
     rows = table(bundle, link, parts, measure(bundle, link, samples, labels))
     if parsed.json:
@@ -79,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("folder", type=Path, metavar="DIR", help="a bundle, as explorer deploy writes it")
     add("--link", metavar="LINK", help="a shipped profile or a YAML file (default: that of the run)")
     add("--samples", type=int, default=200, metavar="N", help="how many are run (default: 200)")
+    limit = (
+        "refuse samples of the bundle that would take more memory (default: EXPLORER_MAX_DATA_BYTES, then "
+        "half of this machine's memory)"
+    )
+    add("--max-data-bytes", type=whole_number(1), metavar="N", help=limit)
     add("--json", action="store_true", help="print JSON instead of a table")
 
 

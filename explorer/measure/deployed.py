@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.costs.latency import transfer_time_s
+from explorer.data.claims import check_npz, max_data_bytes
 from explorer.deploy.link_proxy import LinkProxy
 from explorer.devices import LinkProfile
 from explorer.errors import UserError
@@ -96,11 +97,16 @@ def message_s(payload_bytes: float, link: LinkProfile) -> float:
     return float(link.rtt_s + both.sum())
 
 
-def load_samples(bundle: Bundle, most: int) -> tuple[Floats, NDArray[np.int64]]:
+def load_samples(bundle: Bundle, most: int, max_bytes: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
     """Labelled samples that a bundle brings, repeated where there are fewer than asked for.
 
+    Args:
+        bundle: Brings them.
+        most: How many to give.
+        max_bytes: That their file may take in memory, see :func:`explorer.data.claims.max_data_bytes`.
+
     Raises:
-        UserError: It brings none.
+        UserError: It brings none, or too many for the memory.
 
     Example:
         >>> samples, labels = load_samples(bundle, most=200)  # doctest: +SKIP
@@ -108,6 +114,7 @@ def load_samples(bundle: Bundle, most: int) -> tuple[Floats, NDArray[np.int64]]:
     path = bundle.folder / TEST_SAMPLES
     if not path.exists():
         raise UserError(f"{path}: no such file: the bundle was made without test samples")
+    check_npz(path, ["x_test", "y_test"], max_data_bytes(max_bytes))
     with np.load(path) as file:
         x, y = file["x_test"], file["y_test"]
     places = np.arange(most) % len(x)

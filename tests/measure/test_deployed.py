@@ -73,6 +73,8 @@ def test_the_formula_adds_what_a_sample_goes_through() -> None:
 
 
 def test_samples_are_repeated_where_there_are_too_few(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"test.npz: x_test must take at most 9 bytes"):
+        load_samples(both_halves(folder), 130, max_bytes=9)
     samples, labels = load_samples(both_halves(folder), 130)
     assert len(samples) == len(labels) == 130
     np.testing.assert_array_equal(samples[120:], samples[:10])

@@ -72,6 +72,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "files, one sample each (no images); -: float32, little endian, on standard input"
     )
     add("--data", required=True, metavar="DATA", help=data)
+    most = (
+        "refuse files of samples that would take more memory (default: EXPLORER_MAX_DATA_BYTES, then half of "
+        "this machine's memory)"
+    )
+    add("--max-data-bytes", type=_at_least_one, metavar="N", help=most)
     add("--json", action="store_true", help="a JSON line for each sample, and one for all at the end")
     limit = (
         "seconds for a message and its answer, connecting included (default: 1, or four times what a message "
@@ -110,7 +115,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     logging.basicConfig(stream=sys.stderr, format="edge: %(message)s", level=logging.INFO)
     bundle = load_bundle(parsed.folder, "edge")
-    samples = open_samples(parsed.data, bundle, sys.stdin.buffer)
+    samples = open_samples(parsed.data, bundle, sys.stdin.buffer, parsed.max_data_bytes)
     edge = _opened(bundle, parsed)
     tally = Tally()
     try:

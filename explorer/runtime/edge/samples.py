@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from ..manifest import Bundle
+from .claims import check_claim, claimed_bytes, most_bytes
 
 Array = npt.NDArray[Any]
 
@@ -40,7 +42,7 @@ class Samples:
     count: int | None
 
 
-def open_samples(what: str, bundle: Bundle, stdin: BinaryIO) -> Samples:
+def open_samples(what: str, bundle: Bundle, stdin: BinaryIO, max_bytes: int | None = None) -> Samples:
     """Open samples that a command line names.
 
     Numbers of any type are converted to float32. Only uint8 are not, unless the bundle's input is uint8:
@@ -53,10 +55,12 @@ def open_samples(what: str, bundle: Bundle, stdin: BinaryIO) -> Samples:
             of their names; ``-``: float32, little endian, one sample after another on standard input.
         bundle: Says what a sample is.
         stdin: Standard input's bytes.
+        max_bytes: That arrays of a file may take in memory, see
+            :func:`explorer.runtime.edge.claims.most_bytes`.
 
     Raises:
-        UserError: No such file, another shape or type; one sentence names it. Files of a folder and standard
-            input are read while their samples are taken, so their errors come then.
+        UserError: No such file, another shape or type, too large a file; one sentence names it. Files of a
+            folder and standard input are read while their samples are taken, so their errors come then.
 
     Example:
         >>> import io
@@ -73,9 +77,9 @@ def open_samples(what: str, bundle: Bundle, stdin: BinaryIO) -> Samples:
     if what == "-":
         return Samples(_of_stream(stdin, bundle.input_shape), None, None)
     if kind == "npz" and place:
-        return _of_npz(Path(place), bundle)
+        return _of_npz(Path(place), bundle, most_bytes(max_bytes))
     if kind == "folder" and place:
-        return _of_folder(Path(place), bundle)
+        return _of_folder(Path(place), bundle, most_bytes(max_bytes))
     raise UserError(f"--data must be npz:FILE, folder:DIR or -, got {what!r}")
 
 
@@ -98,7 +102,7 @@ def _whole(stream: BinaryIO, size: int) -> bytes:
     return content
 
 
-def _of_npz(path: Path, bundle: Bundle) -> Samples:
+def _of_npz(path: Path, bundle: Bundle, limit: int) -> Samples:
     file = _loaded(path)
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise UserError(f"{path} must be an npz file, which holds several arrays by name")
@@ -108,6 +112,8 @@ def _of_npz(path: Path, bundle: Bundle) -> Samples:
             wanted = ", ".join(name for name, _ in NAMES)
             raise UserError(f"{path} must hold one of {wanted}, got {', '.join(file.files) or 'nothing'}")
         name, label_name = found[0]
+        held = [own for own in found[0] if own in file.files]
+        check_claim(f"{path}: {', '.join(held)}", sum(_claim_of(file, own) for own in held), limit)
         values = _member(path, file, name)
         labels = _member(path, file, label_name) if label_name in file.files else None
     shaped = _shaped(values, bundle, f"{path}: {name}")
@@ -118,7 +124,7 @@ def _of_npz(path: Path, bundle: Bundle) -> Samples:
     return Samples(iter(shaped), labels, len(shaped))
 
 
-def _of_folder(path: Path, bundle: Bundle) -> Samples:
+def _of_folder(path: Path, bundle: Bundle, limit: int) -> Samples:
     if not path.is_dir():
         raise UserError(f"{path} must be a folder")
     files = sorted(path.glob("*.npy"))
@@ -127,12 +133,27 @@ def _of_folder(path: Path, bundle: Bundle) -> Samples:
 
     def values() -> Iterator[Array]:
         for file in files:
+            check_claim(str(file), _claim_of_npy(file), limit)
             array = _loaded(file)
             if isinstance(array, np.lib.npyio.NpzFile):
                 raise UserError(f"{file} must hold one array")
             yield _shaped(array[np.newaxis], bundle, f"{file} (as one of N samples)")[0]
 
     return Samples(values(), None, len(files))
+
+
+def _claim_of(file: Any, name: str) -> int:
+    """Of an array in an npz file; 0 where it has no header: whoever reads it says what is wrong."""
+    member = name if name in file.zip.namelist() else f"{name}.npy"
+    with suppress(ValueError, EOFError, zipfile.BadZipFile), file.zip.open(member) as stream:
+        return claimed_bytes(stream)
+    return 0
+
+
+def _claim_of_npy(path: Path) -> int:
+    with suppress(ValueError, EOFError), path.open("rb") as stream:
+        return claimed_bytes(stream)
+    return 0
 
 
 def _loaded(path: Path) -> Any:

@@ -219,3 +219,20 @@ def test_a_stream_is_read_no_further_than_asked() -> None:
 def test_other_words(what: str) -> None:
     with pytest.raises(UserError, match="--data must be npz:FILE, folder:DIR or -, got"):
         open_samples(what, IMAGE, NOTHING)
+
+
+def test_files_are_held_against_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, one = tmp_path / "data.npz", tmp_path / "one"
+    one.mkdir()
+    x, y = np.zeros((5, 1, 4, 4), np.float32), np.zeros(5, np.int64)
+    np.savez_compressed(path, x_test=x, y_test=y, x_train=np.zeros(10**6))
+    np.save(one / "0.npy", x[0])
+    for what, claim in ((f"npz:{path}", x.nbytes + y.nbytes), (f"folder:{one}", x[0].nbytes)):
+        said = f"at most {claim - 1:,} bytes of memory .* got a claim of {claim:,}$"
+        assert len(list(open_samples(what, IMAGE, NOTHING, claim).values)) == (5 if "npz" in what else 1)
+        with pytest.raises(UserError, match=said):
+            list(open_samples(what, IMAGE, NOTHING, claim - 1).values)
+        monkeypatch.setenv("EXPLORER_MAX_DATA_BYTES", str(claim - 1))
+        with pytest.raises(UserError, match=said):
+            list(open_samples(what, IMAGE, NOTHING).values)
+        monkeypatch.delenv("EXPLORER_MAX_DATA_BYTES")

@@ -1,0 +1,75 @@
+"""What files of samples say of their size, held against a limit before any memory is taken for them.
+
+The same rule as for data files of a search, ``explorer/data/claims.py``, with numpy alone: for bundles.
+"""
+
+import os
+import re
+from math import prod
+from typing import IO
+
+import numpy as np
+
+from ..errors import UserError
+
+MAX_BYTES_VARIABLE = "EXPLORER_MAX_DATA_BYTES"
+
+
+def most_bytes(given: int | None = None) -> int:
+    """Bytes that samples may take in memory.
+
+    Args:
+        given: What was asked for; None: ``EXPLORER_MAX_DATA_BYTES``, else half of the machine's memory.
+
+    Raises:
+        UserError: The variable holds no whole number above 0.
+
+    Example:
+        >>> most_bytes(10**6)
+        1000000
+    """
+    if given is not None:
+        return given
+    text = os.environ.get(MAX_BYTES_VARIABLE)
+    if not text:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or int(text) == 0:
+        raise UserError(f"{MAX_BYTES_VARIABLE}: must be a whole number of bytes above 0, got {text!r}")
+    return int(text)
+
+
+def claimed_bytes(file: IO[bytes]) -> int:
+    """Bytes of the array in an ``.npy`` file that stands at its start, by its header.
+
+    Raises:
+        ValueError: It has no header of an array.
+
+    Example:
+        >>> np.save("x.npy", np.zeros((3, 4), np.float32))
+        >>> with open("x.npy", "rb") as file:
+        ...     claimed_bytes(file)
+        48
+    """
+    first = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return prod(shape) * int(dtype.itemsize)
+
+
+def check_claim(where: str, claimed: int, limit: int) -> None:
+    """Refuse to take more bytes than the limit.
+
+    Raises:
+        UserError: ``claimed`` is above ``limit``.
+
+    Example:
+        >>> check_claim("x.npz: x_test", claimed=36 * 2**40, limit=2**30)
+        Traceback (most recent call last):
+            ...
+        explorer.runtime.errors.UserError: x.npz: x_test must take at most 1,073,741,824 bytes of memory ...
+    """
+    if claimed > limit:
+        raise UserError(
+            f"{where} must take at most {limit:,} bytes of memory (--max-data-bytes or {MAX_BYTES_VARIABLE}; "
+            f"else half of this machine's memory), got a claim of {claimed:,}"
+        )
