@@ -57,7 +57,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _figures(edge: "CEdge", found: "Emulated", off: float) -> dict[str, Any]:
-    """Emulated beside predicted; where nothing is predicted, None."""
+    """Emulated beside predicted; None where nothing is predicted."""
     predicted = edge.about["predicted"][found.core]
     pairs = {
         "text": (found.edge.text, predicted["text"]),
@@ -67,12 +67,23 @@ def _figures(edge: "CEdge", found: "Emulated", off: float) -> dict[str, Any]:
         "stack": (found.stack, predicted["stack"]),
         "flash": (found.edge.flash, predicted["text"] + predicted["rodata"]),
         "library": (found.library, None),
-        "instructions": (round(found.instructions), None),
+        "instructions": (round(found.instructions), _instructions(edge, found)),
     }
     figures = {name: {"emulated": own, "predicted": known} for name, (own, known) in pairs.items()}
     macs = edge.about["macs"]
     per_mac = found.instructions / macs if macs else None
     return {"core": found.core, "off": off, "macs": macs, "instructions_per_mac": per_mac, "figures": figures}
+
+
+def _instructions(edge: "CEdge", found: "Emulated") -> int | None:
+    """Predicted for the samples that were run: those that send take more."""
+    from explorer.microcontroller.instructions import Instructions
+
+    known = edge.about.get("instructions", {}).get(found.core)
+    if known is None:
+        return None
+    sent = sum("frame" in row for row in found.rows) / len(found.rows)
+    return Instructions(**known).mean(sent)
 
 
 def _show(edge: "CEdge", told: dict[str, Any], samples: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.microcontroller import int8_sweep, mlperf_tiny, sizes
+from benchmarks.microcontroller import instructions, int8_spaces, int8_sweep, mlperf_tiny, sizes
 from benchmarks.microcontroller.layers import CORE, Row, measured
 from explorer.errors import run_command
 from explorer.utils.files import write_json
@@ -46,17 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the rows as JSON")
     text = "measure how long the C functions are on every core, and write what predicted sizes come from"
     parser.add_argument("--sizes", type=Path, metavar="FILE", help=text)
+    text = "measure how many instructions the C takes on every core, and write what predicted ones come from"
+    parser.add_argument("--instructions", type=Path, metavar="FILE", help=text)
     text = "instead of layers, the four network shapes of MLPerf Tiny beside published figures"
     parser.add_argument("--mlperf-tiny", action="store_true", help=text)
     text = "instead of layers, searches of the digits with edge parts in float32 alone, and in int8, too"
     parser.add_argument("--sweep", action="store_true", help=text)
+    text = "with --sweep: folder with the data of other spaces, whose loss of accuracy in int8 is shown, too"
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=text)
     parser.add_argument("--trials", type=int, default=40, metavar="N", help="of each search (default: 40)")
     parsed = parser.parse_args(arguments)
     if parsed.sizes:
         write_json(parsed.sizes, sizes.measured())
         return 0
+    if parsed.instructions:
+        write_json(parsed.instructions, instructions.measured())
+        return 0
     if parsed.sweep:
-        own, missed = _sweep(parsed.trials)
+        own, missed = _sweep(parsed.trials, parsed.data_dir)
     else:
         own, missed = _networks() if parsed.mlperf_tiny else _layers()
     if parsed.out:
@@ -72,10 +79,15 @@ def _networks() -> tuple[list[dict[str, Any]], list[str]]:
     return [row.to_json() for row in rows], mlperf_tiny.shortfalls(rows)
 
 
-def _sweep(trials: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _sweep(trials: int, data_dir: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
     found = int8_sweep.measured(trials)
     int8_sweep.show(found)
-    return [found.to_json()], int8_sweep.shortfalls(found)
+    others = list[int8_spaces.SpaceRow]()
+    for row in int8_spaces.measured(data_dir) if data_dir is not None else ():
+        others.append(row)
+        int8_spaces.show(row)
+    missed = int8_sweep.shortfalls(found) + int8_spaces.shortfalls(others)
+    return [found.to_json(), *(row.to_json() for row in others)], missed
 
 
 def _layers() -> tuple[list[dict[str, Any]], list[str]]:

@@ -14,6 +14,7 @@ from explorer.core.run_point import RunPoint
 from explorer.deploy.bundle import Source
 from explorer.microcontroller.emit import EdgeCode, emitted
 from explorer.microcontroller.forms import Floats, kept_weights
+from explorer.microcontroller.instructions import predicted_instructions
 from explorer.microcontroller.int8_edge import edge_chain, edge_program, integers_of
 from explorer.microcontroller.int8_numbers import Int8Numbers
 from explorer.microcontroller.integer_reference import integer_results
@@ -179,6 +180,11 @@ def described(part: EdgePart, code: EdgeCode) -> dict[str, Any]:
         if rule is None
         else {"score": rule.score, "temperature": rule.temperature, "threshold": rule.threshold},
         "predicted": {core: asdict(predicted(code, weights, core)) for core in CORES},
+        "instructions": {
+            core: None if own is None else asdict(own)
+            for core in CORES
+            for own in (predicted_instructions(part.numbers, part.task, weights, core),)
+        },
         "macs": macs(part.numbers),
     }
 

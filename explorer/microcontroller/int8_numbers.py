@@ -46,10 +46,14 @@ class Int8Numbers(Numbers):
         bias = constants.add(f"bias_{place}", own.bias_O)
         factor = constants.add(f"factor_{place}", own.factor_O)
         offset, shift = (0, 0) if own.wide else (own.offset, own.shift)
-        plain = op.shuffle == 1 and (own.low, own.high) == (LOWEST, HIGHEST)
-        kind = "WIDE" if own.wide else "PLAIN" if plain else "CUT"
-        rest = (offset, 1 << own.bias_shift, shift, kind, own.low, own.high)
+        rest = (offset, 1 << own.bias_shift, shift, self.kind(op), own.low, own.high)
         return f"{{{bias}, {factor}, {', '.join(map(str, rest))}}}"
+
+    def kind(self, op: Weighted) -> str:
+        """Of 32 bits, of 8 bits, or cut off or exchanged."""
+        own = self.integers.layers[op.output]
+        plain = op.shuffle == 1 and (own.low, own.high) == (LOWEST, HIGHEST)
+        return "WIDE" if own.wide else "PLAIN" if plain else "CUT"
 
     def dense_weight(self, op: Weighted) -> NDArray[Any]:
         """Integers."""

@@ -114,6 +114,10 @@ class Numbers:
         """Initialiser of ``finish_t``."""
 
     @abstractmethod
+    def kind(self, op: Weighted) -> str:
+        """How outputs are written: a name in C, or nothing where there is one way only."""
+
+    @abstractmethod
     def dense_weight(self, op: Weighted) -> Array:
         """The layer's weights (O, I, Y, X)."""
 
@@ -165,6 +169,10 @@ class FloatNumbers(Numbers):
         """Bias and activation."""
         bias = constants.add(f"bias_{place}", op.bias_O)
         return f"{{{bias}, {_limits(op.clamp)}}}"
+
+    def kind(self, op: Weighted) -> str:
+        """There is one way."""
+        return ""
 
     def dense_weight(self, op: Weighted) -> Floats:
         """As they are."""
@@ -226,6 +234,17 @@ def packed_blocks(numbers: Numbers, op: Weighted) -> Array:
     return np.concatenate(list(_runs(numbers, op)))
 
 
+def together(outputs: int) -> list[int]:
+    """How many outputs of a group have their weights interleaved, from the first on.
+
+    Example:
+        >>> together(11)
+        [4, 4, 2, 1]
+    """
+    fours, left = divmod(outputs, 4)
+    return [4] * fours + [number for number in TOGETHER[1:] if left & number]
+
+
 def _runs(numbers: Numbers, op: Weighted) -> Iterator[Array]:
     form, weight = op.form, numbers.dense_weight(op)
     assert isinstance(form, Blocks)
@@ -237,10 +256,9 @@ def _runs(numbers: Numbers, op: Weighted) -> Iterator[Array]:
         .reshape(outputs, form.groups, -1)
     )
     for block in range(form.groups):
-        row, end = block * rows, (block + 1) * rows
-        while row < end:
-            together = next(number for number in TOGETHER if row + number <= end)
+        row = block * rows
+        for several in together(rows):
             for first, number in form.runs(block):
-                own = spans[row : row + together, first : first + number]
-                yield numbers.packed(own.reshape(together, -1))
-            row += together
+                own = spans[row : row + several, first : first + number]
+                yield numbers.packed(own.reshape(several, -1))
+            row += several

@@ -12,6 +12,17 @@ from explorer.microcontroller.numbers import Constants, Numbers, packed_blocks
 from explorer.microcontroller.program import Add, Concat, Map, Normalise, Op, Pool, Thin, Transpose, Weighted
 
 
+def is_direct(op: Weighted) -> bool:
+    """Whether a layer reads its input where it lies: one tap, none beyond the edge.
+
+    Example:
+        >>> weight = np.ones((2, 3, 1, 1), np.float32)
+        >>> is_direct(Weighted("fc", ("x",), "fc", weight, np.zeros(2, np.float32)))
+        True
+    """
+    return op.window.taps == 1 and not any(op.window.padding)
+
+
 @dataclass
 class Code:
     """What was written so far.
@@ -84,7 +95,7 @@ class Writer:
     def _weighted(self, op: Weighted, place: int) -> None:
         shape, constants = self.program.shapes[op.output], self._code.constants
         before = self.program.shapes[op.inputs[0]]
-        direct = op.window.taps == 1 and not any(op.window.padding)
+        direct = is_direct(op)
         window = self._window(op.window, op, direct)
         finish = self.numbers.finish(op, place, constants)
         stride = op.outputs // op.shuffle if op.shuffle > 1 else op.outputs
