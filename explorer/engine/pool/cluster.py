@@ -41,7 +41,8 @@ def local_cluster(workers: int, folder: Path) -> Iterator[LocalCluster]:
         ...     cluster.scheduler_address
         'tcp://127.0.0.1:34567'
     """
-    with _no_main_module(), dask.config.set(_LOCAL):
+    own = _LOCAL | {"temporary-directory": str(folder)}  # of the scheduler, which has files, too
+    with _no_main_module(), dask.config.set(own):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
