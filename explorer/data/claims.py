@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import psutil
 
 from explorer.errors import UserError
+from explorer.runtime.edge.claims import array_header
 
 MAX_BYTES_VARIABLE = "EXPLORER_MAX_DATA_BYTES"
 _KINDS = {
@@ -106,19 +106,13 @@ def npy_claim(where: str, file: IO[bytes], size: int) -> int:
         UserError: The header promises more than the file holds.
 
     Example:
+        >>> import numpy as np
         >>> np.save("x.npy", np.zeros((3, 4), np.float32))
         >>> with open("x.npy", "rb") as file:
         ...     npy_claim("x.npy", file, os.path.getsize("x.npy"))
         48
     """
-    version = np.lib.format.read_magic(file)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise ValueError(f"version {version} of the format is not for plain numbers")
-    shape, _, dtype = readers[version](file)
+    shape, dtype = array_header(file)
     claimed = math.prod(shape) * dtype.itemsize
     held = size - file.tell()
     if not dtype.hasobject and claimed > held:  # objects are refused by whoever reads them
@@ -142,6 +136,7 @@ def check_npz(path: Path, keys: Sequence[str], limit: int) -> None:
         UserError: A header promises more than its member holds, or all together are above the limit.
 
     Example:
+        >>> import numpy as np
         >>> np.savez_compressed("bomb.npz", x_train=np.zeros(10**6, np.uint8))
         >>> check_npz(Path("bomb.npz"), ["x_train"], limit=10**5)
         Traceback (most recent call last):

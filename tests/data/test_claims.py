@@ -105,6 +105,16 @@ def test_a_member_without_a_header_of_an_array_is_not_unpacked(tmp_path: Path) -
     assert "must be plain numpy data" in refused(lambda: read_source(f"npz:{path}", None))
 
 
+@pytest.mark.parametrize("end", ["", "'''", "[", ": {[]: 1}"])
+def test_a_member_with_a_damaged_header_is_not_plain_data(tmp_path: Path, end: str) -> None:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': (4, 8){end}"
+    damaged = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + ARRAYS[0].tobytes()
+    path = write_npz(tmp_path / "a.npz", x_train=damaged)
+    assert "must be plain numpy data" in refused(lambda: read_source(f"npz:{path}", None))
+    (tmp_path / "x_train.npy").write_bytes(damaged)
+    assert "must be an .npy file of plain numbers" in refused(lambda: read_source(f"npy:{tmp_path}", None))
+
+
 def test_a_single_array_in_place_of_an_archive_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(npy_bytes(np.zeros(10**7, np.uint8)))
     assert refused(lambda: read_source(f"npz:{tmp_path / 'a.npz'}", None)).endswith("got a single array")

@@ -5,14 +5,25 @@ The same rule as for data files of a search, ``explorer/data/claims.py``, with n
 
 import os
 import re
+import tokenize
 from math import prod
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from ..errors import UserError
 
 MAX_BYTES_VARIABLE = "EXPLORER_MAX_DATA_BYTES"
+# What numpy's parser of headers raises where one is damaged.
+HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    tokenize.TokenError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def most_bytes(given: int | None = None) -> int:
@@ -50,10 +61,34 @@ def claimed_bytes(file: IO[bytes]) -> int:
         ...     claimed_bytes(file)
         48
     """
-    first = np.lib.format.read_magic(file) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, dtype = array_header(file)
     return prod(shape) * int(dtype.itemsize)
+
+
+def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array in an ``.npy`` file that stands at its start; then it stands at the data.
+
+    Raises:
+        ValueError: It has no header of an array, in whatever way it is damaged.
+
+    Example:
+        >>> np.save("x.npy", np.zeros((3, 4), np.float32))
+        >>> with open("x.npy", "rb") as file:
+        ...     array_header(file)
+        ((3, 4), dtype('float32'))
+    """
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"version {version} of the format is not for plain numbers")
+    try:
+        shape, _, dtype = readers[version](file)
+    except HEADER_ERRORS as error:
+        raise ValueError(f"its header cannot be read: {error}") from error
+    return shape, dtype
 
 
 def check_claim(where: str, claimed: int, limit: int) -> None:

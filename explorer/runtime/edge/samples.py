@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from ..manifest import Bundle
-from .claims import check_claim, claimed_bytes, most_bytes
+from .claims import HEADER_ERRORS, check_claim, claimed_bytes, most_bytes
 
 Array = npt.NDArray[Any]
 
@@ -159,7 +159,7 @@ def _claim_of_npy(path: Path) -> int:
 def _loaded(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (*HEADER_ERRORS, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as arrays of numbers: {error}") from None
 
 

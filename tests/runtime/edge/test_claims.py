@@ -1,12 +1,22 @@
 """The rule of the search's data files, on a device that has numpy alone."""
 
 import io
+import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from explorer.data import claims as of_the_search
-from explorer.runtime.edge.claims import MAX_BYTES_VARIABLE, check_claim, claimed_bytes, most_bytes
+from explorer.runtime.edge.claims import (
+    MAX_BYTES_VARIABLE,
+    array_header,
+    check_claim,
+    claimed_bytes,
+    most_bytes,
+)
 from explorer.runtime.errors import UserError
 
 
@@ -44,3 +54,16 @@ def test_what_is_claimed_may_be_as_large_as_the_limit() -> None:
     check_claim("x", claimed=10, limit=10)
     with pytest.raises(UserError, match="got a claim of 11"):
         check_claim("x", claimed=11, limit=10)
+
+
+@given(text=st.text("{}()[]'\"\\:,0123456789<fi desc\n\0", max_size=80))
+@example(text="{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)")  # tokenize.TokenError of numpy
+@example(text="{'descr': '<f4', 'fortran_order': False, 'shape': (3, '''")
+@example(text="{[]: 1}")  # TypeError
+@example(text="\n  1\n 2")  # IndentationError
+@example(text="(" * 9_000)
+def test_a_damaged_header_is_an_error_of_value(text: str) -> None:
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+    with warnings.catch_warnings(), suppress(ValueError):
+        warnings.simplefilter("ignore")  # of escapes in the text
+        array_header(io.BytesIO(content))
