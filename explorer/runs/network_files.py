@@ -7,10 +7,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
+from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from explorer.core.code_bytes import CodeBytes
 from explorer.core.evidence import Answers, Evidence
@@ -20,6 +23,10 @@ from explorer.costs.split_costs import SplitCosts
 from explorer.errors import UserError
 
 T = TypeVar("T")
+_IN_NUMPY = {
+    *(torch.float64, torch.float32, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8),
+    *(torch.uint8, torch.bool),
+}
 
 
 def load(parse: Callable[[bytes], T], content: bytes, path: Path) -> T:
@@ -36,6 +43,23 @@ def load(parse: Callable[[bytes], T], content: bytes, path: Path) -> T:
         return parse(content)
     except SafetensorError as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def tensors_content(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors on the CPU as a safetensors file, byte for byte as ``safetensors.torch.save`` writes it.
+
+    That function makes a ctypes type of every length in bytes that it meets, and none of them is ever freed:
+    10 KB for each network of a new shape, of which a long search has thousands. So it is asked only where
+    numpy has no such type.
+
+    Example:
+        >>> from safetensors.torch import load as load_tensors
+        >>> load_tensors(tensors_content({"bias": torch.tensor([0.5, 1.0])}))
+        {'bias': tensor([0.5000, 1.0000])}
+    """
+    if any(tensor.dtype not in _IN_NUMPY for tensor in tensors.values()):
+        return bytes(save_tensors(dict(tensors)))
+    return bytes(save_arrays({name: tensor.contiguous().numpy() for name, tensor in tensors.items()}))
 
 
 _CODE, _OUTPUT_CODE = "code_bytes", "output_code_bytes"  # where C counts; so do the following

@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from explorer.core.calibration import Calibration, InferenceConfig
@@ -35,6 +34,7 @@ from explorer.runs.network_files import (
     parse_evidence,
     parse_points,
     points_content,
+    tensors_content,
 )
 from explorer.runs.record import SCHEMA_VERSION, check_schema
 from explorer.runs.sealed import DamagedError, checksum, read_checked, unsealed, write_sealed
@@ -374,8 +374,8 @@ def _contents(network: EvaluatedNetwork, points: pd.DataFrame) -> dict[str, byte
     names = [split.name for split in network.splits]
     files = {
         _EVIDENCE: evidence_content(network.evidence, names),
-        _WEIGHTS: save_tensors(network.weights),
-        _LOGITS: save_tensors({"logits": network.logits}),
+        _WEIGHTS: tensors_content(network.weights),
+        _LOGITS: tensors_content({"logits": network.logits}),
         _POINTS: points_content(points),
     }
     if calibration.inference_config.payload.ranges != "sample":
@@ -383,7 +383,7 @@ def _contents(network: EvaluatedNetwork, points: pd.DataFrame) -> dict[str, byte
     if network.int8_evidence is not None:
         files[_INT8_EVIDENCE] = evidence_content(network.int8_evidence, names)
     if network.training_state is not None:
-        files[_TRAINING_STATE] = save_tensors(network.training_state)
+        files[_TRAINING_STATE] = tensors_content(network.training_state)
     return files
 
 

@@ -142,7 +142,7 @@ def test_keys_are_sorted_and_other_things_are_no_networks(stored: Stored) -> Non
     assert "mlp-000000000000" not in store
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "evidence_content", "write_sealed", "os.rename"])
+@pytest.mark.parametrize("step", ["tensors_content", "evidence_content", "write_sealed", "os.rename"])
 def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def dying(*_: object) -> None:
         raise KeyboardInterrupt
@@ -336,7 +336,7 @@ def test_a_network_is_carried_under_its_own_key(partly: Stored, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("step", "calls", "new_is_there"),
     [
-        ("save_tensors", 0, False),
+        ("tensors_content", 0, False),
         ("evidence_content", 0, False),
         ("write_sealed", 0, False),
         ("os.rename", 0, False),  # the new one is written
