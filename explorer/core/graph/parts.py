@@ -1,16 +1,22 @@
 """Pieces of graphs: what identifies a node, what it reads, and nodes as modules of their own."""
 
 import itertools
+import linecache
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.graph import PythonCode
+from torch.fx.graph_module import _loader
 
 
 class QuietGraphModule(fx.GraphModule):
     """A graph whose exceptions are not printed: whoever catches them says what a user should know.
+
+    Nor is its source kept for tracebacks. ``torch.fx`` keeps that of every module for good, some 20 for each
+    network that is built and cut.
 
     Example:
         >>> graph = fx.symbolic_trace(nn.Linear(4, 3)).graph
@@ -18,6 +24,14 @@ class QuietGraphModule(fx.GraphModule):
         Traceback (most recent call last):
         RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x5 and 4x3)
     """
+
+    def recompile(self) -> PythonCode:
+        """Compile the code of the graph anew."""
+        code = super().recompile()
+        file_name = type(self).forward.__code__.co_filename
+        linecache.cache.pop(file_name, None)
+        _loader.eval_cache.pop(file_name, None)
+        return code
 
     @staticmethod
     def _wrapped_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
