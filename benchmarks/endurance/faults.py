@@ -4,7 +4,8 @@ A disk that is full at one of 20 sizes, a read-only folder, 64 file descriptors,
 another process writes to, a folder that vanishes, a clock that jumps. Then the fault is lifted and the search
 goes on: it must end with the very proposals of a search without fault, each network trained once. Where
 memory is refused, libraries may end the process, as the counts show; what was computed must be there even
-then. Last, networks that fail at every stage of their making, in every kind of search: they fail alone.
+then. A network that found no memory there failed alone: it stays failed, and what was proposed after it may
+differ. Last, networks that fail at every stage of their making, in every kind of search: they fail alone.
 """
 
 import argparse
@@ -20,15 +21,17 @@ import yaml
 
 from benchmarks.endurance import stages
 from benchmarks.endurance.cases import NEW, PARTS, SEARCH, Case
-from benchmarks.endurance.forked import Ended, run_forked
+from benchmarks.endurance.forked import CRASHED, Ended, run_forked
 from benchmarks.endurance.fuzz import SMALL, counted
-from benchmarks.endurance.searches import proposals, stored_networks, written_again
+from benchmarks.endurance.searches import proposals, read_trials, stored_networks, written_again
 from benchmarks.endurance.surroundings import without_export
 from explorer.errors import UserError
 from explorer.utils.arguments import whole_number
 from explorer.utils.signals import ended_by_signals
 
 DEATHS = (signal.SIGABRT, signal.SIGSEGV)  # of libraries that do not look whether they got their memory
+UNSAID = "SystemError: "  # of such libraries, too
+NOTHING_TRAINED = 3  # exit code
 ABOUT = "full disks, little memory, locked studies, folders that vanish, networks that fail"
 
 
@@ -78,17 +81,26 @@ def endured(cases: Sequence[Case], folder: Path, whole: Path, jobs: int) -> tupl
     lifted = {tuple(goes_on(case)): case for case in cases}
     for again in run_forked([*lifted], folder, jobs, lambda _: without_export()):
         case = lifted[again.arguments]
-        wrong = [again.problem or f"exit code {again.code}"] if again.problem or again.code else []
+        alike = alike_until(case)
+        may_end = (0, NOTHING_TRAINED) if alike == 0 else (0,)
+        wrong = [again.problem] if again.problem else []
+        wrong += [] if again.code in may_end else [f"exit code {again.code}"]
         wrong += written_again(before[case], stored_networks(case.run))
-        if not wrong and proposals(case.run) != proposals(whole):
+        if not wrong and proposals(case.run)[:alike] != proposals(whole)[:alike]:
             wrong.append("other proposals than without the fault")
         problems += [f"{case.name}, lifted: {problem}: {again.message[:300]}" for problem in wrong]
     return ended, problems
 
 
+def alike_until(case: Case) -> int | None:
+    """The proposals that must be those of a search without fault; None: all of them."""
+    trials = read_trials(case.run) if case.may_die and (case.run / "trials.json").exists() else []
+    return next((trial["number"] for trial in trials if trial["outcome"] == "failed"), None)
+
+
 def told(case: Case, one: Ended) -> list[str]:
     """What is wrong with how a command under a fault ended."""
-    if case.may_die and -one.code in DEATHS:
+    if case.may_die and (-one.code in DEATHS or (one.code == CRASHED and UNSAID in one.printed)):
         return []
     if one.problem:
         return [f"{one.problem}: {one.printed[-600:] if 'traceback' in one.problem else one.message[:300]}"]

@@ -25,7 +25,7 @@ PATIENCE_S = (
 )
 ADDRESS_BYTES = 2**33  # of virtual memory, which allocators reserve in plenty; beyond it memory is refused
 _MODULES = {"search": search, "pick": pick, "report": report}
-_CRASHED = 70
+CRASHED = 70
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _become(
     arguments: Sequence[str], folder: Path, printed: int, prepare: Callable[[Sequence[str]], None] | None
 ) -> None:
     """Turn this fork into a command."""
-    code = _CRASHED
+    code = CRASHED
     try:
         os.dup2(printed, 1)
         os.dup2(printed, 2)

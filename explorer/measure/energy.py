@@ -6,6 +6,7 @@ constant, estimated from its size. A reading says which, and what of it is the m
 in clock ticks of the operating system, usually 10 ms, so short work must be repeated for 0.2 s or more.
 """
 
+import _thread
 import importlib.metadata
 import logging
 import os
@@ -13,15 +14,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from codecarbon import OfflineEmissionsTracker
 
+T = TypeVar("T")
+
 _JOULES_PER_KWH = 3.6e6
 _NAME = f"codecarbon {importlib.metadata.version('codecarbon')}"
+_PATIENCE_S = 60.0  # in which codecarbon must start or stop; it detects hardware within seconds
 _COUNTRY = "FRA"  # codecarbon wants one for the CO2 figure, which is not used
 
 # How codecarbon gets a processor's power, by the mode it chose for this machine.
@@ -133,7 +138,7 @@ def _begin() -> str:
     if not _reading_in_progress.acquire(blocking=False):
         return "another energy reading is in progress in this process"
     try:
-        _tracker(os.getpid()).start_task()
+        _answer_within(_PATIENCE_S, lambda: _tracker(os.getpid()).start_task())
     except Exception as error:  # whatever a measuring library raises must not end a search
         _reading_in_progress.release()
         return f"codecarbon failed to start: {type(error).__name__}: {error}"
@@ -144,7 +149,7 @@ def _end() -> tuple[float | None, str, str, float | None]:
     """Finish the reading that began: joules or None, the method, the reason for None, the memory's joules."""
     try:
         tracker = _tracker(os.getpid())
-        task = tracker.stop_task()
+        task = _answer_within(_PATIENCE_S, tracker.stop_task)
         energy_j, reason = _energy(task)
         memory_j = None if energy_j is None else _JOULES_PER_KWH * task.ram_energy
         return energy_j, _method(tracker), reason, memory_j
@@ -152,6 +157,35 @@ def _end() -> tuple[float | None, str, str, float | None]:
         return None, _NAME, f"codecarbon failed to stop: {type(error).__name__}: {error}", None
     finally:
         _reading_in_progress.release()
+
+
+def _answer_within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call gives, made in a thread of its own, so that it cannot hold up a search for good.
+
+    codecarbon's sampling begins a new thread each time. Where that finds no memory to begin, whoever started
+    it waits without end, and holds the lock that stopping needs. For the same reason this thread is a bare
+    one: nobody waits for it to begin.
+
+    Raises:
+        TimeoutError: No answer came within so many seconds. The tracker is given up, as it may hold its lock.
+    """
+    answers, answered = list[Future[T]](), _thread.allocate_lock()
+
+    def work() -> None:
+        answer = Future[T]()
+        try:
+            answer.set_result(call())
+        except Exception as error:
+            answer.set_exception(error)
+        answers.append(answer)
+        answered.release()
+
+    answered.acquire()
+    _thread.start_new_thread(work, ())
+    if not answered.acquire(timeout=seconds):
+        _tracker.cache_clear()
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return answers[0].result()
 
 
 @cache

@@ -11,13 +11,14 @@ import yaml
 from benchmarks.endurance.cases import Case
 from benchmarks.endurance.damage import damage
 from benchmarks.endurance.data_files import KINDS, SAMPLES, with_damaged_data
-from benchmarks.endurance.faults import goes_on, told
+from benchmarks.endurance.faults import alike_until, goes_on, told
 from benchmarks.endurance.forked import Ended, run_forked
 from benchmarks.endurance.fuzz import LEFT_ALONE, SEARCHED, SMALL, commands_of, counted
 from benchmarks.endurance.mutations import broken_file, pick_line
 from benchmarks.endurance.soak import Held, grown
 from benchmarks.endurance.surroundings import disks
 from explorer.data.sources import read_source
+from explorer.runs.sealed import write_sealed
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,19 @@ def test_a_fault_must_be_named(tmp_path: Path) -> None:
     died = Ended(("search",), -11, 1.0, 0, "")
     assert told(case, died) == ["exit code -11: "]
     assert told(replace(case, may_die=True), died) == []
+    unsaid = Ended(("search",), 70, 1.0, 0, "SystemError: error return without exception set")
+    assert told(replace(case, may_die=True), unsaid) == []
+    assert told(case, unsaid) != []
+
+
+def test_what_found_no_memory_stays_failed(tmp_path: Path) -> None:
+    case = Case("little", tmp_path, ["search"], may_die=True)
+    assert alike_until(case) is None
+    case.run.mkdir()
+    trials = [{"number": number, "outcome": outcome} for number, outcome in enumerate(["trained", "failed"])]
+    write_sealed(case.run / "trials.json", {"rows": trials})
+    assert alike_until(case) == 1
+    assert alike_until(replace(case, may_die=False)) is None
 
 
 def test_a_search_begins_anew_where_nothing_is_left(tmp_path: Path) -> None:

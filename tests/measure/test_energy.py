@@ -1,8 +1,10 @@
 """The energy meter: arithmetic with a stub, failures that codecarbon hides, and one real reading."""
 
+import functools
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +132,25 @@ def test_work_may_fail_inside_a_reading(monkeypatch: pytest.MonkeyPatch) -> None
     with meter:
         pass
     assert meter.reading.reason == ""
+
+
+@pytest.mark.parametrize("stuck", ["start", "stop"])
+def test_a_meter_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, stuck: str) -> None:
+    steps = {"start_task": lambda: None, "stop_task": lambda: task(cpu=1e-6, gpu=0, total=2e-6)}
+    well = SimpleNamespace(**steps, _hardware=[])
+    never = SimpleNamespace(**steps | {f"{stuck}_task": threading.Event().wait}, _hardware=[])
+    of_this_process = functools.cache(lambda process_id: trackers.pop())
+    trackers = [well, never]
+    monkeypatch.setattr(energy, "_tracker", of_this_process)
+    monkeypatch.setattr(energy, "_PATIENCE_S", 0.05)
+    meter = EnergyMeter()
+    with meter:
+        pass
+    assert meter.reading.energy_j is None
+    assert meter.reading.reason == f"codecarbon failed to {stuck}: TimeoutError: no answer within 0.05 s"
+    with meter:  # the next reading is another tracker's
+        pass
+    assert meter.reading.energy_j == pytest.approx(2e-6 * 1000 * 3600)
 
 
 def test_one_reading_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
