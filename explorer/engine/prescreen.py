@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from explorer.core.run_point import INT8
-from explorer.costs.evaluate import costs_before_training
+from explorer.costs.build import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.space.candidate import Candidate, NetworkSpec

@@ -8,7 +8,7 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.core.payload import header_bytes
 from explorer.core.run_point import RunPoint
-from explorer.costs.evaluate import restore_network
+from explorer.costs.build import restore_network
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError, naming
 from explorer.front.select import Pick

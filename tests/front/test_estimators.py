@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.core.evidence import Evidence
-from explorer.costs.evaluate import costs_before_training
+from explorer.costs.build import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting
