@@ -7,7 +7,8 @@ from explorer.costs.build import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.space.candidate import Candidate, NetworkSpec
-from explorer.space.metrics import ALL_METRICS, Constraint
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import ALL_METRICS
 from explorer.space.variants import Inventory
 
 

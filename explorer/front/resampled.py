@@ -26,7 +26,8 @@ from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.costs.split_table import split_table
 from explorer.front.pareto import non_dominated
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import SEARCHED_METRICS, Metric
 
 Floats = NDArray[np.float64]
 

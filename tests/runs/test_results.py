@@ -23,8 +23,9 @@ from explorer.runs.results import FRONT_COLUMNS, RunResults, load_run, write_fro
 from explorer.runs.sealed import write_sealed
 from explorer.runs.store import Store
 from explorer.session.summary import trial_rows
+from explorer.space.constraints import Constraint, parse_constraint
 from explorer.space.fit import misfit
-from explorer.space.metrics import MEASURED_METRICS, METRICS, Constraint, parse_constraint
+from explorer.space.metrics import MEASURED_METRICS, METRICS
 from explorer.utils.files import read_json, write_json
 
 LIMIT = "edge_memory_bytes <= 1200"
