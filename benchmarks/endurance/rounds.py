@@ -26,7 +26,7 @@ from benchmarks.endurance.searches import (
 )
 from benchmarks.private_postgres import Server
 from explorer.errors import EXIT_USER_ERROR
-from explorer.runs.results import FRONT_COLUMNS
+from explorer.runs.point_table import FRONT_COLUMNS
 
 DEATH_S = 60.0  # until a search has noticed that its database is gone
 READ = {"pick": ["pick", "--no-picture"], "report": ["report"]}
