@@ -24,7 +24,7 @@ from explorer.core.recipe import Recipe
 from explorer.core.sparsity.patterns import snap_density
 from explorer.core.sparsity.sparsify import find_junctions
 from explorer.core.training import train
-from explorer.costs.evaluate import build_network
+from explorer.costs.build import build_network
 from explorer.data.dataset import Subset
 from explorer.errors import run_command
 from explorer.space.candidate import NetworkSpec

@@ -23,7 +23,7 @@ import torch
 from explorer.core.input_pool import pooled_shape
 from explorer.core.recipe import Recipe
 from explorer.core.training import train
-from explorer.costs.evaluate import build_network
+from explorer.costs.build import build_network
 from explorer.data.dataset import DataSet, Subset, load_data
 from explorer.errors import run_command
 from explorer.space.candidate import NetworkSpec

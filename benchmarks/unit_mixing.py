@@ -29,7 +29,7 @@ from explorer.core.network import Network
 from explorer.core.recipe import Recipe
 from explorer.core.sparsity.patterns import adjacency
 from explorer.core.training import train
-from explorer.costs.evaluate import build_network
+from explorer.costs.build import build_network
 from explorer.data.dataset import DataSet, load_data
 from explorer.errors import run_command
 from explorer.space.candidate import NetworkSpec

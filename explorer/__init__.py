@@ -16,9 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from explorer.api import Run, describe, load_run, load_space, run_search
+    from explorer.api import describe, load_run, load_space, run_search
     from explorer.devices import DeviceProfile, LinkProfile
     from explorer.errors import UserError
+    from explorer.run import Run
     from explorer.space.schema import SearchSpace
 
 __version__ = "0.1.0"
@@ -26,7 +27,7 @@ __version__ = "0.1.0"
 _HOME = {
     "DeviceProfile": "explorer.devices",
     "LinkProfile": "explorer.devices",
-    "Run": "explorer.api",
+    "Run": "explorer.run",
     "SearchSpace": "explorer.space.schema",
     "UserError": "explorer.errors",
     "describe": "explorer.api",

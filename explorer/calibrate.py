@@ -13,7 +13,7 @@ from explorer.utils.arguments import make_parser
 if TYPE_CHECKING:
     from explorer.devices import DeviceProfile
     from explorer.devices.calibration import Check
-    from explorer.devices.micro_networks import MicroNetwork
+    from explorer.devices.micro_builder import MicroNetwork
 
 EXAMPLES = """examples:
   explorer calibrate --out my_laptop.yaml     # this machine, as a profile to keep

@@ -42,6 +42,7 @@ PACKAGES = (
         "report",
         "inspect",
         "session",
+        "run",
         "api",
         "search",
         "pick",

@@ -17,22 +17,18 @@ from benchmarks.endurance.kills import ALONE, kill_part
 from benchmarks.endurance.rounds import Found, Part
 from benchmarks.reproduce_front import replay_front
 from explorer import pick, search
+from explorer.core.sweep import is_deployable
 from explorer.errors import EXIT_ALL_FAILED, UserError
 from explorer.front.select import Selection
 from explorer.report.__main__ import main as report_main
 from explorer.report.page import write_report
 from explorer.report.summary import summary_info
 from explorer.runs.deployment import load_run_data, restored
+from explorer.runs.point_table import FRONT_COLUMNS
 from explorer.runs.reads import read_points
-from explorer.runs.results import (
-    BASELINES_FILE,
-    FRONT_COLUMNS,
-    RunResults,
-    is_deployable,
-    load_run,
-    read_rows,
-)
+from explorer.runs.results import RunResults, load_run
 from explorer.runs.store import Store
+from explorer.runs.summaries import BASELINES_FILE, read_rows
 from explorer.session import finish, live
 from explorer.space.files import SHIPPED, load_space_data, parse_space
 from explorer.space.metrics import MEASURED_METRICS

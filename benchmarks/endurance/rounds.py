@@ -1,4 +1,4 @@
-"""One run that is killed at random moments until it may end, and what is held against it then."""
+"""One run that is killed at random moments until it may end."""
 
 import random
 import time
@@ -8,28 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import psutil
 import yaml
 
 from benchmarks.endurance.clusters import Cluster
-from benchmarks.endurance.forked import Ended, run_forked
+from benchmarks.endurance.forked import Ended
 from benchmarks.endurance.searches import (
     ORPHANS_S,
     PATIENCE_S,
     Kept,
     Search,
     ended_within,
-    proposals,
     read_trials,
     stored_networks,
 )
+from benchmarks.endurance.verdicts import READ, broken_promises, differences, failing_commands, same_result
 from benchmarks.private_postgres import Server
 from explorer.errors import EXIT_USER_ERROR
-from explorer.runs.results import FRONT_COLUMNS
 
 DEATH_S = 60.0  # until a search has noticed that its database is gone
-READ = {"pick": ["pick", "--no-picture"], "report": ["report"]}
 AHEAD = 3  # trainings within which a kill falls
 
 
@@ -169,7 +166,7 @@ class Round:
         if not any(text.startswith(f"{self.part.name}: {self.name}: ends") for text in self.found.problems):
             for search in self.searches.values():
                 self._hold(search, whole)
-            self._hold_shared()
+            self._tell("results", differences(list(self.searches.values())))
 
     def close(self) -> None:
         """End whatever is left."""
@@ -256,53 +253,20 @@ class Round:
                 self._tell("temporary", sorted(before.temporary & now.temporary))
         self.kept[search.run.name] = now
         if not quietly and (search.run / "run.json").exists():
-            self._tell("commands", self._commands([self.rng.choice(list(READ))], search.run.name))
-
-    def _commands(self, names: Sequence[str], run: str, codes: Sequence[int] = (0, 2)) -> list[str]:
-        """What goes wrong when a run is read."""
-        lines = [READ[name] + [run] for name in names]
-        return [
-            f"{one.arguments}: {one.problem or one.code}: {one.printed[-400:]!r}"
-            for one in run_forked(lines, self.folder, 1)
-            if one.problem or one.code not in codes
-        ]
+            self._tell(
+                "commands", failing_commands([self.rng.choice(list(READ))], search.run.name, self.folder)
+            )
 
     def _hold(self, search: Search, whole: Search | None) -> None:
         """Hold the result of a run against what was asked, and against a run that nobody killed."""
-        trials, stored = read_trials(search.run), stored_networks(search.run)
-        if [trial["number"] for trial in trials] != list(range(self.part.trials)):
-            self._tell("trials", [f"asked for {self.part.trials}, got {[own['number'] for own in trials]}"])
-        outcomes = Counter(trial["outcome"] for trial in trials)
-        self.found.counts["trials"] += len(trials)
-        self.found.counts["networks"] += len(stored)
-        trained = Counter(trial["network_key"] for trial in trials if trial["outcome"] == "trained")
-        self._tell(
-            "lost", [f"{key} was trained {count} times" for key, count in trained.items() if count > 1]
-        )
-        proposed = {trial["network_key"] for trial in trials if trial["outcome"] in ("trained", "cached")}
-        self._tell("lost", [f"{key} is not stored" for key in sorted(proposed - set(stored))])
-        killed = sum(
-            self.found.counts[kind] for kind in self.found.counts if kind.startswith("kills of child")
-        )
-        if outcomes["failed"] > killed:
-            self._tell("ends", [f"{outcomes['failed']} failed trials of {killed} killed children"])
-        self._tell("commands", self._commands(list(READ), search.run.name, codes=(0,)))
-        self._tell("temporary", sorted(search.left_files))
-        hidden = (*search.run.glob(".*"), *search.run.glob("networks/.*"), *search.run.glob("*.lock"))
-        self._tell("temporary", [str(path.relative_to(search.run)) for path in hidden])
-        if whole is not None:
-            same = proposals(search.run) == proposals(whole.run) and _front(search).equals(_front(whole))
-            self._tell("results", [] if same else ["differs from that of a run that nobody killed"])
-
-    def _hold_shared(self) -> None:
-        """Run folders of one study end alike, seconds of trainings included: each was trained once."""
-        one, *others = self.searches.values()
-        for other in others:
-            files, theirs = _files(one.run / "networks"), _files(other.run / "networks")
-            differing = [name for name in sorted(files | theirs) if files.get(name) != theirs.get(name)]
-            self._tell("results", [f"{name} differs between the run folders" for name in differing])
-            if not _front(one).equals(_front(other)):
-                self._tell("results", ["the fronts differ"])
+        counts = self.found.counts
+        counts["trials"] += len(read_trials(search.run))
+        counts["networks"] += len(stored_networks(search.run))
+        killed = sum(count for kind, count in counts.items() if kind.startswith("kills of child"))
+        for kind, problems in broken_promises(search, self.folder, self.part.trials, killed):
+            self._tell(kind, problems)
+        if whole is not None and not same_result(search, whole):
+            self._tell("results", ["differs from that of a run that nobody killed"])
 
 
 STRIKES = {
@@ -319,13 +283,3 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def _front(search: Search) -> pd.DataFrame:
-    """All of the front that is not measured on the host."""
-    front = pd.read_csv(search.run / "front.csv")
-    return front[[column for column in FRONT_COLUMNS if "_host_" not in column]]
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -24,7 +24,7 @@ from sqlalchemy import NullPool, create_engine, inspect, text
 
 import explorer
 from explorer.engine.storage.database import STORAGE_VARIABLE
-from explorer.runs.results import read_rows
+from explorer.runs.summaries import read_rows
 
 MARK = "EXPLORER_CAMPAIGN"
 ORPHANS_S = 5.0

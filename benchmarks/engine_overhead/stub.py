@@ -16,8 +16,10 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.evidence import Evidence
 from explorer.core.payload import encoded_bytes
 from explorer.core.training_record import TrainingRecord
-from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, build_network
-from explorer.costs.split_costs import SplitCosts, dense_counts, split_costs
+from explorer.costs.build import build_network
+from explorer.costs.dense_macs import dense_counts
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
+from explorer.costs.split_costs import SplitCosts, split_costs
 from explorer.engine.proposals import Proposer
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import SAMPLES, sample_logits

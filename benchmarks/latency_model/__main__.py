@@ -19,7 +19,8 @@ from benchmarks.latency_model.parts import ARCHITECTURES, DENSITIES, Part, parts
 from explorer.devices.calibration import Check, check_of
 from explorer.devices.fitting import FittedTimes, fit_times
 from explorer.devices.host import call_of
-from explorer.devices.micro_networks import MicroNetwork, micro_networks
+from explorer.devices.micro_builder import MicroNetwork
+from explorer.devices.micro_networks import micro_networks
 from explorer.errors import run_command
 from explorer.runtime.timing import Timed, processor, session_call, time_calls
 from explorer.utils.environment import versions

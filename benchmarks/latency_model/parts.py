@@ -21,7 +21,8 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.core.sparsity.patterns import snap_density
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
-from explorer.costs.split_costs import DenseCounts, SplitCosts, split_costs
+from explorer.costs.dense_macs import DenseCounts
+from explorer.costs.split_costs import SplitCosts, split_costs
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.devices.operators import Operator
 from explorer.runtime.stages import INPUT, LOGITS

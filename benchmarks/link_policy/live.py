@@ -22,7 +22,8 @@ from benchmarks.link_policy.compare import MOST_OVER_ORACLE, accuracy_slack
 from benchmarks.link_policy.scenarios import HTTP, Scenario, of_run
 from explorer.deploy.bundle import Source, build_bundle
 from explorer.deploy.link_proxy import LinkProxy
-from explorer.runs.results import FRONT_COLUMNS, records
+from explorer.runs.front_files import records
+from explorer.runs.point_table import FRONT_COLUMNS
 from explorer.runs.store import Store
 from explorer.runtime.edge.client import Client
 from explorer.runtime.edge.edge_runtime import EdgeRuntime

@@ -17,9 +17,11 @@ from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting, load_device, load_link
 from explorer.devices.operators import Operator
 from explorer.front.pareto import mark_front
+from explorer.runs.point_table import points_of
 from explorer.runs.record import RunRecord
-from explorer.runs.results import TRIAL_COLUMNS, RunResults, points_of
+from explorer.runs.results import RunResults
 from explorer.runs.store import StoredNetwork
+from explorer.runs.summaries import TRIAL_COLUMNS
 from explorer.space.candidate import NetworkSpec
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS
 

@@ -1,20 +1,29 @@
-"""Multiply-accumulates of the dense counterpart, counted by fvcore.
+"""Multiply-accumulates of the dense counterpart as fvcore counts them, of a module and at every split point.
 
 fvcore calls a MAC a "flop" and sees dense shapes only, so the dense counterpart is what it is asked about;
 the effective MACs of a sparse network come with its trace (:mod:`explorer.core.graph.trace`). FLOPs are
 2 x MACs.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from explorer.backbones import build_backbone
+from explorer.core.bottleneck import Bottleneck, with_bottleneck
+from explorer.core.graph.dataflow import total_macs
 from explorer.core.graph.recording import bilinear_macs
+from explorer.core.input_pool import pooled_shape
+from explorer.core.network import Network
 
 # operators whose fvcore "flops" are multiply-accumulates of a product
 _MAC_OPERATORS = (
@@ -113,3 +122,70 @@ def count_dense(module: nn.Module, sample: Tensor) -> DenseCount:
     uncounted = Counter(analysis.unsupported_ops())
     uncounted.update({name: 1 for name, count in by_operator.items() if name not in _MAC_OPERATORS and count})
     return DenseCount(int(macs), uncounted)
+
+
+@dataclass(frozen=True)
+class DenseCounts:
+    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted.
+
+    Example:
+        >>> counts = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8)
+        >>> counts.server_macs
+        {'input': 40, 'relu1': 8, 'output': 0}
+    """
+
+    edge_macs: Mapping[str, int]
+    server_macs: Mapping[str, int]
+    uncounted: Mapping[str, int]
+
+
+@lru_cache(maxsize=256)
+def dense_counts(
+    factory: str,
+    arguments: str,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    exit_features: int,
+    bottleneck: Bottleneck | None = None,
+    max_crossing_tensors: int = 1,
+    input_pool: int = 1,
+) -> DenseCounts:
+    """Count the dense counterpart cut at each of its split points; cached, since training changes nothing.
+
+    Args:
+        factory: ``package.module:function``.
+        arguments: Chosen arguments as JSON text.
+        input_shape: Without batch.
+        num_classes: Logits.
+        exit_features: Of the exit classifiers (not counted here).
+        bottleneck: The learned bottleneck, which the dense counterpart has too.
+        max_crossing_tensors: Decides which split points there are.
+        input_pool: Extent of the average pooling before the backbone, which counts no MACs.
+
+    Example:
+        >>> dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8).edge_macs
+        {'input': 0, 'relu1': 32, 'output': 40}
+    """
+    inner = pooled_shape(input_shape, input_pool)
+    module = build_backbone(factory, json.loads(arguments), inner, num_classes, seed=0)
+    module = with_bottleneck(module, torch.zeros(1, *inner), bottleneck)
+    network = Network(
+        *(module, torch.zeros(1, *input_shape), num_classes, exit_features),
+        max_crossing_tensors=max_crossing_tensors,
+        probe=False,
+        input_pool=input_pool,
+    ).eval()
+    stages, points = network.stages, network.split_points
+    counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]
+    uncounted = sum((count.uncounted for count in counts), Counter[str]())
+    between = network.dataflow.between
+    own = [total_macs(between(before.nodes, after.nodes)) for before, after in pairwise(points)]
+
+    def counted(first: int, last: int) -> int:
+        """Of some stages; what several of them compute from parameters alone, a part computes once."""
+        part = total_macs(between(points[first].nodes, points[last].nodes))
+        return sum(count.macs for count in counts[first:last]) - (sum(own[first:last]) - part)
+
+    edge = {point.name: counted(0, index) for index, point in enumerate(points)}
+    server = {point.name: counted(index, len(stages)) for index, point in enumerate(points)}
+    return DenseCounts(edge, server, dict(uncounted))

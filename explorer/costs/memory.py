@@ -10,6 +10,7 @@ fuses activations into layers.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True)
@@ -122,3 +123,20 @@ def _last_uses(buffers: Sequence[Buffer], owner: Mapping[str, str]) -> dict[str,
         for source in buffer.sources:
             last_use[owner[source]] = step
     return last_use
+
+
+class Peaks(NamedTuple):
+    """Largest sum of live tensors: every operator with an output of its own, and element-wise ones in place.
+
+    Example:
+        >>> Peaks.of([Buffer("x", (), 8), Buffer("relu", ("x",), 8, element_wise=True)], "relu")
+        Peaks(naive=16, in_place=8)
+    """
+
+    naive: int
+    in_place: int
+
+    @classmethod
+    def of(cls, buffers: Sequence[Buffer], result: str) -> Self:
+        """Of tensors in execution order."""
+        return cls(peak_live_bytes(buffers, result), peak_live_bytes(buffers, result, in_place=True))

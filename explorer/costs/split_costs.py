@@ -1,28 +1,20 @@
 """What each side of every split point costs: exact numbers known before any training."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any
 
-import torch
 from torch import nn
 
-from explorer.backbones import build_backbone
-from explorer.core.bottleneck import Bottleneck, with_bottleneck
 from explorer.core.exits import ExitClassifier
 from explorer.core.graph.dataflow import FLOAT_BYTES, Dataflow, Value, index_bytes, total_macs
 from explorer.core.graph.folding import as_deployed
 from explorer.core.graph.operator_kinds import fused_activations
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
-from explorer.core.input_pool import pooled_shape
 from explorer.core.network import Network
 from explorer.core.payload import Ranges, range_bytes
-from explorer.costs.dense_macs import count_dense
-from explorer.costs.memory import Buffer, peak_live_bytes
+from explorer.costs.dense_macs import DenseCounts
+from explorer.costs.memory import Buffer, Peaks
 from explorer.devices.operators import Operator
 
 
@@ -49,9 +41,12 @@ class SplitCosts:
         range_bytes: Calibrated range that each side stores for payloads of up to 8 bits.
 
     Example:
+        >>> from torch import zeros
+        >>> from explorer.backbones import mlp
+        >>> from explorer.costs.dense_macs import dense_counts
         >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
-        >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (8,), 2, seed=0)
-        >>> costs = split_costs(Network(module, torch.zeros(1, 8), 2, exit_features=8), dense)
+        >>> backbone = mlp(input_shape=(8,), num_classes=2, hidden=[4])
+        >>> costs = split_costs(Network(backbone, zeros(1, 8), 2, exit_features=8), dense)
         >>> costs[1].name, costs[1].edge_macs, costs[1].server_macs, costs[1].edge_param_bytes
         ('relu1', 32, 8, 144)
     """
@@ -89,73 +84,6 @@ class SplitCosts:
         return cls(**{**content, **lists, "shape": tuple(content["shape"])})
 
 
-@dataclass(frozen=True)
-class DenseCounts:
-    """fvcore's view of a dense backbone: edge and server MACs per split point, operators not counted.
-
-    Example:
-        >>> counts = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8)
-        >>> counts.server_macs
-        {'input': 40, 'relu1': 8, 'output': 0}
-    """
-
-    edge_macs: Mapping[str, int]
-    server_macs: Mapping[str, int]
-    uncounted: Mapping[str, int]
-
-
-@lru_cache(maxsize=256)
-def dense_counts(
-    factory: str,
-    arguments: str,
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    exit_features: int,
-    bottleneck: Bottleneck | None = None,
-    max_crossing_tensors: int = 1,
-    input_pool: int = 1,
-) -> DenseCounts:
-    """Count the dense counterpart cut at each of its split points; cached, since training changes nothing.
-
-    Args:
-        factory: ``package.module:function``.
-        arguments: Chosen arguments as JSON text.
-        input_shape: Without batch.
-        num_classes: Logits.
-        exit_features: Of the exit classifiers (not counted here).
-        bottleneck: The learned bottleneck, which the dense counterpart has too.
-        max_crossing_tensors: Decides which split points there are.
-        input_pool: Extent of the average pooling before the backbone, which counts no MACs.
-
-    Example:
-        >>> dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, exit_features=8).edge_macs
-        {'input': 0, 'relu1': 32, 'output': 40}
-    """
-    inner = pooled_shape(input_shape, input_pool)
-    module = build_backbone(factory, json.loads(arguments), inner, num_classes, seed=0)
-    module = with_bottleneck(module, torch.zeros(1, *inner), bottleneck)
-    network = Network(
-        *(module, torch.zeros(1, *input_shape), num_classes, exit_features),
-        max_crossing_tensors=max_crossing_tensors,
-        probe=False,
-        input_pool=input_pool,
-    ).eval()
-    stages, points = network.stages, network.split_points
-    counts = [count_dense(s, torch.zeros(1, *p.shape)) for s, p in zip(stages, points[:-1], strict=True)]
-    uncounted = sum((count.uncounted for count in counts), Counter[str]())
-    between = network.dataflow.between
-    own = [total_macs(between(before.nodes, after.nodes)) for before, after in pairwise(points)]
-
-    def counted(first: int, last: int) -> int:
-        """Of some stages; what several of them compute from parameters alone, a part computes once."""
-        part = total_macs(between(points[first].nodes, points[last].nodes))
-        return sum(count.macs for count in counts[first:last]) - (sum(own[first:last]) - part)
-
-    edge = {point.name: counted(0, index) for index, point in enumerate(points)}
-    server = {point.name: counted(index, len(stages)) for index, point in enumerate(points)}
-    return DenseCounts(edge, server, dict(uncounted))
-
-
 def split_costs(
     network: Network, dense: DenseCounts, ranges: Ranges = "sample", flow: Dataflow | None = None
 ) -> tuple[SplitCosts, ...]:
@@ -171,9 +99,12 @@ def split_costs(
         flow: What its backbone computes; None for its own, see :func:`explorer.core.graph.thinning.thinned`.
 
     Example:
+        >>> from torch import zeros
+        >>> from explorer.backbones import mlp
+        >>> from explorer.costs.dense_macs import dense_counts
         >>> dense = dense_counts("explorer.backbones:mlp", '{"hidden": [4]}', (8,), 2, 8)
-        >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (8,), 2, seed=0)
-        >>> costs = split_costs(Network(module, torch.zeros(1, 8), 2, exit_features=8), dense)
+        >>> backbone = mlp(input_shape=(8,), num_classes=2, hidden=[4])
+        >>> costs = split_costs(Network(backbone, zeros(1, 8), 2, exit_features=8), dense)
         >>> [(split.name, split.edge_macs, split.server_macs, split.exit_macs) for split in costs]
         [('input', 0, 40, 16), ('relu1', 32, 8, 8), ('output', 40, 0, 0)]
     """
@@ -216,7 +147,8 @@ def deployed_dataflow(network: Network, flow: Dataflow | None = None) -> Dataflo
     """What a network computes once its normalisations are folded; arguments as of :func:`split_costs`.
 
     Example:
-        >>> network = Network(nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> from torch import zeros
+        >>> network = Network(nn.Linear(4, 2), zeros(1, 4), num_classes=2, exit_features=4)
         >>> list(deployed_dataflow(network).values)
         ['input_1', 'linear']
     """
@@ -232,7 +164,8 @@ def deployed_stages(network: Network, dataflow: Dataflow) -> list[list[Value]]:
         dataflow: Of :func:`deployed_dataflow`.
 
     Example:
-        >>> network = Network(nn.Linear(4, 2), torch.zeros(1, 4), num_classes=2, exit_features=4)
+        >>> from torch import zeros
+        >>> network = Network(nn.Linear(4, 2), zeros(1, 4), num_classes=2, exit_features=4)
         >>> [[value.macs for value in own] for own in deployed_stages(network, deployed_dataflow(network))]
         [[], [8]]
     """
@@ -245,23 +178,6 @@ def deployed_stages(network: Network, dataflow: Dataflow) -> list[list[Value]]:
     return stages
 
 
-class Peaks(NamedTuple):
-    """Largest sum of live tensors: every operator with an output of its own, and element-wise ones in place.
-
-    Example:
-        >>> Peaks.of([Buffer("x", (), 8), Buffer("relu", ("x",), 8, element_wise=True)], "relu")
-        Peaks(naive=16, in_place=8)
-    """
-
-    naive: int
-    in_place: int
-
-    @classmethod
-    def of(cls, buffers: Sequence[Buffer], result: str) -> Self:
-        """Of tensors in execution order."""
-        return cls(peak_live_bytes(buffers, result), peak_live_bytes(buffers, result, in_place=True))
-
-
 def peaks_of(values: Sequence[Value], point: SplitPoint) -> Peaks:
     """Peaks of an edge part.
 
@@ -270,8 +186,9 @@ def peaks_of(values: Sequence[Value], point: SplitPoint) -> Peaks:
         point: Where it ends.
 
     Example:
+        >>> from torch import zeros
         >>> backbone = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
-        >>> network = Network(backbone, torch.zeros(1, 8), 2, exit_features=8)
+        >>> network = Network(backbone, zeros(1, 8), 2, exit_features=8)
         >>> values = list(network.dataflow.values.values())
         >>> peaks_of(values[:3], network.split_point("1"))  # 8 and 4 numbers at once
         Peaks(naive=48, in_place=48)

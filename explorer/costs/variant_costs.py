@@ -2,17 +2,15 @@
 
 A junction of density d has d times its dense weights and multiply-accumulates, and of what is counted only
 the positions that it stores depend on it otherwise. So the dense network's counts, and those with one
-junction thinned out at a time, give the counts of every network; modelled times follow operator by operator.
-How an operator runs depends on the pattern and the density of its own junction alone, and on whether another
-junction before it is sparse. Positions have a closed form per junction
+junction thinned out at a time, give the counts of every network; modelled times follow operator by operator
+(:mod:`explorer.costs.variant_operators`). Positions have a closed form per junction
 (:mod:`explorer.core.sparsity.positions`), summed over the junctions whose weights a part holds.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,46 +18,32 @@ from numpy.typing import NDArray
 from explorer.core.failures import failing_alone
 from explorer.core.graph.thinning import thinned
 from explorer.core.payload import Ranges
-from explorer.core.sparsity.execution import Execution, sparse_execution
 from explorer.core.sparsity.patterns import PatternName
 from explorer.core.sparsity.positions import index_bytes
 from explorer.core.sparsity.sparsify import Junction
-from explorer.costs.evaluate import build_network, costs_before_training, dense_counterpart
-from explorer.costs.latency import operator_times_s
-from explorer.costs.model import counted_columns, with_overheads
+from explorer.costs.affine import ThinnedOut, coefficients, counts_at
+from explorer.costs.build import build_network, costs_before_training, dense_counterpart
 from explorer.costs.split_costs import SplitCosts, deployed_dataflow, deployed_stages, split_costs
-from explorer.devices import DeviceProfile, Setting
-from explorer.devices.operators import Operator, operator_columns
+from explorer.costs.split_table import counted_columns
+from explorer.costs.variant_operators import VariantOperators
+from explorer.devices import Setting
 from explorer.space.candidate import NetworkSpec
 
 _NONE = Fraction(0)  # of a junction's weights: the counts without them are whole numbers
 _SAME = 1e-9  # densities are told as floats
-_RUNS = ("kind", "groups", "added_macs", "added_bytes")
-_LARGEST_DENOMINATOR = 1 << 16  # of a density: greatest common divisor of a junction's units
-
-
-class _Layer(NamedTuple):
-    """An operator of the dense network, the junctions whose weights it reads, and what else it reads."""
-
-    dense: Operator
-    junctions: tuple[int, ...]
-    input_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
 class VariantCosts:
     """What the networks of a variant cost, by their densities.
 
-    Shape suffixes: C networks, J junctions, S split points, O operators. Row 0 of a coefficient array holds
-    the dense network's counts; row 1 + j what a density of junction j adds to them per unit above 1.
+    Shape suffixes: C networks, J junctions, S split points. Row 0 of a coefficient array holds the dense
+    network's counts; row 1 + j what a density of junction j adds to them per unit above 1.
 
     Attributes:
         split_points: Names, from ``input`` to ``output``.
         counts: Coefficients (1 + J, S) of each count.
-        macs, moved_bytes: Coefficients (1 + J, O) of the operators.
-        stage_O: Split point up to which each operator belongs, by its number.
-        layers: Of each operator how it runs when it is dense, its junction and what it reads.
-        exit_operators: Of each exit classifier.
+        operators: What times follow from.
         junctions: Of the variant, in definition order.
         by_magnitude: Whether sparse layers are placed by magnitudes.
 
@@ -82,11 +66,7 @@ class VariantCosts:
 
     split_points: tuple[str, ...]
     counts: Mapping[str, NDArray[np.float64]]
-    macs: NDArray[np.float64]
-    moved_bytes: NDArray[np.float64]
-    stage_O: NDArray[np.int64]
-    layers: tuple[_Layer, ...]
-    exit_operators: tuple[tuple[Operator, ...], ...]
+    operators: VariantOperators
     junctions: tuple[Junction, ...]
     by_magnitude: bool
 
@@ -94,7 +74,7 @@ class VariantCosts:
     def of(
         cls,
         dense: Sequence[SplitCosts],
-        thinned_out: Sequence[tuple[Fraction, Sequence[SplitCosts]]],
+        thinned_out: ThinnedOut,
         junctions: Sequence[Junction],
         input_bytes: Sequence[int],
         by_magnitude: bool = False,
@@ -108,39 +88,19 @@ class VariantCosts:
             input_bytes: What each operator reads besides parameters.
             by_magnitude: See the attribute.
         """
-
-        def coefficients(read: Any) -> NDArray[np.float64]:
-            base = read(dense)
-            slopes = [(base - read(own)) / float(1 - density) for density, own in thinned_out]
-            return np.stack([base, *slopes]).astype(np.float64)
-
         names = [name for name in counted_columns(dense) if name != "edge_index_bytes"]
-        stages = [len(split.operators) for split in dense]
-        macs, moved_bytes = (
-            coefficients(lambda splits, name=name: _operators(splits)[name])
-            for name in ("macs", "moved_bytes")
-        )
-        operators = [own for split in dense for own in split.operators]
         return cls(
             tuple(split.name for split in dense),
-            {name: coefficients(lambda splits, name=name: counted_columns(splits)[name]) for name in names},
-            macs,
-            moved_bytes,
-            np.repeat(np.arange(len(dense)), stages),
-            tuple(
-                _Layer(own, tuple(np.flatnonzero(macs[1:, place])), read)
-                for place, (own, read) in enumerate(zip(operators, input_bytes, strict=True))
-            ),
-            tuple(split.exit_operators for split in dense),
+            coefficients(dense, thinned_out, counted_columns, names),
+            VariantOperators.of(dense, thinned_out, input_bytes, by_magnitude),
             tuple(junctions),
             by_magnitude,
         )
 
     def totals(self, densities_CJ: NDArray[np.float64]) -> NDArray[np.float64]:
         """MACs and stored bytes of whole networks (C, 2), whole numbers."""
-        above_C1J = np.column_stack([np.ones(len(densities_CJ)), densities_CJ - 1.0])
         wanted = [self.counts[name][:, -1] for name in ("edge_macs", "edge_param_bytes")]
-        return np.asarray(np.rint(above_C1J @ np.stack(wanted, axis=1)))
+        return counts_at(densities_CJ, np.stack(wanted, axis=1))
 
     def index_bytes(
         self, densities_CJ: NDArray[np.float64], patterns: Sequence[PatternName]
@@ -195,71 +155,11 @@ class VariantCosts:
         Returns:
             Counts and seconds by name, each (C, S).
         """
-        above_C1J = np.column_stack([np.ones(len(densities_CJ)), densities_CJ - 1.0])
-        counts = {name: np.rint(above_C1J @ own).astype(np.int64) for name, own in self.counts.items()}
-        macs_CO, bytes_CO = np.rint(above_C1J @ self.macs), np.rint(above_C1J @ self.moved_bytes)
-        upto_OS = self.stage_O[:, np.newaxis] <= np.arange(len(self.split_points))
-        runs = self._executions(densities_CJ, patterns) if _by_kind(setting) else {}
-        edge_CO, server_CO = (
-            operator_times_s(macs_CO, bytes_CO, device, **runs) for device in (setting.edge, setting.server)
-        )
-        exit_S = np.array([_seconds(own, setting.edge) for own in self.exit_operators])
-        edge_s, server_s = with_overheads(edge_CO @ upto_OS, server_CO @ ~upto_OS, setting)
+        counts = {name: counts_at(densities_CJ, own).astype(np.int64) for name, own in self.counts.items()}
         return counts | {
             "edge_index_bytes": self.index_bytes(densities_CJ, patterns),
-            "edge_s": edge_s,
-            "server_s": server_s,
-            "exit_s": np.broadcast_to(exit_S, (len(densities_CJ), len(exit_S))),
+            **self.operators.times_s(densities_CJ, patterns, setting),
         }
-
-    def _executions(
-        self, densities_CJ: NDArray[np.float64], patterns: Sequence[PatternName]
-    ) -> dict[str, NDArray[Any]]:
-        """How every operator of every network runs: kinds, groups and what is added, each (C, O)."""
-        dense = operator_columns(layer.dense for layer in self.layers)
-        shape = (len(densities_CJ), len(self.layers))
-        runs = {name: np.tile(dense[name], (shape[0], 1)) for name in _RUNS}
-        sparse_CJ = densities_CJ < 1
-        after_CJ = np.cumsum(sparse_CJ, axis=1) > 1  # a sparse junction behind another one
-
-        def columns_of(junction: int) -> tuple[list[float], list[bool]]:
-            return densities_CJ[:, junction].tolist(), after_CJ[:, junction].tolist()
-
-        for place, layer in enumerate(self.layers):
-            if len(layer.junctions) != 1:
-                continue
-            (junction,) = layer.junctions
-            alike: dict[tuple[PatternName, float, bool], list[int]] = {}
-            for row, own in enumerate(zip(patterns, *columns_of(junction), strict=True)):
-                alike.setdefault(own, []).append(row)
-            for (pattern, density, after), rows in alike.items():
-                if density < 1:
-                    execution = self._sparse(place, junction, pattern, density, after)
-                    for name in _RUNS:
-                        runs[name][rows, place] = getattr(execution, name)
-        return runs
-
-    def _sparse(
-        self, place: int, junction: int, pattern: PatternName, density: float, after: bool
-    ) -> Execution:
-        layer = self.layers[place]
-        return _remembered_execution(
-            layer.dense.kind,
-            pattern,
-            density,
-            after or self.by_magnitude,
-            int(self.macs[1 + junction, place]),
-            int(self.moved_bytes[1 + junction, place]),
-            layer.input_bytes,
-        )
-
-
-@lru_cache(maxsize=4096)
-def _remembered_execution(
-    kind: str, pattern: PatternName, density: float, interleaved: bool, macs: int, weights: int, read: int
-) -> Execution:
-    exact = Fraction(density).limit_denominator(_LARGEST_DENOMINATOR)
-    return sparse_execution(kind, pattern, exact, interleaved, macs, weights, read)
 
 
 def variant_costs(
@@ -321,15 +221,3 @@ def variant_costs(
                 thinned_out.append((sparsest[path], built))
         by_magnitude = dense.initial.placement == "magnitude"
         return VariantCosts.of(base, thinned_out, junctions, read, by_magnitude)
-
-
-def _operators(splits: Sequence[SplitCosts]) -> dict[str, NDArray[Any]]:
-    return operator_columns(own for split in splits for own in split.operators)
-
-
-def _by_kind(setting: Setting) -> bool:
-    return any(device.operators is not None for device in (setting.edge, setting.server))
-
-
-def _seconds(operators: Sequence[Operator], device: DeviceProfile) -> float:
-    return float(operator_times_s(**operator_columns(operators), device=device).sum())

@@ -4,12 +4,10 @@ Shapes: N samples, C channels, H and W pixels, F features.
 """
 
 import hashlib
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +17,14 @@ from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
 from explorer.data.division import IndexArray, divided, draw, quotas
 from explorer.data.mapped import MappedArray, as_tensor
+from explorer.data.normalisation import GivenMoments, Normalisation, Scaling, chunks, normalised, scaling
 from explorer.data.notes import exchanged_axes_note, repeated_note
-from explorer.data.sources import RawData, read_source
-from explorer.data.subset import Normalisation, Subset
+from explorer.data.sources import read_source
+from explorer.data.subset import Subset
 from explorer.errors import UserError
 
-__all__ = ["DataSet", "GivenMoments", "Scaling", "Subset", "load_data", "on_device"]
+__all__ = ["DataSet", "Subset", "load_data", "on_device"]
 
-Scaling = Literal["train", "none"]
-GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
-
-_CHUNK, _CHUNK_VALUES = 1024, 2**24  # samples and values normalised at once; bounds the float64 copies
 _COPIED_SHARE = 0.25  # of an array; where more of it is chosen, it stays whole and is not copied
 _TEST_SEED = 0  # the test subset is the same for every seed
 
@@ -191,7 +186,7 @@ def load_data(
     train, validation = divided(raw, num_classes, train_samples, validation_samples, seed)
     test_quotas = quotas(np.bincount(raw.y_test, minlength=num_classes), test_samples)
     (test,) = draw(raw.y_test, [test_quotas], _TEST_SEED)
-    mean, std = _scaling(raw, train, normalise)
+    mean, std = scaling(raw, train, normalise)
     drawn = [(raw.x_train, raw.y_train, train), (*raw.validation_part, validation)]
     drawn += [(raw.x_test, raw.y_test, test)]
     divisor = 255.0 if raw.x_train.dtype == np.uint8 else 1.0
@@ -221,65 +216,6 @@ def _notes(drawn: list[tuple[Array, Array, IndexArray]], layout: Layout) -> Iter
     yield repeated_note(known, test)
 
 
-def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:
-    """The chosen samples as float64, uint8 scaled to [0, 1], a bounded number at a time."""
-    divisor = 255.0 if inputs.dtype == np.uint8 else 1.0
-    size = _chunk(inputs)
-    for start in range(0, len(indices), size):
-        values = inputs[indices[start : start + size]].astype(np.float64)
-        values /= divisor
-        yield values
-
-
-def _chunk(inputs: Array) -> int:
-    return max(1, min(_CHUNK, _CHUNK_VALUES // math.prod(inputs.shape[1:])))
-
-
-def _scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) -> tuple[Array, Array]:
-    """Mean and standard deviation that inputs are normalised with, as :func:`_moments` shapes them."""
-    own = _moments(raw.x_train, train)
-    if normalise == "train":
-        return own
-    if normalise == "none":
-        return np.zeros_like(own[0]), np.ones_like(own[1])
-    given = [np.asarray(values, dtype=np.float64) for values in normalise]
-    channels = own[0].size
-    for name, values in zip(("mean", "std"), given, strict=True):
-        if values.size not in (1, channels):
-            raise UserError(
-                f"{raw.name}: data.normalise.{name} must have {channels} numbers, one per channel, or a "
-                f"single one, got {values.size}"
-            )
-    mean, std = (np.broadcast_to(values, (channels,)).reshape(own[0].shape) for values in given)
-    return mean, std
-
-
-def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
-    """Mean and standard deviation of the chosen samples, per channel, in float64.
-
-    Returns:
-        Two arrays that broadcast over samples: shape (1, C, 1, 1), (1, C, 1), (1, F), or (1, 1) for uint8
-        features.
-    """
-    shared = inputs.ndim == 2 and inputs.dtype == np.uint8
-    axes = tuple(axis for axis in range(inputs.ndim) if axis != 1 or shared)
-    count = len(indices) * math.prod(inputs.shape[axis] for axis in axes if axis != 0)
-    total = sum(chunk.sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices))
-    mean = np.asarray(total / count)
-    squares = sum(
-        _squared(chunk, mean).sum(axis=axes, keepdims=True) for chunk in _scaled_chunks(inputs, indices)
-    )
-    std = np.sqrt(squares / count)
-    is_constant = std <= np.finfo(np.float32).eps * np.abs(mean)  # nothing but rounding
-    return mean, np.where(is_constant, 1.0, std)
-
-
-def _squared(chunk: npt.NDArray[np.float64], mean: Array) -> npt.NDArray[np.float64]:
-    """Squared differences from the mean, in place of the chunk."""
-    chunk -= mean
-    return np.square(chunk, out=chunk)
-
-
 def _subsets(drawn: list[tuple[Array, Array, IndexArray]], normalisation: Normalisation) -> list[Subset]:
     """The chosen samples of each part; parts of one array share it."""
     whole = {id(inputs): as_tensor(inputs) for inputs, *_ in drawn if _stays(inputs)}
@@ -288,7 +224,7 @@ def _subsets(drawn: list[tuple[Array, Array, IndexArray]], normalisation: Normal
     for inputs, labels, indices in drawn:
         key, own_labels, rows = id(inputs), torch.from_numpy(labels[indices]), torch.from_numpy(indices)
         if key not in whole:
-            subsets.append(Subset(_normalised(inputs, indices, normalisation), own_labels))
+            subsets.append(Subset(normalised(inputs, indices, normalisation), own_labels))
             continue
         subset = Subset(whole[key], own_labels, rows, normalisation, mapped=MappedArray.of(inputs))
         few = subset.mapped is None and chosen[key] <= _COPIED_SHARE * len(inputs)
@@ -299,15 +235,6 @@ def _subsets(drawn: list[tuple[Array, Array, IndexArray]], normalisation: Normal
 def _stays(inputs: Array) -> bool:
     """Whether samples are kept as the source has them."""
     return inputs.dtype == np.uint8 or MappedArray.of(inputs) is not None
-
-
-def _normalised(inputs: Array, indices: IndexArray, normalisation: Normalisation) -> torch.Tensor:
-    normalised = torch.empty((len(indices), *inputs.shape[1:]), dtype=torch.float32)
-    size = _chunk(inputs)
-    for start in range(0, len(indices), size):
-        samples = torch.from_numpy(inputs[indices[start : start + size]].astype(np.float64))
-        normalised[start : start + len(samples)] = normalisation(samples)
-    return normalised
 
 
 def on_device(data: DataSet, device: torch.device) -> DataSet:
@@ -332,8 +259,6 @@ def _fingerprint(drawn: list[tuple[Array, Array, IndexArray]]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for inputs, labels, indices in drawn:
         digest.update(f"{inputs.dtype.str} {inputs.shape[1:]} {len(indices)}".encode())
-        size = _chunk(inputs)
-        for start in range(0, len(indices), size):
-            chosen = indices[start : start + size]
+        for chosen in chunks(inputs, indices):
             digest.update(inputs[chosen].tobytes() + labels[chosen].tobytes())
     return digest.hexdigest()

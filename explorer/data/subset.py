@@ -8,50 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from explorer.data.mapped import MappedArray, as_tensor
+from explorer.data.normalisation import Normalisation
 
 _HOST = torch.device("cpu")
 _CHUNK_BYTES = 2**24  # copied at once to another device
 _DEVICE_SHARE = 0.5  # of a device's free memory that samples may take; larger ones stay where they are
-
-
-@dataclass(frozen=True, eq=False)
-class Normalisation:
-    """From values of the source to inputs: ``(value / divisor - mean) / std``, in float64, then float32.
-
-    Large offsets lose no digits so, and every device gives the same bits.
-
-    Attributes:
-        divisor, mean, std: float64, shapes that broadcast over a batch.
-
-    Example:
-        >>> normalise = Normalisation.of(255.0, np.full((1, 1), 0.5), np.full((1, 1), 0.25))
-        >>> normalise(torch.tensor([[0], [255]], dtype=torch.uint8)).tolist()
-        [[-2.0], [2.0]]
-    """
-
-    divisor: Tensor
-    mean: Tensor
-    std: Tensor
-
-    @classmethod
-    def of(cls, divisor: float, mean: Any, std: Any) -> "Normalisation":
-        """With numbers and arrays."""
-        values = (np.asarray(value, dtype=np.float64) for value in (divisor, mean, std))
-        return cls(*(torch.from_numpy(value) for value in values))
-
-    def to(self, device: torch.device) -> "Normalisation":
-        """The same on another device."""
-        return Normalisation(self.divisor.to(device), self.mean.to(device), self.std.to(device))
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Inputs of samples (B, ...)."""
-        values = samples.to(torch.float64, copy=True)
-        return values.div_(self.divisor).sub_(self.mean).div_(self.std).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +37,7 @@ class Subset:
         >>> len(subset), subset.inputs.shape
         (4, torch.Size([4, 1, 8, 8]))
         >>> pixels = torch.tensor([[0], [255], [51]], dtype=torch.uint8)
-        >>> scaled = Normalisation.of(255.0, np.zeros((1, 1)), np.ones((1, 1)))
+        >>> scaled = Normalisation.of(255.0, mean=0.0, std=1.0)
         >>> Subset(pixels, torch.tensor([1, 0]), torch.tensor([1, 2]), scaled).inputs.flatten().tolist()
         [1.0, 0.20000000298023224]
     """

@@ -12,7 +12,9 @@ from explorer.deploy.policy_points import network_points, useful_points
 from explorer.devices import PROTOCOLS
 from explorer.errors import UserError
 from explorer.front.select import Pick
-from explorer.runs.results import RunResults, front_columns, records
+from explorer.runs.front_files import records
+from explorer.runs.point_table import front_columns
+from explorer.runs.results import RunResults
 from explorer.runtime.stages import CONFIDENCE, CROSSING, INPUT, LOGITS
 
 SLOWER, FASTER = 100.0, 10.0  # than the link of the run, that a policy has points for

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from explorer.core.graph.dataflow import FLOAT_BYTES
 from explorer.core.sweep import in_float32, is_deployable
 from explorer.costs.latency import codec_times_s
-from explorer.costs.model import CostModel
+from explorer.costs.split_table import split_table
 from explorer.devices import Setting
 from explorer.errors import UserError
 from explorer.runs.results import RunResults
@@ -60,7 +60,7 @@ def network_points(
     own_points = in_float32(points[(points["network_key"] == key) & is_deployable(points)])
     rows = own_points.reset_index(drop=True)
     splits = results.networks[key].splits
-    table = pd.DataFrame(CostModel(devices).split_table(splits), index=[split.name for split in splits])
+    table = pd.DataFrame(split_table(splits, devices), index=[split.name for split in splits])
     own = table.loc[rows["split_point"]].reset_index(drop=True)
     sends = rows["payload_bits"].notna().to_numpy()
     offload_rate = np.where(sends, 1.0 - rows["exit_rate"].to_numpy(float), 0.0)

@@ -10,7 +10,7 @@ import yaml
 from numpy.typing import NDArray
 
 from explorer.devices.fitting import fit_times
-from explorer.devices.micro_networks import MicroNetwork
+from explorer.devices.micro_builder import MicroNetwork
 from explorer.devices.profiles import DeviceProfile
 from explorer.runtime.timing import PAUSE_S, QUANTILE, Timed
 from explorer.utils.files import write_text

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from explorer.devices.calibration import calibrated_profile, write_profile
-from explorer.devices.micro_networks import MicroNetwork, micro_networks
+from explorer.devices.micro_builder import MicroNetwork
+from explorer.devices.micro_networks import micro_networks
 from explorer.devices.profiles import DeviceProfile
 
 HOST = "host"

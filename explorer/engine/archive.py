@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from explorer.front.pareto import Losses, hypervolume, non_dominated, reference_and_ideal
-from explorer.space.metrics import Constraint, Metric, loss_values
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import Metric, loss_values
 
 
 class Archive:

@@ -20,6 +20,7 @@ import optuna
 from explorer.core.training import TrainingFailedError
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask
 from explorer.costs.model import CostModel
+from explorer.engine.backlog import Backlog, Waiting
 from explorer.engine.networks import NetworkRegistry
 from explorer.engine.outcomes import REFERENCE, Progress, TrialOutcome
 from explorer.engine.pool.base import Pool
@@ -34,7 +35,6 @@ from explorer.runs.store import Store
 from explorer.space.candidate import Candidate, NetworkSpec
 from explorer.space.schema import SearchSpace
 
-Waiting = list[tuple[optuna.Trial, Candidate]]
 POLL_S = 0.2
 
 
@@ -118,9 +118,8 @@ class SearchLoop:
         self.promotions: list[Promotion] = []
         self._under_way: dict[Future[EvaluatedNetwork], tuple[TrainingTask, Waiting]] = {}
         self._elsewhere: Waiting = []  # for networks that another process trains
-        self._for_dense: Waiting = []  # for the dense networks that theirs need
         self._load_history()
-        self._lost = self._find_lost()
+        self.backlog = Backlog(self.networks, self._find_lost(), self._sync)
 
     def _load_history(self) -> None:
         """Enter what earlier sessions of this run, and other processes of the study, have told."""
@@ -194,7 +193,7 @@ class SearchLoop:
     def _others_are_at_work(self, trials: int) -> bool:
         """Whether another process has yet to finish, or to leave, what this one is waiting for."""
         open_ends = (
-            bool(self._elsewhere or self._for_dense)
+            bool(self._elsewhere or self.backlog)
             or not self._all_told(trials)
             or self.networks.needs_completion
         )
@@ -223,12 +222,12 @@ class SearchLoop:
     def _begin(self, trials: int) -> bool:
         """Use a free slot; False when there is nothing to do with it now."""
         proposed = sum(len(waiting) for _, waiting in self._under_way.values())
-        proposed += len(self._elsewhere) + len(self._for_dense)
-        if (task := self._lost_task() or self.networks.promotion()) is not None:
+        proposed += len(self._elsewhere) + len(self.backlog)
+        if (task := self.backlog.lost_task() or self.networks.promotion()) is not None:
             self._submit(task, [])
-        elif (ready := self._no_longer_waiting()) is not None:
+        elif (ready := self.backlog.pop_ready()) is not None:
             self._handle(*ready)
-        elif (task := self._dense_task()) is not None:
+        elif (task := self.backlog.dense_task()) is not None:
             self._submit(task, [])
         elif self._may_ask(trials - proposed):
             if (asked := self.study.ask(trials)) is None:
@@ -249,37 +248,7 @@ class SearchLoop:
         known = len(self.networks) + len(self.networks.failures)
         if known + new >= self.proposer.inventory.num_networks:
             return False
-        return not self._all_told(trials) and len(self._for_dense) < self.pool.slots
-
-    def _no_longer_waiting(self) -> tuple[optuna.Trial, Candidate] | None:
-        """A proposal that waited for a dense network which is trained now, or has failed."""
-        for place, (_, candidate) in enumerate(self._for_dense):
-            if self.networks.awaited(candidate.network) is None:
-                return self._for_dense.pop(place)
-        return None
-
-    def _dense_task(self) -> TrainingTask | None:
-        """Training of a dense network that proposals wait for, unless it is under way, here or elsewhere."""
-        for _, candidate in self._for_dense:
-            dense = self.networks.awaited(candidate.network)
-            if dense is not None and self.networks.lock(dense.key):
-                self._sync()  # it may have been trained since the last look
-                if self.networks.awaited(candidate.network) is not None:
-                    return self.networks.task(dense)
-                self.networks.unlock(dense.key)
-        return None
-
-    def _lost_task(self) -> TrainingTask | None:
-        """Training of a network that was lost; one that needs a dense network waits for it."""
-        while self._lost and self.networks.awaited(self._lost[0]) is None:
-            spec = self._lost.pop(0)
-            if self.networks.start_failure(spec) or not self.networks.lock(spec.key):
-                continue  # it cannot be trained, or is being trained
-            self._sync()
-            if spec.key not in self.networks:
-                return self.networks.task(spec)
-            self.networks.unlock(spec.key)
-        return None
+        return not self._all_told(trials) and len(self.backlog) < self.pool.slots
 
     def _submit(self, task: TrainingTask, waiting: Waiting) -> None:
         self._under_way[self.pool.submit(task)] = task, waiting
@@ -333,7 +302,7 @@ class SearchLoop:
     def _can_start(self, trial: optuna.Trial, candidate: Candidate) -> bool:
         """Whether what a network starts from is there; else its proposal waits for it, or fails with it."""
         if self.networks.awaited(candidate.network) is not None:
-            self._for_dense.append((trial, candidate))
+            self.backlog.add(trial, candidate)
             return False
         if reason := self.networks.start_failure(candidate.network):
             self.networks.fail(candidate.network.key, reason)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from explorer.core.run_point import INT8
-from explorer.costs.evaluate import costs_before_training
+from explorer.costs.build import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.space.candidate import Candidate, NetworkSpec
-from explorer.space.metrics import ALL_METRICS, Constraint
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import ALL_METRICS
 from explorer.space.variants import Inventory
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from explorer.core.sweep import is_deployable
-from explorer.space.metrics import Constraint, Metric, loss_values
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import Metric, loss_values
 
 Losses = NDArray[np.float64]
 
@@ -151,7 +152,8 @@ def mark_front(
     """Add ``violated``, ``feasible``, ``on_front`` and ``knee``; baselines are not feasible.
 
     Example:
-        >>> from explorer.space.metrics import METRICS, parse_constraint
+        >>> from explorer.space.metrics import METRICS
+        >>> from explorer.space.constraints import parse_constraint
         >>> points = pd.DataFrame({"accuracy": [0.9, 0.8, 0.7], "edge_macs": [50, 10, 20]})
         >>> points = points.assign(split_point="input", payload_bits=8)
         >>> limits = [parse_constraint("edge_macs <= 30", "--where")]

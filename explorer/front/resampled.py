@@ -24,8 +24,10 @@ from explorer.core.run_point import FLOAT32, RunPoint
 from explorer.core.sweep import DECIMALS, ThresholdCuts, threshold_cuts, undominated
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
+from explorer.costs.split_table import split_table
 from explorer.front.pareto import non_dominated
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import SEARCHED_METRICS, Metric
 
 Floats = NDArray[np.float64]
 
@@ -150,7 +152,7 @@ class Resampler:
             own = _ladders(number, evidence, low, high)
             rows += [places[ladder.split_point] for ladder in own]
             self._ladders += own
-            tables.append(costs.split_table(splits))
+            tables.append(split_table(splits, costs.setting))
             first += len(splits)
         at = np.array(rows, dtype=np.int64)
         self._table = {name: np.concatenate([own[name] for own in tables])[at] for name in tables[0]}

@@ -14,16 +14,8 @@ from explorer.core.run_point import RunPoint
 from explorer.core.sweep import is_deployable
 from explorer.errors import UserError
 from explorer.front.pareto import by_weights, closest_to_ideal, knee, mark_front
-from explorer.space.metrics import (
-    ALL_METRICS,
-    OF_A_QUALITY,
-    SEARCHED_METRICS,
-    Constraint,
-    Metric,
-    assured,
-    loss_values,
-    parse_constraint,
-)
+from explorer.space.constraints import Constraint, assured, parse_constraint
+from explorer.space.metrics import ALL_METRICS, OF_A_QUALITY, SEARCHED_METRICS, Metric, loss_values
 from explorer.space.texts import metric_text
 
 NEIGHBOURS = 4

@@ -18,9 +18,8 @@ from explorer.core.payload import encoded_bytes
 from explorer.core.sparsity.layers import InitialWeights
 from explorer.core.sparsity.patterns import PatternName
 from explorer.core.sparsity.sparsify import Junction, find_junctions
-from explorer.costs.dense_macs import free_operators, uncounted_arithmetic
+from explorer.costs.dense_macs import dense_counts, free_operators, uncounted_arithmetic
 from explorer.costs.memory import Buffer, peak_live_bytes
-from explorer.costs.split_costs import dense_counts
 from explorer.errors import UserError
 from explorer.space.choices import BackboneSpec
 from explorer.space.pretrained import origins, trained_parameters

@@ -27,7 +27,7 @@ def run(parsed: argparse.Namespace) -> int:
     folder = find_run(parsed.run, parsed.reports)
     from explorer.front.series import read_series
     from explorer.report.rebuild import rebuild_report
-    from explorer.runs.results import front_content
+    from explorer.runs.front_files import front_content
 
     results, report = rebuild_report(folder, [read_series(path) for path in parsed.reference])
     if parsed.json:

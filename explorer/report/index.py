@@ -12,7 +12,7 @@ from explorer.report.html import asset_text, bundle, content_security_policy, re
 from explorer.report.summary import moment_text
 from explorer.runs.notes import RunNotes, read_notes
 from explorer.runs.record import RUN_FILE, RunRecord
-from explorer.runs.results import TRIALS_FILE, read_rows, read_summary
+from explorer.runs.summaries import TRIALS_FILE, read_rows, read_summary
 from explorer.space.metrics import METRICS
 from explorer.space.texts import metric_text
 from explorer.utils.files import write_text

@@ -8,12 +8,14 @@ from explorer.core.graph.split_points import OUTPUT
 from explorer.core.network import Network
 from explorer.core.payload import header_bytes
 from explorer.core.run_point import RunPoint
-from explorer.costs.evaluate import restore_network
+from explorer.costs.build import restore_network
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError, naming
 from explorer.front.select import Pick
+from explorer.runs.front_files import records
+from explorer.runs.point_table import front_columns
 from explorer.runs.record import RUN_FILE, SCHEMA_VERSION
-from explorer.runs.results import RunResults, front_columns, records
+from explorer.runs.results import RunResults
 from explorer.runs.store import Store
 from explorer.space.files import load_space_data, parse_space
 from explorer.space.fit import misfit

@@ -27,7 +27,7 @@ from explorer.runs.deployment import restored
 from explorer.runs.reads import counted_read
 from explorer.runs.results import RunResults
 from explorer.runs.store import Store
-from explorer.space.metrics import Constraint, assured_columns
+from explorer.space.constraints import Constraint, assured_columns
 from explorer.space.texts import share_text
 from explorer.utils.imports import user_code
 
@@ -137,7 +137,7 @@ def warnings_of(test: Measured, validation: Measured, constraints: Sequence[Cons
         constraints: Under which the point was chosen; those on the quality are held against the test subset.
 
     Example:
-        >>> from explorer.space.metrics import parse_constraint
+        >>> from explorer.space.constraints import parse_constraint
         >>> asked = [parse_constraint("accuracy >= 0.95", "--where")]
         >>> warnings_of(Measured(0.94, 300), Measured(0.955, 400), asked)
         ['the test accuracy 94.00 % misses accuracy >= 95 %; with --assured the lower end ... is asked for']

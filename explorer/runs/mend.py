@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from explorer.runs.results import SUMMARIES, read_summary
 from explorer.runs.sealed import DamagedError
 from explorer.runs.store import Store
+from explorer.runs.summaries import SUMMARIES, read_summary
 from explorer.utils.files import remove_temporary
 
 

@@ -12,8 +12,9 @@ from explorer.errors import UserError
 from explorer.front.optimism import Optimism
 from explorer.runs.learned import Learned
 from explorer.runs.sealed import unsealed, write_sealed
+from explorer.space.constraints import Constraint, parse_constraint
 from explorer.space.fit import memory_limits
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
+from explorer.space.metrics import SEARCHED_METRICS, Metric
 from explorer.space.quality_spec import ClassWeights, quality_of
 from explorer.utils.files import read_json
 

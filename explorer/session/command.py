@@ -13,9 +13,10 @@ from explorer.engine.progress import counter, make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
 from explorer.runs.folder import resume_command
+from explorer.runs.front_files import front_content
 from explorer.runs.learned import Learned
 from explorer.runs.record import RungResults
-from explorer.runs.results import RunResults, front_content
+from explorer.runs.results import RunResults
 from explorer.session.dry_run import inventory_content, print_data, print_inventory
 from explorer.session.finish import finish
 from explorer.session.options import Options

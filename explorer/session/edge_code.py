@@ -6,7 +6,7 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.failures import failing_alone
 from explorer.core.run_point import INT8
 from explorer.core.training import TrainingFailedError
-from explorer.costs.evaluate import build_network
+from explorer.costs.build import build_network
 from explorer.data.dataset import DataSet
 from explorer.engine.proposals import Proposer
 from explorer.errors import UserError

@@ -18,18 +18,11 @@ from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.chosen import run_optimism
 from explorer.runs.deployment import restored
-from explorer.runs.results import (
-    BASELINES_FILE,
-    MEASUREMENTS_FILE,
-    TRIALS_FILE,
-    RunResults,
-    lost_networks,
-    run_results,
-    write_front,
-    write_rows,
-)
+from explorer.runs.front_files import write_front
+from explorer.runs.results import RunResults, lost_networks, run_results
 from explorer.runs.sealed import write_sealed
 from explorer.runs.store import Store
+from explorer.runs.summaries import BASELINES_FILE, MEASUREMENTS_FILE, TRIALS_FILE, write_rows
 from explorer.session.learned import learned_or_why_not
 from explorer.session.options import Options
 from explorer.session.prepare import Session

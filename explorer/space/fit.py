@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Literal
 
 from explorer.devices import DeviceProfile
-from explorer.space.metrics import Constraint
+from explorer.space.constraints import Constraint
 
 Fit = Literal["device", "none"]
 _MEMORIES = {"edge_flash_bytes": "flash", "edge_ram_bytes": "RAM", "edge_memory_bytes": "memory"}

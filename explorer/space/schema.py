@@ -19,8 +19,9 @@ from explorer.core.run_point import FLOAT32, INT8
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, ThresholdRange
+from explorer.space.constraints import Constraint, parse_constraint
 from explorer.space.fit import Fit, memory_limits
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric, parse_constraint
+from explorer.space.metrics import SEARCHED_METRICS, Metric
 from explorer.space.quality_spec import QualitySpec, check_asked_for, quality_name, quality_of
 from explorer.space.strict import Strict
 from explorer.space.training import TrainingSpec

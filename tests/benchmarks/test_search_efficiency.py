@@ -28,8 +28,9 @@ from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.backbones import build_backbone
 from explorer.core.graph.split_points import INPUT, OUTPUT
 from explorer.core.sparsity.sparsify import sparsify
-from explorer.costs.evaluate import build_network
-from explorer.costs.split_costs import dense_counts, split_costs
+from explorer.costs.build import build_network
+from explorer.costs.dense_macs import dense_counts
+from explorer.costs.split_costs import split_costs
 from explorer.data.dataset import DataSet
 from explorer.engine.proposals import Proposer
 from explorer.errors import UserError

@@ -25,7 +25,7 @@ from explorer.core.training import TrainingFailedError
 from explorer.costs import evaluate
 from explorer.costs.evaluate import TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet, Subset
-from explorer.data.subset import Normalisation
+from explorer.data.normalisation import Normalisation
 from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
 from explorer.space.files import load_space

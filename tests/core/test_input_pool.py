@@ -15,7 +15,8 @@ from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.graph.trace import trace
 from explorer.core.input_pool import INPUT_POOL, pooled_shape, with_input_pool
 from explorer.core.network import Network
-from explorer.costs.split_costs import dense_counts, split_costs
+from explorer.costs.dense_macs import dense_counts
+from explorer.costs.split_costs import split_costs
 from explorer.devices.operators import Operator
 from explorer.errors import NetworkError, UserError
 

@@ -2,75 +2,15 @@
 
 import json
 from dataclasses import replace
-from fractions import Fraction
-from typing import Any
 
 import pytest
 import torch
+from blobs import DATA, READOUT, RECIPE, SPEC, complete
 from torch import Tensor
 
-from explorer.core.calibration import InferenceConfig
-from explorer.core.evidence import collect_evidence
-from explorer.core.network import Network
-from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
-from explorer.core.sparsity.sparsify import placement_checksum
 from explorer.core.training import TrainingFailedError
-from explorer.costs.evaluate import (
-    EvaluatedNetwork,
-    TrainingTask,
-    build_network,
-    costs_before_training,
-    evaluate_network,
-    restore_network,
-)
-from explorer.data.dataset import DataSet, Subset
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.errors import UserError
-from explorer.space.candidate import NetworkSpec
-from explorer.space.rebuilt import sample_logits
-
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=16,
-    learning_rate=0.01,
-    weight_decay=1e-4,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
-SPEC = NetworkSpec(
-    backbone="mlp",
-    factory="explorer.backbones:mlp",
-    arguments=json.dumps({"hidden": [16, 8]}),
-    pattern="structured",
-    densities=(("fc1", Fraction(1, 4)), ("fc2", Fraction(1, 2)), ("classifier", Fraction(1))),
-    exit_features=8,
-    recipe=RECIPE,
-    data="{}",
-)
-
-
-READOUT = InferenceConfig(PayloadForm((32, 8), "channel"))
-
-
-class Forbidden:
-    """Stands for the test subset; any look at it is an error."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the test subset was asked for {name}")
-
-
-def subset(samples: int, seed: int) -> Subset:
-    inputs = torch.randn(samples, 8, generator=torch.Generator().manual_seed(seed))
-    return Subset(inputs, (inputs[:, 0] > 0).long() + 2 * (inputs[:, 1] > 0).long())
-
-
-DATA = DataSet("blobs", subset(96, 0), subset(50, 1), Forbidden(), 4, (8,))  # type: ignore[arg-type]
-
-
-def complete(spec: NetworkSpec) -> TrainingTask:
-    return TrainingTask(spec, spec.recipe.epochs)
 
 
 @pytest.fixture(scope="module")
@@ -108,18 +48,6 @@ def test_other_seed_other_network(evaluated: EvaluatedNetwork) -> None:
     assert any(not torch.equal(other.weights[name], tensor) for name, tensor in evaluated.weights.items())
 
 
-def test_costs_are_known_before_training(evaluated: EvaluatedNetwork) -> None:
-    assert costs_before_training(SPEC, (8,), 4, READOUT.payload.ranges) == evaluated.splits
-
-
-def test_seeds_do_not_leak() -> None:
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    build_network(SPEC, (8,), 4)
-    assert torch.equal(torch.rand(3), expected)
-
-
 def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
     half = evaluate_network(TrainingTask(SPEC, 1), DATA, READOUT)
     assert half.epochs == 1
@@ -134,29 +62,12 @@ def test_evaluated_in_two_steps(evaluated: EvaluatedNetwork) -> None:
     assert (whole.evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
 
 
-def restored(network: EvaluatedNetwork) -> Network:
-    stored = (network.spec, network.weights, network.placement_checksum, network.logits)
-    return restore_network(*stored, DATA.validation.inputs, 4)
-
-
 def test_logits_of_the_first_samples_are_kept(evaluated: EvaluatedNetwork) -> None:
     assert evaluated.logits.shape == (3 + 1, 8, 4)  # three exits and the output
     assert evaluated.logits.dtype == torch.float32
     assert evaluated.logits.is_contiguous()
     right = evaluated.logits[-1].argmax(-1) == DATA.validation.labels[:8]
     assert right.tolist() == evaluated.evidence.output_correct_N[:8].tolist()
-
-
-def test_other_logits_are_refused(evaluated: EvaluatedNetwork) -> None:
-    scale = max(1.0, evaluated.logits.abs().max().item())
-    restored(replace(evaluated, logits=evaluated.logits + 5e-6 * scale))
-    wanted = (
-        r"^the factory `explorer\.backbones:mlp` builds another network .* \(logits differ by 2e-05\): was it"
-    )
-    with pytest.raises(UserError, match=wanted):
-        restored(replace(evaluated, logits=evaluated.logits + 2e-5 * scale))
-    with pytest.raises(UserError, match="logits differ by inf"):
-        restored(replace(evaluated, logits=evaluated.logits[1:]))
 
 
 def test_a_checkpoint_of_another_network_is_a_failed_training() -> None:
@@ -168,29 +79,6 @@ def test_a_checkpoint_of_another_network_is_a_failed_training() -> None:
     narrower = replace(SPEC, arguments=json.dumps({"hidden": [16, 4]}), densities=())
     with pytest.raises(TrainingFailedError, match=r"builds another network .* names or shapes differ"):
         evaluate_network(TrainingTask(narrower, RECIPE.epochs, state), DATA, READOUT)
-
-
-def test_restored_network_answers_the_same(evaluated: EvaluatedNetwork) -> None:
-    network = restored(evaluated)
-    assert not network.training
-    assert torch.equal(sample_logits(network, DATA.validation.inputs), evaluated.logits)
-    evidence = collect_evidence(network, DATA.validation, evaluated.calibration)
-    assert (evidence.exit_confidence_SN == evaluated.evidence.exit_confidence_SN).all()
-    assert (evidence.server_correct_SBN == evaluated.evidence.server_correct_SBN).all()
-    assert (evidence.output_correct_N == evaluated.evidence.output_correct_N).all()
-
-
-def test_moved_connections_are_noticed(evaluated: EvaluatedNetwork) -> None:
-    with pytest.raises(UserError, match="kept connections differ from the stored ones"):
-        restored(replace(evaluated, placement_checksum=evaluated.placement_checksum + 1))
-
-
-def test_weights_of_another_spec_are_refused(evaluated: EvaluatedNetwork) -> None:
-    dense = replace(SPEC, densities=())
-    checksum = placement_checksum(build_network(dense, (8,), 4))
-    wanted = r"`explorer\.backbones:mlp` builds another network .* not those of this network: names or shapes"
-    with pytest.raises(UserError, match=wanted):
-        restored(replace(evaluated, spec=dense, placement_checksum=checksum))
 
 
 @pytest.mark.parametrize(

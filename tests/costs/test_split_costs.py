@@ -13,7 +13,8 @@ from torch import nn
 from explorer.core.network import Network
 from explorer.core.sparsity.patterns import PATTERN_NAMES, PatternName
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
-from explorer.costs.split_costs import DenseCounts, SplitCosts, dense_counts, split_costs, stored_bytes
+from explorer.costs.dense_macs import DenseCounts, dense_counts
+from explorer.costs.split_costs import SplitCosts, split_costs, stored_bytes
 from explorer.devices.operators import Operator
 
 HALF = Fraction(1, 2)

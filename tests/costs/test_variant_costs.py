@@ -15,9 +15,10 @@ from training_zoo import CLASSES, SHAPE, TRAINING_ZOO, Kind, Rotary
 from explorer.core.graph.thinning import thinned
 from explorer.core.network import Network
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
-from explorer.costs.evaluate import costs_before_training
-from explorer.costs.model import CostModel
-from explorer.costs.split_costs import DenseCounts, SplitCosts, split_costs
+from explorer.costs.build import costs_before_training
+from explorer.costs.dense_macs import DenseCounts
+from explorer.costs.split_costs import SplitCosts, split_costs
+from explorer.costs.split_table import split_table
 from explorer.costs.variant_costs import VariantCosts, variant_costs
 from explorer.devices import DeviceProfile, Setting
 from explorer.devices.operators import KINDS, Operator
@@ -68,7 +69,7 @@ def assert_same(
     assert costs.split_points == tuple(split.name for split in splits)
     for setting in (ROOFLINE, replace(ROOFLINE, edge=BY_KIND), replace(ROOFLINE, server=BY_KIND)):
         table = costs.table(np.array([densities], dtype=np.float64), [pattern], setting)
-        wanted = CostModel(setting).split_table(splits)
+        wanted = split_table(splits, setting)
         for name in wanted.keys() - {"edge_int8_s", "exit_int8_s"}:  # points in int8 are left to the sweep
             values = wanted[name]
             np.testing.assert_allclose(table[name][0], values, rtol=1e-12, err_msg=name)
@@ -111,4 +112,4 @@ def test_a_junction_that_cannot_be_thinned_out_is_built(monkeypatch: pytest.Monk
     found = costs_of(VARIANTS[0])
     for name, values in expected.counts.items():
         np.testing.assert_allclose(found.counts[name], values, err_msg=name)
-    np.testing.assert_allclose(found.moved_bytes, expected.moved_bytes)
+    np.testing.assert_allclose(found.operators.moved_bytes, expected.operators.moved_bytes)

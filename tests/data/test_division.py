@@ -10,6 +10,7 @@ from PIL import Image
 
 from explorer import UserError, run_search
 from explorer.data.dataset import DataSet, load_data
+from explorer.data.division import draw, quotas
 from explorer.data.groups import whole_groups
 from explorer.data.sources import NPZ_KEYS, given_arrays
 from explorer.utils.imports import give
@@ -166,3 +167,39 @@ def test_a_run_says_that_its_validation_is_independent(tmp_path: Path) -> None:
     }
     run = run_search(space, trials=1, workers=1, energy=False, progress=False, reports=tmp_path)
     assert any(note.startswith("validation is independent: no group") for note in run.record.notes)
+
+
+def test_draw_is_frozen() -> None:
+    validation, train = draw(np.arange(12) % 3, [np.array([1, 1, 1]), np.array([2, 1, 1])], seed=0)
+    assert (validation.tolist(), train.tolist()) == (
+        [6, 11, 4],
+        [10, 2, 9, 3],
+    )  # of the order 6 11 4 10 2 8 1 7 9 3 0 5
+
+
+@given(st.data())
+def test_quotas_follow_shares(data: st.DataObject) -> None:
+    available = np.array(data.draw(st.lists(st.integers(0, 50), min_size=1, max_size=8).filter(any)))
+    size = data.draw(st.integers(0, int(available.sum())))
+    found = quotas(available, size)
+    share = available * size / available.sum()
+    assert found.sum() == size
+    assert ((found >= 0) & (found <= available)).all()
+    if size >= np.count_nonzero(available):
+        assert (found[available > 0] >= 1).all()
+    if (share[available > 0] >= 1).all():  # nobody had to be helped to its one sample
+        assert (np.abs(found - share) < 1).all()
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 2**32 - 1), st.data())
+def test_draw_keeps_quotas_and_disjointness(values: list[int], seed: int, data: st.DataObject) -> None:
+    labels = np.array(values)
+    counts = np.bincount(labels, minlength=4)
+    first = quotas(counts, data.draw(st.integers(0, len(labels))))
+    rest = counts - first
+    second = quotas(rest, data.draw(st.integers(0, int(rest.sum())))) if rest.any() else rest
+    drawn = draw(labels, [first, second], seed)
+    for indices, wanted in zip(drawn, (first, second), strict=True):
+        assert np.array_equal(np.bincount(labels[indices], minlength=4), wanted)
+    everything = np.concatenate(drawn)
+    assert len(set(everything.tolist())) == len(everything)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from explorer.data.dataset import DataSet, Subset, load_data, on_device
 from explorer.data.mapped import MappedArray, as_tensor
-from explorer.data.subset import Normalisation
+from explorer.data.normalisation import Normalisation
 
 SAMPLES = 40
 

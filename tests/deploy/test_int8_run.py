@@ -20,7 +20,7 @@ from explorer.deploy.edge_part import EdgePart, edge_part
 from explorer.errors import UserError
 from explorer.microcontroller.emulator import emulate
 from explorer.microcontroller.forms import Floats
-from explorer.runs.results import FRONT_COLUMNS
+from explorer.runs.point_table import FRONT_COLUMNS
 from explorer.runs.store import Store
 from explorer.runtime.codec import decode
 from explorer.runtime.protocol.frame import unpack

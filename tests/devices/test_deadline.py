@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from explorer.devices import Deadline
 from explorer.errors import UserError
-from explorer.space.metrics import parse_constraint
+from explorer.space.constraints import parse_constraint
 
 
 @pytest.mark.parametrize(

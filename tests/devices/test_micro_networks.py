@@ -14,9 +14,11 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
 from explorer.core.sparsity.layers import sparse_layer
-from explorer.costs.split_costs import DenseCounts, split_costs
+from explorer.costs.dense_macs import DenseCounts
+from explorer.costs.split_costs import split_costs
 from explorer.deploy.onnx_files import export_chain, sliced
-from explorer.devices.micro_networks import MicroNetwork, _Chain, micro_networks
+from explorer.devices.micro_builder import Builder, MicroNetwork
+from explorer.devices.micro_networks import micro_networks
 from explorer.runtime.stages import INPUT, LOGITS
 
 QUARTER, THREE_EIGHTHS = Fraction(1, 4), Fraction(3, 8)
@@ -35,23 +37,23 @@ def conv(density: Fraction, interleaved: bool) -> nn.Module:
     return nn.Sequential(layer, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 16, 10))
 
 
-CASES: dict[str, tuple[Callable[[], nn.Module], _Chain]] = {
+CASES: dict[str, tuple[Callable[[], nn.Module], Builder]] = {
     "dense": (
         lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)),
-        _Chain((64,)).linear(32).linear(10, relu=False),
+        Builder((64,)).linear(32).linear(10, relu=False),
     ),
-    "block": (lambda: linear(QUARTER), _Chain((64,)).block_linear(32, 4).linear(10, relu=False)),
+    "block": (lambda: linear(QUARTER), Builder((64,)).block_linear(32, 4).linear(10, relu=False)),
     "gathered": (
         lambda: linear(THREE_EIGHTHS),
-        _Chain((64,)).block_linear(32, 8, 3).linear(10, relu=False),
+        Builder((64,)).block_linear(32, 8, 3).linear(10, relu=False),
     ),
     "grouped": (
         lambda: conv(QUARTER, interleaved=False),
-        _Chain((16, 8, 8)).conv(8, 3, groups=4).pool(2).linear(10, relu=False),
+        Builder((16, 8, 8)).conv(8, 3, groups=4).pool(2).linear(10, relu=False),
     ),
     "gathered channels": (
         lambda: conv(QUARTER, interleaved=True),
-        _Chain((16, 8, 8)).conv(8, 3, groups=4, reads=1).pool(2).linear(10, relu=False),
+        Builder((16, 8, 8)).conv(8, 3, groups=4, reads=1).pool(2).linear(10, relu=False),
     ),
 }
 

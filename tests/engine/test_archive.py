@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from explorer.engine.archive import Archive, feasible_rows
 from explorer.front.pareto import hypervolume, non_dominated
-from explorer.space.metrics import METRICS, Constraint
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import METRICS
 
 METRICS_USED = [METRICS["accuracy"], METRICS["edge_macs"]]
 REFERENCE = {"accuracy": 0.0, "edge_macs": 10.0}

@@ -211,7 +211,7 @@ def test_proposals_wait_while_others_go_on(tmp_path: Path, slots: int) -> None:
     pool = SlowPool(log, slots)
     loop = make_loop(tmp_path, log, pool=pool)
     waiting = list[int]()
-    loop.run(30, None, lambda progress: waiting.append(len(loop._for_dense)))
+    loop.run(30, None, lambda progress: waiting.append(len(loop.backlog)))
     assert [trial.number for trial in loop.study.optuna_study.trials] == list(range(30))
     assert {trial.state for trial in loop.study.optuna_study.trials} == {TrialState.COMPLETE}
     assert len(log.keys) == len(set(log.keys)) == len(list(loop.networks.store))

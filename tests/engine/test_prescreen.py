@@ -12,7 +12,7 @@ from explorer.engine.prescreen import Prescreen
 from explorer.runtime.sizes import REQUEST_OVERHEAD
 from explorer.space import metrics
 from explorer.space.candidate import Candidate
-from explorer.space.metrics import parse_constraint
+from explorer.space.constraints import parse_constraint
 
 
 def violations(*texts: str, point: RunPoint) -> dict[str, float]:

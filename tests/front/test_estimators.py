@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.core.evidence import Evidence
-from explorer.costs.evaluate import costs_before_training
+from explorer.costs.build import costs_before_training
 from explorer.costs.model import CostModel
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import Setting
@@ -12,8 +12,9 @@ from explorer.front.estimators import ESTIMATORS, METHOD, estimated_optimism
 from explorer.front.optimism import Method, Optimism
 from explorer.front.resampled import Resampler
 from explorer.space.candidate import NetworkSpec
+from explorer.space.constraints import parse_constraint
 from explorer.space.files import load_space
-from explorer.space.metrics import METRICS, parse_constraint
+from explorer.space.metrics import METRICS
 
 SAMPLES, SHARE = 400, 0.9
 SETTING = Setting.load("rpi4", "nvidia_t4", "lte_2021")

@@ -1,12 +1,21 @@
 """Fronts and hypervolume against closed forms and brute force."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from explorer.front.pareto import Losses, hypervolume, knee, non_dominated, reference_and_ideal
+from explorer.front.pareto import (
+    Losses,
+    hypervolume,
+    knee,
+    mark_front,
+    non_dominated,
+    reference_and_ideal,
+)
+from explorer.space.constraints import Constraint
 from explorer.space.metrics import METRICS
 
 # small whole numbers, so that ties and duplicates are common
@@ -107,3 +116,48 @@ def test_knee_of_small_fronts() -> None:
     assert knee(np.empty((0, 3))) is None
     assert knee(np.array([[5.0, 5.0]])) == 0
     assert knee(np.array([[5.0, 2.0], [5.0, 1.0]])) == 1  # an objective without range does not count
+
+
+def test_mark_front_by_hand() -> None:
+    points = pd.DataFrame(
+        {
+            "accuracy": [0.9, 0.8, 0.5, 0.9, 0.99, 0.95],
+            "edge_macs": [10.0, 4.0, 3.0, 11.0, 20.0, np.nan],
+            "payload_bytes": [1, 1, 1, 1, 9, 1],
+            "split_point": "relu1",
+            "payload_bits": 8,
+        },
+        index=[4, 4, 4, 4, 4, 4],
+    ).reset_index(drop=True)
+    limits = [Constraint("payload_bytes", "<=", 5), Constraint("edge_macs", "<=", 15)]
+    marked = mark_front(points, (METRICS["accuracy"], METRICS["edge_macs"]), limits)
+    # 3 is beaten by 0; 4 breaks both rules; the cost of 5 is unknown, so it keeps no promise
+    assert marked["on_front"].tolist() == [True, True, True, False, False, False]
+    assert marked["violated"].tolist()[:4] == [""] * 4
+    assert marked["violated"].tolist()[4:] == ["payload_bytes <= 5; edge_macs <= 15", "edge_macs <= 15"]
+    # scaled sums 0 + 1, 0.1 / 0.4 + 1 / 7, 1 + 0
+    assert marked["knee"].tolist() == [False, True, False, False, False, False]
+    losses = np.array([[-0.9, 10], [-0.8, 4], [-0.5, 3]])
+    assert non_dominated(losses).all()
+    assert knee(losses) == 1
+
+
+def test_baselines_are_not_feasible() -> None:
+    points = pd.DataFrame(
+        {
+            "accuracy": [0.9, 0.8, 0.7],
+            "split_point": ["input", "input", "output"],
+            "payload_bits": [None, 8, None],
+        }
+    )
+    marked = mark_front(points, (METRICS["accuracy"],), [])
+    assert marked["feasible"].tolist() == [False, True, True]
+    assert marked["on_front"].tolist() == [False, True, False]
+
+
+def test_unknown_objective_keeps_a_point_off_the_front() -> None:
+    points = pd.DataFrame({"accuracy": [0.9, 0.8], "energy_model_j": [np.nan, 1.0]})
+    points = points.assign(split_point="relu1", payload_bits=8)
+    marked = mark_front(points, (METRICS["accuracy"], METRICS["energy_model_j"]), [])
+    assert marked["feasible"].all()
+    assert marked["on_front"].tolist() == [False, True]

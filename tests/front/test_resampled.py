@@ -12,9 +12,10 @@ from explorer.core.sweep import outcome_at, right_and_exits, sweep
 from explorer.costs.model import CostModel
 from explorer.front.pareto import mark_front
 from explorer.front.resampled import Resampler
-from explorer.runs.results import points_of
+from explorer.runs.point_table import points_of
 from explorer.runs.store import Store
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, parse_constraint
+from explorer.space.constraints import Constraint, parse_constraint
+from explorer.space.metrics import SEARCHED_METRICS
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 
 from explorer.errors import UserError
 from explorer.front.select import Selection, select
-from explorer.space.metrics import METRICS, Constraint, parse_constraint
+from explorer.space.constraints import Constraint, parse_constraint
+from explorer.space.metrics import METRICS
 
 OBJECTIVES = (METRICS["accuracy"], METRICS["edge_macs"])
 

@@ -13,7 +13,8 @@ from explorer.inspect.page import render_page
 from explorer.report.html import asset_text
 from explorer.report.index import write_index
 from explorer.report.page import write_report
-from explorer.runs.results import write_front, write_rows
+from explorer.runs.front_files import write_front
+from explorer.runs.summaries import write_rows
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -44,7 +44,8 @@ from explorer.report.embedded import embedded_run
 from explorer.report.html import ASSETS
 from explorer.report.numbers import typed_column
 from explorer.runs.answers import grouped_front
-from explorer.runs.results import RunResults, points_of
+from explorer.runs.point_table import points_of
+from explorer.runs.results import RunResults
 from explorer.space.fit import misfit
 from explorer.space.metrics import CORRECTED_METRICS, METRICS, OF_A_QUALITY
 from explorer.utils.arguments import make_parser

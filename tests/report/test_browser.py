@@ -12,7 +12,9 @@ from benchmarks.report_scale.synthetic import make_results
 from explorer.front.pareto import hypervolume, reference_and_ideal
 from explorer.report.index import write_index
 from explorer.report.page import write_report
-from explorer.runs.results import RunResults, write_front, write_rows
+from explorer.runs.front_files import write_front
+from explorer.runs.results import RunResults
+from explorer.runs.summaries import write_rows
 from explorer.space.metrics import loss_values
 from explorer.space.texts import metric_text
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from benchmarks.report_scale.synthetic import make_record, make_setting
 from explorer.report.index import IndexRow, index_info, write_index
-from explorer.runs.results import write_rows
 from explorer.runs.sealed import write_sealed
+from explorer.runs.summaries import write_rows
 
 RUN = make_record(
     "<b>one</b>",

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from explorer import run_search
-from explorer.api import Run
 from explorer.front.groups import CUT
+from explorer.run import Run
 from explorer.runs.answers import grouped_front, right_answers
 
 

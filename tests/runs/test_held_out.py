@@ -6,7 +6,7 @@ from scipy.stats import chi2_contingency
 from explorer import Run, UserError, run_search
 from explorer.runs.held_out import Measured, chance_of_difference, warnings_of
 from explorer.runs.reads import read_points
-from explorer.space.metrics import parse_constraint
+from explorer.space.constraints import parse_constraint
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ from explorer.core.sweep import sweep
 from explorer.costs.evaluate import EvaluatedNetwork
 from explorer.errors import UserError
 from explorer.runs.network_files import evidence_content, parse_evidence
+from explorer.runs.record import SCHEMA_VERSION
 from explorer.runs.sealed import DamagedError
-from explorer.runs.store import SCHEMA_VERSION, Store
+from explorer.runs.store import Store
 
 
 def network(variant: int = 0) -> EvaluatedNetwork:
@@ -46,6 +47,12 @@ def stored(tmp_path: Path) -> tuple[Store, EvaluatedNetwork]:
 
 
 Stored = tuple[Store, EvaluatedNetwork]
+
+
+def called(step: str) -> str:
+    """Where a step of writing is called."""
+    module = "store" if step in ("save_tensors", "evidence_content") else "network_folders"
+    return f"explorer.runs.{module}.{step}"
 
 
 def test_round_trip(stored: Stored) -> None:
@@ -149,7 +156,7 @@ def test_half_written_network_never_shows(tmp_path: Path, monkeypatch: pytest.Mo
 
     store, own = Store(tmp_path), network()
     with monkeypatch.context() as patch:
-        patch.setattr(f"explorer.runs.store.{step}", dying)
+        patch.setattr(called(step), dying)
         with pytest.raises(KeyboardInterrupt):
             store.write(own, points(own))
     assert list(store) == []
@@ -189,8 +196,8 @@ def test_dropped_weights(stored: Stored) -> None:
 
 
 def kill(action: Callable[[], None], patch: pytest.MonkeyPatch, step: str, calls: int = 0) -> None:
-    """Run ``action``, in which ``explorer.runs.store`` calls ``step`` so many times; the next call kills."""
-    original, made = resolve_name(f"explorer.runs.store.{step}"), itertools.count()
+    """Run ``action``, in which ``step`` is called so many times; the next call kills."""
+    original, made = resolve_name(called(step)), itertools.count()
 
     def dying(*arguments: Any, **options: Any) -> Any:
         if next(made) == calls:
@@ -198,7 +205,7 @@ def kill(action: Callable[[], None], patch: pytest.MonkeyPatch, step: str, calls
         return original(*arguments, **options)
 
     with patch.context() as patched:
-        patched.setattr(f"explorer.runs.store.{step}", dying)
+        patched.setattr(called(step), dying)
         with pytest.raises(KeyboardInterrupt):
             action()
 

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from explorer import run_search
-from explorer.api import Run
+from explorer.run import Run
 from explorer.runs.store import Store
 from explorer.space.files import load_space
 from explorer.space.training import QUANTISED_EPOCHS

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from explorer import run_search
-from explorer.api import Run
 from explorer.deploy.__main__ import main as deploy
 from explorer.pick import main as pick
 from explorer.report.embedded import embedded_run
+from explorer.run import Run
 from explorer.session.options import Options
 from explorer.session.prepare import prepare
 from explorer.session.summary import _notes

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.devices import DeviceProfile, Setting, device_names, load_device
+from explorer.space.constraints import Constraint
 from explorer.space.files import load_space
 from explorer.space.fit import memory_limits, misfit
-from explorer.space.metrics import METRICS, Constraint
+from explorer.space.metrics import METRICS
 
 SIZES = st.none() | st.integers(1, 10_000)
 

@@ -18,12 +18,13 @@ from explorer.core.evidence import collect_evidence
 from explorer.core.payload import PayloadForm
 from explorer.core.recipe import Recipe
 from explorer.core.training import TrainingFailedError
-from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network, restore_network
+from explorer.costs.build import restore_network
+from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet, Subset
 from explorer.errors import EXIT_ALL_FAILED, EXIT_USER_ERROR, UserError, run_command
 from explorer.runs.deployment import check_factories
-from explorer.runs.results import read_rows
 from explorer.runs.store import Store
+from explorer.runs.summaries import read_rows
 from explorer.space.candidate import NetworkSpec
 from explorer.space.rebuilt import Signature, check_factory, signature
 

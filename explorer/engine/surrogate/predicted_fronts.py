@@ -23,7 +23,8 @@ from explorer.engine.surrogate.architectures import Architecture, Architectures
 from explorer.engine.surrogate.gaussian_process import Floats
 from explorer.engine.surrogate.observation import Observation, Rows, from_logit, to_logit
 from explorer.front.pareto import log_scaled
-from explorer.space.metrics import SEARCHED_METRICS, Constraint, Metric
+from explorer.space.constraints import Constraint
+from explorer.space.metrics import SEARCHED_METRICS, Metric
 from explorer.space.schema import SearchSpace
 
 

@@ -9,7 +9,8 @@ from explorer.core.graph.dataflow import total_macs
 from explorer.core.graph.recording import record_values
 from explorer.core.graph.trace import trace
 from explorer.core.network import Network
-from explorer.costs.split_costs import DenseCounts, dense_counts, split_costs
+from explorer.costs.dense_macs import DenseCounts, dense_counts
+from explorer.costs.split_costs import split_costs
 
 KINDS = {kind.name: kind for kind in ZOO}
 

@@ -9,7 +9,8 @@ from zoo import BLOCK, CLASSES, STEM, ZOO, Kind, build
 from explorer.core.graph.dataflow import Dataflow, total_macs
 from explorer.core.graph.split_points import find_split_points
 from explorer.core.network import Network
-from explorer.costs.split_costs import dense_counts, split_costs
+from explorer.costs.dense_macs import dense_counts
+from explorer.costs.split_costs import split_costs
 
 KINDS = {kind.name: kind for kind in ZOO}
 

@@ -14,7 +14,8 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.graph.operator_kinds import fused_activations
 from explorer.core.network import Network
-from explorer.costs.split_costs import DenseCounts, split_costs
+from explorer.costs.dense_macs import DenseCounts
+from explorer.costs.split_costs import split_costs
 from explorer.deploy.onnx_files import export_chain, sliced
 from explorer.runtime.stages import INPUT, LOGITS
 

@@ -1,0 +1,35 @@
+"""Inputs are shifted and scaled by the training subset alone, and lose no digits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from written_data import load, sample_ids, write_npz
+
+
+def test_load_data_normalises_with_the_train_subset_only(tmp_path: Path) -> None:
+    data = load(write_npz(tmp_path / "own.npz"), train_samples=20)
+    ids = np.array(sample_ids(data.train, data)) / 255
+    assert data.mean == pytest.approx((ids.mean(),))
+    assert data.std == pytest.approx((ids.std(),))
+    assert data.train.inputs.mean().item() == pytest.approx(0, abs=1e-6)
+    assert data.train.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+    assert data.test.inputs.mean().item() > 5  # the test part is brighter and must stay so
+
+
+def test_load_data_float_arrays_are_not_scaled_and_lose_no_digits(tmp_path: Path) -> None:
+    features = 1.6e9 + np.arange(60, dtype=np.float64)[:, None] * [1.0, 0.0]  # float32 resolves 128 here
+    data = load(write_npz(tmp_path / "own.npz", x_train=features[:40], x_test=features[40:]))
+    assert data.mean[1] == 1.6e9
+    assert data.std[1] == 1
+    seconds = data.train.inputs[:, 0].double() * data.std[0] + data.mean[0] - 1.6e9
+    assert set(seconds.round().int().tolist()) <= set(range(40))
+    torch.testing.assert_close(seconds, seconds.round(), atol=1e-4, rtol=0)
+
+
+def test_load_data_constant_features_are_not_blown_up_by_rounding(tmp_path: Path) -> None:
+    features = np.tile([0.1, 0.7, 1e9 + 0.3], (60, 1))  # their mean is off by an ulp or so
+    data = load(write_npz(tmp_path / "own.npz", x_train=features[:40], x_test=features[40:]))
+    assert data.std == (1, 1, 1)
+    assert data.test.inputs.abs().max().item() < 1e-6
