@@ -51,7 +51,7 @@ Stored = tuple[Store, EvaluatedNetwork]
 
 def called(step: str) -> str:
     """Where a step of writing is called."""
-    module = "store" if step in ("save_tensors", "evidence_content") else "network_folders"
+    module = "store" if step in ("tensors_content", "evidence_content") else "network_folders"
     return f"explorer.runs.{module}.{step}"
 
 
