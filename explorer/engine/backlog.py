@@ -40,7 +40,7 @@ class Backlog:
     """
 
     def __init__(
-        self, networks: NetworkRegistry, lost: Sequence[NetworkSpec], sync: Callable[[], None]
+        self, networks: NetworkRegistry, lost: Sequence[NetworkSpec], sync: Callable[[], object]
     ) -> None:
         self._networks, self._lost, self._sync = networks, list(lost), sync
         self._waiting: Waiting = []

@@ -135,18 +135,21 @@ class SearchLoop:
         needed = {own.key: own for spec in told for own in (spec.dense, spec) if own is not None}
         return [spec for key, spec in needed.items() if key not in self.networks]
 
-    def _sync(self) -> None:
-        """Enter what other processes of the study have trained and told meanwhile."""
-        if not self.locks.alone:
-            self.networks.pull()
-            self._load_history()
+    def _sync(self) -> bool:
+        """Enter what other processes of the study have trained and told meanwhile; whether they trained."""
+        if self.locks.alone:
+            return False
+        trained = self.networks.pull()
+        self._load_history()
+        return trained
 
-    def _retry_waiting(self) -> None:
-        """Handle again the proposals whose networks other processes were training."""
-        self._sync()
+    def _retry_waiting(self) -> bool:
+        """Handle again the proposals whose networks others were training; whether these trained any."""
+        trained = self._sync()
         waiting, self._elsewhere = self._elsewhere, []
         for trial, candidate in waiting:
             self._handle(trial, candidate)
+        return trained
 
     @property
     def exhausted(self) -> bool:
@@ -172,8 +175,10 @@ class SearchLoop:
                 per_trial_s = (time.perf_counter() - session_start) / new if new else None
                 report(self._progress(trials, per_trial_s))
 
+        self.locks.set_busy(True)
         while True:
-            self._retry_waiting()
+            if self._retry_waiting():
+                self.locks.set_busy(True)
             show()
             while len(self._under_way) < self.pool.slots and in_time() and self._begin(trials):
                 show()
@@ -184,7 +189,7 @@ class SearchLoop:
                     show()
             elif in_time() and self._others_are_at_work(trials):
                 time.sleep(POLL_S)
-            else:
+            elif self._may_leave(wait=in_time()):
                 return
 
     def _all_told(self, trials: int) -> bool:
@@ -198,6 +203,20 @@ class SearchLoop:
             or self.networks.needs_completion
         )
         return open_ends and not self.locks.alone
+
+    def _may_leave(self, wait: bool) -> bool:
+        """Whether this process knows all that the study's processes have trained, and will train.
+
+        One that finds nothing to do knows as much as the others only once none of them is at work: what they
+        are training may be no proposal, and on no front.
+        """
+        self.locks.set_busy(False)
+        if wait and self.locks.others_busy:
+            time.sleep(POLL_S)
+            return False
+        news = self._sync()
+        self.locks.set_busy(news)
+        return not news
 
     @property
     def _ended(self) -> int:

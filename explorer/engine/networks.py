@@ -106,10 +106,12 @@ class NetworkRegistry:
             points = own if first is None else first
             self._surrogate.observe(stored.spec, self.answer(key)[0][0], points, stored.training.seconds)
 
-    def pull(self) -> None:
-        """Enter the networks that other processes of the study have trained meanwhile."""
-        for key in self._network_sync.pull():
+    def pull(self) -> bool:
+        """Enter what other processes of the study have trained meanwhile; whether there was anything."""
+        pulled = self._network_sync.pull()
+        for key in pulled:
             self._load_network(key)
+        return bool(pulled)
 
     def lock(self, key: str) -> bool:
         """Lock a network for training; False if it is being trained."""

@@ -10,8 +10,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 from sqlalchemy.types import BigInteger
+
+_BUSY = "busy"  # held in common by all processes that are
+# A lock of 64 bits stands there in two halves; `objsubid` tells it from a pair of 32 bits.
+_HELD_BY_OTHERS = text("""
+    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
 
 
 class Locks(Protocol):
@@ -26,6 +34,13 @@ class Locks(Protocol):
 
     def release(self, name: str) -> None:
         """Give up a lock of this process."""
+
+    def set_busy(self, busy: bool) -> None:
+        """Show other processes whether this one may still pass something on to them."""
+
+    @property
+    def others_busy(self) -> bool:
+        """Whether another process may still pass something on."""
 
     def one_at_a_time(self) -> AbstractContextManager[object]:
         """A section in which only one process is at a time; the others wait for it."""
@@ -56,6 +71,14 @@ class LocalLocks:
         """See :class:`Locks`."""
         self._held.remove(name)
 
+    def set_busy(self, busy: bool) -> None:
+        """See :class:`Locks`."""
+
+    @property
+    def others_busy(self) -> bool:
+        """See :class:`Locks`."""
+        return False
+
     def one_at_a_time(self) -> AbstractContextManager[object]:
         """See :class:`Locks`."""
         return nullcontext()
@@ -83,7 +106,7 @@ class PostgresLocks:
 
     def __init__(self, connection: Connection, scope: str) -> None:
         self._connection, self._scope = connection, scope
-        self._held = set[str]()
+        self._held, self._busy = set[str](), False
 
     def acquire(self, name: str) -> bool:
         """See :class:`Locks`."""
@@ -98,6 +121,18 @@ class PostgresLocks:
         """See :class:`Locks`."""
         self._held.remove(name)
         self._call("pg_advisory_unlock", f"lock {name}")
+
+    def set_busy(self, busy: bool) -> None:
+        """See :class:`Locks`."""
+        if busy != self._busy:
+            self._call("pg_advisory_lock_shared" if busy else "pg_advisory_unlock_shared", _BUSY)
+            self._busy = busy
+
+    @property
+    def others_busy(self) -> bool:
+        """See :class:`Locks`."""
+        with self._connection.begin():
+            return lock_id(self._scope, _BUSY) in self._connection.scalars(_HELD_BY_OTHERS).all()
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:

@@ -48,6 +48,30 @@ def test_a_process_alone_claims_once() -> None:
     claims_once(LocalLocks())
 
 
+@pytest.mark.parametrize("scope", [f"study {number}" for number in range(4)])
+def test_it_is_known_whether_others_are_busy(postgres_url: str, scope: str) -> None:
+    with connecting(postgres_url) as one, connecting(postgres_url) as two, connecting(postgres_url) as three:
+        first, second, third = (PostgresLocks(connection, scope) for connection in (one, two, three))
+        PostgresLocks(connection=one, scope="another study").set_busy(True)
+        assert not second.others_busy
+        for locks in (first, first, second):  # twice is once
+            locks.set_busy(True)
+        assert all(locks.others_busy for locks in (first, second, third))
+        first.set_busy(False)
+        assert (first.others_busy, second.others_busy, third.others_busy) == (True, False, True)
+        two.close()
+        ends = time.monotonic() + 30  # the server notices a little later
+        while third.others_busy and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert not third.others_busy
+
+
+def test_a_process_alone_has_no_busy_others() -> None:
+    locks = LocalLocks()
+    locks.set_busy(True)
+    assert not locks.others_busy
+
+
 def test_two_processes_never_hold_the_same(two: tuple[PostgresLocks, PostgresLocks]) -> None:
     first, second = two
     claims_once(first)
