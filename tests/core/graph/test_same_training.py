@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
+from recipes import recipe
 from torch import Tensor, nn
 from training_zoo import CLASSES, SHAPE, TRAINING_ZOO, Base, Kind, build
 
@@ -13,23 +14,13 @@ from explorer.core.evidence import collect_evidence
 from explorer.core.graph.same_training import Steps
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
 from explorer.core.training import train
 from explorer.data.dataset import Subset
 from explorer.errors import UserError
 from explorer.space.rebuilt import sample_logits
 
 SAMPLE = torch.zeros(1, *SHAPE)
-RECIPE = Recipe(
-    epochs=1,
-    batch_size=4,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(epochs=1, batch_size=4)
 
 
 def network(module: nn.Module) -> Network:
