@@ -11,7 +11,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 HASHED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Bytecode is kept even where the environment says otherwise: each of many processes would compile all modules anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.search_efficiency.curves import DEFINITION, Curve
-from benchmarks.search_efficiency.run import run_tasks
+from benchmarks.search_efficiency.run import run_shown
 from benchmarks.search_efficiency.starts import START_SPACES, STARTS, StartTask, search_from, start_space
 from explorer.errors import UserError, run_command
 from explorer.space.files import load_space_data
@@ -45,19 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for start in STARTS
     ]
     print(f"{DEFINITION}\n{budget_s:g} s of training each, {THREADS} thread", flush=True)
-    curves = []
-    for number, curve in enumerate(run_tasks(tasks, search_from), start=1):
-        curves.append(curve)
-        print(
-            f"[{number}/{len(tasks)}] {curve.space} seed {curve.seed} {curve.variant}: hypervolume "
-            f"{curve.final:.4f} after {curve.trainings[-1] if curve.trainings else 0} networks",
-            flush=True,
-        )
+    curves = run_shown(tasks, search_from, _in_words)
     rows = compare(curves, QUICK_SECONDS if parsed.quick else SECONDS)
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.4f"))
     if parsed.out:
         write_json(parsed.out, _record(curves, rows, parsed.quick))
     return 0
+
+
+def _in_words(curve: Curve) -> str:
+    trained = curve.trainings[-1] if curve.trainings else 0
+    where = f"{curve.space} seed {curve.seed} {curve.variant}"
+    return f"{where}: hypervolume {curve.final:.4f} after {trained} networks"
 
 
 def compare(curves: Sequence[Curve], seconds: Sequence[float]) -> list[Row]:

@@ -1,8 +1,9 @@
 """What all tests share: one torch thread, property tests independent of speed, a cache of their own in which
-this machine was calibrated already, and a PostgreSQL server for those that ask for it.
+this machine was calibrated already, and, for those that ask for it, a PostgreSQL server or a searched run.
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -15,6 +16,7 @@ from calibrated import remember_host
 from hypothesis import settings
 
 from benchmarks.private_postgres import MissingPostgresError, Server, running_server
+from explorer import Run, load_run, run_search
 
 torch.set_num_threads(1)
 settings.register_profile("explorer", deadline=None, max_examples=50, derandomize=True)
@@ -51,6 +53,19 @@ def postgres_url(postgres: Server) -> str:
     name = f"test{next(_DATABASES)}"
     postgres.create(name)
     return postgres.url(name)
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four trials of the shipped space; tests read it, none writes into its folder."""
+    where = tmp_path_factory.mktemp("digits")
+    return run_search("digits", trials=4, name="run", workers=1, energy=False, progress=False, reports=where)
+
+
+@pytest.fixture(scope="module")
+def own_digits_run(digits_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A copy of it for the tests of one module, which may write into its folder."""
+    return load_run(shutil.copytree(digits_run.path, tmp_path_factory.mktemp("own") / "run"))
 
 
 @pytest.fixture(scope="module")

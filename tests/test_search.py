@@ -65,13 +65,13 @@ REQUIRED = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with one finished run of 30 trials, ``reports/run``."""
+    """A working folder with one finished run of 18 trials, ``reports/run``."""
     folder = tmp_path_factory.mktemp("search")
     (folder / "space.yaml").write_text(yaml.safe_dump(SPACE), encoding="utf-8")
     here = Path.cwd()
     os.chdir(folder)
     try:
-        assert search.main(["--space", "space.yaml", "--trials", "30", "--run", "run", "--workers", "1"]) == 0
+        assert search.main(["--space", "space.yaml", "--trials", "18", "--run", "run", "--workers", "1"]) == 0
     finally:
         os.chdir(here)
     return folder
@@ -105,7 +105,7 @@ def test_run_folder_holds_everything(folder: Path) -> None:
         assert (run / name).is_file(), name
     assert (folder / "reports" / "index.html").is_file()
     results = load_run(run)
-    assert len(results.trials) == results.record.counts["trials"] == 30
+    assert len(results.trials) == results.record.counts["trials"] == 18
     assert results.record.counts["trainings"] == len(list((run / "networks").iterdir()))
     assert not list(run.rglob("*.pkl")) + list(run.rglob("*.tmp"))
 
@@ -179,7 +179,7 @@ def test_same_seed_same_front(folder: Path) -> None:
     """Twice the same search: identical but for what is measured."""
     assert (
         search.main(
-            ["--space", "space.yaml", "--trials", "30", "--run", "again", "--no-energy", "--workers", "1"]
+            ["--space", "space.yaml", "--trials", "18", "--run", "again", "--no-energy", "--workers", "1"]
         )
         == 0
     )
@@ -189,13 +189,13 @@ def test_same_seed_same_front(folder: Path) -> None:
 
 
 def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--trials", "12", "--run", "more", "--no-energy", "--sampler", "nsga2"]
-    options += ["--encoding", "fixed"]
-    assert search.main(["--space", "space.yaml", *options]) == 0
+    how = ["--run", "more", "--no-energy", "--workers", "1"]
+    begun = ["--space", "space.yaml", "--trials", "8", "--sampler", "nsga2", "--encoding", "fixed"]
+    assert search.main([*begun, *how]) == 0
     stored = {path: path.stat().st_mtime_ns for path in folder.glob("reports/more/networks/*/network.json")}
-    assert search.main(["--resume", "--run", "more", "--trials", "16", "--no-energy"]) == 0
+    assert search.main(["--resume", "--trials", "12", *how]) == 0
     results = load_run(folder / "reports" / "more")
-    assert list(results.trials["number"]) == list(range(16))
+    assert list(results.trials["number"]) == list(range(12))
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
     assert len(results.record.sessions) == 2
     assert results.record.encoding == "fixed"
@@ -235,14 +235,14 @@ def test_pick_writes_what_a_deployment_needs(folder: Path, capsys: pytest.Captur
     assert pick.main(["run", "--where", "exit_rate >= 0.5", "--minimize", "payload_bytes"]) == 0
     printed = capsys.readouterr().out
     content = json.loads((folder / "reports" / "run" / "pick.json").read_text(encoding="utf-8"))
-    front = load_run(folder / "reports" / "run").front
-    allowed = front[front["exit_rate"] >= 0.5]
+    selection = Selection(where=["exit_rate >= 0.5"], minimize="payload_bytes")
+    allowed = load_run(folder / "reports" / "run").select(selection).front
     assert content["point"]["payload_bytes"] == allowed["payload_bytes"].min()
     assert 0 <= content["test"]["accuracy_ci95_low"] <= content["test"]["accuracy"] <= 1
     assert (folder / "reports" / "run" / content["weights"]).is_file()
     assert content["point"]["point_id"] in printed
     assert "smallest payload_bytes" in printed
-    others = set(front["network_key"]) - {content["point"]["network_key"]}
+    others = set(allowed["network_key"]) - {content["point"]["network_key"]}
     assert len({own["network_key"] for own in content["neighbours"]}) == min(4, len(others))
 
 

@@ -30,7 +30,7 @@ from benchmarks.search_efficiency.comparison import (
 )
 from benchmarks.search_efficiency.curves import DEFINITION, Curve
 from benchmarks.search_efficiency.ours import RUNGS, WHOLE
-from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_tasks, search
+from benchmarks.search_efficiency.run import LABELS, PLAIN, Task, run_shown, search
 from benchmarks.search_efficiency.spaces import SPACES, make_space
 from explorer.errors import UserError, run_command
 from explorer.space.files import load_space_data
@@ -64,15 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for variant in variants
     ]
     print(f"{DEFINITION}\nplain loop {plain_s:g} s, ours {ours_s:g} s each, {THREADS} thread", flush=True)
-    curves = []
-    for number, curve in enumerate(run_tasks(tasks, search), start=1):
-        curves.append(curve)
-        print(
-            f"[{number}/{len(tasks)}] {curve.space} seed {curve.seed} {LABELS[curve.variant]}: hypervolume "
-            f"{curve.final:.4f} after {len(curve.seconds)} trials",
-            flush=True,
-        )
-    return _conclude(curves, parsed)
+    return _conclude(run_shown(tasks, search, _in_words), parsed)
+
+
+def _in_words(curve: Curve) -> str:
+    where = f"{curve.space} seed {curve.seed} {LABELS[curve.variant]}"
+    return f"{where}: hypervolume {curve.final:.4f} after {len(curve.seconds)} trials"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -69,3 +69,12 @@ def run_tasks(tasks: Sequence[T], search: Callable[[T], R]) -> Iterator[R]:
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         for task in tasks:
             yield pool.submit(search, task).result()
+
+
+def run_shown(tasks: Sequence[T], search: Callable[[T], R], say: Callable[[R], str]) -> list[R]:
+    """As :func:`run_tasks`, with a line for each that has ended."""
+    done: list[R] = []
+    for result in run_tasks(tasks, search):
+        done.append(result)
+        print(f"[{len(done)}/{len(tasks)}] {say(result)}", flush=True)
+    return done

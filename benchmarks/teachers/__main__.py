@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.search_efficiency.curves import DEFINITION, Curve
-from benchmarks.search_efficiency.run import run_tasks
+from benchmarks.search_efficiency.run import run_shown, run_tasks
 from benchmarks.teachers.networks import DENSITY, NetworkTask, Row, trained
 from benchmarks.teachers.searches import SearchTask, searched
 from benchmarks.teachers.spaces import SPACES, WAYS, teacher_space
@@ -52,11 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in seeds
         for way in WAYS
     ]
-    curves = []
-    for number, curve in enumerate(run_tasks(tasks, searched), start=1):
-        curves.append(curve)
-        where = f"[{number}/{len(tasks)}] {curve.space} seed {curve.seed} {curve.variant}"
-        print(f"{where}: hypervolume {curve.final:.4f} in {curve.budget_s:.1f} s", flush=True)
+    curves = run_shown(tasks, searched, _in_words)
     searches = search_table(curves)
     print(DEFINITION)
     print(pd.DataFrame(searches).to_string(index=False, float_format="%.4f"))
@@ -66,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content |= {"density": DENSITY, "threads": THREADS, "definition": DEFINITION}
         write_json(parsed.out, content | {"machine": machine(), "versions": versions()})
     return 0
+
+
+def _in_words(curve: Curve) -> str:
+    where = f"{curve.space} seed {curve.seed} {curve.variant}"
+    return f"{where}: hypervolume {curve.final:.4f} in {curve.budget_s:.1f} s"
 
 
 def network_table(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks.search_efficiency.curves import log_hypervolume
+from benchmarks.subsamples import only
 from benchmarks.true_front.curves import Judge, Losses
-from explorer.core.evidence import Evidence
 from explorer.core.run_point import RunPoint
 from explorer.core.sweep import outcome_at, sweep
 from explorer.costs.evaluate import EvaluatedNetwork
@@ -29,7 +28,7 @@ def share_of_luck(judge: Judge, seed: int = 0) -> float:
     thresholds = judge.space.confidence_thresholds
     chosen, judged, best = list[Losses](), list[Losses](), list[Losses]()
     for network in networks:
-        halves = [replace(network, evidence=_only(network.evidence, half)) for half in (one, other)]
+        halves = [replace(network, evidence=only(network.evidence, half)) for half in (one, other)]
         swept = sweep(halves[0].evidence, thresholds.low, thresholds.high)
         points = judge.costs.points(swept, network.splits, len(one))
         losses = loss_values(points, judge.space.metrics).to_numpy()
@@ -55,20 +54,3 @@ def _losses(judge: Judge, network: EvaluatedNetwork, points: list[RunPoint]) -> 
         for point in points
     ]
     return loss_values(pd.DataFrame(rows), judge.space.metrics).to_numpy()
-
-
-def _only(evidence: Evidence, samples: NDArray[np.int64]) -> Evidence:
-    """The evidence of some samples."""
-    lengths = evidence.encoded_bytes_SBN
-    constant = lengths.shape[-1] == 1
-    return replace(
-        evidence,
-        exit_confidence_SN=evidence.exit_confidence_SN[:, samples],
-        exit_correct_SN=evidence.exit_correct_SN[:, samples],
-        server_correct_SBN=evidence.server_correct_SBN[:, :, samples],
-        output_correct_N=evidence.output_correct_N[samples],
-        encoded_bytes_SBN=evidence.encoded_bytes_SBN
-        if constant
-        else evidence.encoded_bytes_SBN[:, :, samples],
-        label_N=evidence.label_N[samples],
-    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from recipes import recipe
 from torch import nn
 
 from benchmarks.plain_training import (
@@ -18,20 +19,10 @@ from benchmarks.plain_training import (
     run_search,
     space_text,
 )
-from explorer.core.recipe import Recipe
 from explorer.data.dataset import DataSet, Subset
 from explorer.space.files import parse_space
 
-RECIPE = Recipe(
-    epochs=8,
-    batch_size=16,
-    learning_rate=0.05,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(epochs=8, batch_size=16, learning_rate=0.05)
 
 
 def test_dense_macs_by_hand() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from recipes import recipe
 from torch import nn
 
 from explorer.backbones import cnn, mlp
@@ -12,23 +13,13 @@ from explorer.core.bottleneck import NARROW_POINT, Bottleneck, with_bottleneck
 from explorer.core.calibration import InferenceConfig
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
 from explorer.costs.evaluate import TrainingTask, evaluate_network
 from explorer.data.dataset import DataSet, Subset
 from explorer.errors import UserError
 from explorer.space.candidate import NetworkSpec
 
 SAMPLE = torch.zeros(1, 1, 8, 8)
-RECIPE = Recipe(
-    epochs=1,
-    batch_size=16,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(epochs=1, batch_size=16)
 
 
 def small_cnn() -> nn.Module:

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from elsewhere import ELSEWHERE, Elsewhere, MisplacedError, elsewhere
+from recipes import recipe
 from torch import Tensor, nn
 
 import explorer
@@ -20,7 +21,6 @@ from explorer.core.device import chosen_device, computing_on, gpus_of
 from explorer.core.losses import Distillation
 from explorer.core.payload import PayloadForm
 from explorer.core.quality import Quality
-from explorer.core.recipe import Recipe
 from explorer.core.training import TrainingFailedError
 from explorer.costs import evaluate
 from explorer.costs.evaluate import TrainingTask, evaluate_network
@@ -33,16 +33,7 @@ from explorer.utils.imports import name_of
 
 __all__ = ["elsewhere"]
 
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=1e-4,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(weight_decay=1e-4)
 CONFIGS = [
     InferenceConfig(PayloadForm((32, 16, 8), "sample")),
     InferenceConfig(PayloadForm((8, 4), "channel", "zstd"), temperature="fitted"),

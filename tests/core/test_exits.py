@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import recipe
 from tiny_nets import IMAGE, NUM_CLASSES, Chain, build
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,16 +23,7 @@ from explorer.core.training import train
 from explorer.data.dataset import Subset
 
 LOGITS = st.lists(st.floats(-30, 30, width=32), min_size=3, max_size=3).map(torch.tensor)
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=16,
-    learning_rate=0.01,
-    weight_decay=1e-4,
-    exit_loss_weight=0.5,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(batch_size=16, weight_decay=1e-4, exit_loss_weight=0.5)
 
 
 def network(**changes: Any) -> Network:

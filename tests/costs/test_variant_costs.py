@@ -91,7 +91,7 @@ def test_as_of_a_network_that_was_built(variant: Any, pattern: Any, draw: st.Dat
 def test_thinned_as_of_any_kind_of_network(kind: Kind) -> None:
     """Where a junction cannot be thinned out in the dataflow, that is said, and nothing wrong is counted."""
     sample, counts = torch.zeros(1, *SHAPE), DenseCounts(Uncounted(), Uncounted(), {})
-    dense = Network(kind.net(), sample, CLASSES, 16).eval()
+    dense = Network(kind.net(), sample, CLASSES, 16, probe=False).eval()
     junctions = [
         own for own in find_junctions(kind.net(), "block", dense.read_directly) if len(own.legal) > 1
     ]
@@ -101,7 +101,7 @@ def test_thinned_as_of_any_kind_of_network(kind: Kind) -> None:
         if flow is not None:
             module = kind.net()
             sparsify(module, density, "block", 0)
-            built = Network(module, sample, CLASSES, 16).eval()
+            built = Network(module, sample, CLASSES, 16, probe=False).eval()
             found, wanted = split_costs(dense, counts, flow=flow), split_costs(built, counts)
             assert counted(found) == counted(wanted)
 

@@ -15,10 +15,8 @@ from explorer.runtime.manifest import load_bundle
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:
-    reports = tmp_path_factory.mktemp("reports")
-    options: dict[str, Any] = {"workers": 1, "energy": False, "progress": False}
-    return explorer.run_search("digits", trials=3, name="made", reports=reports, **options)
+def run(digits_run: explorer.Run) -> explorer.Run:
+    return digits_run
 
 
 def test_a_bundle_of_several_points(

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from deployable import row_of, source_of
@@ -19,10 +18,8 @@ from explorer.runtime.manifest import load_bundle
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> explorer.Run:
-    reports = tmp_path_factory.mktemp("reports")
-    options: dict[str, Any] = {"workers": 1, "energy": False, "progress": False}
-    return explorer.run_search("digits", trials=3, name="made", reports=reports, **options)
+def run(digits_run: explorer.Run) -> explorer.Run:
+    return digits_run
 
 
 @needs_emulator

@@ -1,7 +1,5 @@
 """Terms of the expected latency are those of the cost model, and few points stand for all."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,10 +15,8 @@ AROUND, RTT_S = 640, 0.01
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
-    reports: Path = tmp_path_factory.mktemp("reports")
-    quiet = {"workers": 1, "energy": False, "progress": False, "reports": reports}
-    return explorer.run_search("digits", trials=2, name="run", **quiet).results  # type: ignore[arg-type]
+def results(digits_run: explorer.Run) -> RunResults:
+    return digits_run.results
 
 
 def test_the_formula_is_that_of_the_cost_model(results: RunResults) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from explorer import load_run, run_search
+from explorer import Run, load_run
 from explorer.core.quality import Quality
 from explorer.front.paired import Comparison, cheaper_alike, compared
 from explorer.front.select import Selection, select
@@ -80,10 +80,8 @@ def test_what_is_cheaper_in_one_objective_and_dearer_in_another_is_not_taken() -
     assert cheaper_alike(best, lambda point: right[point["point_id"]]) == best
 
 
-def test_a_run_compares_by_its_evidence_and_picks_indifferently(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    how = {"workers": 1, "energy": False, "progress": False, "reports": tmp_path}
-    run_search("digits", trials=2, name="two", **how)  # type: ignore[arg-type]
-    run = load_run("two", tmp_path)
+def test_a_run_compares_by_its_evidence_and_picks_indifferently(digits_run: Run) -> None:
+    run = load_run(digits_run.path)
     best = run.select(maximize="accuracy")
     for _, other in run.front.iterrows():
         comparison = run.results.compare(best.point, other)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer import Run, run_search
+from explorer import Run
 from explorer.core.evidence import Evidence
 from explorer.core.quality import Quality
 from explorer.core.sweep import outcome_at, right_and_exits, sweep
@@ -19,9 +19,8 @@ from explorer.space.metrics import SEARCHED_METRICS
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    where = tmp_path_factory.mktemp("reports")
-    return run_search("digits", trials=4, name="run", workers=1, energy=False, progress=False, reports=where)
+def run(digits_run: Run) -> Run:
+    return digits_run
 
 
 def evidence_of(run: Run) -> dict[str, Evidence]:

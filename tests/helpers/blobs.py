@@ -5,24 +5,15 @@ from fractions import Fraction
 from typing import Any
 
 import torch
+from recipes import recipe
 
 from explorer.core.calibration import InferenceConfig
 from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
 from explorer.costs.evaluate import TrainingTask
 from explorer.data.dataset import DataSet, Subset
 from explorer.space.candidate import NetworkSpec
 
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=16,
-    learning_rate=0.01,
-    weight_decay=1e-4,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(batch_size=16, weight_decay=1e-4)
 SPEC = NetworkSpec(
     backbone="mlp",
     factory="explorer.backbones:mlp",

@@ -1,22 +1,13 @@
 """A small network, its data and a recipe, for tests of training."""
 
 import torch
+from recipes import recipe
 from torch import nn
 
 from explorer.core.network import Network
-from explorer.core.recipe import Recipe
 from explorer.data.dataset import Subset
 
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.5,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(exit_loss_weight=0.5)
 
 
 def network(seed: int = 0) -> Network:

@@ -1,11 +1,10 @@
 """What measuring may take: the share of the search, spread over the parts; and what is left out for it."""
 
 from itertools import count
-from pathlib import Path
 
 import pytest
 
-import explorer
+from explorer import Run
 from explorer.measure import budget
 from explorer.measure.budget import LEAST_S, Budget, seconds_to_measure
 from explorer.measure.parts import measure_parts, parts_to_measure
@@ -29,10 +28,8 @@ def test_extras_are_left_out_while_measuring_is_late(monkeypatch: pytest.MonkeyP
     assert own.is_spent
 
 
-def test_what_there_is_no_time_for_has_no_rows(tmp_path: Path) -> None:
-    options = {"workers": 1, "energy": False, "progress": False}
-    run = explorer.run_search("digits", trials=2, name="late", reports=tmp_path, **options)
-    parts, data = parts_to_measure(run.points), run.load_data()
-    measured = measure_parts(parts, Store(run.path), data, energy_seconds=0, budget_s=0.0)
+def test_what_there_is_no_time_for_has_no_rows(digits_run: Run) -> None:
+    parts, data = parts_to_measure(digits_run.points), digits_run.load_data()
+    measured = measure_parts(parts, Store(digits_run.path), data, energy_seconds=0, budget_s=0.0)
     assert measured["parts"] == measured["codecs"] == []
     assert measured["conditions"]["unmeasured"] == len(parts) > 0

@@ -1,20 +1,15 @@
 """A run's front grouped by its evidence."""
 
-from pathlib import Path
-
 import pytest
 
-from explorer import run_search
 from explorer.front.groups import CUT
 from explorer.run import Run
 from explorer.runs.answers import grouped_front, right_answers
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    reports: Path = tmp_path_factory.mktemp("reports")
-    how = {"workers": 1, "energy": False, "progress": False, "reports": reports}
-    return run_search("digits", trials=3, name="three", **how)  # type: ignore[arg-type]
+def run(digits_run: Run) -> Run:
+    return digits_run
 
 
 def test_answers_are_those_of_each_point(run: Run) -> None:

@@ -3,16 +3,15 @@
 import pytest
 from scipy.stats import chi2_contingency
 
-from explorer import Run, UserError, run_search
+from explorer import Run, UserError
 from explorer.runs.held_out import Measured, chance_of_difference, warnings_of
 from explorer.runs.reads import read_points
 from explorer.space.constraints import parse_constraint
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    where = tmp_path_factory.mktemp("reports")
-    return run_search("digits", trials=1, name="one", workers=1, energy=False, progress=False, reports=where)
+def run(own_digits_run: Run) -> Run:
+    return own_digits_run
 
 
 def test_every_other_point_that_is_read_counts_once(run: Run) -> None:

@@ -17,16 +17,22 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all examples of a property."""
+    return tmp_path_factory.mktemp("sealed")
+
+
 @given(content=st.dictionaries(st.text().filter(lambda name: name != "sha256"), PLAIN, max_size=4))
-def test_there_and_back(tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]) -> None:
-    path = tmp_path_factory.mktemp("sealed") / "run.json"
+def test_there_and_back(folder: Path, content: dict[str, object]) -> None:
+    path = folder / "run.json"
     write_sealed(path, content)
     assert read_sealed(path, "") == content
 
 
 @given(bit=st.integers(0, 8 * 100 - 1))
-def test_a_bit_is_never_flipped_unnoticed(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
-    path, content = tmp_path_factory.mktemp("sealed") / "run.json", {"correct": 380, "names": ["a", "ü"]}
+def test_a_bit_is_never_flipped_unnoticed(folder: Path, bit: int) -> None:
+    path, content = folder / "run.json", {"correct": 380, "names": ["a", "ü"]}
     write_sealed(path, content)
     damaged = bytearray(path.read_bytes())
     damaged[bit // 8 % len(damaged)] ^= 1 << bit % 8

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from explorer import Run, UserError, confirm, load_run, run_search
+from explorer import Run, UserError, confirm, load_run
 from explorer.runs.confirmed import Confirmed, read_confirmed
 from explorer.session.confirm import confirmed, points_to_confirm
 from explorer.session.options import Options
@@ -13,9 +13,8 @@ from explorer.session.prepare import prepare
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    where = tmp_path_factory.mktemp("reports")
-    return run_search("digits", trials=2, name="run", workers=1, energy=False, progress=False, reports=where)
+def run(own_digits_run: Run) -> Run:
+    return own_digits_run
 
 
 def options_of(run: Run) -> Options:

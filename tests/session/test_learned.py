@@ -41,9 +41,9 @@ def options_of(folder: Path, run: str = "run", space: dict[str, Any] = SPACE, **
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reports with one run of 40 trials that were proposed at random."""
+    """Reports with one run of 28 trials that were proposed at random."""
     folder = tmp_path_factory.mktemp("reports")
-    assert search_and_report(options_of(folder, trials=40, sampler="random"), as_json=False) == 0
+    assert search_and_report(options_of(folder, trials=28, sampler="random"), as_json=False) == 0
     return folder
 
 
@@ -91,7 +91,7 @@ def test_older_records_have_none_and_their_reports_say_nothing(tmp_path: Path, r
 
 
 def test_command_says_it_in_one_line_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert search_and_report(options_of(tmp_path, trials=24), as_json=False) == 0
+    assert search_and_report(options_of(tmp_path, trials=16), as_json=False) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if LINE in line]
     assert line.startswith("accuracy is predicted to ")
     assert " points (guessing: " in line
@@ -178,7 +178,7 @@ def test_what_goes_wrong_is_noted_and_warned_of_and_loses_nothing(
     monkeypatch.setattr(session_learned, "what_was_learned", broken)
     why = "what the model learned could not be computed: ZeroDivisionError: a defect"
     with pytest.warns(RuntimeWarning, match=why):
-        assert search_and_report(options_of(tmp_path, trials=24), as_json=False) == 0
+        assert search_and_report(options_of(tmp_path, trials=16), as_json=False) == 0
     found = load_run(tmp_path / "run")
     assert found.record.learned is None
     assert why in found.record.notes

@@ -7,24 +7,15 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from recipes import recipe
 
 from explorer.core.bottleneck import Bottleneck
 from explorer.core.quality import Quality
-from explorer.core.recipe import Recipe
 from explorer.core.run_point import RunPoint
 from explorer.core.sparsity.layers import InitialWeights
 from explorer.space.candidate import Candidate, NetworkSpec
 
-RECIPE = Recipe(
-    epochs=1,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(epochs=1)
 SPEC = NetworkSpec(
     backbone="mlp",
     factory="explorer.backbones:mlp",

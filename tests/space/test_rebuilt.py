@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from recipes import recipe
 
 from explorer import pick, search
 from explorer.core.calibration import InferenceConfig
 from explorer.core.evidence import collect_evidence
 from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
 from explorer.core.training import TrainingFailedError
 from explorer.costs.build import restore_network
 from explorer.costs.evaluate import EvaluatedNetwork, TrainingTask, evaluate_network
@@ -66,16 +66,7 @@ SPACE: dict[str, Any] = {
     "server_device": "xeon_8124m",
     "link": "ble_2m_dle",
 }
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=16,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=3,
-    precision="float32",
-)
+RECIPE = recipe(batch_size=16, seed=3)
 SPEC = NetworkSpec("own", f"{MODULE}:net", "{}", "block", (), 8, RECIPE, "{}")
 READOUT = InferenceConfig(PayloadForm((32, 8)))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
+from recipes import recipe
 from torch import Tensor, nn
 from training_zoo import CLASSES, SHAPE, TRAINING_ZOO, Base, Kind, build
 
@@ -13,23 +14,13 @@ from explorer.core.evidence import collect_evidence
 from explorer.core.graph.same_training import Steps
 from explorer.core.network import Network
 from explorer.core.payload import PayloadForm
-from explorer.core.recipe import Recipe
 from explorer.core.training import train
 from explorer.data.dataset import Subset
 from explorer.errors import UserError
 from explorer.space.rebuilt import sample_logits
 
 SAMPLE = torch.zeros(1, *SHAPE)
-RECIPE = Recipe(
-    epochs=1,
-    batch_size=4,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    exit_loss_weight=0.3,
-    output_loss_weight=1.0,
-    seed=0,
-    precision="float32",
-)
+RECIPE = recipe(epochs=1, batch_size=4)
 
 
 def network(module: nn.Module) -> Network:
@@ -80,36 +71,51 @@ def test_steps_are_those_of_the_module(kind: Kind) -> None:
         torch.testing.assert_close(found.features(images(3))[-1], logits(module, images(3)))
 
 
-@pytest.mark.parametrize("kind", TRAINING_ZOO, ids=lambda kind: kind.name)
-def test_what_is_left_whole_and_which_layout_fits(kind: Kind) -> None:
-    found = network(build(kind))
+class Traced:
+    """A module, its network, and what was seen of the module before it was traced and right after."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind, module = kind, build(kind)
+        self.before = self._look(module)
+        self.network = network(module)
+        self.after = self._look(module)
+        self.kept_training = module.training
+        self.without_gradients = all(parameter.grad is None for parameter in module.parameters())
+
+    @staticmethod
+    def _look(module: nn.Module) -> tuple[dict[str, set[str]], dict[str, int], dict[str, Tensor]]:
+        """Attributes of every layer, and identity and values of every tensor."""
+        attributes = {path: set(vars(layer)) for path, layer in module.named_modules()}
+        objects = {name: id(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
+        return attributes, objects, {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@pytest.fixture(scope="module", params=TRAINING_ZOO, ids=lambda kind: kind.name)
+def traced(request: pytest.FixtureRequest) -> Traced:
+    return Traced(request.param)
+
+
+def test_what_is_left_whole_and_which_layout_fits(traced: Traced) -> None:
+    found, kind = traced.network, traced.kind
     assert found.opaque == kind.opaque
     assert found.channels_last == kind.channels_last
     assert not found.left_out
 
 
-@pytest.mark.parametrize("kind", TRAINING_ZOO, ids=lambda kind: kind.name)
-def test_every_kind_is_trained(kind: Kind) -> None:
+def test_tracing_leaves_the_module_as_it_was(traced: Traced) -> None:
+    assert traced.kept_training
+    assert traced.without_gradients
+    assert traced.after[:2] == traced.before[:2]
+    for name, tensor in traced.after[2].items():
+        assert torch.equal(tensor, traced.before[2][name]), name
+
+
+def test_every_kind_is_trained(traced: Traced) -> None:
     """The loop that users run, in the layout that was chosen."""
-    found = network(build(kind))
+    found = traced.network
     record = train(found, Subset(images(12), torch.arange(12) % CLASSES), RECIPE).record
     assert record.steps == 3
     assert all(tensor.isfinite().all() for tensor in found.weights().values())
-
-
-@pytest.mark.parametrize("kind", TRAINING_ZOO, ids=lambda kind: kind.name)
-def test_tracing_leaves_the_module_as_it_was(kind: Kind) -> None:
-    module = build(kind)
-    tensors = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    objects = {name: id(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
-    attributes = {path: set(vars(layer)) for path, layer in module.named_modules()}
-    network(module)
-    assert module.training
-    assert {path: set(vars(layer)) for path, layer in module.named_modules()} == attributes
-    assert {name: id(tensor) for name, tensor in module.state_dict(keep_vars=True).items()} == objects
-    for name, tensor in module.state_dict().items():
-        assert torch.equal(tensor, tensors[name]), name
-    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 @pytest.mark.parametrize("name", ["EEGNet", "MaxNormInForward", "MovingAverage"])

@@ -1,5 +1,7 @@
 """Every kind of module a user may bring: split points by brute force, MACs by hand, parts that fit."""
 
+from functools import cache
+
 import pytest
 import torch
 from brute_force import expected_payloads, split_classes
@@ -10,6 +12,12 @@ from explorer.core.network import Network
 from explorer.core.sparsity.sparsify import find_junctions, sparsify
 
 NAMES = [kind.name for kind in ZOO]
+
+
+@cache
+def evaluated(name: str, tensors: int = 1) -> Network:
+    """One network for all tests that only look at it."""
+    return network(ZOO[NAMES.index(name)], tensors).eval()
 
 
 def network(kind: Kind, tensors: int = 1) -> Network:
@@ -23,14 +31,14 @@ def edge_macs(found: Network) -> dict[str, int]:
 
 @pytest.mark.parametrize("kind", [kind for kind in ZOO if kind.traced_by == "fx"], ids=lambda kind: kind.name)
 def test_split_points_are_those_of_brute_force(kind: Kind) -> None:
-    points = network(kind).split_points[1:-1]
+    points = evaluated(kind.name).split_points[1:-1]
     expected = expected_payloads(split_classes(build(kind), kind.input_shape))
     assert [(point.payload_elements, len(point.shape)) for point in points] == expected
 
 
 @pytest.mark.parametrize("kind", ZOO, ids=NAMES)
 def test_names_and_edge_macs_by_hand(kind: Kind) -> None:
-    found = network(kind)
+    found = evaluated(kind.name)
     assert list(edge_macs(found).items()) == list(kind.edge_macs.items())
     assert ("export" if found.exported else "opaque" if found.opaque else "fx") == kind.traced_by
     assert not found.left_out
@@ -41,7 +49,7 @@ def test_names_and_edge_macs_by_hand(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", ZOO, ids=NAMES)
 def test_edge_then_server_is_the_whole(kind: Kind, tensors: int, batch: int) -> None:
     x = torch.randn(batch, *kind.input_shape, generator=torch.Generator().manual_seed(1))
-    found = network(kind, tensors).eval()
+    found = evaluated(kind.name, tensors)
     with torch.no_grad():
         expected = build(kind).eval()(x)
         for point, crossing in zip(found.split_points, found.features(x), strict=True):
@@ -73,7 +81,7 @@ def test_training_is_that_of_the_module(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", ZOO, ids=NAMES)
 def test_sparse_networks_keep_their_split_points_and_count_kept_connections(kind: Kind) -> None:
-    dense, backbone = network(kind), build(kind)
+    dense, backbone = evaluated(kind.name), build(kind)
     junctions = [junction for junction in find_junctions(backbone) if not junction.stays_dense]
     sparsify(backbone, {junction.path: junction.legal[0] for junction in junctions}, "block", seed=0)
     sparse = Network(backbone, torch.zeros(1, *kind.input_shape), CLASSES, exit_features=8)

@@ -8,7 +8,7 @@ from stand_ins import make_proposer
 
 from explorer.engine.surrogate.architectures import Architectures
 from explorer.engine.surrogate.features import Features
-from explorer.engine.surrogate.starts import MAX_STARTS, starts
+from explorer.engine.surrogate.starts import MAX_STARTS, STARTS_OF_A_VARIANT, starts
 
 MLP: dict[str, Any] = {
     "factory": "explorer.backbones:mlp",
@@ -99,6 +99,6 @@ def test_starts_hold_every_variant_at_two_sizes_cheapest_first(networks: Archite
 
 
 def test_a_space_of_many_variants_starts_with_some() -> None:
-    hidden = [[size] for size in range(4, 8 + MAX_STARTS)]
+    hidden = [[size] for size in range(4, 8 + MAX_STARTS // STARTS_OF_A_VARIANT)]
     many = make({"backbones": {"mlp": MLP | {"arguments": {"hidden": hidden}}}})
     assert len(starts(many)) == MAX_STARTS
