@@ -40,6 +40,7 @@ def search(trials: int) -> Use:
 
 def together(url: str, folders: Sequence[Path], train: Train, trials: int) -> None:
     """A search per folder, at the same time."""
+    make_proposer()  # what torch imports when it traces first cannot be imported by two threads at a time
     meeting = threading.Barrier(len(folders))
     threads = [
         threading.Thread(target=with_loop, args=(url, folder, with_others(train, meeting), search(trials)))
