@@ -12,6 +12,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from explorer.front.series import Series
+from explorer.report.answer import answer_info
+from explorer.report.classes import class_outcomes
 from explorer.report.embedded import embedded_run
 from explorer.report.html import asset_text, bundle, content_security_policy, packed, render, script_json
 from explorer.report.hypervolume import DEFINITION, hypervolume_figure, hypervolume_info
@@ -70,22 +72,25 @@ def report_html(results: RunResults, live_s: float | None = None, series: Sequen
     if hypervolume is not None:
         figures["hypervolume-networks"] = hypervolume_figure(hypervolume, "networks")
         figures["hypervolume-time"] = hypervolume_figure(hypervolume, "time")
-    data = embedded_run(results) | {
+    outcomes = class_outcomes(results)
+    data = embedded_run(results, outcomes) | {
         "figures": {name: _plain_figure(figure) for name, figure in figures.items()},
         "plotlyConfig": PLOTLY_CONFIG,
         "live": live_s,
         "series": [asdict(own) for own in series],
     }
-    plotly_js, page_js = _plotly(), bundle("main")
+    plotly_js, page_js, recall_js = _plotly(), bundle("main"), asset_text("recall.js")
     return render(
         "page.html.j2",
-        csp=content_security_policy(plotly_js[0], page_js),
+        csp=content_security_policy(plotly_js[0], page_js, recall_js),
         css=Markup(asset_text("page.css")),
         plotly=Markup(plotly_js[1]) if figures else "",
         page_js=Markup(page_js),
+        recall_js=Markup(recall_js),
         data=Markup(script_json(data)),
         live=live_s,
         summary=summary_info(results),
+        answer=answer_info(results, outcomes),
         hypervolume=hypervolume,
         hypervolume_definition=DEFINITION,
         importances=importances,

@@ -237,18 +237,6 @@ def test_the_answer_comes_first_in_words(browser: Any, report: Path, results: Ru
     visit.done()
 
 
-def test_the_answer_stands_before_any_view(browser: Any, report: Path) -> None:
-    page = browser.new_page()
-    page.add_init_script("""new MutationObserver(() => {
-      const text = document.getElementById("answer")?.textContent;
-      if (text) window.viewsThen ??= document.querySelectorAll("#scatter *, #parallel *, #limits *").length;
-    }).observe(document, { childList: true, subtree: true });""")
-    page.goto(report.as_uri())
-    page.wait_for_selector("html[data-ready]")
-    assert page.evaluate("window.viewsThen") == 0
-    page.close()
-
-
 def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, results: RunResults) -> None:
     visit = open_page(browser, report)
     limit = results.points["accuracy"].quantile(0.9)
