@@ -10,8 +10,10 @@ from browsing import CHROMIUM, NO_CHROMIUM, WIDTHS, drag, open_page
 
 from benchmarks.report_scale.synthetic import make_results
 from explorer.front.pareto import hypervolume, reference_and_ideal
+from explorer.front.series import Series
 from explorer.report.index import write_index
 from explorer.report.page import write_report
+from explorer.runs.others import keep_others
 from explorer.runs.results import RunResults, write_front, write_rows
 from explorer.space.metrics import loss_values
 from explorer.space.texts import metric_text
@@ -381,6 +383,51 @@ def test_pinned_points_stand_side_by_side(browser: Any, report: Path, results: R
     again.page.click("#unpin-all")
     assert again.model("state.pinned") == []
     again.done()
+    visit.done()
+
+
+def test_points_of_somebody_else_are_pinned_as_text(browser: Any, tmp_path: Path) -> None:
+    results = make_results(tmp_path, num_points=300, objectives=("accuracy", "edge_macs"))
+    columns = {"accuracy": (0.9, 0.97, None), "edge_macs": (2000.0, 9000.0, 1.0)}
+    own = Series(HOSTILE, (HOSTILE, "", "one value"), columns)
+    keep_others(tmp_path, [own, Series("none", ("",), {"balanced_accuracy": (0.9,), "edge_macs": (1.0,)})])
+    visit = open_page(browser, write_report(results))
+    assert visit.page.locator("#pin-reference optgroup").count() == 1  # of the others only one value is known
+    assert visit.page.locator("#pin-reference optgroup option").count() == 2
+    visit.page.click("#pin-shown")
+    for place in (0, 1):
+        option = visit.page.locator("#pin-reference optgroup option").nth(place)
+        visit.page.select_option("#pin-reference", value=option.get_attribute("value"))
+        visit.model("0")
+    assert f"{HOSTILE}: {HOSTILE}" in visit.text("#pins")
+    assert f"{HOSTILE}: point 2" in visit.text("#differences")
+    first = visit.model("model.rowOf(state.pinned[0])")
+    accuracy, macs = (
+        visit.page.locator("#differences tr", has_text=text).first.locator("td").all_inner_texts()
+        for text in ("Accuracy (validation) [", "Edge MACs [")
+    )
+    share = float(results.points.loc[first, "accuracy"])
+    assert float(accuracy[1].split()[0]) == 90
+    assert f"{abs(0.9 - share) * 100:.4g} points" in accuracy[1]
+    scale = visit.model("model.metric('edge_macs').shown[0]")
+    assert [float(text.split()[0].replace(",", "")) for text in macs[1:]] == [2000 / scale, 9000 / scale]
+    payload = visit.page.locator("#differences tr", has_text="Payload (expected)").first
+    assert payload.locator("td").all_inner_texts()[1:] == ["n/a", "n/a"]
+    assert visit.page.locator("#compare-panels h3").count() == 5
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.page.wait_for_timeout(300)
+    again = open_page(browser, tmp_path / "report.html", address=visit.value("location.href"))
+    assert again.page.locator("#pins li").count() == 3
+    again.page.locator("#pins .pin").first.click()  # only those of somebody else are left
+    again.model("0")
+    assert again.page.locator("#pins li").count() == 2
+    assert again.page.locator("#compare-panels h3").count() == 0
+    again.done()
+    keep_others(tmp_path, drop=[HOSTILE])
+    write_report(results)
+    gone = open_page(browser, tmp_path / "report.html", address=visit.value("location.href"))
+    assert gone.page.locator("#pins li").count() == 1
+    gone.done()
     visit.done()
 
 
