@@ -57,6 +57,12 @@ def test_two_runs_and_a_file_are_compared(
     text = page.read_text(encoding="utf-8")
     assert HOSTILE not in text
     assert "&lt;img src=x" in text
+    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert [metric["name"] for metric in data["objectives"]] == ["accuracy", "edge_macs"]  # the first two
+    assert data["fronts"][2] == {"name": "theirs", "columns": {"accuracy": [1.0], "edge_macs": [0.0]}}
+    assert [len(own["columns"]["accuracy"]) for own in data["fronts"]] == [
+        own["points"] for own in content["fronts"]
+    ]
 
 
 def test_one_front_cannot_be_compared(reports: Path) -> None:

@@ -5,17 +5,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from browsing import CHROMIUM, NO_CHROMIUM, WIDTHS, drag, open_page
 
 from benchmarks.report_scale.synthetic import make_results
+from explorer.front.comparison import compare_fronts
 from explorer.front.pareto import hypervolume, reference_and_ideal
 from explorer.front.series import Series
+from explorer.report.comparison import write_comparison
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.others import keep_others
 from explorer.runs.results import RunResults, write_front, write_rows
-from explorer.space.metrics import loss_values
+from explorer.space.metrics import METRICS, loss_values
 from explorer.space.texts import metric_text
 
 HOSTILE = """<img src=x onerror="document.title='owned'"></script><b>'"& 🦊 \u202e\u05e9\u05dc"""
@@ -503,6 +506,25 @@ def test_odd_runs_raise_no_error(browser: Any, tmp_path: Path, options: dict[str
     visit = open_page(browser, write_report(make_results(tmp_path, **options)))
     visit.page.wait_for_timeout(200)
     visit.done()
+
+
+def test_compared_fronts_lie_over_each_other(browser: Any, tmp_path: Path) -> None:
+    metrics = [METRICS["accuracy"], METRICS["edge_macs"], METRICS["payload_bytes"]]
+    own = pd.DataFrame({"accuracy": [0.9, 0.8], "edge_macs": [5000.0, 0.0], "payload_bytes": [1.0, 1.0]})
+    found = compare_fronts({"own": own, HOSTILE: own[:1].assign(accuracy=0.7)}, metrics)
+    visit = open_page(browser, write_comparison(tmp_path / "compared.html", [], found))
+    assert visit.page.locator("#overlay path").count() == 3
+    titles = visit.page.locator("#overlay .axis-title").all_text_contents()
+    assert titles == ["Edge MACs [k MACs]", "Accuracy (validation) [%]"]
+    places = "[...document.querySelectorAll('#overlay path')].map((own) => own.getBoundingClientRect().y)"
+    assert visit.value(places) == sorted(visit.value(places))  # from 90 % down to 70 %
+    assert HOSTILE[:20] in visit.page.inner_text("#overlay-legend")
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.done()
+    one = compare_fronts({"own": own}, metrics[:1])
+    alone = open_page(browser, write_comparison(tmp_path / "one.html", [], one))
+    assert alone.page.locator("#overlay").count() == 0
+    alone.done()
 
 
 def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Path) -> None:

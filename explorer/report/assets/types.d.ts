@@ -671,6 +671,21 @@ interface PlacedRun extends IndexedRun {
   place: number;
 }
 
+/** A front with its place among those in the chart. */
+interface PlacedFront {
+  name: string;
+  place: number;
+  columns: Record<string, (number | null)[]>;
+}
+
+/** What `explorer compare` holds against each other. */
+interface EmbeddedComparison {
+  fronts: Omit<PlacedFront, "place">[];
+  /** The first two that all have; fewer where there are no two. */
+  objectives: Metric[];
+  prefixes: Record<string, Prefix[]>;
+}
+
 interface OverviewState {
   /** Folders of the runs in the plot. */
   chosen: string[];
