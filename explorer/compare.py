@@ -43,7 +43,7 @@ def run(parsed: argparse.Namespace) -> int:
     compared = comparison_of(runs, series, _objectives(parsed.objectives))
     tables = comparison_tables(runs, compared)
     if parsed.html is not None:
-        write_comparison(parsed.html, tables)
+        write_comparison(parsed.html, tables, compared)
     if parsed.json:
         print(json.dumps(_content(compared, tables), indent=1, allow_nan=False))
     else:
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common = "columns that are compared (default: objectives that all have)"
     add("--objectives", type=_columns, default=[], metavar="A,B", help=common)
-    add("--html", type=Path, metavar="FILE", help="write the tables as a page, too")
+    add("--html", type=Path, metavar="FILE", help="write the tables and a chart of the fronts as a page, too")
     add("--json", action="store_true", help="print them for machines")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are (default: reports)")
 

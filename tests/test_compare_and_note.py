@@ -57,6 +57,12 @@ def test_two_runs_and_a_file_are_compared(
     text = page.read_text(encoding="utf-8")
     assert HOSTILE not in text
     assert "&lt;img src=x" in text
+    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert [metric["name"] for metric in data["objectives"]] == ["accuracy", "edge_macs"]  # the first two
+    assert data["fronts"][2] == {"name": "theirs", "columns": {"accuracy": [1.0], "edge_macs": [0.0]}}
+    assert [len(own["columns"]["accuracy"]) for own in data["fronts"]] == [
+        own["points"] for own in content["fronts"]
+    ]
 
 
 def test_one_front_cannot_be_compared(reports: Path) -> None:
@@ -98,6 +104,14 @@ def test_points_of_somebody_else_are_data_of_the_page(reports: Path, tmp_path: P
     page = (reports / "one" / "report.html").read_text(encoding="utf-8")
     assert '"columns": {"accuracy": [0.9], "edge_macs": [500.0]}' in page or '"accuracy":[0.9]' in page
     assert HOSTILE not in page
+    kept = page
     theirs.write_text("accuracy,edge_macs\n95,500\n", encoding="utf-8")
     with pytest.raises(UserError, match="line 2: accuracy: must be a share"):
         report(["one", "--reports", str(reports), "--reference", str(theirs)])
+    theirs.unlink()
+    assert report(["one", "--reports", str(reports)]) == 0  # they are kept beside the run
+    assert (reports / "one" / "report.html").read_text(encoding="utf-8") == kept
+    assert report(["one", "--reports", str(reports), "--drop-reference", "theirs"]) == 0
+    assert '"series":[]' in (reports / "one" / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="--drop-reference: no 'theirs' is kept; kept: none"):
+        report(["one", "--reports", str(reports), "--drop-reference", "theirs"])

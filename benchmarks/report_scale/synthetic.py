@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.core.credits import CREDITS
+from benchmarks.report_scale.evidence import CLASSES, SAMPLES, make_evidence, swept, write_evidence
+from explorer.core.evidence import Evidence
 from explorer.core.learning_curve import LearningCurve
 from explorer.core.recipe import Recipe
 from explorer.core.training_record import TrainingRecord
@@ -25,8 +26,6 @@ from explorer.runs.summaries import TRIAL_COLUMNS
 from explorer.space.candidate import NetworkSpec
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS
 
-SAMPLES = 1000
-BITS = (32, 16, 8)
 DENSITIES = tuple(Fraction(1, n) for n in (8, 4, 2, 1))
 REFERENCE_POINT = {
     "accuracy": 0.5,
@@ -71,8 +70,8 @@ def make_setting() -> Setting:
 
 def make_networks(
     num_points: int, seed: int = 0, rename: dict[str, str] | None = None
-) -> Iterator[StoredNetwork]:
-    """Networks whose sweeps have ``num_points`` rows together.
+) -> Iterator[tuple[StoredNetwork, Evidence]]:
+    """Networks whose sweeps have ``num_points`` rows together, and what they answered.
 
     Args:
         num_points: Operating points.
@@ -87,7 +86,8 @@ def make_networks(
         density = {name: DENSITIES[rng.integers(len(DENSITIES))] for name, _, _ in junctions[:-1]}
         splits = _splits(junctions, density, names)
         share = float(np.mean([float(value) for value in density.values()]))
-        points = _sweep(splits, best - 0.04 * (1 - share) ** 2 - 0.01 * rng.random(), rng).head(left)
+        evidence = make_evidence(splits, best - 0.04 * (1 - share) ** 2 - 0.01 * rng.random(), rng)
+        points = swept(evidence, rng).head(left)
         left -= len(points)
         spec = NetworkSpec(
             backbone=names.get(backbone, backbone),
@@ -100,7 +100,7 @@ def make_networks(
             data="{}",
         )
         training = TrainingRecord(10, 100, 1.0, 0.1, _curve([split.name for split in splits], best))
-        yield StoredNetwork(spec, splits, training, SAMPLES, points, number, {})
+        yield StoredNetwork(spec, splits, training, SAMPLES, points, number, {}), evidence
         number += 1
 
 
@@ -153,32 +153,6 @@ def _splits(
             )
         )
     return tuple(costs)
-
-
-def _sweep(splits: Sequence[SplitCosts], best: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Frontiers as :func:`explorer.core.sweep.sweep` gives them: fewer exits, more right."""
-    rows: list[tuple[str, int | None, float, int, int]] = []
-    for depth, split in enumerate(splits[:-1]):
-        for bits in BITS:
-            count = int(rng.integers(8, 24))
-            exited = np.sort(rng.choice(np.arange(1, SAMPLES), count, replace=False))[::-1]
-            lost = 0.35 * (exited / SAMPLES) ** 3 * (1 - depth / len(splits)) ** 1.5 + (bits == 8) * 0.002
-            correct = np.maximum.accumulate(np.round(SAMPLES * (best - lost))).astype(int)
-            threshold = np.sort(rng.random(count))
-            rows += [
-                (split.name, bits, t, c, e)
-                for t, c, e in zip(threshold.tolist(), correct.tolist(), exited.tolist(), strict=True)
-            ]
-            rows.append((split.name, bits, np.nan, round(SAMPLES * best), 0))
-    rows.append((splits[-1].name, None, 0.0, round(SAMPLES * best), SAMPLES))
-    columns = ["split_point", "payload_bits", "confidence_threshold", "correct", "exited"]
-    points = pd.DataFrame(rows, columns=columns).astype({"payload_bits": "Int64"})
-    points = points.assign(**{name: points["correct"] for name in CREDITS})  # as if classes were equal
-    elements = points["split_point"].map({split.name: split.payload_elements for split in splits})
-    message_bytes = np.where(
-        points["payload_bits"].isna(), 0, 10 + elements * points["payload_bits"].fillna(0) // 8
-    )
-    return points.assign(sent_bytes=(message_bytes * (SAMPLES - points["exited"])).astype(int))
 
 
 def make_trials(
@@ -236,7 +210,7 @@ def make_record(
         "data_fingerprint": "none",
         "data": {
             "input_shape": [784],
-            "num_classes": 10,
+            "num_classes": CLASSES,
             "mean": [0.0],
             "std": [1.0],
             "class_counts": {},
@@ -278,10 +252,15 @@ def make_results(
     references: bool = True,
     setting: Setting | None = None,
     rename: dict[str, str] | None = None,
+    answers: bool = False,
 ) -> RunResults:
-    """A whole run that would lie in ``path``."""
+    """A whole run that would lie in ``path``.
+
+    With ``answers``, those of networks on the front and of references really do.
+    """
     setting = setting or make_setting()
-    networks = {stored.spec.key: stored for stored in make_networks(num_points, rename=rename)}
+    made = {stored.spec.key: (stored, own) for stored, own in make_networks(num_points, rename=rename)}
+    networks = {key: stored for key, (stored, _) in made.items()}
     frames = [stored.points.assign(reference="") for stored in networks.values()]
     points = points_of(networks, frames, setting).assign(
         **dict.fromkeys([*CORRECTED_METRICS, *MEASURED_METRICS], np.nan)
@@ -295,11 +274,15 @@ def make_results(
         points.loc[points["accuracy"].idxmin(), "reference"] = "small_dense"
     reference_point = {name: REFERENCE_POINT[name] for name in objectives}
     record = make_record(path.name, reference_point, constraints, setting, **SEARCHED)
+    points = mark_front(points, record.objectives, record.parsed_constraints)
+    compared = points[points["on_front"] | (points["reference"] != "")] if answers else points[:0]
+    for key in compared["network_key"].unique():
+        write_evidence(path, *made[key])
     return RunResults(
         path=path,
         record=record,
         setting=setting,
-        points=mark_front(points, record.objectives, record.parsed_constraints),
+        points=points,
         trials=make_trials(num_trials, len(objectives), list(networks)),
         networks=networks,
     )

@@ -1,5 +1,6 @@
 """Intervals that cover what they say, of shares and of weighted means of shares."""
 
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -21,6 +22,25 @@ def wilson_interval(correct: Floats, samples: NDArray[np.int64] | Floats | int) 
     centre = (share + z**2 / (2 * samples)) / (1 + z**2 / samples)
     half = z / (1 + z**2 / samples) * np.sqrt(share * (1 - share) / samples + z**2 / (4 * samples**2))
     return centre - half, centre + half
+
+
+def difference_interval(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """95 % interval of the difference of two independent shares (Newcombe, Stat. Med. 1998, method 10).
+
+    Args:
+        first: A share, and the lower and upper end of its interval.
+        second: Another one.
+
+    Example:
+        >>> low, high = difference_interval((0.9, 0.826, 0.945), (0.8, 0.711, 0.867))
+        >>> round(low, 3), round(high, 3)
+        (0.0, 0.2)
+    """
+    (share, low, high), (other, other_low, other_high) = first, second
+    below, above = math.hypot(share - low, other_high - other), math.hypot(high - share, other - other_low)
+    return share - other - below, share - other + above
 
 
 def margins(right_C: Floats, count_C: Floats, share_C: Floats) -> tuple[float, float]:

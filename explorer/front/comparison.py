@@ -44,6 +44,7 @@ class Comparison:
         fronts: One entry each.
         joint_hypervolume: Of all fronts together.
         joint: The front of all points, with a column ``run``; of equal points the first front's is there.
+        points: Those of all fronts, with a column ``run``.
 
     Example:
         >>> from explorer.space.metrics import METRICS
@@ -57,6 +58,7 @@ class Comparison:
     fronts: tuple[FrontComparison, ...]
     joint_hypervolume: float
     joint: pd.DataFrame
+    points: pd.DataFrame
 
 
 def compare_fronts(fronts: Mapping[str, pd.DataFrame], objectives: Sequence[Metric]) -> Comparison:
@@ -96,7 +98,8 @@ def compare_fronts(fronts: Mapping[str, pd.DataFrame], objectives: Sequence[Metr
     span = everything.max(axis=0) - ideal
     reference = everything.max(axis=0) + 0.01 * np.where(span > 0, span, 1.0)
     owners = np.repeat(np.arange(len(losses)), [len(own) for own in losses])
-    joint = pd.concat(frames, ignore_index=True)[non_dominated(everything)]
+    points = pd.concat(frames, ignore_index=True)
+    joint = points[non_dominated(everything)]
     best = objectives[0]
     return Comparison(
         tuple(objectives),
@@ -113,6 +116,7 @@ def compare_fronts(fronts: Mapping[str, pd.DataFrame], objectives: Sequence[Metr
         ),
         hypervolume(everything, reference, ideal),
         joint.sort_values(best.name, ascending=best.direction == "minimize", kind="stable"),
+        points,
     )
 
 

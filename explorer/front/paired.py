@@ -5,7 +5,7 @@ answered the same samples, so only those count on which one is right and the oth
 differently, each such sample counts as its class does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from scipy.stats import binom
 from explorer.core.quality import ACCURACY, Quality, counts
 from explorer.front.pareto import scaled
 from explorer.front.select import Pick
-from explorer.space.metrics import loss_values
+from explorer.space.metrics import Metric, loss_values
 
 LEVEL = 0.05  # below it two points differ
 _DRAWS = 9_999  # of who is right, with classes of different weight: chances are told to 1 / 10,000
@@ -103,6 +103,30 @@ def compared(
     return Comparison(*totals, by_class)
 
 
+def costs_less(point: pd.DataFrame, others: pd.DataFrame, objectives: Sequence[Metric]) -> list[int]:
+    """Which of the other points cost less, as places, the cheapest first.
+
+    Less is no more in any objective that is known before training, and less in one of them.
+
+    Args:
+        point: One row.
+        others: Rows of the front it is compared with.
+        objectives: Those of the front.
+
+    Example:
+        >>> from explorer.space.metrics import METRICS
+        >>> points = pd.DataFrame({"accuracy": [0.9, 0.8, 0.7], "edge_macs": [50, 20, 10]})
+        >>> costs_less(points[:1], points[1:], [METRICS["accuracy"], METRICS["edge_macs"]])
+        [1, 0]
+    """
+    costs = [metric for metric in objectives if metric.kind != "learned"]
+    own, losses = (loss_values(rows, costs).to_numpy() for rows in (point, others))
+    cheaper = np.asarray((losses <= own).all(axis=1) & (losses < own).any(axis=1))
+    order = np.argsort(scaled(np.vstack([own, losses]))[1:].sum(axis=1), kind="stable")
+    places: list[int] = order[cheaper[order]].tolist()
+    return places
+
+
 def cheaper_alike(
     pick: Pick,
     right_of: Callable[["pd.Series[Any]"], Right],
@@ -111,8 +135,7 @@ def cheaper_alike(
 ) -> Pick:
     """The cheapest point of the front whose quality does not differ from that of the chosen one.
 
-    Cheaper is what is no worse in any objective that is known before training, and better in one of them.
-    Without such a point the choice stays.
+    Cheaper is what :func:`costs_less` finds. Without such a point the choice stays.
 
     Args:
         pick: The choice.
@@ -131,15 +154,9 @@ def cheaper_alike(
         >>> cheaper.point["point_id"], cheaper.why.split("; ")[0]
         ('b', 'it is cheaper than a and does not differ from it in accuracy (p = 1)')
     """
-    costs = [metric for metric in pick.objectives if metric.kind != "learned"]
     others: pd.DataFrame = pick.front[pick.front["point_id"] != pick.point["point_id"]]
-    own = loss_values(pick.point.to_frame().T, costs).to_numpy()
-    losses = loss_values(others, costs).to_numpy()
-    cheaper = np.asarray((losses <= own).all(axis=1) & (losses < own).any(axis=1))
-    everything = np.vstack([own, losses])
-    order = np.argsort(scaled(everything)[1:].sum(axis=1), kind="stable")
     right = right_of(pick.point)
-    for row in order[cheaper[order]].tolist():
+    for row in costs_less(pick.point.to_frame().T, others, pick.objectives):
         point = others.iloc[row]
         comparison = compare(right, right_of(point))
         if not comparison.differ:

@@ -13,7 +13,8 @@ from explorer.utils.arguments import make_parser
 EXAMPLES = """examples:
   explorer report RUN           rebuild reports/RUN/report.html
   explorer report RUN --json    print the front for machines, too
-  explorer report RUN --reference theirs.csv    with points of somebody else
+  explorer report RUN --reference theirs.csv    with points of somebody else, from now on
+  explorer report RUN --drop-reference theirs   without them again
 """
 
 
@@ -29,7 +30,8 @@ def run(parsed: argparse.Namespace) -> int:
     from explorer.report.rebuild import rebuild_report
     from explorer.runs.front_files import front_content
 
-    results, report = rebuild_report(folder, [read_series(path) for path in parsed.reference])
+    series = [read_series(path) for path in parsed.reference]
+    results, report = rebuild_report(folder, series, parsed.drop_reference)
     if parsed.json:
         content = front_content(results) | {"report": str(report)}
         print(json.dumps(content, indent=1, allow_nan=False))
@@ -48,8 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a CSV file with points of somebody else, columns named as in front.csv, which the page shows "
-        "beside those of the run; may be given several times",
+        help="a CSV file with points of somebody else, columns named as in front.csv, which is kept beside "
+        "the run and shown in its page; may be given several times",
+    )
+    add(
+        "--drop-reference",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="show such points no longer; NAME is that of their file, without .csv",
     )
     add("--json", action="store_true", help="print the front and where the report is, for machines")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs are (default: reports)")

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
 
 from explorer.front.comparison import Comparison, compare_fronts
 from explorer.front.series import Series
-from explorer.report.html import asset_text, content_security_policy, render
+from explorer.report.embedded import metric_record
+from explorer.report.html import asset_text, bundle, content_security_policy, render, script_json
 from explorer.runs.results import RunResults
 from explorer.space.files import parse_space, space_differences
 from explorer.space.metrics import Metric
 from explorer.space.texts import metric_text
 from explorer.utils.files import write_text
+from explorer.utils.units import PREFIXES
 
 POINTS_SHOWN = 30
 
@@ -129,19 +131,43 @@ def _joint(compared: Comparison) -> TextTable:
     return TextTable("Points that none dominates", ["front", "point", *headings], rows, note)
 
 
-def write_comparison(path: Path, tables: Sequence[TextTable]) -> Path:
-    """Write the tables as a page that needs nothing else.
+def write_comparison(path: Path, tables: Sequence[TextTable], compared: Comparison) -> Path:
+    """Write the tables, and a chart of the fronts, as a page that needs nothing else.
 
     Example:
-        >>> table = TextTable("Fronts", ["run"], [["<b>one</b>"]], "")
-        >>> "&lt;b&gt;one" in write_comparison(Path("compared.html"), [table]).read_text()
+        >>> from explorer.space.metrics import METRICS
+        >>> front = pd.DataFrame({"accuracy": [0.9], "edge_macs": [5.0]})
+        >>> compared = compare_fronts({"<b>one</b>": front}, [METRICS["accuracy"], METRICS["edge_macs"]])
+        >>> tables = comparison_tables([], compared)
+        >>> "&lt;b&gt;one" in write_comparison(Path("compared.html"), tables, compared).read_text()
         True
     """
+    script, charted = bundle("compared"), compared.objectives[:2]
     text = render(
         "compare.html.j2",
-        csp=content_security_policy(),
+        csp=content_security_policy(script),
         css=Markup(asset_text("page.css")),
         tables=tables,
+        charted=len(charted) == 2,
+        data=Markup(script_json(_chart_data(compared, charted))),
+        script=Markup(script),
     )
     write_text(path, text)
     return path
+
+
+def _chart_data(compared: Comparison, charted: Sequence[Metric]) -> dict[str, Any]:
+    """Of every front its values of the objectives that are charted."""
+    names = [metric.name for metric in charted]
+    fronts = [
+        {
+            "name": own.name,
+            "columns": compared.points.loc[compared.points["run"] == own.name, names].to_dict("list"),
+        }
+        for own in compared.fronts
+    ]
+    return {
+        "fronts": fronts,
+        "objectives": [metric_record(metric) for metric in charted],
+        "prefixes": PREFIXES,
+    }

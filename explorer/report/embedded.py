@@ -21,7 +21,7 @@ from explorer.core.sweep import columns_of_sweep
 from explorer.costs.split_costs import SplitCosts
 from explorer.devices import CELLS, PROTOCOLS, device_names, link_names, load_device, load_link
 from explorer.devices.operators import KINDS, Operator, operator_columns
-from explorer.report.classes import embedded_classes
+from explorer.report.classes import ClassOutcomes, class_outcomes, embedded_classes
 from explorer.report.learning import learning_curves
 from explorer.report.numbers import typed_column
 from explorer.runs.folder import run_argument
@@ -46,11 +46,12 @@ _SPLIT_COUNTS = (
 )
 
 
-def embedded_run(results: RunResults) -> dict[str, Any]:
+def embedded_run(results: RunResults, outcomes: ClassOutcomes | None = None) -> dict[str, Any]:
     """Everything the page's scripts compute from, as plain data.
 
     Args:
         results: The run; rows of the page are those of ``results.points``.
+        outcomes: Of its points, where they were read already.
 
     Example:
         >>> from pathlib import Path
@@ -86,7 +87,7 @@ def embedded_run(results: RunResults) -> dict[str, Any]:
         "measured": _measured(points, numbers),
         "references": _references(points),
         "optimism": _optimism(results.record),
-        "classes": embedded_classes(results),
+        "classes": embedded_classes(results, outcomes or class_outcomes(results)),
     }
 
 

@@ -12,7 +12,7 @@ BAR_PATTERNS = ("", "/", "x", ".")
 INK = "#1f2933"
 GREY = "#8a94a0"
 
-PLOTLY_CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
+PLOTLY_CONFIG: dict[str, Any] = {"showSendToCloud": False, "displaylogo": False}
 
 _FONT = "system-ui, sans-serif"
 _AXIS = {

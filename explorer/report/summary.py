@@ -184,7 +184,7 @@ def _search_energy(search: SearchReading | None) -> tuple[str, str]:
     steady = ""
     if search.memory_j is not None and search.energy_j > 0:
         share = search.memory_j / search.energy_j
-        steady = f"; {share:.0%} of it is the memory's, which does not depend on the work"
+        steady = f"; {100 * share:.0f} % of it is the memory's, which does not depend on the work"
     return quantity_text(search.energy_j, "J"), search.energy_method.partition(";")[0] + steady
 
 

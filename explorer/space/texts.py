@@ -2,25 +2,30 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Context
 
 import pandas as pd
 
-from explorer.space.metrics import ALL_METRICS, OF_A_QUALITY
+from explorer.space.metrics import ALL_METRICS, OF_A_QUALITY, Metric
 from explorer.utils.units import PREFIXES
 
 MISSING_TEXT = "n/a"
+_FOUR_DIGITS = Context(prec=4, rounding=ROUND_HALF_UP)
+_BINARY = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))  # which people and vendors write for memory
 
 
 def number_text(value: float) -> str:
     """At most four significant digits, thousands separated.
 
+    A half is rounded up, of the number as it is written: 90.125 is 90.13, as a browser has it on the page.
+
     Example:
-        >>> number_text(1234567.0), number_text(0.123456), number_text(float("nan"))
-        ('1,235,000', '0.1235', 'n/a')
+        >>> number_text(1234567.0), number_text(90.125), number_text(float("nan"))
+        ('1,235,000', '90.13', 'n/a')
     """
     if not math.isfinite(value):
         return MISSING_TEXT
-    return format(float(f"{value:.4g}"), ",.10g")
+    return f"{_FOUR_DIGITS.create_decimal(repr(float(value))).normalize():,f}"
 
 
 def quantity_text(value: float | None, unit: str) -> str:
@@ -36,6 +41,20 @@ def quantity_text(value: float | None, unit: str) -> str:
     return f"{number_text(value / scale)} {shown_unit}".rstrip()
 
 
+def bound_text(bound: float, unit: str) -> str:
+    """A bound with the prefix that suits it, binary where only that makes it a whole number.
+
+    Example:
+        >>> bound_text(131_072, "B"), bound_text(180_000, "B"), bound_text(0.95, "%")
+        ('128 KiB', '180 kB', '95 %')
+    """
+    if unit == "B" and bound % 1000:
+        for scale, name in _BINARY:
+            if bound >= scale and bound % scale == 0:
+                return f"{number_text(bound / scale)} {name}"
+    return quantity_text(bound, unit)
+
+
 def metric_text(name: str, value: float) -> str:
     """One value of a metric: ``metric_text("accuracy", 0.953)`` is ``95.3 %``.
 
@@ -43,9 +62,7 @@ def metric_text(name: str, value: float) -> str:
         >>> metric_text("accuracy", 0.953), metric_text("edge_macs", 12_300)
         ('95.3 %', '12.3 k MACs')
     """
-    if ALL_METRICS[name].is_share and not math.isnan(value):
-        return f"{number_text(value * 100)} %"
-    return quantity_text(value, ALL_METRICS[name].unit)
+    return quantity_text(value, unit_of(ALL_METRICS[name]))
 
 
 def metric_texts(name: str, values: Sequence[float]) -> tuple[str, list[str]]:
@@ -57,10 +74,19 @@ def metric_texts(name: str, values: Sequence[float]) -> tuple[str, list[str]]:
         >>> metric_texts("accuracy", [0.953]), metric_texts("edge_macs", [640])
         (('%', ['95.3']), ('MACs', ['640']))
     """
-    metric = ALL_METRICS[name]
     known = [value for value in values if math.isfinite(value)]
-    scale, unit = (0.01, "%") if metric.is_share else _prefix(known, metric.unit)
+    scale, unit = _prefix(known, unit_of(ALL_METRICS[name]))
     return unit, [number_text(value / scale) for value in values]
+
+
+def unit_of(metric: Metric) -> str:
+    """What values of a metric are shown in: its SI unit, shares in per cent.
+
+    Example:
+        >>> unit_of(ALL_METRICS["accuracy"]), unit_of(ALL_METRICS["edge_macs"])
+        ('%', 'MAC')
+    """
+    return "%" if metric.is_share else metric.unit
 
 
 def share_text(value: float) -> str:
@@ -88,6 +114,8 @@ def missing_columns(points: pd.DataFrame) -> list[str]:
 
 def _prefix(values: Iterable[float], unit: str) -> tuple[float, str]:
     """Scale and unit in which the median magnitude of ``values`` reads as a number of 1 to 999."""
+    if unit == "%":
+        return 0.01, unit
     prefixes = PREFIXES.get(unit, ((1.0, unit),))
     magnitudes = sorted(abs(float(value)) for value in values if value)
     typical = magnitudes[len(magnitudes) // 2] if magnitudes else 0.0

@@ -1,9 +1,6 @@
 """The formulas of the page against those of Python, on every operating point, in Node."""
 
-import json
 import shlex
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 from calibrated import calibrated_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nodes import NODE, run_node
 from scipy.stats import norm
 
 from benchmarks.report_scale.synthetic import make_results, make_setting
@@ -41,7 +39,6 @@ from explorer.front.pareto import closest_to_ideal, hypervolume, knee, non_domin
 from explorer.front.select import Selection
 from explorer.pick import EXAMPLES, add_arguments, deadline_of, selection_of
 from explorer.report.embedded import embedded_run
-from explorer.report.html import ASSETS
 from explorer.report.numbers import typed_column
 from explorer.runs.answers import grouped_front
 from explorer.runs.point_table import points_of
@@ -51,20 +48,9 @@ from explorer.space.metrics import CORRECTED_METRICS, METRICS, OF_A_QUALITY
 from explorer.utils.arguments import make_parser
 from explorer.utils.csv_files import csv_text
 
-NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no node on PATH")
 
 COLUMNS = [*METRICS, *CORRECTED_METRICS]
-
-
-def run_node(script: str, content: Any) -> Any:
-    """Run an ES module that may import the page's files; ``input`` is ``content``, it prints JSON."""
-    prelude = "import { readFileSync } from 'node:fs';\nconst input = JSON.parse(readFileSync(0, 'utf8'));\n"
-    module = prelude + script.replace("./", f"{ASSETS.as_uri()}/")
-    command = [str(NODE), "--input-type=module", "-e", module]
-    done = subprocess.run(command, input=json.dumps(content), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 COSTS = """

@@ -5,17 +5,22 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from browsing import CHROMIUM, NO_CHROMIUM, WIDTHS, drag, open_page
 
 from benchmarks.report_scale.synthetic import make_results
+from explorer.front.comparison import compare_fronts
 from explorer.front.pareto import hypervolume, reference_and_ideal
+from explorer.front.series import Series
+from explorer.report.comparison import write_comparison
 from explorer.report.index import write_index
 from explorer.report.page import write_report
 from explorer.runs.front_files import write_front
+from explorer.runs.others import keep_others
 from explorer.runs.results import RunResults
 from explorer.runs.summaries import write_rows
-from explorer.space.metrics import loss_values
+from explorer.space.metrics import METRICS, loss_values
 from explorer.space.texts import metric_text
 
 HOSTILE = """<img src=x onerror="document.title='owned'"></script><b>'"& 🦊 \u202e\u05e9\u05dc"""
@@ -239,18 +244,6 @@ def test_the_answer_comes_first_in_words(browser: Any, report: Path, results: Ru
     visit.done()
 
 
-def test_the_answer_stands_before_any_view(browser: Any, report: Path) -> None:
-    page = browser.new_page()
-    page.add_init_script("""new MutationObserver(() => {
-      const text = document.getElementById("answer")?.textContent;
-      if (text) window.viewsThen ??= document.querySelectorAll("#scatter *, #parallel *, #limits *").length;
-    }).observe(document, { childList: true, subtree: true });""")
-    page.goto(report.as_uri())
-    page.wait_for_selector("html[data-ready]")
-    assert page.evaluate("window.viewsThen") == 0
-    page.close()
-
-
 def test_constraints_grey_out_count_and_explain(browser: Any, report: Path, results: RunResults) -> None:
     visit = open_page(browser, report)
     limit = results.points["accuracy"].quantile(0.9)
@@ -398,6 +391,51 @@ def test_pinned_points_stand_side_by_side(browser: Any, report: Path, results: R
     visit.done()
 
 
+def test_points_of_somebody_else_are_pinned_as_text(browser: Any, tmp_path: Path) -> None:
+    results = make_results(tmp_path, num_points=300, objectives=("accuracy", "edge_macs"))
+    columns = {"accuracy": (0.9, 0.97, None), "edge_macs": (2000.0, 9000.0, 1.0)}
+    own = Series(HOSTILE, (HOSTILE, "", "one value"), columns)
+    keep_others(tmp_path, [own, Series("none", ("",), {"balanced_accuracy": (0.9,), "edge_macs": (1.0,)})])
+    visit = open_page(browser, write_report(results))
+    assert visit.page.locator("#pin-reference optgroup").count() == 1  # of the others only one value is known
+    assert visit.page.locator("#pin-reference optgroup option").count() == 2
+    visit.page.click("#pin-shown")
+    for place in (0, 1):
+        option = visit.page.locator("#pin-reference optgroup option").nth(place)
+        visit.page.select_option("#pin-reference", value=option.get_attribute("value"))
+        visit.model("0")
+    assert f"{HOSTILE}: {HOSTILE}" in visit.text("#pins")
+    assert f"{HOSTILE}: point 2" in visit.text("#differences")
+    first = visit.model("model.rowOf(state.pinned[0])")
+    accuracy, macs = (
+        visit.page.locator("#differences tr", has_text=text).first.locator("td").all_inner_texts()
+        for text in ("Accuracy (validation) [", "Edge MACs [")
+    )
+    share = float(results.points.loc[first, "accuracy"])
+    assert float(accuracy[1].split()[0]) == 90
+    assert f"{abs(0.9 - share) * 100:.4g} points" in accuracy[1]
+    scale = visit.model("model.metric('edge_macs').shown[0]")
+    assert [float(text.split()[0].replace(",", "")) for text in macs[1:]] == [2000 / scale, 9000 / scale]
+    payload = visit.page.locator("#differences tr", has_text="Payload (expected)").first
+    assert payload.locator("td").all_inner_texts()[1:] == ["n/a", "n/a"]
+    assert visit.page.locator("#compare-panels h3").count() == 5
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.page.wait_for_timeout(300)
+    again = open_page(browser, tmp_path / "report.html", address=visit.value("location.href"))
+    assert again.page.locator("#pins li").count() == 3
+    again.page.locator("#pins .pin").first.click()  # only those of somebody else are left
+    again.model("0")
+    assert again.page.locator("#pins li").count() == 2
+    assert again.page.locator("#compare-panels h3").count() == 0
+    again.done()
+    keep_others(tmp_path, drop=[HOSTILE])
+    write_report(results)
+    gone = open_page(browser, tmp_path / "report.html", address=visit.value("location.href"))
+    assert gone.page.locator("#pins li").count() == 1
+    gone.done()
+    visit.done()
+
+
 def test_exports_hold_the_listed_points(
     browser: Any, report: Path, results: RunResults, tmp_path: Path
 ) -> None:
@@ -470,6 +508,25 @@ def test_odd_runs_raise_no_error(browser: Any, tmp_path: Path, options: dict[str
     visit = open_page(browser, write_report(make_results(tmp_path, **options)))
     visit.page.wait_for_timeout(200)
     visit.done()
+
+
+def test_compared_fronts_lie_over_each_other(browser: Any, tmp_path: Path) -> None:
+    metrics = [METRICS["accuracy"], METRICS["edge_macs"], METRICS["payload_bytes"]]
+    own = pd.DataFrame({"accuracy": [0.9, 0.8], "edge_macs": [5000.0, 0.0], "payload_bytes": [1.0, 1.0]})
+    found = compare_fronts({"own": own, HOSTILE: own[:1].assign(accuracy=0.7)}, metrics)
+    visit = open_page(browser, write_comparison(tmp_path / "compared.html", [], found))
+    assert visit.page.locator("#overlay path").count() == 3
+    titles = visit.page.locator("#overlay .axis-title").all_text_contents()
+    assert titles == ["Edge MACs [k MACs]", "Accuracy (validation) [%]"]
+    places = "[...document.querySelectorAll('#overlay path')].map((own) => own.getBoundingClientRect().y)"
+    assert visit.value(places) == sorted(visit.value(places))  # from 90 % down to 70 %
+    assert HOSTILE[:20] in visit.page.inner_text("#overlay-legend")
+    assert visit.value("document.querySelectorAll('img').length") == 0
+    visit.done()
+    one = compare_fronts({"own": own}, metrics[:1])
+    alone = open_page(browser, write_comparison(tmp_path / "one.html", [], one))
+    assert alone.page.locator("#overlay").count() == 0
+    alone.done()
 
 
 def test_index_filters_runs_and_overlays_their_fronts(browser: Any, tmp_path: Path) -> None:

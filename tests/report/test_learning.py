@@ -8,7 +8,7 @@ from explorer.report.learning import learning_curves
 
 
 def test_accuracies_are_whole_numbers_of_right_answers() -> None:
-    (network,) = make_networks(5)
+    ((network, _),) = make_networks(5)
     names = [split.name for split in network.splits]
     curve = LearningCurve((2.34567, 1.0), (1, 2), 8, (names[2], names[-1]), ((0.25, 0.5), (0.5, 0.875)))
     known = replace(network, training=replace(network.training, curve=curve))

@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
     @property
     def data(self) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads(self.scripts[0])
+        data: dict[str, Any] = json.loads(self.scripts[1])
         return data
 
 
@@ -94,9 +94,9 @@ def test_page_refers_to_nothing_outside_itself(page_text: str) -> None:
 
 def test_policy_lets_exactly_our_scripts_run_and_nothing_be_fetched(page_text: str) -> None:
     page = Page(page_text)
-    data, plotly, own = page.scripts
-    unpacked = gzip.decompress(base64.b64decode(plotly)).decode()
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (unpacked, own)]
+    recall, data, plotly, own = page.scripts
+    texts = (gzip.decompress(base64.b64decode(plotly)).decode(), own, recall)
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
     assert re.findall(r"'sha256-([^']+)'", page.policy) == hashes
     assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "connect-src" not in page.policy
@@ -119,14 +119,14 @@ def test_plotly_is_carried_once_and_never_offers_to_upload(page_text: str) -> No
     draws = re.findall(r"Plotly\.\w+\((.*?)\)[,;]\n", page.scripts[-1])
     assert len(draws) == 1
     assert draws[0].endswith("config")
-    assert len(page.scripts[1]) < 2_100_000
+    assert len(page.scripts[2]) < 2_100_000
     assert set(page.data["figures"]) == {"hypervolume-networks", "hypervolume-time"}
     assert "networks are too few; at least 10 are needed" in page_text
 
 
 def test_without_figures_there_is_no_plotly(tmp_path: Path) -> None:
     text = report_html(make_results(tmp_path, num_trials=0))
-    assert len(Page(text).scripts) == 2
+    assert len(Page(text).scripts) == 3
     assert len(text) < 290_000  # plotly takes 1,400,000, packed
 
 
@@ -170,7 +170,7 @@ def test_hostile_names_do_no_harm(tmp_path: Path) -> None:
     results.record.machine = {"cpu": HOSTILE}
     text = report_html(results)
     page = Page(text)
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert "img" not in [tag for tag, _ in page.tags]
     assert html.escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in text
     assert HOSTILE in page.data["networks"]["backbone"]

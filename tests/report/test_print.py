@@ -66,6 +66,22 @@ def test_paper_keeps_rules_setting_answer_and_point_and_cuts_no_axis(browser: An
     visit.page.close()
 
 
+def test_figures_that_nobody_saw_are_as_wide_as_their_place(browser: Any, report: Path) -> None:
+    visit = open_page(browser, report, A4)
+    visit.page.emulate_media(media="print")
+    visit.value("dispatchEvent(new Event('beforeprint'))")
+    drawn = "[...document.querySelectorAll('.figure')].every((own) => own.querySelector('.main-svg'))"
+    visit.until(drawn)
+    assert visit.value("document.documentElement.scrollWidth") <= A4
+    visit.page.emulate_media(media="screen")
+    visit.value("dispatchEvent(new Event('afterprint'))")
+    visit.page.set_viewport_size({"width": 1400, "height": 900})
+    visit.page.locator("#hypervolume").scroll_into_view_if_needed()
+    places = "document.querySelector('#hypervolume-time')"
+    visit.until(f"Math.abs({places}.querySelector('.main-svg').clientWidth - {places}.clientWidth) < 2")
+    visit.page.close()
+
+
 def test_a_pdf_has_a_few_a4_pages(browser: Any, report: Path) -> None:
     visit = open_page(browser, report)
     pdf = visit.page.pdf(prefer_css_page_size=True)

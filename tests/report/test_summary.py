@@ -60,7 +60,7 @@ def test_energy_that_no_work_changes_is_named(tmp_path: Path) -> None:
     energies = {"energy_j": 100.0, "memory_j": 84.0, "energy_method": "codecarbon"}
     results.record.search = SearchReading(seconds=9000, **energies)
     tiles = {title: (value, note) for title, value, note in summary_info(results).tiles}
-    note = "codecarbon; 84% of it is the memory's, which does not depend on the work"
+    note = "codecarbon; 84 % of it is the memory's, which does not depend on the work"
     assert tiles["Search energy"] == ("100 J", note)
 
 

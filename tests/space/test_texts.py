@@ -6,7 +6,7 @@ from explorer.space.texts import metric_text, missing_columns, number_text, quan
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (0.12345, "0.1235"), (1234.5, "1,234"), (98765.0, "98,760"), (float("inf"), "n/a")],
+    [(0.0, "0"), (0.12345, "0.1235"), (1234.5, "1,235"), (98765.0, "98,770"), (float("inf"), "n/a")],
 )
 def test_number_text(value: float, text: str) -> None:
     assert number_text(value) == text

@@ -1,10 +1,11 @@
-// What to deploy, and why, in words: the first thing on the page.
+// What to deploy, and why, in words: the first thing on the page. explorer/report/sentences.py says the same of the
+// choice that the page opens with; the tests hold both against each other.
 
 import { shelfDays } from "./battery.js";
 import { deployCommand, pickCommand } from "./command.js";
 import { INT8, messageBytes, usesExit } from "./cost.js";
 import { violated } from "./decide.js";
-import { byId, copyText, element } from "./dom.js";
+import { byId, copyText, element, say } from "./dom.js";
 import { boundQuantity, limitText, numberText, quantity } from "./format.js";
 import { pipelineOf } from "./pipeline.js";
 
@@ -15,34 +16,51 @@ const RULES = {
 };
 
 /**
- * Draw the answer for the chosen point: its name, sentences, the cut.
+ * The answer for the chosen point in words; the page as it is built holds the same of its first choice.
+ * @param {Run} run
+ * @param {Model} model
+ * @param {State} state
+ */
+export function answerTexts(run, model, state) {
+  const row = model.chosen;
+  const kind = model.front.length ? "Deploy" : "Nearest miss";
+  const rules = rulesText(run, model, state);
+  if (row < 0) return { kind, name: "No operating point", lines: [], rules, deploy: "", pick: "" };
+  const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
+  return {
+    kind,
+    name: model.name(row),
+    lines: sentences(run, model, state, row),
+    rules,
+    deploy: deployCommand(run, asked, model.id(row)),
+    pick: pickCommand(run, asked, model.id(row), model.front.length > 0),
+  };
+}
+
+/**
+ * Draw the answer for the chosen point: its name, commands, sentences, the cut. What is there stays, so that it is
+ * neither painted nor read aloud again.
  * @param {Run} run
  * @param {Model} model
  * @param {State} state
  */
 export function drawAnswer(run, model, state) {
-  const row = model.chosen;
-  const none = row < 0;
-  byId("answer-kind").textContent = model.front.length ? "Deploy" : "Nearest miss";
-  byId("answer-name").textContent = none ? "No operating point" : model.name(row);
-  byId("answer-cut").replaceChildren(...(none ? [] : [pipelineOf(run, row)]));
-  const lines = none ? [] : sentences(run, model, state, row);
+  const { lines, ...texts } = answerTexts(run, model, state);
+  for (const [name, text] of Object.entries(texts)) say(byId(`answer-${name}`), text);
   const list = byId("answer");
   if ([...list.children].map(({ textContent }) => textContent).join() !== lines.join())
-    list.replaceChildren(...lines.map((line) => element("li", {}, line))); // what is said again is read aloud again
-  byId("answer-rules").textContent = rulesText(run, model, state);
-  byId("answer-commands").hidden = none;
-  if (none) return;
-  const asked = { ...state, bestDirection: model.metric(state.best)?.direction };
-  byId("answer-deploy").textContent = deployCommand(run, asked, model.id(row));
-  byId("answer-pick").textContent = pickCommand(run, asked, model.id(row), model.front.length > 0);
+    list.replaceChildren(...lines.map((line) => element("li", {}, line)));
+  byId("answer-cut").replaceChildren(...(model.chosen < 0 ? [] : [pipelineOf(run, model.chosen)]));
+  for (const id of COMMANDS) byId(`answer-${id}-command`).hidden = model.chosen < 0;
 }
+
+const COMMANDS = ["deploy", "pick"];
 
 /** Let the answer's commands be copied. */
 export function connectAnswer() {
-  for (const id of ["answer-deploy", "answer-pick"]) {
-    const button = byId(`copy-${id}`);
-    button.addEventListener("click", () => copyText(byId(id), button));
+  for (const id of COMMANDS) {
+    const button = byId(`copy-answer-${id}`);
+    button.addEventListener("click", () => copyText(byId(`answer-${id}`), button));
   }
 }
 
@@ -56,8 +74,8 @@ export function connectAnswer() {
 function sentences(run, model, state, row) {
   return [
     whatRuns(run, model, row),
-    accuracySentence(model, row),
     memorySentence(model, row),
+    accuracySentence(model, row),
     costSentence(model, row),
     ...comparisons(run, model, row),
     whySentence(model, state, row),

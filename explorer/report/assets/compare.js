@@ -1,10 +1,11 @@
-// Side by side: up to four pinned points or references, what they differ in and their charts.
+// Side by side: up to four pinned points, references or points of somebody else, what they differ in and their charts.
 
 import { byId, choices, element, fieldOf, redraw } from "./dom.js";
 import { confusionTables, densityBars, latencyBars, memoryBars, recallTable } from "./compareparts.js";
 import { overlaidThresholds } from "./overlay.js";
 import { differenceTable } from "./differences.js";
 import { groupColour } from "./palette.js";
+import { seriesChoices, seriesPin } from "./series.js";
 
 export const MAX_PINS = 4;
 const LETTERS = "ABCD";
@@ -59,8 +60,9 @@ export class Compare {
     const references = model.references.map(
       ({ row, names }) => /** @type {[string, string]} */ ([model.id(row), `${names}: ${model.name(row)}`]),
     );
-    choices(byId("pin-reference"), [["", [["", "pin a reference …"], ...references]]], "");
-    byId("pin-reference").hidden = !references.length;
+    const others = seriesChoices(model).filter(([, options]) => options.length);
+    choices(byId("pin-reference"), [["", [["", "pin a reference …"], ...references]], ...others], "");
+    byId("pin-reference").hidden = !references.length && !others.length;
     byId("pin-reference").addEventListener("change", (event) => this.turn(fieldOf(event).value));
     byId("pin-shown").addEventListener("click", () => this.turn(this.shown()));
     byId("unpin-all").addEventListener("click", () => handlers.change({ pinned: [] }));
@@ -100,28 +102,34 @@ export class Compare {
     if (!pins.length) return;
     const { model } = this;
     byId("differences").replaceChildren(...differenceTable(model, pins));
-    const panels = [
-      panel("Density of each junction", densityBars(model.run, pins)),
-      panel("Latency (modelled)", latencyBars(model, pins)),
-      panel("Against the threshold", overlaidThresholds(model, pins)),
-      panel(`Memory of ${model.setting.edge.name}`, memoryBars(model, pins)),
-      panel("Recall of each class", recallTable(model.run, pins)),
+    const own = pins.filter(({ values }) => !values); // of others nothing else is known
+    const panels = () => [
+      panel("Density of each junction", densityBars(model.run, own)),
+      panel("Latency (modelled)", latencyBars(model, own)),
+      panel("Against the threshold", overlaidThresholds(model, own)),
+      panel(`Memory of ${model.setting.edge.name}`, memoryBars(model, own)),
+      panel("Recall of each class", recallTable(model.run, own)),
     ];
-    byId("compare-panels").replaceChildren(...panels);
-    byId("confusions").replaceChildren(...confusionTables(model.run, pins));
+    byId("compare-panels").replaceChildren(...(own.length ? panels() : []));
+    byId("confusions").replaceChildren(...(own.length ? confusionTables(model.run, own) : []));
   }
 
   /** @returns {Pin[]} */
   pins() {
-    const rows = this.state.pinned.map((id) => this.rowOf(id)).filter((row) => row >= 0);
-    return rows.map((row, place) => ({
-      row,
-      place,
-      letter: LETTERS[place],
-      colour: groupColour(place),
-      name: this.model.name(row),
-      tags: this.tags(row),
-    }));
+    const found = this.state.pinned.flatMap((id) => this.known(id) ?? []);
+    return found.map((pin, place) => ({ ...pin, place, letter: LETTERS[place], colour: groupColour(place) }));
+  }
+
+  /**
+   * What is pinned under an id: a point of the run, one of somebody else, or nothing that is here.
+   * @param {string} id
+   * @returns {Omit<Pin, "place" | "letter" | "colour"> | undefined}
+   */
+  known(id) {
+    const other = seriesPin(this.model, id);
+    if (other) return { id, row: -1, tags: ["not of this run"], ...other };
+    const row = this.rowOf(id);
+    return row < 0 ? undefined : { id, row, values: null, name: this.model.name(row), tags: this.tags(row) };
   }
 
   /** @param {number} row */
@@ -131,13 +139,13 @@ export class Compare {
   }
 
   /** @param {Pin} pin */
-  chip({ row, letter, colour, name, tags }) {
-    const id = this.model.id(row);
+  chip({ id, row, letter, colour, name, tags }) {
+    const open = { type: "button", class: "link", title: id, onclick: () => this.handlers.select(row) };
     return element(
       "li",
       {},
       element("b", { class: "letter", style: `border-color:${colour}` }, letter),
-      element("button", { type: "button", class: "link", title: id, onclick: () => this.handlers.select(row) }, name),
+      row < 0 ? element("span", {}, name) : element("button", open, name),
       tags.map((tag) => element("span", { class: "tag" }, tag)),
       pinButton(this.state, id, name, this.handlers.change),
     );

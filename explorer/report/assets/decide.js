@@ -44,7 +44,6 @@ export class Decide {
       (name, place, all) => all.indexOf(name) === place && model.columns.has(name),
     );
     byId("limits").replaceChildren(...this.columns.map((name) => this.limitRow(name)));
-    byId("answer-quality").textContent = `${model.numbers(run.quality).shortLabel} ≥`;
     byId("answer-bound").addEventListener("change", (event) => this.type(run.quality, fieldOf(event).value));
     byId("reset-limits").addEventListener("click", () =>
       change({

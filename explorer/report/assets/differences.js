@@ -2,8 +2,9 @@
 
 import { cellText } from "./cells.js";
 import { element } from "./dom.js";
-import { difference, numberText, quantity } from "./format.js";
+import { difference, MISSING, numberText, quantity } from "./format.js";
 import { title } from "./look.js";
+import { differenceInterval } from "./pareto.js";
 
 const CONFIGURATION = ["backbone", "pattern", "split_point", "payload_bits", "confidence_threshold", "mean_density", "epochs"];
 
@@ -42,7 +43,28 @@ export function differenceTable(model, pins) {
 function isShown(model, column, pins) {
   if (column.kind === "configuration") return CONFIGURATION.includes(column.name);
   if (/_ci95_(low|high)$/.test(column.name)) return false;
-  return pins.some(({ row }) => column.values && !Number.isNaN(column.values[row]));
+  return pins.some((pin) => !Number.isNaN(valueOf(column, pin)));
+}
+
+/**
+ * A number of a pinned point; NaN where it has none.
+ * @param {Column | undefined} column
+ * @param {Pin} pin
+ */
+function valueOf(column, { row, values }) {
+  if (!column?.values) return NaN;
+  return values ? (values[column.name] ?? NaN) : column.values[row];
+}
+
+/**
+ * A value of a pinned point as a person reads it.
+ * @param {Column} column
+ * @param {Pin} pin
+ */
+function textOf(column, pin) {
+  if (!pin.values) return cellText(column, pin.row);
+  const value = valueOf(column, pin);
+  return column.values && !Number.isNaN(value) ? numberText(value / column.shown[0]) : MISSING;
 }
 
 /**
@@ -51,14 +73,13 @@ function isShown(model, column, pins) {
  * @param {Pin[]} pins
  */
 function line(model, column, pins) {
-  const base = pins[0].row;
-  const cells = pins.map(({ row }) =>
+  const cells = pins.map((pin) =>
     element(
       "td",
       { class: "number" },
-      cellText(column, row),
-      interval(model, column, row),
-      row === base ? null : change(model, column, row, base),
+      textOf(column, pin),
+      interval(model, column, pin),
+      pin === pins[0] ? null : change(model, column, pin, pins[0]),
     ),
   );
   return element("tr", {}, element("th", { scope: "row" }, title(column)), cells);
@@ -68,10 +89,10 @@ function line(model, column, pins) {
  * The 95 % interval of a share that has one.
  * @param {Model} model
  * @param {Column} column
- * @param {number} row
+ * @param {Pin} pin
  */
-function interval(model, column, row) {
-  const ends = ["low", "high"].map((end) => model.metric(`${column.name}_ci95_${end}`)?.values?.[row] ?? NaN);
+function interval(model, column, pin) {
+  const ends = ["low", "high"].map((end) => valueOf(model.metric(`${column.name}_ci95_${end}`), pin));
   if (ends.some(Number.isNaN)) return null;
   return element("span", { class: "range" }, `${quantity(ends[0], "%")} to ${quantity(ends[1], "%")}`);
 }
@@ -79,18 +100,37 @@ function interval(model, column, row) {
 /**
  * @param {Model} model
  * @param {Column} column
- * @param {number} row
- * @param {number} base
+ * @param {Pin} pin
+ * @param {Pin} base
  */
-function change(model, column, row, base) {
+function change(model, column, pin, base) {
   if (!column.values || !column.direction) return null;
-  const by = column.values[row] - column.values[base];
+  const from = valueOf(column, base);
+  const by = valueOf(column, pin) - from;
   if (Number.isNaN(by)) return null;
-  const isNoise = column.name === model.run.quality && model.withinNoise(row, base);
+  const isNoise = column.name === model.run.quality && withinNoise(model, pin, base);
   const kind = isNoise ? "noise" : by > 0 === (column.direction === "maximize") ? "better" : "worse";
-  const share = by && column.unit !== "%" && column.values[base] ? ` (${percent(by / column.values[base])})` : "";
+  const share = by && column.unit !== "%" && from ? ` (${percent(by / from)})` : "";
   const text = by === 0 ? "same" : `${difference(by, column.unit)}${share}${isNoise ? " ≈" : ""}`;
   return element("span", { class: `change ${by === 0 ? "" : kind}` }, text);
+}
+
+/**
+ * Whether the quality of two pinned points differs by no more than noise: as points of the run, else where both have an
+ * interval by that of the difference. Of samples of somebody else, and how many, nothing more is known.
+ * @param {Model} model
+ * @param {Pin} pin
+ * @param {Pin} base
+ */
+function withinNoise(model, pin, base) {
+  if (!pin.values && !base.values) return model.withinNoise(pin.row, base.row);
+  const { quality } = model.run;
+  const [own, other] = [pin, base].map((one) => {
+    const [share, low, high] = ["", "_ci95_low", "_ci95_high"].map((end) => valueOf(model.metric(`${quality}${end}`), one));
+    return { share, low, high };
+  });
+  const [low, high] = differenceInterval(own, other);
+  return low <= 0 && high >= 0;
 }
 
 /** @param {number} share */

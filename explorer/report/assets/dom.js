@@ -11,6 +11,15 @@ export const byId = (id) =>
   /** @type {Id extends keyof ElementsById ? ElementsById[Id] : HTMLElement} */ (document.getElementById(id));
 
 /**
+ * Let an element say a text; one that says it already is left alone.
+ * @param {HTMLElement} holder
+ * @param {string} text
+ */
+export function say(holder, text) {
+  if (holder.textContent !== text) holder.textContent = text;
+}
+
+/**
  * The field that an event comes from.
  * @param {Event} event
  */

@@ -66,7 +66,7 @@ function update(model, state, stage) {
 }
 
 /**
- * What all views are drawn from, and the answer, which stands before any of them is made.
+ * What all views are drawn from, and the answer: the page holds it as it is built, an address may tell another.
  * @param {EmbeddedRun} embedded
  */
 function begin(embedded) {
@@ -78,6 +78,7 @@ function begin(embedded) {
   for (const name of NEEDED) if (!model.columns.has(state[name])) state[name] = initial[name];
   update(model, state, 0);
   drawAnswer(run, model, state);
+  delete document.documentElement.dataset.recalling; // see recall.js
   return { run, model, initial, state };
 }
 

@@ -68,16 +68,29 @@ export function drawFiguresWhenSeen(figures, config) {
   for (const holder of holders) holder.style.height = `${figures[holder.id].layout.height}px`;
   if (!holders.length) return { redraw: () => {}, start: async () => {} };
   let drawn = false;
-  const draw = () =>
-    holders.forEach((holder) =>
-      Plotly.react(holder, figures[holder.id].data, themed(figures[holder.id].layout), config),
-    );
+  /** @type {Map<Element, number>} widths that figures were drawn for; plotly would take 700 pixels out of sight */
+  const widths = new Map();
+  /** @param {HTMLElement} holder */
+  const widthOf = (holder) => Math.floor(holder.getBoundingClientRect().width);
+  /** @param {HTMLElement} holder */
+  const drawOne = (holder) => {
+    const width = widthOf(holder);
+    widths.set(holder, width);
+    Plotly.react(holder, figures[holder.id].data, { ...themed(figures[holder.id].layout), width }, config);
+  };
+  const fitting = new ResizeObserver((entries) => {
+    const changed = holders.filter((holder) => entries.some(({ target }) => target === holder));
+    for (const holder of changed) if (widths.get(holder) !== widthOf(holder)) drawOne(holder);
+  });
   const start = async () => {
     observer.disconnect();
     if (drawn) return;
     drawn = true;
     await unpackPlotly();
-    draw();
+    for (const holder of holders) {
+      drawOne(holder);
+      fitting.observe(holder);
+    }
   };
   const observer = new IntersectionObserver(
     (entries) => {
@@ -88,7 +101,7 @@ export function drawFiguresWhenSeen(figures, config) {
   holders.forEach((holder) => observer.observe(holder));
   return {
     redraw: () => {
-      if (window.Plotly) draw();
+      if (window.Plotly) holders.forEach(drawOne);
     },
     start,
   };

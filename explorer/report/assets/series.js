@@ -35,6 +35,64 @@ const placed = (axis, value) => {
   return placeValue && Number.isFinite(value) ? placeValue(value) : NaN;
 };
 
+const OFFERED = 100; // points of a series that one can choose from
+
+/**
+ * How the state keeps a pinned point of a series; no point of a run is called so.
+ * @param {OtherSeries} series
+ * @param {number} place
+ */
+const idOf = ({ name }, place) => `other:${place}:${name}`;
+
+/**
+ * What a point of a series has in its columns.
+ * @param {OtherSeries} series
+ * @param {number} place
+ */
+const valuesOf = ({ columns }, place) =>
+  Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[place]]));
+
+/**
+ * @param {OtherSeries} series
+ * @param {number} place
+ */
+const nameOf = ({ name, labels }, place) => `${name}: ${labels[place] || `point ${place + 1}`}`;
+
+/**
+ * Points of somebody else that can be pinned, by series: those with values in two columns that the run has, too.
+ * @param {Model} model
+ * @returns {ChoiceGroups}
+ */
+export function seriesChoices(model) {
+  return (model.run.series ?? []).map((series) => {
+    const known = series.labels.map((_, place) => place).filter((place) => comparable(model, valuesOf(series, place)));
+    /** @type {[string, string][]} */
+    const options = known.slice(0, OFFERED).map((place) => [idOf(series, place), short(nameOf(series, place), 60)]);
+    const more = known.length > OFFERED ? `, the first ${OFFERED}` : "";
+    return [short(`${series.name} (not of this run${more})`, 60), options];
+  });
+}
+
+/**
+ * The pinned point of a series; undefined where the series is there no longer.
+ * @param {Model} model
+ * @param {string} id
+ */
+export function seriesPin(model, id) {
+  const series = (model.run.series ?? []).find((own) => id.endsWith(`:${own.name}`) && own.labels.some((_, place) => idOf(own, place) === id));
+  if (!series) return undefined;
+  const place = Number(id.split(":")[1]);
+  const values = valuesOf(series, place);
+  return comparable(model, values) ? { values, name: nameOf(series, place) } : undefined;
+}
+
+/**
+ * @param {Model} model
+ * @param {Record<string, number | null>} values
+ */
+const comparable = (model, values) =>
+  Object.entries(values).filter(([name, value]) => value !== null && model.metric(name)?.values).length >= 2;
+
 /**
  * A swatch per series.
  * @param {Run} run

@@ -257,7 +257,12 @@ interface GroupedFront {
 
 /** A point that is seen side by side with others. */
 interface Pin {
+  /** As the state keeps it. */
+  id: string;
+  /** Of the run's points; -1 for a point of somebody else. */
   row: number;
+  /** What a point of somebody else has in the columns of its series; null for one of the run. */
+  values: Record<string, number | null> | null;
   /** Among the pins. */
   place: number;
   letter: string;
@@ -339,7 +344,14 @@ interface EmbeddedRun {
   /** Seconds after which the page loads itself anew; null where the search has ended. */
   live: number | null;
   /** Points of somebody else, by columns named as metrics. */
-  series?: { name: string; labels: string[]; columns: Record<string, (number | null)[]> }[];
+  series?: OtherSeries[];
+}
+
+/** Points of somebody else. */
+interface OtherSeries {
+  name: string;
+  labels: string[];
+  columns: Record<string, (number | null)[]>;
 }
 
 /** The run with its columns decoded. */
@@ -657,6 +669,21 @@ interface IndexedRun {
 /** A run with its place in the index, which its colour follows. */
 interface PlacedRun extends IndexedRun {
   place: number;
+}
+
+/** A front with its place among those in the chart. */
+interface PlacedFront {
+  name: string;
+  place: number;
+  columns: Record<string, (number | null)[]>;
+}
+
+/** What `explorer compare` holds against each other. */
+interface EmbeddedComparison {
+  fronts: Omit<PlacedFront, "place">[];
+  /** The first two that all have; fewer where there are no two. */
+  objectives: Metric[];
+  prefixes: Record<string, Prefix[]>;
 }
 
 interface OverviewState {
