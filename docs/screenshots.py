@@ -15,7 +15,7 @@ from explorer.runs.folder import find_run
 
 FOLDER = Path(__file__).parent / "pictures"
 WIDTH = 1400
-PHONE_WIDTH = 390
+PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 TALL = 2400
 
 
@@ -46,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         for width, scheme in ((WIDTH, "light"), (WIDTH, "dark"), (PHONE_WIDTH, "light")):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            height = PHONE_HEIGHT if width == PHONE_WIDTH else 900
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             page.goto(report.as_uri())
             page.wait_for_selector("html[data-ready]")
             page.wait_for_timeout(300)
             if scheme == "dark":
                 page.screenshot(path=FOLDER / "dark.png")
             elif width == PHONE_WIDTH:
-                page.locator("#points-plot").screenshot(path=FOLDER / "phone.png")
+                page.screenshot(path=FOLDER / "phone.png")
             else:
                 take(page, FOLDER)
             page.close()

@@ -12,11 +12,11 @@ import numpy as np
 from explorer.core.sweep import is_deployable
 from explorer.devices import PROTOCOLS, DeviceProfile, LinkProfile
 from explorer.report.classes import ClassOutcomes
-from explorer.report.sentences import Sentences, limit_text
+from explorer.report.sentences import Sentences
 from explorer.runs.folder import run_argument
 from explorer.runs.results import RunResults
 from explorer.space.metrics import ALL_METRICS, loss_values
-from explorer.space.texts import quantity_text
+from explorer.space.texts import limit_text, quantity_text
 
 _BLOCK, _GAP, _INPUT = 104, 26, 96  # pixels of the drawing, see pipelineOf in assets/pipeline.js
 

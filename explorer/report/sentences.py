@@ -21,10 +21,9 @@ from explorer.devices import CELLS
 from explorer.front.paired import costs_less
 from explorer.report.classes import ClassOutcomes
 from explorer.runs.results import RunResults
-from explorer.space.constraints import Constraint
 from explorer.space.fit import memory_limits, misfit
 from explorer.space.metrics import ALL_METRICS
-from explorer.space.texts import bound_text, metric_text, number_text, quantity_text, unit_of
+from explorer.space.texts import bound_text, limit_text, metric_text, number_text, quantity_text
 
 BATTERY_USE = BatteryUse(battery_wh=10.0, samples_per_day=1000.0, cell=next(iter(CELLS.values())))
 _NOTICED = 0.005  # a smaller share of more or less is the same
@@ -57,7 +56,9 @@ class Sentences:
     def lines(self) -> list[str]:
         """One sentence a line."""
         said = [self._what_runs(), self._memory(), self._accuracy(), self._cost(), *self._comparisons()]
-        return [line for line in [*said, self._why(), self._cheaper(), *self._reservations()] if line]
+        why = [self._why()]
+        said = [*said, *why] if self.results.points["on_front"].any() else [*why, *said]  # a miss comes first
+        return [line for line in [*said, self._cheaper(), *self._reservations()] if line]
 
     @cached_property
     def point(self) -> dict[Any, Any]:
@@ -75,26 +76,28 @@ class Sentences:
         return self.results.name_of(self.results.points.iloc[row])
 
     def _what_runs(self) -> str:
-        point, split, setting = self.point, self.split, self.results.setting
-        device, in_int8 = f"The edge device ({setting.edge.name})", ""
-        if point["edge_weight_bits"] == INT8:
-            in_int8 = " in int8"
+        point, split = self.point, self.split
+        device = f"edge device ({self.results.setting.edge.name})"
+        in_int8 = " in int8" if point["edge_weight_bits"] == INT8 else ""
         if split.name == OUTPUT:
-            return (
-                f"The whole network runs{in_int8} on the edge device ({setting.edge.name}); nothing is sent."
-            )
+            return f"The whole network runs{in_int8} on the {device}; nothing is sent."
         macs, exit_ = (f"{quantity_text(own, 'MAC')}{in_int8}" for own in (split.edge_macs, split.exit_macs))
         computes = f"computes up to {split.name} ({macs})" if split.edge_macs else "computes no layer"
-        samples = self.results.networks[point["network_key"]].num_samples
+        if pd.isna(point["confidence_threshold"]):
+            return f"The {device} {computes} and sends every sample on, {self._payload()}."
+        if point["exit_rate"] == 1:
+            told = "answers every sample there, so nothing is sent"
+        else:
+            rate = metric_text("exit_rate", point["exit_rate"])
+            told = f"answers {rate} of the samples there, and the others send {self._payload()}"
+        return f"The {device} {computes}; its exit ({exit_}) {told}."
+
+    def _payload(self) -> str:
+        """What a sample that is sent takes, and where it goes."""
+        point, samples = self.point, self.results.networks[self.point["network_key"]].num_samples
         message = quantity_text(point["sent_bytes"] / max(samples - point["exited"], 1), "B")
         bits = "" if pd.isna(point["payload_bits"]) else f" at {point['payload_bits']:.0f} bits"
-        sends = f"{message} of payload{bits} to {setting.server.name}"
-        if pd.isna(point["confidence_threshold"]):
-            return f"{device} {computes} and sends every sample on, {sends}."
-        answered = (
-            f"its exit ({exit_}) answers {metric_text('exit_rate', point['exit_rate'])} of the samples there"
-        )
-        return f"{device} {computes}; {answered}, and the others send {sends}."
+        return f"{message} of payload{bits} to {self.results.setting.server.name}"
 
     def _accuracy(self) -> str:
         point, quality = self.point, self.results.quality_column
@@ -230,17 +233,6 @@ class Sentences:
         if allowed < asked:
             many = f"{math.floor(allowed):,} samples a day, not {asked:,.0f}"
             yield f"The link's duty cycle allows {many}."
-
-
-def limit_text(limit: Constraint) -> str:
-    """A bound as the page writes it.
-
-    Example:
-        >>> limit_text(Constraint("edge_memory_bytes", "<=", 65536.0))
-        '≤ 64 KiB'
-    """
-    sign = "≤" if limit.operator == "<=" else "≥"
-    return f"{sign} {bound_text(limit.bound, unit_of(ALL_METRICS[limit.column]))}"
 
 
 def _less_or_more(own: float, other: float, fewer: str) -> str:

@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_UP, Context
 
 import pandas as pd
 
+from explorer.space.constraints import Constraint
 from explorer.space.metrics import ALL_METRICS, OF_A_QUALITY, Metric
 from explorer.utils.units import PREFIXES
 
@@ -53,6 +54,17 @@ def bound_text(bound: float, unit: str) -> str:
             if bound >= scale and bound % scale == 0:
                 return f"{number_text(bound / scale)} {name}"
     return quantity_text(bound, unit)
+
+
+def limit_text(limit: Constraint) -> str:
+    """The bound of a constraint, with its sign.
+
+    Example:
+        >>> limit_text(Constraint("edge_memory_bytes", "<=", 65536.0))
+        '≤ 64 KiB'
+    """
+    sign = "≤" if limit.operator == "<=" else "≥"
+    return f"{sign} {bound_text(limit.bound, unit_of(ALL_METRICS[limit.column]))}"
 
 
 def metric_text(name: str, value: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from nodes import NODE, run_node
 
+from benchmarks.report_scale.evidence import SAMPLES
 from benchmarks.report_scale.synthetic import make_results
 from explorer.core.code_bytes import SIZES
 from explorer.core.sweep import columns_of_sweep
@@ -118,23 +119,35 @@ def test_a_memory_that_nothing_fits_is_told(results: RunResults) -> None:
     )
     (said,) = assert_same(replace(results, record=record).with_setting(setting))
     assert said["kind"] == "Nearest miss"
-    assert "of RAM, device has 16 B" in said["lines"][1]
+    assert said["lines"][0].startswith("No point satisfies every constraint.")
+    assert "of RAM, device has 16 B" in said["lines"][2]
+
+
+def remade(results: RunResults, **columns: Any) -> RunResults:
+    """The run with other sweeps; its folder knows nothing of what they answered."""
+    swept = results.points.assign(reference="", **columns)
+    kept = [*columns_of_sweep(swept), "reference"]
+    frames = [swept.loc[swept["network_key"] == key, kept] for key in results.networks]
+    points = points_of(results.networks, frames, results.setting)
+    unknown = dict.fromkeys([*CORRECTED_METRICS, *MEASURED_METRICS], np.nan)
+    marked = mark_front(points.assign(**unknown), results.objectives, [])
+    record = results.record.model_copy(update={"constraints": []})
+    return replace(results, points=marked, record=record, path=results.path / "away")
 
 
 def test_edge_parts_in_int8_are_told(results: RunResults) -> None:
     rng, count = np.random.default_rng(0), len(results.points)
     code = {name: rng.integers(100, 90_000, count).astype(float) for name in SIZES}
-    swept = results.points.assign(edge_weight_bits=8, reference="", **code)
-    columns = [*columns_of_sweep(swept), "reference"]
-    frames = [swept.loc[swept["network_key"] == key, columns] for key in results.networks]
-    points = points_of(results.networks, frames, results.setting)
-    unknown = dict.fromkeys([*CORRECTED_METRICS, *MEASURED_METRICS], np.nan)
-    marked = mark_front(points.assign(**unknown), results.objectives, [])
-    record = results.record.model_copy(update={"constraints": []})
-    # the folder has no evidence of edge parts in int8
-    (said,) = assert_same(replace(results, points=marked, record=record, path=results.path / "away"))
+    (said,) = assert_same(remade(results, edge_weight_bits=8, **code))
     assert " in int8" in said["lines"][0]
     assert said["deploy"].endswith(".int8 --c-code int8 --out bundle")
+
+
+def test_an_exit_that_answers_everything_sends_nothing(results: RunResults) -> None:
+    at_input = results.points["split_point"] == "input"
+    exited = results.points["exited"].where(~at_input, SAMPLES)
+    (said,) = assert_same(remade(results, exited=exited, sent_bytes=0, confidence_threshold=0.0))
+    assert said["lines"][0].endswith(" answers every sample there, so nothing is sent.")
 
 
 FORMATS = """

@@ -15,6 +15,8 @@ const RULES = {
   weights: "the smallest weighted sum of scaled objectives",
 };
 
+const COMMANDS = ["deploy", "pick"];
+
 /**
  * The answer for the chosen point in words; the page as it is built holds the same of its first choice.
  * @param {Run} run
@@ -54,8 +56,6 @@ export function drawAnswer(run, model, state) {
   for (const id of COMMANDS) byId(`answer-${id}-command`).hidden = model.chosen < 0;
 }
 
-const COMMANDS = ["deploy", "pick"];
-
 /** Let the answer's commands be copied. */
 export function connectAnswer() {
   for (const id of COMMANDS) {
@@ -72,13 +72,16 @@ export function connectAnswer() {
  * @param {number} row
  */
 function sentences(run, model, state, row) {
+  const why = whySentence(model, state, row);
+  const isMiss = !model.front.length; // what is missed comes first
   return [
+    isMiss ? why : "",
     whatRuns(run, model, row),
     memorySentence(model, row),
     accuracySentence(model, row),
     costSentence(model, row),
     ...comparisons(run, model, row),
-    whySentence(model, state, row),
+    isMiss ? "" : why,
     cheaperSentence(model, row),
     ...reservations(model, state, row),
   ].filter(Boolean);
@@ -104,7 +107,10 @@ function whatRuns(run, model, row) {
   const bits = run.points.bits[row];
   const sends = `${bytes} of payload${bits ? ` at ${bits} bits` : ""} to ${server.name}`;
   if (!usesExit(run, row)) return `The edge device (${edge.name}) ${computes} and sends every sample on, ${sends}.`;
-  const rate = quantity(model.numbers("exit_rate").values[row], "%");
+  const exitRate = model.numbers("exit_rate").values[row];
+  if (exitRate === 1)
+    return `The edge device (${edge.name}) ${computes}; its exit (${exit}) answers every sample there, so nothing is sent.`;
+  const rate = quantity(exitRate, "%");
   return `The edge device (${edge.name}) ${computes}; its exit (${exit}) answers ${rate} of the samples there, and the others send ${sends}.`;
 }
 

@@ -248,8 +248,9 @@ export class Decide {
   drawCounts() {
     const { model } = this;
     const [total, feasible, front] = [model.numDeployable, model.feasible.length, model.front.length];
+    const chosen = model.chosen < 0 ? "" : ` ${front ? "Chosen" : "Nearest miss"}: ${model.name(model.chosen)}.`;
     byId("counts").textContent =
-      `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.`;
+      `${numberText0(feasible)} of ${numberText0(total)} operating points are feasible, ${numberText0(front)} on the front, ${numberText0(model.numLeft)} pass the filter.${chosen}`;
     const banner = byId("infeasible");
     banner.hidden = feasible > 0 || !total;
     if (banner.hidden) return;

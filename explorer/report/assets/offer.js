@@ -59,9 +59,10 @@ export function drawOffer(model, state, initial, change) {
   if (holder.hidden) return;
   const named = model.objectives.map(({ shortLabel }) => shortLabel).join(", ");
   const text = isDeaf
-    ? `You changed ${changed.join(" and ")}, and no objective of the front (${named}) depends on that: costs follow, the choice does not. Choose by ${qualityName(model)} and:`
+    ? `You changed ${changed.join(" and ")}, and no objective of the front (${named}) depends on that: costs follow, the choice does not.`
     : `The objectives (${named}) are not those of the search.`;
   const lacks = isDeaf ? gaps(model.setting) : "";
+  const choose = isDeaf ? `Choose by ${qualityName(model)} and:` : "";
   /**
    * @param {string} words
    * @param {Patch} patch
@@ -73,7 +74,7 @@ export function drawOffer(model, state, initial, change) {
   const back = button("Objectives as searched", { objectives: initial.objectives, x: initial.x, y: initial.y });
   redraw(
     holder,
-    element("p", {}, [text, lacks].filter(Boolean).join(" ")),
+    element("p", {}, [text, lacks, choose].filter(Boolean).join(" ")),
     element("div", { class: "controls" }, isDeaf ? ways : [], isOther ? back : null),
   );
 }

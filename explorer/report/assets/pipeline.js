@@ -77,11 +77,13 @@ export function pipelineOf(run, row) {
   const isOutput = splits.is_output[split];
   const threshold = run.points.threshold[row];
   const hasExit = !Number.isNaN(threshold);
+  const allExit = hasExit && run.points.exited[row] === networks.samples[network];
+  const payload = `${quantity(messageBytes(run, row), "B")} of payload ${hasExit ? "when unsure" : "for every sample"}`;
   if (!isOutput)
     parts.push(
       svg("line", { class: "cut", x1: cut, x2: cut, y1: 0, y2: high + 30 }),
       pipelineText(cut + 5, high + 12, `split point ${short(run.splitNames[split], 18)}`),
-      pipelineText(cut + 5, high + 27, `sends ${quantity(messageBytes(run, row), "B")} of payload ${hasExit ? "when unsure" : "for every sample"}`, "soft"),
+      pipelineText(cut + 5, high + 27, `sends ${allExit ? "nothing" : payload}`, "soft"),
     );
   const exit = isOutput
     ? "everything runs on the edge"
