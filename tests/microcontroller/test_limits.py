@@ -9,11 +9,17 @@ from deployable import source_of
 from edge_parts import DIGEST, EIGHT, check_rows, on_host, part_of
 from torch import nn
 
+from explorer.core.code_bytes import SIZES
+from explorer.core.evidence import collect_evidence
+from explorer.core.run_point import RunPoint
 from explorer.deploy.edge_part import Weights
+from explorer.errors import UserError
 from explorer.microcontroller.forms import Shape, Window
 from explorer.microcontroller.int8_edge import refusals
+from explorer.microcontroller.int8_evidence import with_c_edges
 from explorer.microcontroller.limits import beyond_tables
-from explorer.microcontroller.program import Add, Pool, Thin, Weighted
+from explorer.microcontroller.program import Add, Normalise, Pool, Program, Thin, Weighted
+from explorer.microcontroller.quantise import quantised
 
 SERIES = (1, 900)
 
@@ -59,6 +65,28 @@ def test_a_pooling_that_is_too_large_is_named_with_its_type(stride: int) -> None
     assert said["output"] == (
         "1: MaxPool1d is too large for C: strides, dilations and padding must be below 256, got 300"
     )
+
+
+def test_a_network_with_such_a_pooling_is_evaluated_where_it_can_be() -> None:
+    source = source_of(pooled, {"stride": 300}, SERIES, config=EIGHT)
+    network, data = source.restore(), source.data
+    float32 = collect_evidence(network, data.validation, source.calibration)
+    float32, int8 = with_c_edges(network, data, float32, source.calibration)
+    assert int8 is not None
+    assert int8.split_points == ("input",)
+    assert not int8.has(RunPoint.at_output(8))
+    assert float32.has(RunPoint.at_output())
+    unknown = float32.code_columns(RunPoint.at_output())
+    assert np.isnan([unknown[name] for name in SIZES]).all()
+
+
+def test_a_mean_of_too_many_values_is_refused_in_int8() -> None:
+    start = Normalise("input", (), "input", np.zeros(1), np.ones(1), "float32")
+    pool = Pool("pool", ("input",), "pool", "average", Window((257, 256)))
+    shapes = {"input": Shape(257, 256, 1), "pool": Shape(1, 1, 1)}
+    program = Program((start, pool), shapes, "pool", None)
+    with pytest.raises(UserError, match="pool: a mean may have at most 65,536 values, got 65,792"):
+        quantised(program, np.ones((1, 1, 257, 256), np.float32))
 
 
 @pytest.mark.parametrize("weights", ["float", "int8"])
