@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.microcontroller import instructions, int8_spaces, int8_sweep, mlperf_tiny, sizes
+from benchmarks.microcontroller import edge_parts, instructions, int8_spaces, int8_sweep, mlperf_tiny, sizes
 from benchmarks.microcontroller.layers import CORE, Row, measured
 from explorer.errors import run_command
 from explorer.utils.files import write_json
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--instructions", type=Path, metavar="FILE", help=text)
     text = "instead of layers, the four network shapes of MLPerf Tiny beside published figures"
     parser.add_argument("--mlperf-tiny", action="store_true", help=text)
+    text = "instead of layers, edge parts of trained networks: five backbones, all patterns, all cores"
+    parser.add_argument("--parts", action="store_true", help=text)
     text = "instead of layers, searches of the digits with edge parts in float32 alone, and in int8, too"
     parser.add_argument("--sweep", action="store_true", help=text)
     text = "with --sweep: folder with the data of other spaces, whose loss of accuracy in int8 is shown, too"
@@ -62,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.instructions:
         write_json(parsed.instructions, instructions.measured())
         return 0
-    if parsed.sweep:
+    if parsed.parts:
+        own, missed = _parts()
+    elif parsed.sweep:
         own, missed = _sweep(parsed.trials, parsed.data_dir)
     else:
         own, missed = _networks() if parsed.mlperf_tiny else _layers()
@@ -77,6 +81,15 @@ def _networks() -> tuple[list[dict[str, Any]], list[str]]:
     rows = list(mlperf_tiny.measured())
     mlperf_tiny.show(rows)
     return [row.to_json() for row in rows], mlperf_tiny.shortfalls(rows)
+
+
+def _parts() -> tuple[list[dict[str, Any]], list[str]]:
+    rows = list[edge_parts.PartRow]()
+    for row in edge_parts.measured():
+        rows.append(row)
+        edge_parts.show(row)
+    print(edge_parts.summary(rows))
+    return [row.to_json() for row in rows], edge_parts.shortfalls(rows)
 
 
 def _sweep(trials: int, data_dir: Path | None) -> tuple[list[dict[str, Any]], list[str]]:

@@ -19,12 +19,12 @@ from explorer.core.calibration import uncalibrated
 from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
 from explorer.deploy.edge_part import macs
+from explorer.microcontroller.edge_programs import lowered_chain
 from explorer.microcontroller.emit import emitted
 from explorer.microcontroller.emulator import emulate
 from explorer.microcontroller.int8_numbers import Int8Numbers
 from explorer.microcontroller.integer_reference import integer_results
 from explorer.microcontroller.interface import Task
-from explorer.microcontroller.lowering import lowered_chain
 from explorer.microcontroller.numbers import FloatNumbers, Numbers
 from explorer.microcontroller.quantise import quantised
 from explorer.microcontroller.reference import run_floats

@@ -156,8 +156,16 @@ def _as_table(rows: list[_Row], evidence: Evidence) -> pd.DataFrame:
     table = pd.DataFrame(columns)
     if evidence.code is None:
         return table
-    where = table[POINT_COLUMNS[:3]].assign(edge_weight_bits=evidence.edge_weight_bits).to_dict("records")
-    return table.assign(**pd.DataFrame([evidence.code_columns(RunPoint.from_row(row)) for row in where]))
+    ways = [(name, bits, name != OUTPUT and threshold == threshold) for name, bits, threshold, *_ in rows]
+    known = {way: evidence.code_columns(_any_point(*way, evidence.edge_weight_bits)) for way in set(ways)}
+    return table.assign(**{name: [known[way][name] for way in ways] for name in CODE_COLUMNS})
+
+
+def _any_point(split_point: str, payload_bits: int | None, has_exit: bool, weight_bits: int) -> RunPoint:
+    """A point of those that differ in their threshold alone, which C takes no bytes for."""
+    if split_point == OUTPUT:
+        return RunPoint.at_output(weight_bits)
+    return RunPoint(split_point, 0.5 if has_exit else None, payload_bits, weight_bits)
 
 
 def sweep(evidence: Evidence, low: float, high: float) -> pd.DataFrame:

@@ -15,7 +15,12 @@ from explorer.deploy.bundle import Source
 from explorer.microcontroller.emit import EdgeCode, emitted
 from explorer.microcontroller.forms import Floats, kept_weights
 from explorer.microcontroller.instructions import predicted_instructions
-from explorer.microcontroller.int8_edge import edge_chain, edge_program, integers_of
+from explorer.microcontroller.int8_edge import (
+    edge_chain,
+    edge_program,
+    integers_of,
+    training_ranges,
+)
 from explorer.microcontroller.int8_numbers import Int8Numbers
 from explorer.microcontroller.integer_reference import integer_results
 from explorer.microcontroller.interface import Task
@@ -103,7 +108,8 @@ def edge_part(source: Source, row: Mapping[str, Any], weights: Weights) -> EdgeP
     program = edge_program(chain, data)
     numbers: Numbers = FloatNumbers(program)
     if weights == "int8":
-        numbers = Int8Numbers(integers_of(program, point.split_point, source.calibration, data))
+        ranges = training_ranges(data)
+        numbers = Int8Numbers(integers_of(program, point.split_point, source.calibration, ranges))
     codec = None
     if sends and point.payload_bits is not None:
         codec = source.calibration.codecs[point.split_point, point.payload_bits]

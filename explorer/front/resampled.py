@@ -55,13 +55,11 @@ class _Ladder:
         earned_CK, exited_K = np.zeros((len(start_C), 0)), np.zeros(0)
         spared_K = exited_K
         if len(self.cuts.order):
-            weight_N = weights_N[self.cuts.order]
-            at = self.cuts.exited
-            gain_N = (self.exit_N - self.server_N)[self.cuts.order]
-            gained_CN = np.cumsum(gain_N * worth_CN[:, self.cuts.order], axis=1)
-            earned_CK = start_C[:, np.newaxis] + np.pad(gained_CN, ((0, 0), (1, 0)))[:, at]
-            exited_K = np.append(0.0, np.cumsum(weight_N))[at]
-            spared_K = np.append(0.0, np.cumsum(weight_N * self.bytes_N[self.cuts.order]))[at]
+            order, at = self.cuts.order, self.cuts.exited
+            weight_N, gain_N = weights_N[order], (self.exit_N - self.server_N)[order]
+            earned_CK = start_C[:, np.newaxis] + _running(gain_N * worth_CN[:, order])[:, at]
+            exited_K = _running(weight_N)[at]
+            spared_K = _running(weight_N * self.bytes_N[order])[at]
         return (
             np.column_stack([earned_CK, start_C]),
             np.append(exited_K, 0.0),
@@ -90,6 +88,13 @@ class _Ladder:
             last = np.searchsorted(-exited_K[:count], -exited_K[first], side="right") - 1
             kept = (first + last) // 2
         return np.append(kept, count) if self.may_do_without else kept
+
+
+def _running(values: Floats) -> Floats:
+    """Sums of the first 0, 1, 2, ... values along the last axis."""
+    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, out=sums[..., 1:])
+    return sums
 
 
 @dataclass(frozen=True, eq=False)

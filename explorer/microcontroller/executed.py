@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from explorer.microcontroller.forms import Blocks, Depthwise, Listed, Shape, Window
 from explorer.microcontroller.int8_numbers import Int8Numbers
 from explorer.microcontroller.interface import Interface
-from explorer.microcontroller.numbers import Numbers, together
+from explorer.microcontroller.numbers import Numbers
 from explorer.microcontroller.operations import is_direct
+from explorer.microcontroller.packing import together
 from explorer.microcontroller.program import Add, Concat, Map, Normalise, Op, Pool, Thin, Transpose, Weighted
 
 Counts = Counter[str]

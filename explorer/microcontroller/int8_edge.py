@@ -3,18 +3,21 @@
 The sweep evaluates these integers, and a bundle writes them as C.
 """
 
-from copy import deepcopy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from explorer.core.calibration import CALIBRATION_SAMPLES, Calibration
 from explorer.core.chain import DeployedChain, Normalise
+from explorer.core.folded import fold_norms
+from explorer.core.graph.module_state import keeping_state
 from explorer.core.graph.split_points import OUTPUT, SplitPoint
 from explorer.core.network import Network
 from explorer.data.dataset import DataSet
 from explorer.errors import UserError
-from explorer.microcontroller.lowering import lowered_chain
+from explorer.microcontroller.edge_programs import lowered_chain, lowered_points
 from explorer.microcontroller.program import Program
 from explorer.microcontroller.quantise import Integers, quantised
+from explorer.microcontroller.sharing import SharedRanges
 
 INT8_PAYLOAD = 8  # bits of the payload whose codes the integers of the crossing tensor may be
 
@@ -71,17 +74,33 @@ def edge_program(chain: DeployedChain, data: DataSet) -> Program:
     return lowered_chain(chain, data.input_shape, data.dtype)
 
 
-def integers_of(program: Program, split_point: str, calibration: Calibration, data: DataSet) -> Integers:
+def training_ranges(data: DataSet) -> SharedRanges:
+    """Ranges of tensors over the training samples that payload ranges are fitted to.
+
+    Example:
+        >>> import torch
+        >>> from explorer.data.subset import Subset
+        >>> own = Subset(torch.zeros(400, 4), torch.arange(400) % 2)
+        >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
+        >>> training_ranges(data).raw.shape
+        (128, 4)
+    """
+    return SharedRanges(data.raw(data.train.first(CALIBRATION_SAMPLES).cpu()))
+
+
+def integers_of(
+    program: Program, split_point: str, calibration: Calibration, ranges: SharedRanges
+) -> Integers:
     """An edge part in integers, whatever the payload bits of the point that it is for.
 
-    Ranges are those of the training samples that payload ranges are fitted to. Where payloads of 8 bits have
-    one calibrated range, the crossing tensor takes it, so that its integers are their codes.
+    Where payloads of 8 bits have one calibrated range, the crossing tensor takes it, so that its integers are
+    their codes.
 
     Args:
         program: What is computed.
         split_point: Where it ends.
         calibration: Its payloads.
-        data: Training samples.
+        ranges: See :func:`training_ranges`.
 
     Raises:
         UserError: A layer cannot be quantised; it is named.
@@ -96,11 +115,10 @@ def integers_of(program: Program, split_point: str, calibration: Calibration, da
         >>> data = DataSet("zeros", own, own, own, 2, (4,), mean=(0.0,), std=(1.0,))
         >>> calibration = uncalibrated(["input"], [8])
         >>> program = edge_program(edge_chain(network, "input", calibration, data), data)
-        >>> integers_of(program, "input", calibration, data).scales["input"].zero
+        >>> integers_of(program, "input", calibration, training_ranges(data)).scales["input"].zero
         -128
     """
-    training = data.raw(data.train.first(CALIBRATION_SAMPLES).cpu())
-    return quantised(program, training, calibration.codecs.get((split_point, INT8_PAYLOAD)))
+    return quantised(program, ranges, calibration.codecs.get((split_point, INT8_PAYLOAD)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +168,7 @@ def lowered_edges(network: Network, data: DataSet, calibration: Calibration) -> 
         >>> [edge.point.name for edge in lowered_edges(network, data, uncalibrated(["input", "1"], [8]))]
         ['input']
     """
-    found = [_lowered(own, point, data, calibration) for own, point in _folded_alike(network)]
+    found = _lowered(network, data, calibration).values()
     return [edge for edge in found if isinstance(edge, LoweredEdge)]
 
 
@@ -168,34 +186,57 @@ def refusals(network: Network, data: DataSet, calibration: Calibration) -> dict[
         >>> refusals(network, data, uncalibrated(["input", "1"], [8]))["output"]
         '1: there is no C for Tanh'
     """
-    found = [(point.name, _lowered(own, point, data, calibration)) for own, point in _folded_alike(network)]
-    texts = {name: own.refusal if isinstance(own, LoweredEdge) else own for name, own in found}
+    found = _lowered(network, data, calibration)
+    texts = {name: own.refusal if isinstance(own, LoweredEdge) else own for name, own in found.items()}
     return {name: why for name, why in texts.items() if why}
 
 
-def _folded_alike(network: Network) -> list[tuple[Network, SplitPoint]]:
-    """Every split point with a copy of the network, whose batch normalisations are folded as for it alone."""
+def _lowered(network: Network, data: DataSet, calibration: Calibration) -> dict[str, LoweredEdge | str]:
+    """Every edge part by split point, or why there is no C for it."""
+    ranges, found = training_ranges(data), dict[str, LoweredEdge | str]()
+    for points in _folded_alike(network):
+        with keeping_state(network):
+            for point, program in _programs(network, points, calibration, data):
+                found[point.name] = _quantised(point, program, calibration, ranges)
+    return {point.name: found[point.name] for point in network.split_points}
+
+
+def _folded_alike(network: Network) -> list[list[SplitPoint]]:
+    """Split points by the layers that take up no batch normalisation, since what they write is sent."""
     folds = {value.folds_into for value in network.dataflow.values.values() if value.folds_into}
-    copies = dict[frozenset[str], Network]()
-    found = []
+    found = dict[frozenset[str], list[SplitPoint]]()
     for point in network.split_points:
-        kept = frozenset[str]() if point.name == OUTPUT else frozenset(folds.intersection(point.nodes))
-        if kept not in copies:
-            copies[kept] = deepcopy(network) if folds else network  # nothing changes where nothing folds
-        found.append((copies[kept], point))
-    return found
+        sent = frozenset[str]() if point.name == OUTPUT else folds.intersection(point.nodes)
+        found.setdefault(frozenset(sent), []).append(point)
+    return list(found.values())
 
 
-def _lowered(
-    network: Network, point: SplitPoint, data: DataSet, calibration: Calibration
+def _programs(
+    network: Network, points: Sequence[SplitPoint], calibration: Calibration, data: DataSet
+) -> Iterator[tuple[SplitPoint, Program | UserError]]:
+    """Of edge parts that are folded alike, which happens here: all that send one tensor at once."""
+    fold_norms(network, points[0].nodes if points[0].name != OUTPUT else ())
+    normalise = Normalise(data.mean, data.std, data.input_shape, data.dtype)
+    alone = [point for point in points if len(point.nodes) == 1]
+    known = lowered_points(network, alone, normalise, data.dtype)
+    for point in points:
+        if point.name in known:
+            yield point, known[point.name]
+            continue
+        try:
+            yield point, edge_program(edge_chain(network, point.name, calibration, data), data)
+        except UserError as error:
+            yield point, error
+
+
+def _quantised(
+    point: SplitPoint, program: Program | UserError, calibration: Calibration, ranges: SharedRanges
 ) -> LoweredEdge | str:
     """An edge part, or why there is no C for it."""
+    if isinstance(program, UserError):
+        return _reason(program)
     try:
-        program = edge_program(edge_chain(network, point.name, calibration, data), data)
-    except UserError as error:
-        return _reason(error)
-    try:
-        return LoweredEdge(point, program, integers_of(program, point.name, calibration, data))
+        return LoweredEdge(point, program, integers_of(program, point.name, calibration, ranges))
     except UserError as error:
         return LoweredEdge(point, program, None, _reason(error))
 

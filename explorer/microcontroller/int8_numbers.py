@@ -61,10 +61,11 @@ class Int8Numbers(Numbers):
 
     def packed(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Four weights to a word, the first in its lowest byte; words of the rows by turns."""
-        beyond = -rows.shape[1] % LANES
-        padded = np.pad(rows, ((0, 0), (0, beyond))).astype(np.uint8).astype(np.uint32)
-        lanes = padded.reshape(len(rows), -1, LANES) << (8 * np.arange(LANES, dtype=np.uint32))
-        return np.asarray(lanes.sum(axis=2, dtype=np.uint32)).T.ravel()
+        *before, length = rows.shape
+        padded = np.zeros((*before, -(-length // LANES) * LANES), np.int8)
+        padded[..., :length] = rows
+        words = padded.view("<u4").swapaxes(-1, -2)
+        return words.reshape(*before[:-1], words.shape[-2] * words.shape[-1])
 
     def normalise(self, op: Normalise, place: int, constants: Constants) -> tuple[str, ...]:
         """Factor and shift of raw values."""

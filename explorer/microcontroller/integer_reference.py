@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,9 @@ from explorer.microcontroller.forms import Floats, Shape
 from explorer.microcontroller.program import Add, Map, Normalise, Op, Pool, Weighted
 from explorer.microcontroller.quantise import HIGHEST, LOWEST, Integers
 from explorer.microcontroller.reference import moved, products, torch_order, windows
+from explorer.microcontroller.sharing import origin
 
 Array = NDArray[Any]
-_PLAIN = (
-    "kind",
-    "window",
-    "clamp",
-    "stride",
-    "before",
-    "function",
-    "tables",
-    "rows",
-    "columns",
-)  # of operations
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,30 +94,24 @@ def run_integers(integers: Integers, raw: Floats, known: dict[Any, Array] | None
     known = {} if known is None else known
     found, origins = dict[str, Array](), dict[str, Any]()
     for op in integers.program.ops:
-        origin = _origin(integers, op, origins)
-        if origin not in known:
-            known[origin] = _computed(integers, op, [found[name] for name in op.inputs], raw)
-        found[op.output], origins[op.output] = known[origin], origin
+        own = _origin(integers, op, origins)
+        if own not in known:
+            known[own] = _computed(integers, op, [found[name] for name in op.inputs], raw)
+        found[op.output], origins[op.output] = known[own], own
     return found
 
 
 def _origin(integers: Integers, op: Op, origins: Mapping[str, str]) -> str:
     """A digest of all that a tensor follows from, but for the samples."""
-    arrays, about = list[Array](), list[Any]()
+    arrays, about = list[Array](), list[Any]([integers.scales[op.output]])
     if isinstance(op, Normalise):
-        arrays += [integers.input_factor, integers.input_shift]
+        arrays = [integers.input_factor, integers.input_shift]
     elif isinstance(op, Weighted):
         own = integers.layers[op.output]
-        arrays += [own.weight_OIYX, own.factor_O, own.bias_O]
+        arrays = [own.weight_OIYX, own.factor_O, own.bias_O]
         about += [own.bias_shift, own.shift, own.offset, own.low, own.high, own.wide]
-        about += [type(op.form), op.window, op.shuffle]
-    else:
-        about += [getattr(op, name) for name in _PLAIN if hasattr(op, name)]
-    about += [type(op), integers.scales[op.output], integers.program.shapes[op.output]]
-    found = sha256(repr((about, [origins[name] for name in op.inputs])).encode())
-    for array in arrays:
-        found.update(array.tobytes())
-    return found.hexdigest()
+    shape = integers.program.shapes[op.output]
+    return origin(op, shape, [origins[name] for name in op.inputs], arrays, about)
 
 
 def _computed(integers: Integers, op: Op, inputs: list[Array], raw: Floats) -> Array:
@@ -156,11 +139,13 @@ def _input(integers: Integers, raw: Floats, shape: Shape) -> Array:
 
 
 def _weighted(integers: Integers, op: Weighted, values: Array, shape: Shape) -> Array:
-    """Sums in float64, which holds every integer of 32 bits, since that is fast."""
+    """Sums in floats, since that is fast: of 32 bits where these hold every sum there can be, else of 64."""
     own = integers.layers[op.output]
     as_integers = replace(op, weight_OIYX=own.weight_OIYX.astype(np.float32))
+    largest = -LOWEST * np.abs(own.weight_OIYX.astype(np.int64)).reshape(op.outputs, -1).sum(axis=1).max()
+    kind = np.float32 if largest <= 2**24 else np.float64
     zero = integers.scales[op.inputs[0]].zero
-    sums = products(as_integers, values.astype(np.float64), shape, zero).astype(np.int64)
+    sums = products(as_integers, values.astype(kind), shape, zero).astype(np.int64)
     scaled = (sums * own.factor_O.astype(np.int64) >> 16) + (own.bias_O.astype(np.int64) << own.bias_shift)
     if not own.wide:
         scaled = np.clip((scaled + own.offset) >> own.shift, own.low, own.high)

@@ -38,6 +38,11 @@ def functions(source: str, wanted: Iterable[str]) -> list[tuple[str, str]]:
         >>> [name for name, _ in functions("float.c", ["average_pool"])]
         ['types', 'window', 'average', 'average_pool']
     """
+    return list(_functions(source, tuple(wanted)))
+
+
+@cache
+def _functions(source: str, wanted: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     known = {name: own for file in (source, *SHARED) for name, own in sections(file).items()}
     found = dict[str, str]()
 
@@ -49,4 +54,4 @@ def functions(source: str, wanted: Iterable[str]) -> list[tuple[str, str]]:
 
     for name in wanted:
         add(name)
-    return list(found.items())
+    return tuple(found.items())

@@ -175,6 +175,7 @@ def pool_window(
     """
     if module is None and node.target not in (*_GLOBAL, torch.mean, "mean"):
         return None
+    results = (1,) * (2 - max(0, after.dim() - 2)) + tuple(after.shape[2:])
     if isinstance(module, (_AVERAGES, _MAXIMA)):
         odd = module.ceil_mode or (isinstance(module, _AVERAGES) and any(pair(module.padding, 0)))
         missing = before.dim() == 3
@@ -189,16 +190,20 @@ def pool_window(
                 f"--c-code: {where}: there is no C for ceil_mode, nor for means of padded windows"
             )
         kind: Literal["max", "average"] = "average" if isinstance(module, _AVERAGES) else "max"
-        return kind, Window(kernel, stride, padding, dilation)
+        return kind, Window(kernel, _steps(stride, results), padding, dilation)
     adaptive = isinstance(module, nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d) or node.target in _GLOBAL
     if not adaptive and not (module is None and _means_positions(node, before)):
         return None
     extents = (1,) * (4 - before.dim()) + tuple(before.shape[2:])
-    results = (1,) * (2 - max(0, after.dim() - 2)) + tuple(after.shape[2:])
     if any(extent % result for extent, result in zip(extents, results, strict=True)):
         raise UserError(f"--c-code: {where}: there is no C for pooling {extents} to {results}")
     kernel = (extents[0] // results[0], extents[1] // results[1])
-    return "average", Window(kernel, kernel)
+    return "average", Window(kernel, _steps(kernel, results))
+
+
+def _steps(stride: tuple[int, int], results: tuple[int, ...]) -> tuple[int, int]:
+    """Strides, 1 where there is one position: a byte holds them, and whole series are averaged."""
+    return (1 if results[0] == 1 else stride[0], 1 if results[1] == 1 else stride[1])
 
 
 def _means_positions(node: fx.Node, before: Any) -> bool:
@@ -216,5 +221,6 @@ def _with_kernel(weight: Floats) -> Floats:
 
 
 def _numpy(parameter: Any) -> Floats:
-    values: Floats = parameter.detach().numpy()
+    """A copy: the parameter may change when batch normalisations are folded or taken back."""
+    values: Floats = parameter.detach().numpy().copy()
     return values

@@ -1,7 +1,8 @@
-"""From the deployed chain of a network to a program: what the graph of its edge part and its exit compute."""
+"""From the graph of a network to operations of a program: one for what each node computes."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from explorer.core.chain import UINT8, DeployedChain, Normalise
+from explorer.core.chain import UINT8, Normalise
 from explorer.core.sparsity.base import SparseLayer
 from explorer.errors import UserError
 from explorer.microcontroller import program as ir
 from explorer.microcontroller.forms import Clamp, Shape
 from explorer.microcontroller.layers import lowered_layer, lowered_norm, pair, pool_window
-from explorer.microcontroller.layouts import simplified
+from explorer.microcontroller.limits import beyond_tables
+from explorer.microcontroller.walks import Walk, walked
 
 _SAME = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, "contiguous")
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -32,39 +34,6 @@ _ADDS = (operator.add, operator.iadd, torch.add, "add")
 _RESHAPES = (nn.Flatten, torch.flatten, torch.reshape, "flatten", "view", "reshape", "unflatten")
 
 
-def lowered_chain(chain: DeployedChain, input_shape: tuple[int, ...], dtype: str = "float32") -> ir.Program:
-    """The program of the chain's first cut: what the edge computes until then, and the exit there.
-
-    Args:
-        chain: With at most one cut; without any, the edge computes all.
-        input_shape: Of a raw sample, without batch.
-        dtype: Of raw samples: ``uint8`` or ``float32``.
-
-    Raises:
-        UserError: A layer or operation is none of those that there is C for; it is named.
-
-    Example:
-        >>> from explorer.core.calibration import uncalibrated
-        >>> from explorer.core.network import Network
-        >>> backbone = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-        >>> network = Network(backbone, torch.zeros(1, 4), num_classes=2, exit_features=4).eval()
-        >>> normalise = Normalise([0.0], [1.0], (4,), "float32")
-        >>> cuts = [network.split_point("1")]
-        >>> chain = DeployedChain(network, cuts, {"1"}, uncalibrated(["1"], (8,)), normalise)
-        >>> [op.name for op in lowered_chain(chain, (4,)).ops]
-        ['input', '0', 'exit.1']
-    """
-    own = _Lowering(input_shape, chain.normalise, dtype)
-    crossing, sample = ir.INPUT, chain.normalise(torch.zeros(1, *input_shape))
-    if not chain.starts_cut:
-        crossing, sample = own.graph(chain.parts[0], crossing, sample, prefix="")
-    logits = None if chain.cuts else crossing
-    if "0" in chain.exits:
-        exit_ = fx.symbolic_trace(chain.exits["0"])
-        logits, _ = own.graph(exit_, crossing, sample, prefix="exit.")
-    return simplified(ir.Program(tuple(own.ops), own.shapes, crossing, logits))
-
-
 def shape_of(logical: Sequence[int]) -> Shape:
     """Of a tensor that PyTorch has with these axes, without batch.
 
@@ -78,8 +47,21 @@ def shape_of(logical: Sequence[int]) -> Shape:
     return Shape(height, width, channels)
 
 
-class _Lowering:
-    """Collects operations while graphs are walked."""
+class Lowering:
+    """Collects operations while graphs are walked.
+
+    Args:
+        input_shape: Of a raw sample, without batch.
+        normalise: What is done to it first.
+        dtype: Of raw samples: ``uint8`` or ``float32``.
+
+    Example:
+        >>> own = Lowering((4,), Normalise([0.0], [1.0], (4,), "float32"), "float32")
+        >>> own.exit(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), "input", torch.zeros(1, 4))
+        'exit._1'
+        >>> [op.name for op in own.ops]
+        ['input', 'exit.0', 'exit.0', 'exit.1']
+    """
 
     def __init__(self, input_shape: tuple[int, ...], normalise: Normalise, dtype: str) -> None:
         self.shapes = {ir.INPUT: shape_of(input_shape)}
@@ -90,35 +72,57 @@ class _Lowering:
         raw: Any = UINT8 if dtype == UINT8 else "float32"
         self.ops: list[ir.Op] = [ir.Normalise(ir.INPUT, (), ir.INPUT, mean, std, raw)]
 
-    def graph(self, graph: nn.Module, source: str, sample: Tensor, prefix: str) -> tuple[str, Tensor]:
-        """Walk a graph that ``sample`` goes through; returns the tensor that comes out, and its value."""
-        assert isinstance(graph, fx.GraphModule)
-        values, names, modules = dict[fx.Node, Any](), dict[fx.Node, str](), dict(graph.named_modules())
-        with torch.inference_mode():
-            for node in graph.graph.nodes:
-                if node.op == "placeholder":
-                    values[node], names[node] = sample, source
-                    continue
-                args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
-                if node.op == "output":
-                    return names[node.args[0]], args[0]
-                module = modules.get(str(node.target)) if node.op == "call_module" else None
-                values[node] = _result(node, module, args, kwargs)
-                if isinstance(values[node], Tensor):
-                    names[node] = self.node(prefix, node, module, values, names)
-        raise AssertionError("a graph has an output")
+    def exit(self, classifier: nn.Module, crossing: str, sample: Tensor) -> str:
+        """Lower an exit classifier, which reads the crossing tensor; returns its logits."""
+        graph = fx.Graph()
+        node = graph.placeholder("x")
+        for name, _ in classifier.named_children():
+            node = graph.call_module(name, (node,))
+        graph.output(node)
+        return self.walk(graph, classifier, crossing, sample, prefix="exit.").end[0]
+
+    def walk(self, graph: fx.Graph, root: nn.Module, source: str, sample: Tensor, prefix: str = "") -> Walk:
+        """Lower every node that there is C for.
+
+        Args:
+            graph: With one input.
+            root: Whose modules it calls.
+            source: Tensor that goes into it.
+            sample: Its value.
+            prefix: Of what its nodes are called.
+        """
+        return walked(graph, root, source, sample, partial(self.fitting, prefix))
+
+    def fitting(
+        self,
+        prefix: str,
+        node: fx.Node,
+        module: nn.Module | None,
+        values: Mapping[fx.Node, Any],
+        names: Mapping[fx.Node, str],
+    ) -> str:
+        """:meth:`node`, where tables in C can hold it."""
+        start = len(self.ops)
+        output = self.node(prefix, node, module, values, names)
+        for op in self.ops[start:]:
+            if why := beyond_tables(op, self.shapes[op.inputs[0]], self.shapes[op.output]):
+                kind = kind_of(node.target if module is None else module)
+                raise UserError(f"--c-code: {op.name}: {kind} is too large for C: {why}")
+        return output
 
     def node(
         self,
         prefix: str,
         node: fx.Node,
         module: nn.Module | None,
-        values: dict[fx.Node, Any],
-        names: dict[fx.Node, str],
+        values: Mapping[fx.Node, Any],
+        names: Mapping[fx.Node, str],
     ) -> str:
         """Lower one operation; returns the tensor that it writes."""
         where = prefix + (str(node.target) if module is not None else node.name)
         kind = node.target if module is None else type(module)
+        if node.op == "get_attr":
+            raise refused(node.name, "a constant tensor")
         if not node.all_input_nodes:
             raise refused(where, kind)
         sources = tuple(names[own] for own in node.all_input_nodes if own in names)
@@ -195,21 +199,19 @@ def refused(where: str, what: Any, why: str = "") -> UserError:
         >>> str(refused("block1.attention", nn.Softmax()))
         '--c-code: block1.attention: there is no C for Softmax'
     """
+    return UserError(f"--c-code: {where}: there is no C for {kind_of(what)}{why}")
+
+
+def kind_of(what: Any) -> str:
+    """What a layer or operation is called.
+
+    Example:
+        >>> kind_of(nn.Softmax()), kind_of(torch.sigmoid), kind_of("flatten")
+        ('Softmax', 'sigmoid', 'flatten')
+    """
     if isinstance(what, nn.Module):
-        kind = type(what).__name__
-    else:
-        kind = what if isinstance(what, str) else getattr(what, "__name__", str(what))
-    return UserError(f"--c-code: {where}: there is no C for {kind}{why}")
-
-
-def _result(node: fx.Node, module: nn.Module | None, args: Any, kwargs: Any) -> Any:
-    if node.op == "get_attr":
-        raise refused(node.name, "a constant tensor")
-    if module is not None:
-        return module(*args, **kwargs)
-    if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-    return node.target(*args, **kwargs)  # type: ignore[operator]
+        return type(what).__name__
+    return what if isinstance(what, str) else getattr(what, "__name__", str(what))
 
 
 def _terms(node: fx.Node, values: Mapping[fx.Node, Any]) -> list[fx.Node] | None:

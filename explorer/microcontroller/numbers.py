@@ -1,18 +1,17 @@
 """How numbers and constants of one kind, float32 or int8, stand in C."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.microcontroller.forms import Blocks, Clamp, Floats
+from explorer.microcontroller.forms import Clamp, Floats
 from explorer.microcontroller.program import Add, Map, Normalise, Pool, Program, Weighted
 
 Array = NDArray[Any]
-TOGETHER = (4, 2, 1)  # outputs whose weights lie interleaved
 _C_TYPES = {
     "f4": "float",
     "f8": "double",
@@ -123,7 +122,7 @@ class Numbers:
 
     @abstractmethod
     def packed(self, rows: Array) -> Array:
-        """Rows of weights (rows, length) as the dot products read them: interleaved."""
+        """Rows of weights (..., rows, length) as the dot products read them: interleaved, (..., packed)."""
 
     @abstractmethod
     def normalise(self, op: Normalise, place: int, constants: Constants) -> tuple[str, ...]:
@@ -180,7 +179,7 @@ class FloatNumbers(Numbers):
 
     def packed(self, rows: Array) -> Array:
         """Element by element."""
-        return rows.T.ravel()
+        return rows.swapaxes(-1, -2).reshape(*rows.shape[:-2], rows.shape[-2] * rows.shape[-1])
 
     def normalise(self, op: Normalise, place: int, constants: Constants) -> tuple[str, ...]:
         """Mean and deviation."""
@@ -217,48 +216,3 @@ def shared(constants: Constants, arrays: Mapping[str, Array]) -> tuple[str, ...]
 
 def _limits(clamp: Clamp) -> str:
     return f"{literal(clamp.low)}, {literal(clamp.high)}"
-
-
-def packed_blocks(numbers: Numbers, op: Weighted) -> Array:
-    """Weights of a layer of blocks: four outputs by four, then two, then one; run of inputs by run.
-
-    A patch has the taps of a group of inputs side by side, and so have the weights.
-
-    Example:
-        >>> from explorer.microcontroller.forms import Shape
-        >>> weight = np.arange(1, 9, dtype=np.float32).reshape(2, 4, 1, 1)
-        >>> op = Weighted("fc", ("x",), "fc", weight, np.zeros(2, np.float32))
-        >>> packed_blocks(FloatNumbers(Program((op,), {}, "fc", None)), op).tolist()
-        [1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0, 8.0]
-    """
-    return np.concatenate(list(_runs(numbers, op)))
-
-
-def together(outputs: int) -> list[int]:
-    """How many outputs of a group have their weights interleaved, from the first on.
-
-    Example:
-        >>> together(11)
-        [4, 4, 2, 1]
-    """
-    fours, left = divmod(outputs, 4)
-    return [4] * fours + [number for number in TOGETHER[1:] if left & number]
-
-
-def _runs(numbers: Numbers, op: Weighted) -> Iterator[Array]:
-    form, weight = op.form, numbers.dense_weight(op)
-    assert isinstance(form, Blocks)
-    outputs, inputs, *kernel = weight.shape
-    each, rows = inputs // form.groups, outputs // form.groups
-    spans = (
-        weight.reshape(outputs, form.groups, each, *kernel)
-        .transpose(0, 1, 3, 4, 2)
-        .reshape(outputs, form.groups, -1)
-    )
-    for block in range(form.groups):
-        row = block * rows
-        for several in together(rows):
-            for first, number in form.runs(block):
-                own = spans[row : row + several, first : first + number]
-                yield numbers.packed(own.reshape(several, -1))
-            row += several

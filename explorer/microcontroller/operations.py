@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from explorer.errors import UserError
 from explorer.microcontroller.forms import Blocks, Depthwise, Listed, Periodic, Window
-from explorer.microcontroller.numbers import Constants, Numbers, packed_blocks
+from explorer.microcontroller.limits import beyond_tables
+from explorer.microcontroller.numbers import Constants, Numbers
+from explorer.microcontroller.packing import packed_blocks
 from explorer.microcontroller.program import Add, Concat, Map, Normalise, Op, Pool, Thin, Transpose, Weighted
 
 
@@ -71,8 +73,14 @@ class Writer:
     def code(self) -> Code:
         """All operations; places of tensors and scratch memory are left as ``AT(name)``."""
         for place, op in enumerate(self.program.ops):
+            self._check(op)
             getattr(self, f"_{type(op).__name__.lower()}")(op, place)
         return self._code
+
+    def _check(self, op: Op) -> None:
+        shapes = self.program.shapes
+        if op.inputs and (why := beyond_tables(op, shapes[op.inputs[0]], shapes[op.output])):
+            raise UserError(f"--c-code: {op.name}: {type(op).__name__} is too large for C: {why}")
 
     def _call(self, function: str, *arguments: Any) -> None:
         self._code.calls.append(f"{function}({', '.join(map(str, arguments))});")
@@ -169,12 +177,6 @@ class Writer:
     def _window(self, window: Window, op: Op, direct: bool) -> str:
         before, after = self.program.shapes[op.inputs[0]], self.program.shapes[op.output]
         numbers = (*before, after.height, after.width, *window.kernel, *window.stride, *window.dilation)
-        large = (*before, *after, *window.kernel, window.taps * before.channels + 8)
-        if max(large) >= 2**16 or max(*window.stride, *window.dilation, *window.padding) >= 2**8:
-            raise UserError(
-                f"--c-code: {op.name}: too large for C: channels, pixels of a row and values under a window "
-                f"must be below 65,536 and strides below 256, got {max(large):,} and {max(window.stride)}"
-            )
         zero = self.numbers.zero(op.inputs[0])
         return "{" + ", ".join(map(str, (*numbers, *window.padding, int(direct), zero))) + "}"
 

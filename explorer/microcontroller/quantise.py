@@ -26,7 +26,8 @@ from explorer.microcontroller.program import (
     Transpose,
     Weighted,
 )
-from explorer.microcontroller.reference import mapped, ranges, run_floats
+from explorer.microcontroller.reference import mapped
+from explorer.microcontroller.sharing import Range, SharedRanges
 from explorer.runtime.codec import Codec
 
 LOWEST, HIGHEST = -128, 127
@@ -150,12 +151,13 @@ class Integers:
         return self.scales[tensor].step / float(2 ** self.layers[tensor].shift)
 
 
-def quantised(program: Program, samples: Floats, codec: Codec | None = None) -> Integers:
+def quantised(program: Program, samples: Floats | SharedRanges, codec: Codec | None = None) -> Integers:
     """Quantise a program.
 
     Args:
         program: In floats.
-        samples: Raw training samples (N, ...), from which ranges are taken.
+        samples: Raw training samples (N, ...), from which ranges are taken, or those ranges, which edge parts
+            of one network share.
         codec: With which the crossing tensor is sent. Where it has 8 bits and one calibrated range, the
             tensor takes that range, so that its integers are the codes.
 
@@ -172,8 +174,10 @@ def quantised(program: Program, samples: Floats, codec: Codec | None = None) -> 
         >>> integers.scales["input"], integers.layers["fc"].weight_OIYX.ravel().tolist()
         (Scale(step=1.0, zero=-128), [127, 0, 0, 127])
     """
+    _check_means(program)
     wide = _wide(program)
-    scales = _scales(program, samples, codec)
+    shared = samples if isinstance(samples, SharedRanges) else SharedRanges(samples)
+    scales = _scales(program, shared.of(program), codec)
     layers = {
         op.output: _layer(op, scales[op.inputs[0]], scales[op.output], op.output in wide)
         for op in program.weighted()
@@ -207,9 +211,17 @@ def _wide(program: Program) -> set[str]:
     return {program.logits}
 
 
-def _scales(program: Program, samples: Floats, codec: Codec | None) -> dict[str, Scale]:
+def _check_means(program: Program) -> None:
+    """One over the number of values must be a unit of 2^-16 at least."""
+    for op in program.ops:
+        if isinstance(op, Pool) and op.kind == "average" and op.window.taps > 2**16:
+            raise UserError(
+                f"--c-code int8: {op.name}: a mean may have at most 65,536 values, got {op.window.taps:,}"
+            )
+
+
+def _scales(program: Program, found: Mapping[str, Range], codec: Codec | None) -> dict[str, Scale]:
     """A scale for every tensor; operations that move values only have one for all of theirs."""
-    found = ranges(run_floats(program, samples))
     groups = {name: {name} for name in found}
     for op in program.ops:
         if isinstance(op, _KEEP_SCALE):

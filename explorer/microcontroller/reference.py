@@ -3,7 +3,6 @@
 Arrays of a batch have the shape (N, height, width, channels).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,22 +41,36 @@ def run_floats(program: Program, raw: Floats) -> dict[str, Floats]:
     """
     found: dict[str, Floats] = {}
     for op in program.ops:
-        inputs = [found[name] for name in op.inputs]
-        shape = program.shapes[op.output]
-        if isinstance(op, Normalise):
-            found[op.output] = _normalised(op, raw, shape)
-        elif isinstance(op, Weighted):
-            sums = products(op, inputs[0], shape, zero=0) + op.bias_O
-            found[op.output] = clamped(np.take(sums, np.argsort(op.places), axis=-1), op.clamp)
-        elif isinstance(op, Pool):
-            found[op.output] = _pooled(op, inputs[0], shape)
-        elif isinstance(op, Add):
-            found[op.output] = clamped(inputs[0] + inputs[1], op.clamp)
-        elif isinstance(op, Map):
-            found[op.output] = mapped(op, inputs[0])
-        else:
-            found[op.output] = moved(op, inputs, shape, zero=0.0)
+        found[op.output] = computed(op, [found[name] for name in op.inputs], raw, program.shapes[op.output])
     return found
+
+
+def computed(op: Op, inputs: list[Floats], raw: Floats, shape: Shape) -> Floats:
+    """The tensor that an operation writes.
+
+    Args:
+        op: Of a program.
+        inputs: What it reads.
+        raw: Samples, which the first operation reads.
+        shape: Of what it writes.
+
+    Example:
+        >>> add = Add("add", ("x", "y"), "add")
+        >>> computed(add, [np.ones(2, np.float32)] * 2, np.zeros(0, np.float32), Shape(1, 1, 1)).tolist()
+        [2.0, 2.0]
+    """
+    if isinstance(op, Normalise):
+        return _normalised(op, raw, shape)
+    if isinstance(op, Weighted):
+        sums = products(op, inputs[0], shape, zero=0) + op.bias_O
+        return clamped(np.take(sums, np.argsort(op.places), axis=-1), op.clamp)
+    if isinstance(op, Pool):
+        return _pooled(op, inputs[0], shape)
+    if isinstance(op, Add):
+        return clamped(inputs[0] + inputs[1], op.clamp)
+    if isinstance(op, Map):
+        return mapped(op, inputs[0])
+    return moved(op, inputs, shape, zero=0.0)
 
 
 def torch_order(values: Array, shape: Shape) -> Array:
@@ -93,6 +106,8 @@ def windows(values: Array, window: Window, shape: Shape, zero: Any) -> Array:
         >>> windows(values, Window((2, 2)), Shape(1, 1, 1), zero=0).ravel().tolist()
         [0, 1, 2, 3]
     """
+    if window == Window():  # each pixel reads itself
+        return values[:, :, :, None, None]
     (top, left), (down, right) = window.padding, window.stride
     _, height, width, _ = values.shape
     starts = np.arange(shape.height) * down, np.arange(shape.width) * right
@@ -184,13 +199,3 @@ def moved(op: Op, inputs: list[Array], shape: Shape, zero: Any) -> Array:
     own = values[:, ::down, ::right]
     behind = shape.channels - own.shape[-1] - op.before
     return np.pad(own, ((0, 0), (0, 0), (0, 0), (op.before, behind)), constant_values=zero)
-
-
-def ranges(found: Mapping[str, Floats]) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value of every tensor.
-
-    Example:
-        >>> ranges({"x": np.array([-1.0, 2.0], np.float32)})
-        {'x': (-1.0, 2.0)}
-    """
-    return {name: (float(values.min()), float(values.max())) for name, values in found.items()}

@@ -73,13 +73,10 @@ def predicted(code: EdgeCode, weights: str, core: str) -> Predicted:
         >>> predicted(code, "int8", "m4").bss == code.static_bytes  # doctest: +SKIP
         True
     """
-    known = _known()[core][weights]
-    called = [name for name in code.functions if name in known["functions"]]
-    text = sum(known["functions"][name][0] for name in called)
-    text += known["run" if "frame" in code.functions else "alone"] + known["call"] * code.calls
+    text, stack = _of_functions(code.functions, weights, core)
+    text += _known()[core][weights]["call"] * code.calls
     rodata = code.constant_bytes + sum(_TABLE_BYTES[weights][kind] for kind in code.tables)
-    depths = [_depth(name, weights, core) for name in called]
-    return Predicted(round(text), rodata, code.static_bytes, known["frame"] + max(depths, default=0))
+    return Predicted(round(text), rodata, code.static_bytes, stack)
 
 
 def largest(code: EdgeCode, weights: str) -> tuple[int, int]:
@@ -95,6 +92,17 @@ def largest(code: EdgeCode, weights: str) -> tuple[int, int]:
     """
     every = [predicted(code, weights, core) for core in _known()]
     return max(own.flash for own in every), max(own.ram for own in every)
+
+
+@cache
+def _of_functions(names: tuple[str, ...], weights: str, core: str) -> tuple[float, int]:
+    """Bytes of instructions of functions and of the run that calls them, less the calls; and its stack."""
+    known = _known()[core][weights]
+    called = [name for name in names if name in known["functions"]]
+    text = sum(known["functions"][name][0] for name in called)
+    text += known["run" if "frame" in names else "alone"]
+    depths = [_depth(name, weights, core) for name in called]
+    return text, known["frame"] + max(depths, default=0)
 
 
 @cache

@@ -118,7 +118,10 @@ class SearchSpace(Strict):
     @classmethod
     def _with_float32(cls, values: list[Any]) -> list[Any]:
         if FLOAT32 not in values:
-            raise ValueError(f"must contain 32, in which networks are trained, got {values}")
+            raise ValueError(
+                "must contain 32, in which networks are trained and references stay: [32] or [32, 8], "
+                f"got {values}"
+            )
         return values
 
     @field_validator("patterns", "payload_bits", "edge_weight_bits")

@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.microcontroller import int8_spaces
-from benchmarks.microcontroller.int8_spaces import SOURCES, SpaceRow, drops, measured, shortfalls
+from benchmarks.microcontroller.int8_spaces import (
+    SOURCES,
+    SpaceRow,
+    drops,
+    measured,
+    shortfalls,
+    write_windows,
+)
 
 ROW = SpaceRow("mnist_mlp", "mnist", networks=3, accuracy=0.9, drop=0.01, samples=1000)
 
@@ -33,10 +40,21 @@ def test_what_falls_short_is_named() -> None:
 
 
 def test_spaces_without_data_are_left_out_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(int8_spaces, "MADE", "")
     assert list(measured(tmp_path)) == []
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == list(SOURCES)
+
+
+def test_windows_that_are_made_are_waves_of_their_class(tmp_path: Path) -> None:
+    write_windows(tmp_path / "own.npz", seed=0)
+    with np.load(tmp_path / "own.npz") as made:
+        x, y = made["x_train"], made["y_train"]
+    assert x.shape == (3000, 3, 64)
+    assert set(y) == set(range(6))
+    power = np.abs(np.fft.rfft(x[y == 4])) ** 2  # 4 turns in a window
+    assert power.mean(axis=(0, 1)).argmax() == 4
 
 
 @pytest.mark.slow

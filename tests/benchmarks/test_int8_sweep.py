@@ -20,7 +20,7 @@ POINTS = pd.DataFrame(
 
 
 def test_fronts_and_drops_are_those_of_the_points() -> None:
-    found = _compared(POINTS, float_s=10.0, both_s=12.0)
+    found = _compared(POINTS, float_s=[10.0, 10.0, 8.0], both_s=[12.0, 11.0, 16.0])
     assert (found.networks, found.float_front, found.both_front) == (1, 2, 3)
     assert found.dominated == 0.5  # the whole network in float32 is more accurate than in int8
     assert abs(found.largest_drop - 0.01) < 1e-9
@@ -29,7 +29,7 @@ def test_fronts_and_drops_are_those_of_the_points() -> None:
 
 
 def test_what_falls_short_is_named() -> None:
-    found = replace(_compared(POINTS, 10.0, 12.0), largest_drop=0.0)
+    found = replace(_compared(POINTS, [10.0], [12.0]), largest_drop=0.0)
     assert shortfalls(found) == []
-    worse = replace(found, both_s=14.0, both_hypervolume=found.float_hypervolume, largest_drop=0.02)
+    worse = replace(found, both_s=(14.0,), both_hypervolume=found.float_hypervolume, largest_drop=0.02)
     assert len(shortfalls(worse)) == 3

@@ -127,7 +127,7 @@ def test_what_is_too_large_for_the_tables_is_refused() -> None:
     layer = Weighted("fc", (INPUT,), "fc", np.zeros((1, 70000, 1, 1), np.float32), np.zeros(1, np.float32))
     shapes = {INPUT: Shape(1, 1, 70000), "fc": Shape(1, 1, 1)}
     start = Normalise(INPUT, (), INPUT, np.zeros(1, np.float32), np.ones(1, np.float32), "float32")
-    with pytest.raises(UserError, match="--c-code: fc: too large for C"):
+    with pytest.raises(UserError, match=r"--c-code: fc: Weighted is too large for C: .*, got 70,000"):
         emitted(FloatNumbers(Program((start, layer), shapes, "fc", None)), Task(1))
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from explorer.microcontroller.executed import executed
 from explorer.microcontroller.forms import Blocks, Depthwise, Shape, Window
-from explorer.microcontroller.numbers import FloatNumbers, together
+from explorer.microcontroller.numbers import FloatNumbers
+from explorer.microcontroller.packing import together
 from explorer.microcontroller.program import Op, Pool, Program, Weighted
 
 

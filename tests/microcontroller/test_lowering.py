@@ -13,8 +13,8 @@ from explorer.core.chain import DeployedChain, Normalise
 from explorer.core.network import Network
 from explorer.core.sparsity.block import BlockConv, BlockLinear
 from explorer.errors import UserError
+from explorer.microcontroller.edge_programs import lowered_chain
 from explorer.microcontroller.forms import Blocks, Depthwise
-from explorer.microcontroller.lowering import lowered_chain
 from explorer.microcontroller.program import Program, Transpose
 from explorer.microcontroller.reference import run_floats, torch_order
 

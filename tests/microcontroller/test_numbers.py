@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from explorer.core.sparsity.patterns import adjacency
 from explorer.microcontroller.forms import Blocks, Shape
 from explorer.microcontroller.int8_numbers import Int8Numbers
-from explorer.microcontroller.numbers import TOGETHER, Constants, FloatNumbers, literal, packed_blocks
+from explorer.microcontroller.numbers import Constants, FloatNumbers, literal
+from explorer.microcontroller.packing import TOGETHER, packed_blocks
 from explorer.microcontroller.program import Program, Weighted
 
 

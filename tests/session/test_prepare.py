@@ -1,5 +1,6 @@
 """What a search refuses before anything is written."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,19 @@ def test_int8_that_cannot_be(tmp_path: Path, changes: dict[str, object], said: s
     options = Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports")
     with pytest.raises(UserError, match=said):
         prepare(options)
+
+
+def test_a_pooling_too_large_for_c_is_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("explorer.microcontroller.limits._BYTE", 2)  # so that a stride of 2 is too large
+    cnn = {"factory": "explorer.backbones:cnn", "arguments": {"channels": [[4, 8]], "hidden": [8]}}
+    space = SPACE | {"edge_weight_bits": [32, 8], "backbones": SPACE["backbones"] | {"cnn": cnn}}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    session = prepare(Options(space=str(tmp_path / "space.yaml"), reports=tmp_path / "reports"))
+    (sentence,) = session.without_code
+    named = r"pool1: MaxPool2d is too large for C: strides, .* must be below 2, got 2"
+    assert re.fullmatch(rf"cnn\(.*\) has no edge part in int8 at .*output: {named}", sentence)
 
 
 def test_edge_parts_that_cannot_be_in_int8_are_told_before_training(tmp_path: Path) -> None:
