@@ -119,6 +119,8 @@ def npy_claim(where: str, file: IO[bytes], size: int) -> int:
     if version not in readers:
         raise ValueError(f"version {version} of the format is not for plain numbers")
     shape, _, dtype = readers[version](file)
+    if not all(type(extent) is int and extent >= 0 for extent in shape):
+        raise ValueError(f"a shape must hold whole numbers of at least 0, got {shape}")
     claimed = math.prod(shape) * dtype.itemsize
     held = size - file.tell()
     if not dtype.hasobject and claimed > held:  # objects are refused by whoever reads them

@@ -19,10 +19,11 @@ from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
 from explorer.data.division import IndexArray, divided, draw, quotas
 from explorer.data.mapped import MappedArray, as_tensor
-from explorer.data.notes import exchanged_axes_note, repeated_note
+from explorer.data.notes import exchanged_axes_note, repeated_notes, scale_note
 from explorer.data.sources import RawData, read_source
 from explorer.data.subset import Normalisation, Subset
 from explorer.errors import UserError
+from explorer.utils.numbers import shown
 
 __all__ = ["DataSet", "GivenMoments", "Scaling", "Subset", "load_data", "on_device"]
 
@@ -31,6 +32,7 @@ GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
 
 _CHUNK, _CHUNK_VALUES = 1024, 2**24  # samples and values normalised at once; bounds the float64 copies
 _COPIED_SHARE = 0.25  # of an array; where more of it is chosen, it stays whole and is not copied
+_SAMPLES_TO_COMPARE = 30  # of test with train, in size; fewer vary by chance
 _TEST_SEED = 0  # the test subset is the same for every seed
 
 
@@ -209,16 +211,18 @@ def load_data(
         class_names=raw.class_names,
         dtype="uint8" if raw.x_train.dtype == np.uint8 else "float32",
         validation_is_apart=raw.validation_is_apart,
-        notes=tuple(filter(None, _notes(drawn, layout))),
+        notes=tuple(filter(None, [raw.unread, *_notes(drawn, layout)])),
     )
 
 
 def _notes(drawn: list[tuple[Array, Array, IndexArray]], layout: Layout) -> Iterator[str]:
     """What a reader should know of the chosen samples; empty where there is nothing."""
-    (*known, test) = [(inputs, rows) for inputs, _, rows in drawn]
+    train, validation, test = [(inputs, rows) for inputs, _, rows in drawn]
     if layout == "series":
         yield exchanged_axes_note(test[0].shape[1:])
-    yield repeated_note(known, test)
+    yield from repeated_notes(train, validation, test)
+    if len(test[1]) >= _SAMPLES_TO_COMPARE:
+        yield scale_note("test", _moments(*test), _moments(*train))
 
 
 def _scaled_chunks(inputs: Array, indices: IndexArray) -> Iterator[npt.NDArray[np.float64]]:
@@ -251,6 +255,12 @@ def _scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments)
                 f"single one, got {values.size}"
             )
     mean, std = (np.broadcast_to(values, (channels,)).reshape(own[0].shape) for values in given)
+    with np.errstate(over="ignore"):
+        if not ((1 + abs(mean)) / std <= np.finfo(np.float32).max).all():
+            raise UserError(
+                f"{raw.name}: data.normalise must leave values that float32 holds, got mean "
+                f"{shown(mean.ravel().tolist())} and std {shown(std.ravel().tolist())}"
+            )
     return mean, std
 
 

@@ -41,7 +41,7 @@ class Normalisation:
     @classmethod
     def of(cls, divisor: float, mean: Any, std: Any) -> "Normalisation":
         """With numbers and arrays."""
-        values = (np.asarray(value, dtype=np.float64) for value in (divisor, mean, std))
+        values = (np.array(value, dtype=np.float64) for value in (divisor, mean, std))
         return cls(*(torch.from_numpy(value) for value in values))
 
     def to(self, device: torch.device) -> "Normalisation":

@@ -30,6 +30,7 @@ from explorer.data.division import draw as _draw
 from explorer.data.division import quotas as _quotas
 from explorer.data.sources import NPZ_KEYS
 from explorer.errors import UserError
+from explorer.space.choices import DataSpec
 
 REAL_DATA_DIR = os.environ.get(DATA_DIR_VARIABLE)
 needs_real_data = pytest.mark.skipif(
@@ -377,8 +378,14 @@ IMAGES = arrays()["x_train"].astype(np.float32)
         ({"y_train": LABELS * 0}, r"at least 2 classes, got 1"),
         ({"y_test": arrays()["y_test"] + 1}, r"y_test must hold only the classes 0 .. 3 of y_train, got 4"),
         ({"y_test": arrays()["y_test"] - 1}, r"y_test must hold only the classes 0 .. 3 of y_train, got -1"),
-        ({"x_train": np.where(IMAGES == 7, np.nan, IMAGES)}, r"x_train must be finite.*got values from nan"),
-        ({"x_train": np.where(IMAGES == 7, np.inf, IMAGES)}, r"x_train must be finite.*to inf"),
+        (
+            {"x_train": np.where(IMAGES == 7, np.nan, IMAGES)},
+            r"must be finite.*, got nan in sample \d+",
+        ),
+        (
+            {"x_train": np.where(IMAGES == 7, np.inf, IMAGES)},
+            r"must be finite.*, got inf in sample \d+",
+        ),
         ({"x_train": IMAGES.astype(np.float64) * 1e300}, r"x_train must be finite and fit float32"),
         ({"x_train": IMAGES}, r"both be uint8 .* or neither, got float32 and uint8"),
         ({"x_train": IMAGES.astype(complex)}, r"x_train must hold numbers, got dtype complex128"),
@@ -701,7 +708,7 @@ def test_labels_as_text_and_gaps_are_named(tmp_path: Path) -> None:
 def test_nan_pixels_are_refused(tmp_path: Path) -> None:
     pixels = np.zeros((40, 5, 6))
     pixels[7, 2, 2] = np.nan
-    with pytest.raises(UserError, match="x_train must be finite and fit float32, got values from nan to nan"):
+    with pytest.raises(UserError, match="x_train must be finite and fit float32, got nan in sample"):
         load(write_npz(tmp_path / "nan.npz", x_train=pixels, x_test=pixels[:20] * 0))
 
 
@@ -742,8 +749,25 @@ def test_an_archive_may_name_its_classes(tmp_path: Path) -> None:
         (np.array([["a", "b"]]), "class_names must be text"),
         (np.array([1, 2]), "class_names must be text"),
         (np.array(["a", "a"]), "each name once"),
+        (np.array(["a", "b", "c", ""]), "names of classes must be printable text, got ''"),
+        (np.array(["a", "b", "c", "d\ne"]), r"names of classes must be printable text, got 'd\\ne'"),
+        (np.array(["a", "b", "c", "\ud800"]), r"names of classes must be printable text, got '\\ud800'"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(tmp_path: Path, names: np.ndarray, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(write_npz(tmp_path / "own.npz", class_names=names), train_samples=20)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1e-320), (1e308, 1e-300), (1e39, 1.0), (0.0, 1e-39)])
+def test_a_normalisation_that_float32_does_not_hold(tmp_path: Path, mean: float, std: float) -> None:
+    path = write_npz(tmp_path / "own.npz")
+    with pytest.raises(UserError, match=r"data.normalise must leave values .*, got mean \[.*\] and std \["):
+        load(path, train_samples=20, normalise=([mean], [std]))
+
+
+def test_a_given_normalisation_warns_of_nothing(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    load(write_npz(tmp_path / "own.npz"), train_samples=20, normalise=([0.5], [0.25]))
+    spec = DataSpec(source="digits", validation_samples=4, normalise={"mean": [0.5], "std": [0.25]})
+    assert spec.model_dump()["normalise"] == {"mean": [0.5], "std": [0.25]}
+    assert not recwarn.list
