@@ -10,6 +10,7 @@ from explorer.devices.loading import load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
 from explorer.devices.protocols import ProtocolName, protocol_name
 from explorer.errors import UserError
+from explorer.utils.refusals import first_refusal
 
 _IN_PLACE_OF = {  # one number for what a profile may hold as several
     "tx_joules_per_bit": ("tx_alpha_w_per_bit_per_s", "tx_beta_w"),
@@ -146,9 +147,7 @@ class Setting:
             try:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
-                problem = error.errors()[0]
-                rule = problem["msg"].removeprefix("Value error, ")
-                raise UserError(f"--set {change}: {rule}") from error
+                raise UserError(f"--set {change}: {first_refusal(error, role)}") from error
         return replace(self, **profiles)
 
 

@@ -269,6 +269,30 @@ def parse_constraint(text: str, where: str) -> Constraint:
     return Constraint(column, match["operator"], bound)
 
 
+def check_possible(constraints: Sequence[Constraint]) -> None:
+    """Refuse what no operating point can satisfy, whatever is searched: shares above 1, bounds that cross.
+
+    Raises:
+        UserError: Names the constraints.
+
+    Example:
+        >>> check_possible([Constraint("accuracy", ">=", 95.0)])
+        Traceback (most recent call last):
+            ...
+        explorer.runtime.errors.UserError: accuracy is a share of at most 1, got accuracy >= 95; write 95 %
+    """
+    for own in constraints:
+        if own.operator == ">=" and own.bound > 1 and ALL_METRICS[own.column].is_share:
+            advice = f"; write {own.bound:g} %" if own.bound <= 100 else ""
+            raise UserError(f"{own.column} is a share of at most 1, got {own}{advice}")
+        if own.operator == "<=" and own.bound < 0:
+            raise UserError(f"{own.column} is never below 0, got {own}")
+        for other in constraints:
+            crossing = own.operator == ">=" and other.operator == "<=" and own.bound > other.bound
+            if crossing and own.column == other.column:
+                raise UserError(f"constraints must leave something, got {own} and {other}")
+
+
 def assured(constraint: Constraint, known: Collection[str] = ()) -> Constraint:
     """The constraint on the lower end of the interval, where it asks for an accuracy of any kind.
 
