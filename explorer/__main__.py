@@ -11,6 +11,7 @@ from explorer.errors import run_command
 from explorer.inspect import __main__ as inspect
 from explorer.measure import __main__ as measure
 from explorer.report import __main__ as report
+from explorer.utils.arguments import Parser
 
 COMMANDS: dict[str, Any] = {
     "search": search,
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """One parser for all commands, which are what ``python -m explorer.search`` and its kin are."""
     about = "Find out how to run a neural network across an edge device and a server."
-    parser = argparse.ArgumentParser(prog="explorer", description=about)
+    parser = Parser(prog="explorer", description=about)
     parser.add_argument("--version", action="version", version=f"explorer {__version__}")
     parser.add_argument(
         "--print-completion",

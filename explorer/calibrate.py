@@ -4,7 +4,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import UserError, run_command
@@ -45,8 +47,8 @@ def run(parsed: argparse.Namespace) -> int:
     from explorer.devices.host import calibrate_host, host_file, time_here
     from explorer.devices.micro_networks import micro_networks
 
-    if not parsed.seconds > 0:
-        raise UserError(f"--seconds: must be above 0, got {parsed.seconds:g}")
+    if not 0 < parsed.seconds < inf:
+        raise UserError(f"--seconds: must be above 0 and finite, got {parsed.seconds:g}")
     if parsed.folder is not None:
         return _write_folder(parsed.folder, micro_networks())
     if parsed.host:
@@ -54,6 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
         return 0
     if parsed.out is None or parsed.out.suffix != ".yaml":
         raise UserError(f"--out: must be given and end in .yaml, got {parsed.out}")
+    _check_writable(parsed.out)
     networks = micro_networks()
     if parsed.times is not None:
         timed, where = _read_times(parsed.times, networks)
@@ -63,6 +66,16 @@ def run(parsed: argparse.Namespace) -> int:
     write_profile(parsed.out, profile)
     _show(profile, cross_check(networks, timed), parsed.out)
     return 0
+
+
+def _check_writable(path: Path) -> None:
+    """What takes minutes to measure must not be lost for want of a place."""
+    try:
+        with TemporaryFile(dir=path.parent):
+            return
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"--out: must lie in a folder that can be written ({why}), got {path}") from None
 
 
 def _write_folder(folder: Path, networks: "list[MicroNetwork]") -> int:

@@ -91,7 +91,7 @@ BAD_SPACES = [
     ("training.optimizer", "adam", ["training.optimizer", "'adamw' or 'sgd'", "'adam'"]),
     ("training.label_smoothing", 1.0, ["training.label_smoothing", "less than 1", "1.0"]),
     ("training.gradient_clip", -1, ["training.gradient_clip", "greater than or equal to 0", "-1"]),
-    ("training.quantised", 1, ["training.quantised", "valid boolean", "1"]),
+    ("training.quantised", 1, ["training.quantised", "must be true or false", "1"]),
     ("training.quantised", True, ["training.quantised needs 8 among edge_weight_bits", "got [32]"]),
     ("backbones.mlp.training", {"quantised": True}, ["backbones.mlp.training.quantised: unknown key"]),
     ("training.warm_up", 2, ["training: `warm_up < 1` must hold", "got 2"]),
@@ -114,10 +114,33 @@ BAD_SPACES = [
     ("constraints", ["edge_memory_bytes < 3"], ["constraints", "edge_memory_bytes < 3"]),
     ("constraints", ["weight <= 3"], ["constraints", "weight"]),
     ("constraints", ["payload_bytes <= 3 parsec"], ["constraints", "parsec"]),
+    ("constraints", ["accuracy >= 95"], ["constraints: accuracy is a share", ">= 95; write 95 %"]),
+    ("constraints", ["edge_macs <= -1"], ["constraints: edge_macs is never below 0, got edge_macs <= -1"]),
+    ("constraints", ["edge_macs >= 5", "edge_macs <= 2"], ["leave something, got edge_macs >= 5 and edge_"]),
     ("edge_device", "toaster", ["toaster", "stm32h7a3"]),
     ("server_device", "../../etc/passwd", ["etc/passwd"]),
     ("protocol", "mqtt", ["protocol", "'http', 'frame' or 'none'", "mqtt"]),
     ("link", "stm32h7a3", ["stm32h7a3"]),
+]  # fmt: skip
+
+
+# what each part of a file must be, in words that need no Python
+BAD_KINDS = [
+    ("data", None, ["data: must be a mapping, got None"]),
+    ("backbones", [], ["backbones: must be a mapping, got []"]),
+    ("backbones", {"9 net": {"factory": "a:b"}}, ["backbones.9 net: must be a letter and", "got '9 net'"]),
+    ("backbones.mlp.factory", "nets/mine.py", ["factory: must read package.module:function, got 'nets/mi"]),
+    ("backbones.mlp.bottleneck", [None, None], ["bottleneck: every choice must be given once, got None"]),
+    ("backbones.mlp.densities", [0.5, "1/2"], ["densities: every choice must be", "got 0.5 twice"]),
+    ("backbones.mlp.density_groups", {"fc1": 1}, ["density_groups: must be a word or a list, got {"]),
+    ("data.normalise", {}, ["data.normalise: must be a word or a mapping, got {}"]),
+    ("training.epochs", 1.5, ["training.epochs: must be a whole number, got 1.5"]),
+    ("patterns", "block", ["patterns: must be a list, got 'block'"]),
+    ("edge_device", 3, ["edge_device: must be text, got 3"]),
+    ("constraints", ["a < b"], ["constraints: must read `column <= number [unit]`", "got 'a < b'"]),
+    ("objectives", {"deadline_missed": 0.5}, ["yaml: deadline must be given", "is asked for\n"]),
+    ("", 3, ["'': unknown key"]),
+    ("k" * 900, 3, ["k...: unknown key"]),
 ]  # fmt: skip
 
 
@@ -137,7 +160,7 @@ BAD_TEXTS = [
     ("- - 8", "- - {null: 3}", ["backbones.mlp.arguments.hidden.0.0: keys must be text", "'null'"]),
     ("- 0.5", "- 1/0", ["backbones.mlp.densities.0: must be a number or a fraction", "'1/0'"]),
     ("- 0.5", "- 1e999999999", ["backbones.mlp.densities.0: must be a finite number"]),
-    ("- 0.5", "- 1e-999999999", ["backbones.mlp.densities.0: Input should be greater than 0"]),
+    ("- 0.5", "- 1e-999999999", ["backbones.mlp.densities.0: must be greater than 0"]),
     ("- 0.5", "- '1e999999999'", ["backbones.mlp.densities.0: must be a number or a fraction"]),
     ("- 0.5", f"- {'9' * 400}/{'9' * 400}", ["backbones.mlp.densities.0: must be a number or a fraction"]),
     ("link: ble_2m_dle", "link: 2024-13-45", ["link: must not be a date"]),
@@ -169,9 +192,9 @@ def fails(capsys: pytest.CaptureFixture[str], main: Callable[[list[str]], int], 
     return message
 
 
-def write_space(folder: Path, key: str = "", value: Any = None) -> Path:
+def write_space(folder: Path, key: str | None = None, value: Any = None) -> Path:
     content: Any = yaml.safe_load(yaml.safe_dump(TINY))
-    if key:
+    if key is not None:
         *parents, last = key.split(".")
         place = content
         for parent in parents:
@@ -226,6 +249,28 @@ def test_bad_space(
     assert message.startswith(f"error: {space}: {key.partition('.')[0]}"), "names the file and the key"
     assert len(message.strip().splitlines()) == 1
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"), BAD_KINDS, ids=[f"{k[:20]}={v}"[:50] for k, v, _ in BAD_KINDS]
+)
+def test_bad_kind(
+    key: str, value: Any, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(capsys, search.main, "--space", str(write_space(tmp_path, key, value)))
+    assert all(word in message for word in words), message
+    assert len(message.strip().splitlines()) == 1
+    assert "class" not in message
+    assert "Spec" not in message
+
+
+def test_constraints_that_no_network_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = write_space(tmp_path, "constraints", ["accuracy >= 99.99 %"])
+    search.main(["--space", str(space), "--trials", "2", "--run", "none", "--no-energy"])
+    printed = capsys.readouterr().out
+    assert "no front: constraints of the space: no operating point satisfies accuracy >= 99.99 %" in printed
+    assert "`explorer pick --relax` leaves them out" in printed
+    assert pick.main(["none", "--relax"]) == 0
 
 
 @pytest.mark.parametrize(("old", "new", "words"), BAD_TEXTS, ids=[new[:40] for _, new, _ in BAD_TEXTS])

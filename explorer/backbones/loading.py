@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
@@ -13,6 +14,8 @@ from torch.nn.parameter import is_lazy
 
 from explorer.errors import NetworkError, UserError
 from explorer.utils.imports import import_function, seeded, user_code
+
+_handed_out = WeakValueDictionary[int, nn.Parameter]()  # what factories gave, while it exists
 
 
 def build_backbone(
@@ -32,7 +35,8 @@ def build_backbone(
 
     Raises:
         UserError: The module or function is missing or broken, or the arguments do not fit.
-        NetworkError: Building fails, or the result is no ``torch.nn.Module``.
+        NetworkError: Building fails, or the result is no ``torch.nn.Module``, or shares parameters with an
+            earlier one.
 
     Example:
         >>> module = build_backbone("explorer.backbones:mlp", {"hidden": [4]}, (2, 2), num_classes=3, seed=0)
@@ -55,7 +59,19 @@ def build_backbone(
         _materialise(module, input_shape, seed, shown)
     if empty := next((name for name, own in module.named_parameters() if own.numel() == 0), None):
         raise NetworkError(f"{shown}: every size must be at least 1, got an empty parameter {empty!r}")
+    _check_new(module, shown)
     return module
+
+
+def _check_new(module: nn.Module, shown: str) -> None:
+    """Networks that shared parameters would train each other, and prune what the factory keeps."""
+    for name, parameter in module.named_parameters():
+        if _handed_out.get(id(parameter)) is parameter:
+            raise NetworkError(
+                f"{shown}: must build its parameters anew at each call, got {name!r} of an earlier one; "
+                "return copy.deepcopy(..) of what is kept between calls"
+            )
+    _handed_out.update({id(parameter): parameter for parameter in module.parameters()})
 
 
 def _materialise(module: nn.Module, input_shape: tuple[int, ...], seed: int, shown: str) -> None:

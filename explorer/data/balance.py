@@ -1,7 +1,7 @@
 """Whether some classes are much rarer than others."""
 
 from explorer.data.dataset import DataSet
-from explorer.data.notes import REPEATED
+from explorer.data.notes import REPEATED, VALIDATION_REPEATED
 
 IMBALANCE_NOTED = 1.5  # largest by smallest class
 IMBALANCED = "classes are imbalanced"
@@ -45,7 +45,28 @@ def data_notes(data: DataSet, quality: str = "accuracy") -> list[str]:
         >>> data_notes(DataSet("mine", few, few, few, num_classes=2, input_shape=(2,), notes=("odd",)))
         ['odd']
     """
-    return [*data.notes, *filter(None, [imbalance_note(data, quality)])]
+    return [*data.notes, *absent_notes(data), *filter(None, [imbalance_note(data, quality)])]
+
+
+def absent_notes(data: DataSet) -> list[str]:
+    """Which classes validation or test have no sample of, a sentence each.
+
+    Example:
+        >>> import torch
+        >>> from explorer.data.dataset import Subset
+        >>> both, one = (Subset(torch.zeros(2, 2), torch.tensor(labels)) for labels in ([0, 1], [1, 1]))
+        >>> absent_notes(DataSet("mine", both, both, one, num_classes=2, input_shape=(2,)))
+        ['test has no sample of the class 0: its accuracy says nothing of it']
+    """
+    notes = []
+    for subset, counts in data.class_counts().items():
+        if absent := [name for name, count in zip(class_labels(data), counts, strict=True) if not count]:
+            more = f" and {len(absent) - 1} more" if absent[1:] else ""
+            notes.append(
+                f"{subset} has no sample of the class {absent[0]}{more}: its accuracy says nothing of "
+                f"{'them' if more else 'it'}"
+            )
+    return notes
 
 
 def is_warning(note: str) -> bool:
@@ -55,7 +76,7 @@ def is_warning(note: str) -> bool:
         >>> is_warning("1 of 3 test samples are in train or validation, too: ..."), is_warning("odd")
         (True, False)
     """
-    return note.startswith(IMBALANCED) or REPEATED in note
+    return note.startswith(IMBALANCED) or REPEATED in note or VALIDATION_REPEATED in note
 
 
 def class_labels(data: DataSet) -> list[str]:

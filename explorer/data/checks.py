@@ -61,6 +61,9 @@ def checked(raw: RawData, layout: Layout) -> RawData:
             f"{raw.name}: class_names must hold {len(classes)} names, one per class of y_train, got"
             f" {len(raw.class_names)}"
         )
+    for name in raw.class_names:
+        if not (name and name.isprintable()):
+            raise UserError(f"{raw.name}: names of classes must be printable text, got {name!r}")
     if len(classes) < 2:
         raise UserError(f"{raw.name}: y_train must hold at least 2 classes, got {len(classes)}")
     if (unknown := test_labels[(test_labels < 0) | (test_labels >= len(classes))]).size:
@@ -113,8 +116,18 @@ def _checked_values(inputs: Array, where: str) -> Array:
     if inputs.size and inputs.dtype.kind == "f":  # whole numbers fit, and may lie in a large file
         low, high = float(inputs.min()), float(inputs.max())  # NaN propagates into both
         if not (low >= -_LARGEST_FLOAT32 and high <= _LARGEST_FLOAT32):
-            raise UserError(f"{where} must be finite and fit float32, got values from {low} to {high}")
+            raise UserError(f"{where} must be finite and fit float32, got {_unfit(inputs)}")
     return inputs
+
+
+def _unfit(inputs: Array) -> str:
+    """The first value that no float32 is, and how many samples have such."""
+    samples = np.asarray(inputs).reshape(len(inputs), -1)
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(samples.astype(np.float32))
+    first, count = int(np.argmin(fits.all(axis=1))), int((~fits.all(axis=1)).sum())
+    others = f" ({count:,} samples have such)" if count > 1 else ""
+    return f"{samples[first][~fits[first]][0]} in sample {first:,}{others}"
 
 
 def _described(values: Array) -> str:

@@ -52,12 +52,14 @@ def as_array(value: Any, where: str) -> Array:
 
 def _of_tensor(tensor: torch.Tensor, where: str) -> Array:
     try:
-        return np.asarray(tensor.numpy())
+        return np.asarray(tensor.resolve_conj().resolve_neg().numpy())
     except (RuntimeError, TypeError) as error:
         if tensor.requires_grad:
             what, remedy = "that requires gradients", ".detach()"
         elif tensor.device.type != "cpu":
             what, remedy = f"on {tensor.device}", ".cpu()"
+        elif tensor.is_nested:
+            what, remedy = "that is nested", ".to_padded_tensor(0.0)"
         elif tensor.layout != torch.strided:
             what, remedy = f"of the layout {tensor.layout}", ".to_dense()"
         else:

@@ -17,8 +17,16 @@ from explorer.data.archives import Array
 from explorer.data.checks import Layout, checked
 from explorer.data.division import IndexArray, divided, draw, quotas
 from explorer.data.mapped import MappedArray, as_tensor
-from explorer.data.normalisation import GivenMoments, Normalisation, Scaling, chunks, normalised, scaling
-from explorer.data.notes import exchanged_axes_note, repeated_note
+from explorer.data.normalisation import (
+    GivenMoments,
+    Normalisation,
+    Scaling,
+    chunks,
+    moments,
+    normalised,
+    scaling,
+)
+from explorer.data.notes import exchanged_axes_note, repeated_notes, scale_note
 from explorer.data.sources import read_source
 from explorer.data.subset import Subset
 from explorer.errors import UserError
@@ -26,6 +34,7 @@ from explorer.errors import UserError
 __all__ = ["DataSet", "Subset", "load_data", "on_device"]
 
 _COPIED_SHARE = 0.25  # of an array; where more of it is chosen, it stays whole and is not copied
+_SAMPLES_TO_COMPARE = 30  # of test with train, in size; fewer vary by chance
 _TEST_SEED = 0  # the test subset is the same for every seed
 
 
@@ -204,16 +213,18 @@ def load_data(
         class_names=raw.class_names,
         dtype="uint8" if raw.x_train.dtype == np.uint8 else "float32",
         validation_is_apart=raw.validation_is_apart,
-        notes=tuple(filter(None, _notes(drawn, layout))),
+        notes=tuple(filter(None, [raw.unread, *_notes(drawn, layout)])),
     )
 
 
 def _notes(drawn: list[tuple[Array, Array, IndexArray]], layout: Layout) -> Iterator[str]:
     """What a reader should know of the chosen samples; empty where there is nothing."""
-    (*known, test) = [(inputs, rows) for inputs, _, rows in drawn]
+    train, validation, test = [(inputs, rows) for inputs, _, rows in drawn]
     if layout == "series":
         yield exchanged_axes_note(test[0].shape[1:])
-    yield repeated_note(known, test)
+    yield from repeated_notes(train, validation, test)
+    if len(test[1]) >= _SAMPLES_TO_COMPARE:
+        yield scale_note("test", moments(*test), moments(*train))
 
 
 def _subsets(drawn: list[tuple[Array, Array, IndexArray]], normalisation: Normalisation) -> list[Subset]:

@@ -51,7 +51,8 @@ def read_groups(folder: Path) -> dict[str, str] | None:
     r"""The group of each file in a folder of images, by its path there; None without ``groups.csv``.
 
     Raises:
-        UserError: The file is no table with the columns ``file`` and ``group``, or has a row without them.
+        UserError: The file is no table with the columns ``file`` and ``group``, has a row without them, or
+            puts a file into two groups.
 
     Example:
         >>> _ = Path("groups.csv").write_text("file,group\ncat/1.png,camera 3\n")
@@ -72,4 +73,10 @@ def read_groups(folder: Path) -> dict[str, str] | None:
         raise UserError(f"{path}: must be a table in UTF-8, got: {error}") from None
     if short := [number for number, row in enumerate(rows, 2) if None in (row["file"], row["group"])]:
         raise UserError(f"{path}: line {short[0]} must hold a file and a group")
-    return {row["file"]: row["group"] for row in rows}
+    groups: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        if groups.setdefault(row["file"], row["group"]) != row["group"]:
+            both = f"{groups[row['file']]!r} and {row['group']!r}"
+            rule = "each file must be in one group"
+            raise UserError(f"{path}: line {number}: {rule}, {row['file']} is in {both}")
+    return groups

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from explorer.data.claims import check_claim, check_regular
 from explorer.data.groups import GROUPS_FILE, read_groups, whole_groups
 from explorer.data.image_cache import cached
-from explorer.errors import UserError
+from explorer.errors import UserError, printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_SHARE = 0.2
@@ -37,7 +37,8 @@ def read_image_folder(folder: Path, limit: int) -> tuple[list[npt.NDArray[Any]],
         inputs uint8 (N, H, W) or (N, H, W, 3). And the names of the classes.
 
     Raises:
-        UserError: No class, a class without image, classes of train and test that differ, an image that
+        UserError: No class, a class without image (with a single one where there are no ``train`` and
+            ``test``), classes of train and test that differ, an image that
             cannot be read or has another size than the first; a pipe or a device in an image's place;
             more than ``limit``.
 
@@ -71,13 +72,40 @@ def read_image_folder(folder: Path, limit: int) -> tuple[list[npt.NDArray[Any]],
     return arrays, tuple(train)
 
 
+def unread_note(folder: Path) -> str:
+    """What lies in a folder of images and is not read, hidden files apart; empty where there is nothing.
+
+    Example:
+        >>> Path("pets", "cat").mkdir(parents=True, exist_ok=True)
+        >>> _ = Path("pets", "cat", "tom.gif").write_bytes(b"any")
+        >>> print(unread_note(Path("pets")))
+        pets: 1 entry is not read, such as cat/tom.gif: classes are folders, images .png, .jpg, .jpeg in them
+    """
+    inner = [path for path in _folders(folder) if path.name in ("train", "test")]
+    parts = inner if len(inner) == len(_folders(folder)) else [folder]
+    unread = [path for part in {folder, *parts} for path in _entries(part) if not path.is_dir()]
+    for path in (entry for part in parts for own in _folders(part) for entry in _entries(own)):
+        unread += [path] * (path.suffix.lower() not in SUFFIXES)
+    names = sorted(path.relative_to(folder).as_posix() for path in unread if path.name != GROUPS_FILE)
+    if not names:
+        return ""
+    count = "1 entry is" if len(names) == 1 else f"{len(names):,} entries are"
+    rule = f"classes are folders, images {', '.join(SUFFIXES)} in them"
+    return printable(f"{folder.name}: {count} not read, such as {names[0]}: {rule}")
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, without what systems hide there, such as ``._1.png``."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in _entries(folder) if path.is_dir())
 
 
 def _images_by_class(folder: Path) -> dict[str, list[Path]]:
     found = {
-        path.name: sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        path.name: sorted(file for file in _entries(path) if file.suffix.lower() in SUFFIXES)
         for path in _folders(folder)
     }
     if not found:
@@ -93,6 +121,9 @@ def _images_by_class(folder: Path) -> dict[str, list[Path]]:
 def _held_out(images: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     train, test = dict[str, list[Path]](), dict[str, list[Path]]()
     for name, files in images.items():
+        if len(files) < 2:
+            advice = "one is for the test part; or give the folders train and test"
+            raise UserError(f"{files[0].parent}: must hold at least 2 images, {advice}, got {len(files)}")
         order = np.random.RandomState(0).permutation(len(files))
         held = max(1, round(TEST_SHARE * len(files)))
         test[name] = [files[index] for index in sorted(order[:held])]
@@ -162,6 +193,8 @@ def _readable(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
+    except UserError:
+        raise
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: must be a readable image, got: {error}") from error
 

@@ -17,6 +17,7 @@ from explorer.data.archives import Array
 from explorer.data.division import IndexArray
 from explorer.data.sources import RawData
 from explorer.errors import UserError
+from explorer.utils.numbers import shown
 
 Scaling = Literal["train", "none"]
 GivenMoments = tuple[Sequence[float], Sequence[float]]  # mean, std
@@ -46,7 +47,7 @@ class Normalisation:
     @classmethod
     def of(cls, divisor: float, mean: Any, std: Any) -> "Normalisation":
         """With numbers and arrays."""
-        values = (np.asarray(value, dtype=np.float64) for value in (divisor, mean, std))
+        values = (np.array(value, dtype=np.float64) for value in (divisor, mean, std))
         return cls(*(torch.from_numpy(value) for value in values))
 
     def to(self, device: torch.device) -> "Normalisation":
@@ -98,7 +99,7 @@ def scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) 
         features.
 
     Raises:
-        UserError: The numbers given are too few or too many.
+        UserError: The numbers given are too few or too many, or leave values that float32 does not hold.
 
     Example:
         >>> from explorer.data.checks import checked
@@ -107,7 +108,7 @@ def scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) 
         >>> scaling(raw, np.arange(9), ([0.5], [0.25]))[0].tolist()
         [[[[0.5]]]]
     """
-    own = _moments(raw.x_train, train)
+    own = moments(raw.x_train, train)
     if normalise == "train":
         return own
     if normalise == "none":
@@ -121,11 +122,23 @@ def scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) 
                 f"single one, got {values.size}"
             )
     mean, std = (np.broadcast_to(values, (channels,)).reshape(own[0].shape) for values in given)
+    with np.errstate(over="ignore"):
+        if not ((1 + abs(mean)) / std <= np.finfo(np.float32).max).all():
+            raise UserError(
+                f"{raw.name}: data.normalise must leave values that float32 holds, got mean "
+                f"{shown(mean.ravel().tolist())} and std {shown(std.ravel().tolist())}"
+            )
     return mean, std
 
 
-def _moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
-    """Of the chosen samples, per channel, in float64."""
+def moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
+    """Mean and standard deviation of the chosen samples, by channel, in float64; shaped as by :func:`scaling`.
+
+    Example:
+        >>> mean, std = moments(np.array([[0.0, 3.0], [2.0, 3.0], [9.0, 9.0]]), np.array([0, 1]))
+        >>> mean.tolist(), std.tolist()  # a constant is not scaled
+        ([[1.0, 3.0]], [[1.0, 1.0]])
+    """
     shared = inputs.ndim == 2 and inputs.dtype == np.uint8
     axes = tuple(axis for axis in range(inputs.ndim) if axis != 1 or shared)
     count = len(indices) * math.prod(inputs.shape[axis] for axis in axes if axis != 0)

@@ -10,6 +10,9 @@ from explorer.data.division import IndexArray
 from explorer.data.mapped import Array
 
 REPEATED = "test samples are in train or validation, too"
+VALIDATION_REPEATED = "validation samples are in train, too"
+_REPEATED_NOTED = 0.01  # of validation; a few pictures that look alike stand in any data
+_SCALES_DIFFER = 5.0
 _HASHED_AT_ONCE = 1024  # samples; bounds what is copied of a file
 _Hashes = npt.NDArray[np.uint64]
 
@@ -38,26 +41,60 @@ def exchanged_axes_note(shape: Sequence[int]) -> str:
     )
 
 
-def repeated_note(known: Sequence[tuple[Array, IndexArray]], test: tuple[Array, IndexArray]) -> str:
-    """How many test samples are among those that the search sees, value by value; empty where none is.
+def repeated_notes(
+    train: tuple[Array, IndexArray], validation: tuple[Array, IndexArray], test: tuple[Array, IndexArray]
+) -> list[str]:
+    """How many samples stand in two subsets, value by value; nothing where all are new.
 
     Samples are compared by 64-bit hashes of their values as float32 (uint8 as they are), labels aside. Of n
-    known and m test samples that all differ, n m / 2**64 are expected to be counted by mistake.
+    known and m samples that all differ, n m / 2**64 are expected to be counted by mistake. Of validation at
+    least a hundredth must be known.
 
     Args:
-        known: Inputs (N, ...) and which of them are in train, and the same of validation.
-        test: Inputs, and which of them are in test.
+        train: Inputs (N, ...) and which of them are in train.
+        validation: The same of validation.
+        test: The same of test.
 
     Example:
         >>> x = np.arange(12).reshape(6, 2)
-        >>> print(repeated_note([(x, np.arange(4))], (x, np.array([3, 4, 5]))))
+        >>> for note in repeated_notes((x, np.arange(4)), (x, np.array([3])), (x, np.array([3, 4, 5]))):
+        ...     print(note)
+        1 of 1 validation samples are in train, too: validation accuracy then says little of new samples
         1 of 3 test samples are in train or validation, too: test accuracy then says little of new samples
     """
-    seen = np.concatenate([_hashes(inputs, rows) for inputs, rows in known])
-    count = int(np.isin(_hashes(*test), seen).sum())
-    if count == 0:
+    learned, judged, held_out = (_hashes(*part) for part in (train, validation, test))
+    again = int(np.isin(judged, learned).sum())
+    count = int(np.isin(held_out, np.concatenate([learned, judged])).sum())
+    notes = []
+    if again and again >= _REPEATED_NOTED * len(judged):
+        what = f"{again:,} of {len(judged):,} {VALIDATION_REPEATED}"
+        notes.append(f"{what}: validation accuracy then says little of new samples")
+    if count:
+        what = f"{count:,} of {len(held_out):,} {REPEATED}"
+        notes.append(f"{what}: test accuracy then says little of new samples")
+    return notes
+
+
+def scale_note(part: str, own: tuple[Array, Array], train: tuple[Array, Array]) -> str:
+    """A hint where a subset has values of another size than train, as from other preparation; else empty.
+
+    Args:
+        part: Its name.
+        own: Its means and standard deviations, by channel.
+        train: Those of train.
+
+    Example:
+        >>> one, other = (np.zeros(3), np.ones(3)), (np.zeros(3), np.full(3, 255.0))
+        >>> print(scale_note("test", other, one))
+        values of test and train differ in size (standard deviation 255 and 1): were they prepared alike?
+        >>> scale_note("test", one, one)
+        ''
+    """
+    spread, usual = (float(np.sqrt(np.mean(np.square(std) + np.var(mean)))) for mean, std in (own, train))
+    if spread <= _SCALES_DIFFER * usual and usual <= _SCALES_DIFFER * spread:
         return ""
-    return f"{count:,} of {len(test[1]):,} {REPEATED}: test accuracy then says little of new samples"
+    sizes = f"standard deviation {spread:.3g} and {usual:.3g}"
+    return f"values of {part} and train differ in size ({sizes}): were they prepared alike?"
 
 
 def _hashes(inputs: Array, rows: IndexArray) -> _Hashes:

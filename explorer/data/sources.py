@@ -20,9 +20,9 @@ import numpy as np
 from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
 from explorer.data.claims import check_npz, check_regular, max_data_bytes
 from explorer.data.conversion import as_array
-from explorer.data.images import read_image_folder
+from explorer.data.images import read_image_folder, unread_note
 from explorer.data.npy_folder import read_npy_folder
-from explorer.errors import UserError
+from explorer.errors import UserError, printable
 from explorer.utils.imports import give, import_function, user_code
 
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
@@ -43,6 +43,7 @@ class RawData:
         groups_train: Which person, device or recording each training sample belongs to, (N,); None where that
             is not known.
         x_validation, y_validation: A validation part of its own; None where the training part has it.
+        unread: What lies beside them and was left alone, a sentence; empty where there is nothing.
 
     Example:
         >>> x, y = np.zeros((2, 8, 8)), np.array([0, 1])
@@ -59,6 +60,7 @@ class RawData:
     groups_train: Array | None = field(default=None, kw_only=True)
     x_validation: Array | None = field(default=None, kw_only=True)
     y_validation: Array | None = field(default=None, kw_only=True)
+    unread: str = field(default="", kw_only=True)
 
     @property
     def validation_part(self) -> tuple[Array, Array]:
@@ -139,11 +141,10 @@ def read_source(source: str, data_dir: Path | None, max_bytes: int | None = None
         if found is None:
             raise UserError(f"{source}: must name an existing folder, found none")
         if kind == "npy":
-            keys = (*NPZ_KEYS, *_more_keys(found, [path.stem for path in found.glob("*.npy")]))
-            return _named(f"npy:{found.name}", read_npy_folder(found, keys, limit), keys)
+            return _read_npy(found, limit)
         arrays, class_names = read_image_folder(found, limit)
         raw = _named(f"folder:{found.name}", arrays, _KEYS_BY_COUNT[len(arrays)])
-        return replace(raw, class_names=class_names)
+        return replace(raw, class_names=class_names, unread=unread_note(found))
     if _FUNCTION.fullmatch(source):
         return _call(source)
     raise UserError(
@@ -225,7 +226,28 @@ def _read_npz(path: Path, folders: list[Path], limit: int) -> RawData:
         if named:
             given = np.asarray(_readable(found, CLASS_NAMES, partial(archive.__getitem__, CLASS_NAMES)))
             names = _checked_names(found, given)
-    return replace(_named(f"npz:{found.name}", arrays, keys), class_names=names)
+    raw = _named(f"npz:{found.name}", arrays, keys)
+    return replace(raw, class_names=names, unread=_unread(found, archive.files, keys))
+
+
+def _read_npy(folder: Path, limit: int) -> RawData:
+    """Read a user's arrays from files of their own."""
+    held = sorted(path.stem for path in folder.glob("*.npy"))
+    keys = (*NPZ_KEYS, *_more_keys(folder, held))
+    raw = _named(f"npy:{folder.name}", read_npy_folder(folder, keys, limit), keys)
+    if CLASS_NAMES in held:
+        (given,) = read_npy_folder(folder, [CLASS_NAMES], limit)
+        raw = replace(raw, class_names=_checked_names(folder / f"{CLASS_NAMES}.npy", given))
+    return replace(raw, unread=_unread(folder, held, keys))
+
+
+def _unread(path: Path, held: Sequence[str], keys: Sequence[str]) -> str:
+    """Arrays that are there and mean nothing here, which may be a name that was mistaken; else empty."""
+    others = [name for name in held if name not in (*keys, CLASS_NAMES)]
+    if not others:
+        return ""
+    known = ", ".join(dict.fromkeys(key for more in MORE_KEYS for key in (*more, CLASS_NAMES)))
+    return printable(f"{path.name}: not read: {', '.join(others)}; beside the four arrays may stand {known}")
 
 
 def _checked_names(path: Path, names: Array) -> tuple[str, ...]:

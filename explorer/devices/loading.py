@@ -12,18 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from explorer.devices.host import HOST, calibrate_host, host_file
 from explorer.devices.profiles import DeviceProfile, LinkProfile, Profile
 from explorer.errors import UserError
-from explorer.utils.numbers import shown
+from explorer.utils.refusals import first_refusal
 from explorer.utils.yaml_files import read_yaml
 
 P = TypeVar("P", bound=Profile)
 M = TypeVar("M", bound=BaseModel)
 
 _SUFFIX = ".yaml"
-_RULES = {
-    "extra_forbidden": "unknown key",
-    "missing": "key is required",
-    "model_type": "must be a mapping",
-}
 
 
 class _Entry(BaseModel):
@@ -136,9 +131,4 @@ def _validate(model: type[M], content: object, where: str, *prefix: str) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, [*prefix, *first["loc"]])) or "profile"
-        rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
-        whole = isinstance(content, dict) and first["input"] == content  # not worth printing
-        got = "" if whole else f", got {shown(first['input'])}"
-        raise UserError(f"{where}: {key}: {rule}{got}") from error
+        raise UserError(f"{where}: {first_refusal(error, *prefix)}") from error

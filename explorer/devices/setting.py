@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from explorer.devices.loading import load_device, load_link
 from explorer.devices.profiles import DeviceProfile, LinkProfile
 from explorer.devices.protocols import ProtocolName, protocol_name
-from explorer.errors import UserError
+from explorer.errors import UserError, naming
+from explorer.utils.refusals import first_refusal
 
 _IN_PLACE_OF = {  # one number for what a profile may hold as several
     "tx_joules_per_bit": ("tx_alpha_w_per_bit_per_s", "tx_beta_w"),
@@ -48,7 +49,13 @@ class Setting:
         Raises:
             UserError: There is no such profile or protocol, or a profile is not legal.
         """
-        return cls(load_device(edge), load_device(server), load_link(link), protocol_name(protocol))
+        with naming("edge"):
+            edge_profile = load_device(edge)
+        with naming("server"):
+            server_profile = load_device(server)
+        with naming("link"):
+            link_profile = load_link(link)
+        return cls(edge_profile, server_profile, link_profile, protocol_name(protocol))
 
     @classmethod
     def from_json(
@@ -112,14 +119,15 @@ class Setting:
         Raises:
             UserError: There is no such profile or protocol, or a profile is not legal.
         """
-        return replace(
-            self,
-            edge=load_device(edge) if edge else self.edge,
-            server=load_device(server) if server else self.server,
-            link=load_link(link) if link else self.link,
-            protocol=protocol_name(protocol) if protocol else self.protocol,
-            deadline_s=self.deadline_s if deadline_s is None else deadline_s,
-        )
+        with naming("edge"):
+            edge_profile = load_device(edge) if edge else self.edge
+        with naming("server"):
+            server_profile = load_device(server) if server else self.server
+        with naming("link"):
+            link_profile = load_link(link) if link else self.link
+        deadline_s = self.deadline_s if deadline_s is None else deadline_s
+        named = protocol_name(protocol) if protocol else self.protocol
+        return Setting(edge_profile, server_profile, link_profile, named, deadline_s)
 
     def with_changes(self, changes: Sequence[str]) -> "Setting":
         """The setting with single numbers changed.
@@ -146,9 +154,7 @@ class Setting:
             try:
                 profiles[role] = type(profiles[role]).model_validate(content)
             except ValidationError as error:
-                problem = error.errors()[0]
-                rule = problem["msg"].removeprefix("Value error, ")
-                raise UserError(f"--set {change}: {rule}") from error
+                raise UserError(f"--set {change}: {first_refusal(error, role)}") from error
         return replace(self, **profiles)
 
 

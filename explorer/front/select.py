@@ -220,6 +220,25 @@ def _best_row(points: pd.DataFrame, column: str, *, smallest: bool, objectives: 
     return int(tied[best])
 
 
+def why_no_front(points: pd.DataFrame, own: Sequence[Constraint], limits: Sequence[Constraint]) -> str:
+    """Why a run that has operating points has none on its front; empty where it has some, or no point at all.
+
+    Args:
+        points: Operating points of :attr:`explorer.runs.results.RunResults.points`.
+        own: What the run's space asks for.
+        limits: What the edge device's memory holds, where points must fit it.
+
+    Example:
+        >>> points = pd.DataFrame({"accuracy": [0.9, 0.8], "split_point": "input", "on_front": False})
+        >>> points = points.assign(payload_bits=8)
+        >>> print(why_no_front(points, [parse_constraint("accuracy >= 99 %", "constraints")], []))
+        constraints of the space: no operating point satisfies accuracy >= 99 %; accuracy is 80 % .. 90 %;
+        --relax leaves them out
+    """
+    points = points[is_deployable(points)].reset_index(drop=True)
+    return "" if points.empty or points["on_front"].any() else _nothing_left(points, own, [], limits)
+
+
 def _nothing_left(
     points: pd.DataFrame,
     own: Sequence[Constraint],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from explorer.errors import UserError, run_command
+from explorer.errors import UserError, naming, run_command
 from explorer.utils.arguments import make_parser, whole_number
 
 EXAMPLES = """examples:
@@ -32,7 +32,8 @@ def run(parsed: argparse.Namespace) -> int:
         raise UserError(f"--samples: must be at least 1, got {parsed.samples}")
     bundle = both_halves(parsed.folder)
     if parsed.link is not None:
-        link = load_link(parsed.link)
+        with naming("--link"):
+            link = load_link(parsed.link)
     else:
         content = json.loads((parsed.folder / "manifest.json").read_text(encoding="utf-8"))
         link = LinkProfile.model_validate(content["setting"]["link"])

@@ -17,6 +17,7 @@ from explorer.space.fit import memory_limits
 from explorer.space.metrics import SEARCHED_METRICS, Metric
 from explorer.space.quality_spec import ClassWeights, quality_of
 from explorer.utils.files import read_json
+from explorer.utils.refusals import first_refusal
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION = 7
@@ -190,9 +191,7 @@ class RunRecord(_Part):
         try:
             return cls.model_validate(unsealed(content, path, _REMEDY))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UserError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from None
+            raise UserError(f"{path}: {first_refusal(error)}") from None
 
     def write(self, folder: Path) -> None:
         """Write it whole into the run folder."""

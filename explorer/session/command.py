@@ -1,6 +1,7 @@
 """What ``explorer search`` does and says, after its command line is parsed."""
 
 import json
+import re
 import sys
 from itertools import pairwise
 from typing import Any, TextIO
@@ -12,6 +13,7 @@ from explorer.data.balance import data_notes
 from explorer.engine.progress import counter, make_reporter
 from explorer.engine.storage.database import failures_explained
 from explorer.errors import EXIT_ALL_FAILED, EXIT_INTERRUPTED, printable
+from explorer.front.select import why_no_front
 from explorer.runs.folder import resume_command
 from explorer.runs.front_files import front_content
 from explorer.runs.learned import Learned
@@ -22,6 +24,7 @@ from explorer.session.finish import finish
 from explorer.session.options import Options
 from explorer.session.prepare import Session, owning, prepare
 from explorer.session.run import search
+from explorer.space.fit import memory_limits
 from explorer.space.texts import share_text
 from explorer.utils.signals import ended_by_signals
 
@@ -139,6 +142,10 @@ def _conclude(session: Session, results: RunResults, stream: TextIO) -> None:
             f"front: {name} {share_text(quality.min())} .. {share_text(quality.max())}, "
             f"edge MACs {macs.min():,.0f} .. {macs.max():,.0f}; {search.seconds:.0f} s of search"
         )
+    limits = memory_limits(results.record.setting.edge) if results.record.fits_device else ()
+    if why := why_no_front(results.points, results.record.parsed_constraints, limits):
+        paste = re.sub("--(relax|no-fit)", r"`explorer pick --\1`", why)
+        lines.append(f"no front: {paste}")
     if (learned := results.record.learned) is not None:
         lines.append(_describe_learned(learned))
     for reason, count in results.failures.items():

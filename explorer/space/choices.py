@@ -47,7 +47,21 @@ def _once(values: list[Any]) -> list[Any]:
 
 
 Density = Annotated[float, BeforeValidator(_fraction), Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_-]{0,31}", value):
+        raise ValueError("must be a letter and at most 31 more letters, digits, - and _")
+    return value
+
+
+def _factory(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
+        raise ValueError("must read package.module:function")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 def _named(value: object) -> object:
@@ -87,12 +101,12 @@ def _form(value: object) -> str:
         isinstance(value, dict) and set(value) <= set(DensityRange.model_fields)
     ):
         return "<range>"
-    if isinstance(value, dict):
+    if isinstance(value, dict | Moments):
         return "<mapping>"
     return "<list>" if isinstance(value, list) else "<word>"
 
 
-_DensityList = Annotated[list[Density], Field(min_length=1), Tag("<list>")]
+_DensityList = Annotated[list[Density], Field(min_length=1), AfterValidator(_once), Tag("<list>")]
 _DensityRange = Annotated[DensityRange, Tag("<range>")]
 _Auto = Annotated[Literal["auto"], Tag("<word>")]
 DensityChoice = Annotated[_Auto | _DensityList | _DensityRange, Discriminator(_form)]
@@ -197,7 +211,7 @@ class BackboneSpec(Strict):
         ([0.25, 1.0], [1.0])
     """
 
-    factory: Annotated[str, BeforeValidator(_named), Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    factory: Annotated[str, BeforeValidator(_named), AfterValidator(_factory)]
     arguments: dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(_once)]] = {}
     densities: Annotated[_Auto | _DensityList | _DensityRange | _DensityMapping, Discriminator(_form)] = (
         "auto"
@@ -206,7 +220,7 @@ class BackboneSpec(Strict):
     split_points: Annotated[_All | _Names, Discriminator(_form)] = "all"
     exits: Annotated[_All | _Names, Discriminator(_form)] = "all"
     input_pool: Annotated[list[Annotated[Whole, Field(ge=1)]], Field(min_length=1)] = [1]
-    bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1)] = [None]
+    bottleneck: Annotated[list[BottleneckSpec | None], Field(min_length=1), AfterValidator(_once)] = [None]
     max_crossing_tensors: Whole = Field(default=1, ge=1, le=8)
     pretrained: bool | None = None
     initial_weights: Literal["draw", "keep"] | None = None

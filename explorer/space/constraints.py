@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -92,6 +92,30 @@ def parse_constraint(text: str, where: str) -> Constraint:
     if not math.isfinite(bound := float(f"{float(match['value']) * scale:.15g}")):
         raise UserError(f"{where}: must name a finite number, got {text!r}")
     return Constraint(column, match["operator"], bound)
+
+
+def check_possible(constraints: Sequence[Constraint]) -> None:
+    """Refuse what no operating point can satisfy, whatever is searched: shares above 1, bounds that cross.
+
+    Raises:
+        UserError: Names the constraints.
+
+    Example:
+        >>> check_possible([Constraint("accuracy", ">=", 95.0)])
+        Traceback (most recent call last):
+            ...
+        explorer.runtime.errors.UserError: accuracy is a share of at most 1, got accuracy >= 95; write 95 %
+    """
+    for own in constraints:
+        if own.operator == ">=" and own.bound > 1 and ALL_METRICS[own.column].is_share:
+            advice = f"; write {own.bound:g} %" if own.bound <= 100 else ""
+            raise UserError(f"{own.column} is a share of at most 1, got {own}{advice}")
+        if own.operator == "<=" and own.bound < 0:
+            raise UserError(f"{own.column} is never below 0, got {own}")
+        for other in constraints:
+            crossing = own.operator == ">=" and other.operator == "<=" and own.bound > other.bound
+            if crossing and own.column == other.column:
+                raise UserError(f"constraints must leave something, got {own} and {other}")
 
 
 def assured(constraint: Constraint, known: Collection[str] = ()) -> Constraint:

@@ -13,6 +13,7 @@ from explorer.devices import Setting, load_device, load_link
 from explorer.errors import UserError, naming
 from explorer.space.schema import SearchSpace
 from explorer.utils.numbers import shown
+from explorer.utils.refusals import first_refusal
 from explorer.utils.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(str(files("search_spaces")))
@@ -136,7 +137,7 @@ def space_from(content: Mapping[str, Any], where: str = "space") -> SearchSpace:
     try:
         return SearchSpace.model_validate(dict(content))
     except ValidationError as error:
-        raise UserError(f"{where}: {_first_problem(error)}") from None
+        raise UserError(f"{where}: {first_refusal(error)}") from None
 
 
 def space_differences(given: SearchSpace, held: SearchSpace) -> list[str]:
@@ -176,18 +177,3 @@ def space_text(space: SearchSpace) -> str:
     """
     content = space.model_dump(mode="json", exclude_defaults=True)
     return str(yaml.safe_dump(content, sort_keys=False))
-
-
-def _first_problem(error: ValidationError) -> str:
-    """The first problem as ``key.path: rule, got value``; unknown keys first: they explain missing ones."""
-    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    problem = problems[0]
-    # the form of a value with several forms appears in pydantic's path; the user's file has keys only
-    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("<"))
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key"
-    if problem["type"] == "missing":
-        return f"{path}: required key is missing"
-    rule = problem["msg"].removeprefix("Value error, ")
-    said = rule if ", got " in rule else f"{rule}, got {shown(problem['input'])}"
-    return f"{path}: {said}" if path else said  # a rule on the whole space names its keys itself

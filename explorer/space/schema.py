@@ -19,13 +19,14 @@ from explorer.core.run_point import FLOAT32, INT8
 from explorer.core.sparsity.patterns import KERNEL_PATTERN_NAMES, PatternName, pattern_names
 from explorer.devices import Deadline, ProtocolName, Setting
 from explorer.space.choices import BackboneSpec, DataSpec, Name, ThresholdRange
-from explorer.space.constraints import Constraint, parse_constraint
+from explorer.space.constraints import Constraint, check_possible, parse_constraint
 from explorer.space.fit import Fit, memory_limits
 from explorer.space.metrics import SEARCHED_METRICS, Metric
 from explorer.space.quality_spec import QualitySpec, check_asked_for, quality_name, quality_of
 from explorer.space.strict import Strict
 from explorer.space.training import TrainingSpec
 from explorer.utils.numbers import Number, Whole
+from explorer.utils.refusals import first_refusal
 
 
 def _known_pattern(name: PatternName) -> PatternName:
@@ -160,8 +161,7 @@ class SearchSpace(Strict):
             try:
                 self.training_of(name)
             except ValidationError as error:
-                problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-                raise ValueError(f"backbones.{name}.training: {problem}") from None
+                raise ValueError(f"backbones.{name}.training: {first_refusal(error)}") from None
         return self
 
     @model_validator(mode="after")
@@ -194,7 +194,7 @@ class SearchSpace(Strict):
     @classmethod
     def _readable_constraints(cls, constraints: list[str]) -> list[str]:
         for text in constraints:
-            if parse_constraint(text, "constraint").column not in SEARCHED_METRICS:
+            if parse_constraint(text, "constraints").column not in SEARCHED_METRICS:
                 raise ValueError(f"{text!r}: what is known after a search cannot be its constraint")
         return constraints
 
@@ -204,6 +204,12 @@ class SearchSpace(Strict):
         if deadline is not None:
             Deadline.parse(deadline, "deadline")
         return deadline
+
+    @field_validator("constraints")
+    @classmethod
+    def _something_left(cls, constraints: list[str]) -> list[str]:
+        check_possible([parse_constraint(text, "constraints") for text in constraints])
+        return constraints
 
     @model_validator(mode="after")
     def _deadline_where_it_counts(self) -> "SearchSpace":

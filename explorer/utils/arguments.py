@@ -5,6 +5,9 @@ import re
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
+from typing import NoReturn
+
+from explorer.errors import EXIT_USER_ERROR, printable
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -102,6 +105,21 @@ def device(text: str) -> str:
     return text
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, where argparse prints all options before.
+
+    Example:
+        >>> Parser(prog="explorer pick").parse_args(["--fast"])
+        Traceback (most recent call last):
+            ...
+        SystemExit: 2
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """Name the option, the rule and what was received, and end with exit code 2."""
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: error: {printable(message)}; see `{self.prog} --help`\n")
+
+
 def make_parser(
     module: str, about: str | None, examples: str, add_arguments: Callable[[argparse.ArgumentParser], None]
 ) -> argparse.ArgumentParser:
@@ -120,7 +138,7 @@ def make_parser(
         >>> parser.prog, parser.parse_args(["--seed", "3"])
         ('python -m mine.search', Namespace(seed=3))
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m {module}",
         description=about,
         epilog=examples,

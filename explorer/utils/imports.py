@@ -25,7 +25,8 @@ _given: dict[str, Callable[..., Any]] = {}  # functions that only this process h
 def seeded(seed: int) -> Iterator[None]:
     """Whatever a user's code draws from global generators while this lasts follows from ``seed``.
 
-    These are those of ``random``, ``numpy.random`` and torch (CPU); their states are put back afterwards.
+    These are those of ``random``, ``numpy.random`` and torch (CPU); their states are put back afterwards, as
+    are torch's default type of floats and whether it records gradients.
 
     Example:
         >>> with seeded(3):
@@ -35,6 +36,7 @@ def seeded(seed: int) -> Iterator[None]:
         True
     """
     of_python, of_numpy = random.getstate(), np.random.get_state()
+    floats, records = torch.get_default_dtype(), torch.is_grad_enabled()
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
         np.random.seed(seed % 2**32)  # the seeds it takes
@@ -44,6 +46,8 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(of_python)
             np.random.set_state(of_numpy)
+            torch.set_default_dtype(floats)
+            torch.set_grad_enabled(records)
 
 
 def said(error: BaseException) -> str:

@@ -28,6 +28,7 @@ _RULES = {
     "str": "text that UTF-8 can hold, without NUL",
 }
 _UNFIT = re.compile("[\0\ud800-\udfff]")
+_NOT_DECIMAL = re.compile(r"[-+]?[0_]+\d|.*:")  # YAML 1.1 reads 010 as 8 and 1:30 as 90, YAML 1.2 does not
 _FLOAT = re.compile(
     r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII
 )
@@ -100,9 +101,10 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     r"""Read YAML that holds a mapping of plain data: text, finite numbers, booleans, null, lists, mappings.
 
     Raises:
-        UserError: No YAML; or a key that stands twice or is no text, a date, a number that is not finite or
-            needs more than 64 bits, a tag, or more nesting and values than :data:`MAX_DEPTH` and
-            :data:`MAX_VALUES`. Names the key and the line.
+        UserError: No YAML; or a key that stands twice or is no text, a date, a number that is not finite,
+            needs more than 64 bits or is read otherwise by other versions of YAML (``010``, ``1:30``), a tag,
+            or more nesting and values than :data:`MAX_DEPTH` and :data:`MAX_VALUES`. Names the key and the
+            line.
 
     Example:
         >>> parse_yaml("rtt_s: 5e-2", "link.yaml")
@@ -178,6 +180,9 @@ class _Values:
             raise self._refused(node, path, f"must not be a date; put it in quotes if it is text, {got}")
         if kind not in _RULES:
             raise self._refused(node, path, f"must be plain data, got the tag {kind}")
+        if kind in ("int", "float") and _NOT_DECIMAL.match(node.value):
+            rule = "must have neither leading zeros nor colons as a number; put it in quotes if it is text"
+            raise self._refused(node, path, f"{rule}, {got}")
         try:
             value = self._loader.construct_object(node)
         except (ValueError, KeyError):  # more digits than Python reads, or a tag that the text does not fit

@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from explorer.backbones import build_backbone
-from explorer.errors import UserError
+from explorer.errors import NetworkError, UserError
 
 PACKAGE = """
+import copy
+
+import torch
 from torch import nn
 
 class Net(nn.Sequential):
@@ -32,6 +35,19 @@ def hands_on(*, weights=None, **kwargs):
 
 def broken(**kwargs):
     raise TypeError("got an unexpected keyword argument 'colour'")
+
+def changes_torch(num_classes):
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    return nn.Linear(4, num_classes)
+
+KEPT = nn.Linear(4, 8)
+
+def keeps(num_classes):
+    return nn.Sequential(KEPT, nn.Linear(8, num_classes))
+
+def copies(num_classes):
+    return nn.Sequential(copy.deepcopy(KEPT), nn.Linear(8, num_classes))
 
 not_callable = 3
 """
@@ -123,3 +139,21 @@ def test_lazy_layers_get_their_shapes_by_the_seed(tmp_path: Path, monkeypatch: p
     assert not torch.equal(one[3].weight, other[3].weight)
     assert one.training
     assert one[1].num_batches_tracked == 0
+
+
+def test_what_a_factory_changes_of_torch_is_put_back() -> None:
+    module = build_backbone("my_own_package.nets:changes_torch", {}, (4,), 3, seed=0)
+    assert module.weight.dtype == torch.float64
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+
+
+def test_networks_share_no_parameters() -> None:
+    first = build_backbone("my_own_package.nets:keeps", {}, (4,), 3, seed=0)
+    with pytest.raises(
+        NetworkError, match=r"keeps\(\): must build .* got '0.weight' of an earlier one; .*copy"
+    ):
+        build_backbone("my_own_package.nets:keeps", {}, (4,), 3, seed=1)
+    one, other = (build_backbone("my_own_package.nets:copies", {}, (4,), 3, seed=0) for _ in range(2))
+    assert torch.equal(one[0].weight, other[0].weight)
+    assert torch.equal(one[0].weight, first[0].weight)

@@ -26,8 +26,9 @@ X = np.arange(6.0).reshape(3, 2)
         pd.DataFrame(X),
         np.ma.masked_array(X),
         np.ma.masked_array(X, mask=X > 9),
+        torch.complex(torch.tensor(0 * X), torch.tensor(-X)).conj().imag,
     ],
-    ids=["array", "list", "tensor", "table", "no mask", "nothing masked"],
+    ids=["array", "list", "tensor", "table", "no mask", "nothing masked", "negated lazily"],
 )
 def test_values_are_kept(value: Any) -> None:
     found = as_array(value, "x")
@@ -39,6 +40,7 @@ REFUSED = [
     (torch.tensor(X, requires_grad=True), r"got a tensor that requires gradients; call .detach\(\)"),
     (torch.tensor(X).bfloat16(), r"numpy knows, got a tensor of torch.bfloat16; call .float\(\)"),
     (torch.tensor(X).to_sparse(), r"of the layout torch.sparse_coo; call .to_dense\(\)"),
+    (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), r"nested; call .to_padded_tensor\(0.0\)"),
     (torch.empty(3, device="meta"), r"got a tensor on meta; call .cpu\(\)"),
     ([[1.0, 2.0], [3.0]], "samples of one shape, got a list whose samples differ in length"),
     (np.ma.masked_array(X, mask=X > 2), "a value everywhere, got an array with 3 of 6 values masked"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from explorer.data.dataset import load_data
-from explorer.data.images import read_image_folder
+from explorer.data.images import read_image_folder, unread_note
 from explorer.errors import UserError
 
 
@@ -89,4 +89,59 @@ def test_train_and_test_of_other_classes(tmp_path: Path) -> None:
     write_classes(tmp_path / "test", 2)
     write_image(tmp_path / "test" / "cow" / "0.png", 1)
     with pytest.raises(UserError, match="must hold the same classes, only one has 'cow'"):
+        read_image_folder(tmp_path, limit=10**6)
+
+
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    write_classes(tmp_path)
+    (tmp_path / "ant" / "._0.png").write_bytes(b"what another system leaves beside 0.png")
+    assert len(read_image_folder(tmp_path, limit=10**6)[0][0]) == 16
+
+
+def test_what_is_not_read_is_told(tmp_path: Path) -> None:
+    write_classes(tmp_path / "pets")
+    assert unread_note(tmp_path / "pets") == ""
+    (tmp_path / "pets" / "groups.csv").write_text("file,group\n")
+    (tmp_path / "pets" / ".hidden").write_text("")
+    assert unread_note(tmp_path / "pets") == ""
+    write_image(tmp_path / "pets" / "0.png", 1)
+    write_image(tmp_path / "pets" / "ant" / "wings" / "0.png", 1)
+    (tmp_path / "pets" / "bird" / "tweety.gif").write_bytes(b"")
+    assert unread_note(tmp_path / "pets").startswith("pets: 3 entries are not read, such as 0.png: ")
+    for part in ("train", "test"):
+        write_classes(tmp_path / "parts" / part)
+    assert unread_note(tmp_path / "parts") == ""
+    (tmp_path / "parts" / "test" / "ant" / "a.bmp").write_bytes(b"")
+    assert "1 entry is not read, such as test/ant/a.bmp" in unread_note(tmp_path / "parts")
+
+
+def test_a_class_of_one_image_leaves_nothing_to_train(tmp_path: Path) -> None:
+    write_classes(tmp_path, per_class=1)
+    with pytest.raises(UserError, match=r"ant: must hold at least 2 images, .*, got 1$"):
+        read_image_folder(tmp_path, limit=10**6)
+
+
+def test_an_image_of_another_size_is_named_once(tmp_path: Path) -> None:
+    write_classes(tmp_path)
+    write_image(tmp_path / "ant" / "0.png", 1, size=(7, 4))
+    with pytest.raises(UserError) as refused:
+        read_image_folder(tmp_path, limit=10**6)
+    assert str(refused.value).count("must be a readable image") == 0
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "\udcff\udcfe"])
+def test_names_of_classes_that_cannot_be_printed(tmp_path: Path, name: str) -> None:
+    write_classes(tmp_path)
+    (tmp_path / "ant").rename(tmp_path / name)
+    with pytest.raises(UserError, match="names of classes must be printable text, got '"):
+        load_data(f"folder:{tmp_path}", train_samples=None, validation_samples=4, test_samples=None, seed=0)
+
+
+def test_a_file_in_two_groups(tmp_path: Path) -> None:
+    write_classes(tmp_path)
+    rows = [f"{name}/{image}.png,{image // 2}" for name in ("ant", "bird") for image in range(10)]
+    (tmp_path / "groups.csv").write_text("\n".join(["file,group", *rows, rows[0]]))
+    assert len(read_image_folder(tmp_path, limit=10**6)[0]) == 5  # the same row twice says nothing else
+    (tmp_path / "groups.csv").write_text("\n".join(["file,group", *rows, "ant/0.png,7"]))
+    with pytest.raises(UserError, match=r"line 22: .* ant/0.png is in '0' and '7'"):
         read_image_folder(tmp_path, limit=10**6)

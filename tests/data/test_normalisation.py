@@ -7,6 +7,9 @@ import pytest
 import torch
 from written_data import load, sample_ids, write_npz
 
+from explorer.errors import UserError
+from explorer.space.choices import DataSpec
+
 
 def test_load_data_normalises_with_the_train_subset_only(tmp_path: Path) -> None:
     data = load(write_npz(tmp_path / "own.npz"), train_samples=20)
@@ -33,3 +36,17 @@ def test_load_data_constant_features_are_not_blown_up_by_rounding(tmp_path: Path
     data = load(write_npz(tmp_path / "own.npz", x_train=features[:40], x_test=features[40:]))
     assert data.std == (1, 1, 1)
     assert data.test.inputs.abs().max().item() < 1e-6
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1e-320), (1e308, 1e-300), (1e39, 1.0), (0.0, 1e-39)])
+def test_a_normalisation_that_float32_does_not_hold(tmp_path: Path, mean: float, std: float) -> None:
+    path = write_npz(tmp_path / "own.npz")
+    with pytest.raises(UserError, match=r"data.normalise must leave values .*, got mean \[.*\] and std \["):
+        load(path, train_samples=20, normalise=([mean], [std]))
+
+
+def test_a_given_normalisation_warns_of_nothing(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    load(write_npz(tmp_path / "own.npz"), train_samples=20, normalise=([0.5], [0.25]))
+    spec = DataSpec(source="digits", validation_samples=4, normalise={"mean": [0.5], "std": [0.25]})
+    assert spec.model_dump()["normalise"] == {"mean": [0.5], "std": [0.25]}
+    assert not recwarn.list

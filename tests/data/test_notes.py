@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.data.balance import data_notes
+from explorer.data.balance import data_notes, is_warning
 from explorer.data.dataset import DataSet, load_data
-from explorer.data.notes import exchanged_axes_note, repeated_note
+from explorer.data.notes import exchanged_axes_note, repeated_notes
 from explorer.data.sources import given_arrays
+
+
+def repeated_note(known: list[tuple[np.ndarray, np.ndarray]], test: tuple[np.ndarray, np.ndarray]) -> str:
+    """That of test, without a validation subset."""
+    (train,) = known
+    return "".join(repeated_notes(train, (train[0], train[1][:0]), test))
 
 
 def load(x_train: np.ndarray, x_test: np.ndarray, layout: str = "images") -> DataSet:
@@ -77,3 +83,39 @@ def test_notes_are_told_with_those_of_the_classes(odd: tuple[str, ...]) -> None:
     x = np.random.default_rng(0).normal(size=(30, 5))
     data = replace(load(x, x[:2] + 1), notes=odd)
     assert data_notes(data) == list(odd)
+
+
+@pytest.mark.parametrize("again", [0, 1, 2, 200])
+def test_validation_samples_that_train_has_are_counted(again: int) -> None:
+    """From a hundredth on; 200 samples of validation."""
+    x = np.arange(800, dtype=np.float32).reshape(400, 2)
+    x[200 : 200 + again] = x[:again]
+    notes = repeated_notes((x, np.arange(200)), (x, np.arange(200, 400)), (x + 1000, np.arange(9)))
+    assert [note.split(" are")[0] for note in notes] == [f"{again} of 200 validation samples"] * (again > 1)
+
+
+def test_repeated_validation_speaks_against_accuracies() -> None:
+    x = np.tile(np.random.default_rng(0).normal(size=(15, 5)), (4, 1))
+    (note,) = load(x, x[:2] + 1).notes
+    assert note.startswith("4 of 4 validation samples are in train, too")
+    assert is_warning(note)
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.0, False), (4.0, False), (255.0, True), (1 / 255, True)])
+def test_another_scale_of_test_is_told(factor: float, told: bool) -> None:
+    generator = np.random.default_rng(0)
+    x, other = generator.normal(size=(200, 5)), generator.normal(size=(60, 5))
+    notes = load(x, factor * other).notes
+    assert [note.startswith("values of test and train differ in size") for note in notes] == [True] * told
+    assert load(x, factor * other[:20]).notes == ()  # few samples vary by chance
+
+
+def test_classes_without_a_sample_are_named() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    labels = np.arange(40) % 4
+    source = given_arrays((x, labels, x[:3] + 1, labels[:3]))
+    data = load_data(source, train_samples=None, validation_samples=2, test_samples=None, seed=0)
+    validation, test = data_notes(data)
+    assert validation.startswith("validation has no sample of the class ")
+    assert validation.endswith(" and 1 more: its accuracy says nothing of them")
+    assert test == "test has no sample of the class 3: its accuracy says nothing of it"

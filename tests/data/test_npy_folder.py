@@ -80,3 +80,31 @@ def test_not_finite(tmp_path: Path) -> None:
     write(tmp_path, x_train=np.full((40, 6), np.nan))
     with pytest.raises(UserError, match="x_train must be finite"):
         load(tmp_path)
+
+
+def test_names_of_classes(tmp_path: Path) -> None:
+    write(tmp_path)
+    classes = int(np.load(tmp_path / "y_train.npy").max()) + 1
+    names = np.array([f"class {number}" for number in range(classes)])
+    np.save(tmp_path / "class_names.npy", names)
+    assert load(tmp_path).class_names == tuple(names.tolist())
+    np.save(tmp_path / "class_names.npy", names[1:])
+    with pytest.raises(UserError, match="class_names must hold"):
+        load(tmp_path)
+
+
+def test_arrays_that_mean_nothing_are_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    np.save(tmp_path / "group_train.npy", np.arange(3))
+    assert any("not read: group_train; beside the four" in note for note in load(tmp_path).notes)
+
+
+@pytest.mark.parametrize("shape", ["(True, 8)", "(-3, 8)", "(3.0, 8)"])
+def test_a_header_whose_shape_is_none(tmp_path: Path, shape: str) -> None:
+    write(tmp_path)
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    padded = header + b" " * (63 - (len(header) + 10) % 64) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + bytes(96)
+    (tmp_path / "x_train.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"x_train.npy: must be an .npy file of plain numbers, got"):
+        load(tmp_path)

@@ -141,6 +141,9 @@ def test_an_archive_may_name_its_classes(tmp_path: Path) -> None:
         (np.array([["a", "b"]]), "class_names must be text"),
         (np.array([1, 2]), "class_names must be text"),
         (np.array(["a", "a"]), "each name once"),
+        (np.array(["a", "b", "c", ""]), "names of classes must be printable text, got ''"),
+        (np.array(["a", "b", "c", "d\ne"]), r"names of classes must be printable text, got 'd\\ne'"),
+        (np.array(["a", "b", "c", "\ud800"]), r"names of classes must be printable text, got '\\ud800'"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(tmp_path: Path, names: np.ndarray, message: str) -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from explorer.errors import UserError
-from explorer.front.select import Selection, select
+from explorer.front.select import Selection, select, why_no_front
 from explorer.space.constraints import Constraint, parse_constraint
 from explorer.space.metrics import METRICS
 
@@ -96,3 +96,11 @@ def test_points_without_a_value_for_an_objective_are_not_blamed_on_constraints(p
     unknown = points.assign(edge_macs=float("nan"))
     with pytest.raises(UserError, match=r"^no operating point that is left .* value for every objective"):
         select(unknown, Selection(where=["accuracy >= 0.95"]), OBJECTIVES)
+
+
+def test_a_run_without_a_front_says_why(points: pd.DataFrame) -> None:
+    asked = [parse_constraint("accuracy >= 99.99 %", "constraints")]
+    none, some = points.assign(on_front=False), points.assign(on_front=True)
+    assert "no operating point satisfies accuracy >= 99.99 %; accuracy is" in why_no_front(none, asked, [])
+    assert why_no_front(some, asked, []) == ""
+    assert why_no_front(none[:0], asked, []) == ""

@@ -17,7 +17,8 @@ from explorer.front.pareto import mark_front
 from explorer.report.answer import answer_info, first_row
 from explorer.report.classes import class_outcomes
 from explorer.report.embedded import embedded_run
-from explorer.runs.results import RunResults, points_of
+from explorer.runs.point_table import points_of
+from explorer.runs.results import RunResults
 from explorer.space.metrics import CORRECTED_METRICS, MEASURED_METRICS
 from explorer.space.texts import bound_text, number_text, quantity_text
 from explorer.utils.units import PREFIXES

@@ -70,7 +70,7 @@ def test_this_machine(tmp_path: Path) -> None:
     [
         ([], "--out: must be given and end in .yaml, got None"),
         (["--out", "mine.json"], "--out: must be given and end in .yaml, got mine.json"),
-        (["--out", "mine.yaml", "--seconds", "0"], "--seconds: must be above 0, got 0"),
+        (["--out", "mine.yaml", "--seconds", "0"], "--seconds: must be above 0 and finite, got 0"),
         (["--folder", "."], "--folder: must not exist yet, got ."),
     ],
 )
@@ -95,3 +95,11 @@ def test_the_host_is_remembered() -> None:
     assert load_device("host").description == "made up"  # tests/helpers/calibrated.py
     assert host_file().exists()
     assert time.perf_counter() - begun < 30
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_timed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--out: must lie in a folder that can be written \(No such file"):
+        main(["--out", str(tmp_path / "nowhere" / "mine.yaml")])
+    with pytest.raises(UserError, match="--seconds: must be above 0 and finite, got inf"):
+        main(["--out", str(tmp_path / "mine.yaml"), "--seconds", "inf"])
+    assert list(tmp_path.iterdir()) == []

@@ -42,8 +42,8 @@ def test_a_constraint_is_enough() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (changed("f1", accuracy=0.5), "quality: Input should be 'accuracy' or 'balanced_accuracy', got 'f1'"),
-        (changed({"weights": {}}, accuracy=0.5), "quality.weights: .* at least 1 item"),
+        (changed("f1", accuracy=0.5), "quality: must be 'accuracy' or 'balanced_accuracy', got 'f1'"),
+        (changed({"weights": {}}, accuracy=0.5), "quality.weights: must hold at least 1 entry"),
         (
             changed({"weights": {1: 0}}, accuracy=0.5),
             "quality.weights.1: .* greater than 0, got 0",

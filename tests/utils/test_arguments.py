@@ -1,9 +1,11 @@
 """Numbers on the command line."""
 
 import argparse
+import re
 
 import pytest
 
+from explorer.__main__ import make_parser
 from explorer.utils.arguments import above_zero, share, whole_number
 
 
@@ -33,3 +35,27 @@ def test_a_share_may_be_a_fraction_or_in_percent(text: str) -> None:
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"must be a share such as 0\.95 or 95 %"):
         share(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["pick"],
+            "explorer pick: error: the following .* required: RUN; see `explorer pick --help`",
+        ),
+        (["search", "--trials", "\x1b[2J"], r"argument --trials: must be a whole number .*, got '\\x1b\[2J'"),
+        (["seek"], "explorer: error: argument COMMAND: invalid choice: 'seek'"),
+        (
+            ["pick", "run", "--fast\n"],
+            r"error: unrecognized arguments: --fast\\n; see `explorer --help`",
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        make_parser().parse_args(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)

@@ -27,7 +27,17 @@ def test_plain_data_is_read_as_it_was_written(content: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1e-3", 1e-3), ("+.5E3", 500.0), ("1.", 1.0), ("-3", -3), ("0x1F", 31), ("1_0", 10)]
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("+.5E3", 500.0),
+        ("1.", 1.0),
+        ("-3", -3),
+        ("0x1F", 31),
+        ("1_0", 10),
+        ("0.07", 0.07),
+        ("-0", 0),
+    ],
 )
 def test_numbers(text: str, value: float) -> None:
     assert parse_yaml(f"key: {text}", "file") == {"key": value}
@@ -52,6 +62,13 @@ def laughs(form: str) -> str:
         ("a: 1e999999999", "must be a finite number"),
         (f"a: {'9' * 5000}", "f.yaml: a: must be a whole number of at most 64 bits, got '99999"),
         (f"a: {2**63}", "must be a whole number of at most 64 bits"),
+        (
+            "a: 010",
+            "f.yaml: a: must have neither leading zeros nor colons as a number; .*, got '010' .line 1",
+        ),
+        ("a: -0_7", "must have neither leading zeros"),
+        ("a: 09", "must have neither leading zeros"),
+        ("a: 1:30", "must have neither leading zeros nor colons"),
         ("a: !!int text", "must be a whole number of at most 64 bits, got 'text'"),
         ("a: !!bool maybe", "must be true or false, got 'maybe'"),
         ('a: "\\uD800"', "must be text that UTF-8 can hold"),

@@ -6,10 +6,6 @@ sparse layers must stay modules, so each of their calls is folded back into one 
 """
 
 import itertools
-import logging
-import warnings
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from operator import attrgetter
 from typing import Any
 
@@ -17,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_unflatten
 
+from explorer.core.graph.quiet import quiet
 from explorer.core.graph.recording import batch_of
 from explorer.core.graph.refusals import picked_logits
 from explorer.core.sparsity.layers import SparseLayer
@@ -46,9 +43,7 @@ def export_graph(module: nn.Module, sample: Tensor) -> tuple[fx.Graph, dict[str,
     """
     pair = batch_of(sample, 2)  # a batch of one would be taken for a constant
     batch = torch.export.Dim("batch")
-    logging.getLogger("torch.fx.experimental.symbolic_shapes").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), redirect_stderr(StringIO()), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")
+    with quiet():
         program = torch.export.export(module, (pair,), dynamic_shapes=({0: batch},), strict=False)
         if _changes_activations(program.graph):
             program = program.run_decompositions({})

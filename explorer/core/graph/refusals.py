@@ -39,6 +39,8 @@ def refuse_kinds(module: nn.Module) -> None:
             raise NetworkError(
                 f"{where} compiled by torch.compile; return the original (`compiled._orig_mod`)"
             )
+        if isinstance(layer, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise NetworkError(f"{where} wrapped for several devices; return its `.module`")
         if isinstance(layer, torch.jit.ScriptModule):
             raise NetworkError(f"{where} scripted (torch.jit); return the Python module it was made from")
         if isinstance(layer, fx.GraphModule) and "_guards_fn" in layer._modules:
@@ -141,7 +143,26 @@ def hint(error: BaseException) -> str:
             "; it takes whole numbers such as token ids, and inputs here are normalised floats: search the "
             "network behind its embedding"
         )
+    if "same dtype" in said:
+        return "; networks are trained in float32: end the factory in `.float()`"
     return ""
+
+
+def refused_values(module: nn.Module) -> str:
+    """Why a module is refused whose logits are not finite.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(4, 3))
+        >>> _ = nn.init.constant_(net[0].bias, float("nan"))
+        >>> refused_values(net)
+        "its logits are not finite for normalised inputs: '0.bias' holds nan"
+    """
+    odd = ""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if not (finite := tensor.isfinite()).all():
+            odd = f": {name!r} holds {tensor[~finite][0].item()}"
+            break
+    return f"its logits are not finite for normalised inputs{odd}"
 
 
 def refused_classes(name: str, shape: tuple[int, ...], num_classes: int) -> str:

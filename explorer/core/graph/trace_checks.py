@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from explorer.core.graph.dataflow import Dataflow
 from explorer.core.graph.fx_trace import readable_paths, where_in_user_code
 from explorer.core.graph.module_state import evaluating, keeping_state
+from explorer.core.graph.quiet import quiet
 from explorer.core.graph.recording import batch_of, record_values
 from explorer.core.graph.refusals import (
     hint,
@@ -17,6 +18,7 @@ from explorer.core.graph.refusals import (
     looks_like_probabilities,
     refused_output,
     refused_shape,
+    refused_values,
 )
 from explorer.core.graph.same_training import LAYOUT_TOLERANCE, TOLERANCE, Precision, Steps, training_steps
 from explorer.core.graph.shape_ops import anchor_shape_reads
@@ -124,7 +126,14 @@ def check_same_logits(module: nn.Module, graph_module: fx.GraphModule, sample: T
     x = torch.randn(batch_of(sample, max(PROBE_BATCHES)).shape, generator=torch.Generator().manual_seed(0))
     with keeping_state(module, graph_module), evaluating(graph_module, module), seeded(0):
         logits = [logits_of(module(x[:batch].clone())) for batch in PROBE_BATCHES]
-        gaps = [difference(graph_module(x[: len(given)].clone()), given) for given in logits]
+        try:
+            with quiet():
+                gaps = [difference(graph_module(x[: len(given)].clone()), given) for given in logits]
+        except (Exception, SystemExit) as error:
+            what = f"{type(error).__name__}: {first_line(error)}{hint(error)}"
+            raise NetworkError(f"{name}: the traced graph does not run: {what}") from error
+    if not all(bool(given.isfinite().all()) for given in logits):
+        raise NetworkError(f"{name}: {refused_values(module)}")
     if not all(gap <= TRACE_TOLERANCE for gap in gaps):  # NaN is no match either
         raise NetworkError(
             f"{name}: the traced graph differs from the module by {max(gaps):.2g}; a backbone may not use "
@@ -177,7 +186,8 @@ def check_same_training(
     """
     name = type(module).__name__
     try:
-        steps = training_steps(graph_module, module, sample, precision=precision)
+        with quiet():
+            steps = training_steps(graph_module, module, sample, precision=precision)
     except (Exception, SystemExit) as error:
         raise TrainsOtherwiseError(f"{name}: traced, a training step raises {first_line(error)}") from error
     if what := own.difference(steps, TOLERANCE):
@@ -210,8 +220,9 @@ def trains_channels_last(
         return training_steps(graph_module, module, sample, **how, precision=precision, count=1)
 
     try:
-        steps(training=True, channels_last=True)  # need not be the same, but must be possible
-        one, other = (steps(training=False, channels_last=layout) for layout in (False, True))
+        with quiet():
+            steps(training=True, channels_last=True)  # need not be the same, but must be possible
+            one, other = (steps(training=False, channels_last=layout) for layout in (False, True))
     except RuntimeError:
         return False
     return not one.difference(other, LAYOUT_TOLERANCE)

@@ -84,9 +84,18 @@ def find_junctions(
         if any(f"{path}.weight" in read_directly for path in sharing):
             reasons.append("its weight is read outside the layer, too")
         junction = _junction(path, layer, pattern, next(filter(None, reasons), ""))
-        known = any(f"{own}.weight" in trained for own in sharing)
-        junctions.append(replace(junction, trained=known, frozen=not layer.weight.requires_grad))
+        known = any(f"{own}.{name}" in trained for own, held in sharing.items() for name in _weights(held))
+        frozen = not any(weight.requires_grad for weight in _weights(layer).values())
+        junctions.append(replace(junction, trained=known, frozen=frozen))
     return tuple(junctions)
+
+
+def _weights(layer: nn.Module) -> dict[str, nn.Parameter]:
+    """What a layer's weight is or is computed from; to compute it may change the layer (spectral norm)."""
+    weight = layer._parameters.get("weight")
+    if weight is not None:
+        return {"weight": weight}
+    return {name: parameter for name, parameter in layer.named_parameters() if name != "bias"}
 
 
 def _modules_by_weight(module: nn.Module) -> list[dict[str, nn.Module]]:
@@ -127,9 +136,10 @@ def _stays_dense(module: nn.Module, path: str, layer: nn.Module) -> str:
 
 def _junction(path: str, layer: DenseLayer, pattern: PatternName, why: str) -> Junction:
     if isinstance(layer, nn.Linear):
-        inputs, outputs, taps = layer.in_features, layer.out_features, 1
+        inputs, outputs, taps, groups = layer.in_features, layer.out_features, 1, 1
     else:
         inputs, outputs, taps = layer.in_channels, layer.out_channels, prod(layer.kernel_size)
+        groups = layer.groups
     legal = legal_densities_of(pattern, inputs, outputs, taps)
     if not why and len(legal) == 1:
         in_kernel = pattern in KERNEL_PATTERN_NAMES
@@ -137,7 +147,8 @@ def _junction(path: str, layer: DenseLayer, pattern: PatternName, why: str) -> J
         why = f"only legal density is 1 ({cause})"
     if why:
         legal = (Fraction(1),)
-    return Junction(path, type(layer).__name__, inputs, outputs, taps, layer.weight.numel(), legal, why)
+    size = inputs // groups * outputs * taps
+    return Junction(path, type(layer).__name__, inputs, outputs, taps, size, legal, why)
 
 
 def sparsify(

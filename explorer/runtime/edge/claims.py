@@ -88,6 +88,8 @@ def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         shape, _, dtype = readers[version](file)
     except HEADER_ERRORS as error:
         raise ValueError(f"its header cannot be read: {error}") from error
+    if not all(type(extent) is int and extent >= 0 for extent in shape):
+        raise ValueError(f"a shape must hold whole numbers of at least 0, got {shape}")
     return shape, dtype
 
 

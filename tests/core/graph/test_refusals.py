@@ -52,6 +52,12 @@ def exported() -> nn.Module:
     return torch.export.export(nn.Sequential(nn.Linear(4, 3)), (torch.zeros(2, 4),)).module()
 
 
+def filled(value: float) -> nn.Module:
+    net = nn.Sequential(nn.Linear(4, 3))
+    nn.init.constant_(net[0].bias, value)
+    return net
+
+
 @pytest.mark.parametrize(
     ("make", "classes", "message"),
     [
@@ -65,11 +71,30 @@ def exported() -> nn.Module:
         (lambda: Forward(lambda m, x: m.fc(x)[:, None].squeeze()), 3, "the batch axis of a single sample is"),
         (lambda: Forward(lambda m, x: m.fc(x), 1), 2, r"one logit for two classes; .*torch.cat"),
         (lambda: Forward(lambda m, x: m.fc(x), 5), 3, r"must give 3 logits, gives shape \(5,\)"),
+        (lambda: nn.Sequential(nn.Linear(4, 3)).half(), 3, r"trained in float32: end .* in `.float\(\)`"),
+        (lambda: nn.DataParallel(nn.Linear(4, 3)), 3, r"for several devices; return its `.module`"),
+        (lambda: filled(float("nan")), 3, r"logits are not finite for normalised inputs: '0.bias' holds nan"),
+        (lambda: filled(float("-inf")), 3, r"'0.bias' holds -inf"),
+        (lambda: nn.Linear(5, 3), 3, r"of shape \(1, 4\) does not run through: mat1 and mat2 shapes"),
     ],
 )  # fmt: skip
-def test_refusals_say_what_to_do(make: Callable[[], nn.Module], classes: int, message: str) -> None:
+def test_refusals_say_what_to_do(
+    make: Callable[[], nn.Module], classes: int, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(NetworkError, match=message):
         network(make(), classes)
+    assert capfd.readouterr().err == ""
+
+
+class Flattening(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).view(x.size(0), -1)
+
+
+def test_a_view_that_only_one_memory_format_allows_is_no_trouble(capfd: pytest.CaptureFixture[str]) -> None:
+    made = Network(Flattening(3, 2, 2), torch.zeros(1, 3, 2, 4), num_classes=6, exit_features=16)
+    assert not made.channels_last
+    assert capfd.readouterr().err == ""
 
 
 def test_two_classes_by_the_advice_train_as_one_logit() -> None:

@@ -1,6 +1,7 @@
 """Junctions found, junctions replaced, and the checksum that guards placement."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -186,3 +187,24 @@ def test_checksum_without_scattered_junctions() -> None:
     sparsify(module, {"fc": QUARTER}, "block", seed=0)
     assert any(isinstance(layer, SparseLayer) for layer in module.modules())
     assert placement_checksum(module) == 0  # block places by rule: there is nothing to guard
+
+
+@pytest.mark.parametrize(
+    ("norm", "names"),
+    [
+        (nn.utils.parametrizations.spectral_norm, ["parametrizations.weight.original"]),
+        (nn.utils.parametrizations.weight_norm, [f"parametrizations.weight.original{own}" for own in (0, 1)]),
+    ],
+)
+def test_weights_that_are_computed_are_looked_at_and_not_computed(
+    norm: Callable[[nn.Module], nn.Module], names: list[str]
+) -> None:
+    """In training mode every look at a weight behind a spectral norm changes the network."""
+    module = nn.Sequential(norm(nn.Conv2d(4, 8, 3, groups=2)), nn.Flatten(), norm(nn.Linear(8, 6)))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    conv, linear = find_junctions(module, trained=frozenset(f"2.{name}" for name in names))
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert (conv.num_weights, linear.num_weights) == (8 * 4 * 9 // 2, 8 * 6)
+    assert (conv.trained, linear.trained, conv.frozen) == (False, True, False)
+    module[0].requires_grad_(False)
+    assert [own.frozen for own in find_junctions(module)] == [True, False]
