@@ -132,7 +132,7 @@ def scaling(raw: RawData, train: IndexArray, normalise: Scaling | GivenMoments) 
 
 
 def moments(inputs: Array, indices: IndexArray) -> tuple[Array, Array]:
-    """Mean and standard deviation of the chosen samples, by channel, in float64; shaped as by :func:`scaling`.
+    """Mean and standard deviation of the chosen samples, by channel, in float64, as :func:`scaling` has them.
 
     Example:
         >>> mean, std = moments(np.array([[0.0, 3.0], [2.0, 3.0], [9.0, 9.0]]), np.array([0, 1]))
