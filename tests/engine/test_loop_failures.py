@@ -49,12 +49,8 @@ def test_failure_is_told_with_its_reason_and_never_repeated(tmp_path: Path) -> N
 
 
 def has_no_form_as_a_file(spec: NetworkSpec) -> EvaluatedNetwork:
-    shared = torch.zeros(3)
-    return (
-        replace(fabricate(spec), weights={"one": shared, "other": shared})
-        if spec.is_sparse
-        else fabricate(spec)
-    )
+    own = fabricate(spec)
+    return replace(own, weights={"weight": torch.eye(3).to_sparse()}) if spec.is_sparse else own
 
 
 def has_no_points(spec: NetworkSpec) -> EvaluatedNetwork:
