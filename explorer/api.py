@@ -77,7 +77,7 @@ def run_search(
         timeout_s: Begin no training after so many seconds.
         data_dir: Where data files lie.
         max_data_bytes: Memory that data read from files may take; see
-            :func:`explorer.data.claims.max_data_bytes`.
+            :func:`explorer.runtime.edge.claims.most_bytes`.
         reports: Where run folders lie.
         energy: Whether the energy of the front's parts is measured.
         progress: Whether progress is shown.

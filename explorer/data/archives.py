@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explorer.data.claims import check_claim
 from explorer.errors import UserError
+from explorer.runtime.edge.claims import check_claim
 
 Array = npt.NDArray[Any]
 

@@ -5,20 +5,15 @@ machine holds. So headers are read first, compared with the bytes that are there
 """
 
 import math
-import os
-import re
 import stat
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from explorer.errors import UserError
-from explorer.runtime.edge.claims import array_header
+from explorer.runtime.edge.claims import array_header, check_claim
 
-MAX_BYTES_VARIABLE = "EXPLORER_MAX_DATA_BYTES"
 _KINDS = {
     stat.S_IFIFO: "a pipe (FIFO)",
     stat.S_IFCHR: "a device",
@@ -26,50 +21,6 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFDIR: "a folder",
 }
-
-
-def max_data_bytes(given: int | None = None) -> int:
-    """Bytes that the arrays of a data set may take in memory.
-
-    Args:
-        given: What was asked for; None: ``EXPLORER_MAX_DATA_BYTES``, else half of the machine's memory.
-
-    Raises:
-        UserError: The variable holds no whole number above 0.
-
-    Example:
-        >>> max_data_bytes(10**6)
-        1000000
-        >>> max_data_bytes() == psutil.virtual_memory().total // 2
-        True
-    """
-    if given is not None:
-        return given
-    text = os.environ.get(MAX_BYTES_VARIABLE)
-    if not text:
-        return int(psutil.virtual_memory().total // 2)
-    if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or int(text) == 0:
-        raise UserError(f"{MAX_BYTES_VARIABLE}: must be a whole number of bytes above 0, got {text!r}")
-    return int(text)
-
-
-def check_claim(where: str, claimed: int, limit: int) -> None:
-    """Refuse to take more bytes than the limit.
-
-    Raises:
-        UserError: ``claimed`` is above ``limit``.
-
-    Example:
-        >>> check_claim("x.npz: x_train", claimed=36 * 2**40, limit=2**30)
-        Traceback (most recent call last):
-            ...
-        explorer.runtime.errors.UserError: x.npz: x_train must take at most 1,073,741,824 bytes of memory ...
-    """
-    if claimed > limit:
-        raise UserError(
-            f"{where} must take at most {limit:,} bytes of memory (--max-data-bytes or {MAX_BYTES_VARIABLE}; "
-            f"else half of this machine's memory), got a claim of {claimed:,}"
-        )
 
 
 def check_regular(path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from explorer.data.claims import check_claim, check_regular
+from explorer.data.claims import check_regular
 from explorer.data.groups import GROUPS_FILE, read_groups, whole_groups
 from explorer.data.image_cache import cached
 from explorer.errors import UserError, printable
+from explorer.runtime.edge.claims import check_claim
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_SHARE = 0.2

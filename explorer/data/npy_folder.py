@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from explorer.data.claims import check_claim, check_regular, npy_claim
+from explorer.data.claims import check_regular, npy_claim
 from explorer.data.mapped import Array
 from explorer.errors import UserError
+from explorer.runtime.edge.claims import check_claim
 
 _WIDEST = 8  # bytes of a value that torch knows
 

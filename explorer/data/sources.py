@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from explorer.data.archives import ARCHIVED_SOURCES, DATA_DIR_VARIABLE, Array, read_archived
-from explorer.data.claims import check_npz, check_regular, max_data_bytes
+from explorer.data.claims import check_npz, check_regular
 from explorer.data.conversion import as_array
 from explorer.data.images import read_image_folder, unread_note
 from explorer.data.npy_folder import read_npy_folder
 from explorer.errors import UserError, printable
+from explorer.runtime.edge.claims import most_bytes
 from explorer.utils.imports import give, import_function, user_code
 
 DIGITS_TEST_PER_CLASS = 36  # 360 of 1,797 samples
@@ -112,7 +113,8 @@ def read_source(source: str, data_dir: Path | None, max_bytes: int | None = None
     Args:
         source: Name of the source.
         data_dir: Folder with data files; ``EXPLORER_DATA_DIR`` is looked at after it.
-        max_bytes: That arrays of files may take in memory, see :func:`explorer.data.claims.max_data_bytes`.
+        max_bytes: That arrays of files may take in memory, see
+            :func:`explorer.runtime.edge.claims.most_bytes`.
 
     Raises:
         UserError: Unknown source; missing, unreadable, damaged, too large or wrong file; failed download.
@@ -130,7 +132,7 @@ def read_source(source: str, data_dir: Path | None, max_bytes: int | None = None
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: --data-dir and {DATA_DIR_VARIABLE} must name an existing folder")
-    limit = max_data_bytes(max_bytes)
+    limit = most_bytes(max_bytes)
     if source in ARCHIVED_SOURCES:
         return RawData(source, *read_archived(source, folders, limit))
     kind, _, rest = source.partition(":")

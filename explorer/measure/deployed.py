@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.costs.latency import transfer_time_s
-from explorer.data.claims import check_npz, max_data_bytes
+from explorer.data.claims import check_npz
 from explorer.deploy.link_proxy import LinkProxy
 from explorer.devices import LinkProfile
 from explorer.errors import UserError
 from explorer.runtime.codec import Floats, encode
+from explorer.runtime.edge.claims import most_bytes
 from explorer.runtime.edge.client import Client
 from explorer.runtime.manifest import TEST_SAMPLES, Bundle, load_bundle
 from explorer.runtime.sizes import REQUEST_OVERHEAD, RESPONSE_BYTES
@@ -103,7 +104,7 @@ def load_samples(bundle: Bundle, most: int, max_bytes: int | None = None) -> tup
     Args:
         bundle: Brings them.
         most: How many to give.
-        max_bytes: That their file may take in memory, see :func:`explorer.data.claims.max_data_bytes`.
+        max_bytes: That their file may take in memory, see :func:`explorer.runtime.edge.claims.most_bytes`.
 
     Raises:
         UserError: It brings none, or too many for the memory.
@@ -114,7 +115,7 @@ def load_samples(bundle: Bundle, most: int, max_bytes: int | None = None) -> tup
     path = bundle.folder / TEST_SAMPLES
     if not path.exists():
         raise UserError(f"{path}: no such file: the bundle was made without test samples")
-    check_npz(path, ["x_test", "y_test"], max_data_bytes(max_bytes))
+    check_npz(path, ["x_test", "y_test"], most_bytes(max_bytes))
     with np.load(path) as file:
         x, y = file["x_test"], file["y_test"]
     places = np.arange(most) % len(x)

@@ -48,7 +48,7 @@ def load_space_data(space: SearchSpace, data_dir: Path | None, max_bytes: int | 
         space: The space.
         data_dir: Where data files lie; None: the environment variable ``EXPLORER_DATA_DIR``, or a cache.
         max_bytes: That data read from files may take in memory; None: see
-            :func:`explorer.data.claims.max_data_bytes`.
+            :func:`explorer.runtime.edge.claims.most_bytes`.
 
     Raises:
         UserError: The data cannot be read, or do not fit what the space says of them.

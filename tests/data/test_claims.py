@@ -15,14 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from explorer.data.archives import IDX_SOURCES, read_archived
-from explorer.data.claims import (
-    MAX_BYTES_VARIABLE,
-    check_claim,
-    check_npz,
-    check_regular,
-    max_data_bytes,
-    npy_claim,
-)
+from explorer.data.claims import check_npz, check_regular, npy_claim
 from explorer.data.sources import NPZ_KEYS, read_source
 from explorer.errors import UserError
 
@@ -56,15 +49,6 @@ def refused(read: Callable[[], object], at_most: int = 2**20) -> str:
     finally:
         tracemalloc.stop()
     return str(told.value)
-
-
-@given(claimed=st.integers(0, 2**60), limit=st.integers(1, 2**60))
-def test_a_claim_is_refused_if_it_is_above_the_limit(claimed: int, limit: int) -> None:
-    if claimed <= limit:
-        check_claim("x", claimed, limit)
-    else:
-        with pytest.raises(UserError, match=f"got a claim of {claimed:,}$"):
-            check_claim("x", claimed, limit)
 
 
 @given(shape=st.lists(st.integers(0, 5), max_size=4).map(tuple), dtype=st.sampled_from(["u1", "<i4", "<f8"]))
@@ -201,21 +185,3 @@ def test_folders_are_no_files_and_what_is_missing_is_for_others_to_say(tmp_path:
     check_regular(tmp_path / "missing")
     with pytest.raises(UserError, match=r"got a folder$"):
         check_regular(tmp_path)
-
-
-def test_the_limit_is_the_one_given_then_the_environment_then_half_the_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv(MAX_BYTES_VARIABLE, raising=False)
-    half = max_data_bytes()
-    assert abs(2 * half - os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) < 2
-    monkeypatch.setenv(MAX_BYTES_VARIABLE, "4096")
-    assert max_data_bytes() == 4096
-    assert max_data_bytes(5) == 5
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "4 GB", "1e9", "9" * 19])
-def test_a_limit_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv(MAX_BYTES_VARIABLE, text)
-    with pytest.raises(UserError, match=f"^{MAX_BYTES_VARIABLE}: must be a whole number .* got '{text}'$"):
-        max_data_bytes()

@@ -1,6 +1,6 @@
 """What files of samples say of their size, held against a limit before any memory is taken for them.
 
-The same rule as for data files of a search, ``explorer/data/claims.py``, with numpy alone: for bundles.
+With numpy alone, since bundles hold this module; a search reads its data by the same rule.
 """
 
 import os

@@ -1,6 +1,7 @@
-"""The rule of the search's data files, on a device that has numpy alone."""
+"""What files claim of their size, where numpy is all there is."""
 
 import io
+import os
 import warnings
 from contextlib import suppress
 
@@ -9,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from explorer.data import claims as of_the_search
 from explorer.runtime.edge.claims import (
     MAX_BYTES_VARIABLE,
     array_header,
@@ -20,26 +20,31 @@ from explorer.runtime.edge.claims import (
 from explorer.runtime.errors import UserError
 
 
-@pytest.mark.parametrize("text", [None, "4096"])
-def test_the_limit_is_that_of_the_search(text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_the_one_given_then_the_environment_then_half_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv(MAX_BYTES_VARIABLE, raising=False)
-    if text is not None:
-        monkeypatch.setenv(MAX_BYTES_VARIABLE, text)
-    assert most_bytes() == of_the_search.max_data_bytes()
+    half = most_bytes()
+    assert abs(2 * half - os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) < 2
+    monkeypatch.setenv(MAX_BYTES_VARIABLE, "4096")
+    assert most_bytes() == 4096
     assert most_bytes(5) == 5
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "half"])
-def test_a_variable_that_is_no_number_is_refused_in_the_same_words(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("text", ["0", "-1", "4 GB", "1e9", "9" * 19])
+def test_a_limit_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(MAX_BYTES_VARIABLE, text)
-    said = []
-    for limit in (most_bytes, of_the_search.max_data_bytes):
-        with pytest.raises(UserError) as caught:
-            limit()
-        said.append(str(caught.value))
-    assert said[0] == said[1]
+    with pytest.raises(UserError, match=f"^{MAX_BYTES_VARIABLE}: must be a whole number .* got '{text}'$"):
+        most_bytes()
+
+
+@given(claimed=st.integers(0, 2**60), limit=st.integers(1, 2**60))
+def test_a_claim_is_refused_if_it_is_above_the_limit(claimed: int, limit: int) -> None:
+    if claimed <= limit:
+        check_claim("x", claimed, limit)
+    else:
+        with pytest.raises(UserError, match=f"got a claim of {claimed:,}$"):
+            check_claim("x", claimed, limit)
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
@@ -48,12 +53,6 @@ def test_claims_are_those_of_the_header(version: tuple[int, int]) -> None:
     np.lib.format.write_array(file, array, version)
     file.seek(0)
     assert claimed_bytes(file) == array.nbytes
-
-
-def test_what_is_claimed_may_be_as_large_as_the_limit() -> None:
-    check_claim("x", claimed=10, limit=10)
-    with pytest.raises(UserError, match="got a claim of 11"):
-        check_claim("x", claimed=11, limit=10)
 
 
 @given(text=st.text("{}()[]'\"\\:,0123456789<fi desc\n\0", max_size=80))
