@@ -30,6 +30,7 @@ def check_regular(path: Path) -> None:
         UserError: It is a pipe, a device, a socket or a folder, or a link to one.
 
     Example:
+        >>> import os
         >>> os.mkfifo("1.png")
         >>> check_regular(Path("1.png"))
         Traceback (most recent call last):
@@ -57,6 +58,7 @@ def npy_claim(where: str, file: IO[bytes], size: int) -> int:
         UserError: The header promises more than the file holds.
 
     Example:
+        >>> import os
         >>> import numpy as np
         >>> np.save("x.npy", np.zeros((3, 4), np.float32))
         >>> with open("x.npy", "rb") as file:
