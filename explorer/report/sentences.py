@@ -175,7 +175,7 @@ class Sentences:
             return f"the same {label}"
         noise = " (within noise)" if self._within_noise(other) else ""
         by, which = number_text(abs(own - theirs) * 100), "more" if own > theirs else "less"
-        return f"{by} points {which} {label}{noise}"
+        return f"{by} {'point' if by == '1' else 'points'} {which} {label}{noise}"
 
     def _within_noise(self, other: int) -> bool:
         """By the paired test where the answers of both are here, else as two independent accuracies."""

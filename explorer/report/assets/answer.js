@@ -234,7 +234,7 @@ function accuracyAgainst(model, row, other) {
   const points = numberText(Math.abs(own.share - theirs.share) * 100);
   if (own.share === theirs.share) return `the same ${name}`;
   const noise = model.withinNoise(row, other) ? " (within noise)" : "";
-  return `${points} points ${own.share > theirs.share ? "more" : "less"} ${name}${noise}`;
+  return `${points} ${points === "1" ? "point" : "points"} ${own.share > theirs.share ? "more" : "less"} ${name}${noise}`;
 }
 
 /**
