@@ -175,6 +175,7 @@ def test_jpeg_baselines_are_shown_but_never_chosen(folder: Path) -> None:
     assert largest["point_id"] not in set(rows["point_id"])
 
 
+@pytest.mark.slow
 def test_same_seed_same_front(folder: Path) -> None:
     """Twice the same search: identical but for what is measured."""
     assert (
@@ -188,6 +189,7 @@ def test_same_seed_same_front(folder: Path) -> None:
     pd.testing.assert_frame_equal(first[modelled], second[modelled])
 
 
+@pytest.mark.slow
 def test_resume_for_more_trials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     how = ["--run", "more", "--no-energy", "--workers", "1"]
     begun = ["--space", "space.yaml", "--trials", "8", "--sampler", "nsga2", "--encoding", "fixed"]
@@ -419,6 +421,7 @@ def test_two_workers_train_what_is_asked_for(folder: Path) -> None:
     assert not results.front.empty
 
 
+@pytest.mark.slow
 def test_a_training_that_takes_too_long_fails_with_its_reason(folder: Path) -> None:
     arguments = ["--space", str(folder / "space.yaml"), "--reports", str(folder / "reports"), "--no-energy"]
     assert (

@@ -469,6 +469,7 @@ console.log(JSON.stringify(input.states.map((changes) => {
 """
 
 
+@pytest.mark.slow
 def test_page_and_pick_group_the_front_alike(tmp_path: Path) -> None:
     how = {"workers": 1, "energy": False, "progress": False, "reports": tmp_path}
     run = run_search("digits", trials=4, name="four", **how)  # type: ignore[arg-type]
