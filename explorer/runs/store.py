@@ -96,12 +96,12 @@ class Store(NetworkFolders):
         points: pd.DataFrame,
         publish: Callable[[dict[str, bytes]], None] | None = None,
     ) -> None:
-        """Store a trained network as :meth:`put` does.
+        """Store a trained network as :meth:`explorer.runs.network_folders.NetworkFolders.put` does.
 
         Args:
             network: What was trained.
             points: Its swept frontier.
-            publish: As of :meth:`put`.
+            publish: As of :meth:`explorer.runs.network_folders.NetworkFolders.put`.
 
         Raises:
             TrainingFailedError: What was trained has no form as a file; nothing is written.
