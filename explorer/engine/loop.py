@@ -183,6 +183,7 @@ class SearchLoop:
             while len(self._under_way) < self.pool.slots and in_time() and self._begin(trials):
                 show()
             if self._under_way:
+                self.locks.set_busy(True)  # also with what a killed process left while this one was idle
                 poll_s = None if self.locks.alone else POLL_S
                 for future in wait(self._under_way, poll_s, FIRST_COMPLETED).done:
                     self._settle(future)
